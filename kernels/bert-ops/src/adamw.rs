@@ -1,0 +1,94 @@
+//! The AdamW update (Loshchilov, Hutter: Decoupled Weight Decay Regularization, ICLR 2019, algorithm 2), as
+//! `torch.optim.AdamW` computes it.
+
+use gpsimd::prelude::*;
+
+fn like_state(state: &TensorType, grad: &TensorType) -> Result<TensorType, ShapeError> {
+    state.expect_rank(2)?.expect_dim(0, 3)?;
+    grad.expect_rank(1)?.expect_dim(0, state.dim(1))?;
+    Ok(*state)
+}
+
+/// One step of AdamW: decoupled weight decay, first and second moment, bias correction, update.
+///
+/// state: [3, N] f32 (parameter, first moment, second moment), grad: [N] f32 or bf16, new_state: like state. `step`
+/// counts from 1; as an f32 it is exact up to 2^24.
+///
+///     p   <- p (1 - lr weight_decay)
+///     m   <- m + (1 - beta1) (g - m)
+///     v   <- beta2 v + (1 - beta2) g^2
+///     p   <- p - lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
+#[custom_op(shape = like_state, replaces = state)]
+#[expect(clippy::too_many_arguments, reason = "the optimizer's hyperparameters")]
+pub fn adamw_step<T: Float>(
+    core: &Core,
+    state: Input<f32>,
+    grad: Input<T>,
+    lr: f32,
+    beta1: f32,
+    beta2: f32,
+    eps: f32,
+    weight_decay: f32,
+    step: f32,
+    new_state: Output<f32>,
+) -> OpResult {
+    let len = grad.len();
+    let factors = Factors::of(lr, beta1, beta2, eps, weight_decay, step);
+    let (parameter, moments) = new_state.split_at(len);
+    let (first, second) = moments.split_at(len);
+    let (mut parameter, mut first, mut second) = (parameter, first, second);
+    let rows = [state.part(..len), state.part(len..2 * len), state.part(2 * len..)];
+
+    let tcm = core.tcm();
+    for range in core.share(len, LANES).chunks(tcm.tile_len::<f32>(4)) {
+        let mut p = tcm.update(&rows[0], &mut parameter, range.clone())?;
+        let mut m = tcm.update(&rows[1], &mut first, range.clone())?;
+        let mut v = tcm.update(&rows[2], &mut second, range.clone())?;
+        let grad = tcm.load(&grad, range)?;
+        for (((p, m), v), g) in p.iter_mut().zip(&mut *m).zip(&mut *v).zip(&*grad) {
+            (*p, *m, *v) = factors.update(*p, *m, *v, g.to_f32());
+        }
+        drop(grad);
+        v.store()?;
+        m.store()?;
+        p.store()?;
+    }
+    Ok(())
+}
+
+/// What the hyperparameters and the step come to, once per launch. In f64: `1 - beta^step` cancels.
+struct Factors {
+    decay: f32,
+    one_minus_beta1: f32,
+    beta2: f32,
+    one_minus_beta2: f32,
+    /// 1 / sqrt(1 - beta2^step)
+    correction2: f32,
+    eps: f32,
+    /// lr / (1 - beta1^step)
+    step_size: f32,
+}
+
+impl Factors {
+    fn of(lr: f32, beta1: f32, beta2: f32, eps: f32, weight_decay: f32, step: f32) -> Self {
+        let [lr, beta1, beta2, weight_decay, step] = [lr, beta1, beta2, weight_decay, step].map(f64::from);
+        Self {
+            decay: (1.0 - lr * weight_decay) as f32,
+            one_minus_beta1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            one_minus_beta2: (1.0 - beta2) as f32,
+            correction2: (1.0 / libm::sqrt(1.0 - libm::pow(beta2, step))) as f32,
+            eps,
+            step_size: (lr / (1.0 - libm::pow(beta1, step))) as f32,
+        }
+    }
+
+    #[inline(always)]
+    fn update(&self, p: f32, m: f32, v: f32, g: f32) -> (f32, f32, f32) {
+        let m = math::fma(self.one_minus_beta1, g - m, m);
+        let v = math::fma(self.one_minus_beta2, g * g, self.beta2 * v);
+        let denominator = math::fma(math::sqrt(v), self.correction2, self.eps);
+        let p = math::fma(-self.step_size, m / denominator, p * self.decay);
+        (p, m, v)
+    }
+}

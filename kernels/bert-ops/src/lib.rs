@@ -1,0 +1,25 @@
+//! The operators of the BERT trainer: fused bias and GELU, attention softmax with mask and scale, AdamW.
+//!
+//! Every op computes in f32 whatever its tensors hold, gives the same bits however the TCM pool cuts the work into
+//! tiles, and takes sizes that divide by nothing. Rows that do not fit in TCM are read several times in one launch.
+#![no_std]
+
+mod adamw;
+mod gelu;
+mod rows;
+mod softmax;
+
+pub use adamw::adamw_step;
+pub use gelu::{bias_gelu_backward, bias_gelu_forward};
+pub use softmax::{masked_softmax_backward, masked_softmax_forward};
+
+gpsimd::op_library! {
+    name: "bert_ops",
+    ops: [
+        gelu::bias_gelu_forward,
+        gelu::bias_gelu_backward,
+        softmax::masked_softmax_forward,
+        softmax::masked_softmax_backward,
+        adamw::adamw_step,
+    ],
+}

@@ -1,0 +1,249 @@
+//! The parsed descriptor of an op library: what hosts read instead of having anything declared again.
+
+use std::string::String;
+use std::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DType;
+
+/// An op library: its name and the ops that ship together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LibraryDescriptor {
+    /// Name, as in `torch.ops.<name>`.
+    pub name: String,
+    /// Version of the crate that holds the kernels.
+    pub version: String,
+    /// The ops, in the order of the library's table.
+    pub ops: Vec<OpDescriptor>,
+}
+
+/// An op: operands, output, and how it is differentiated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpDescriptor {
+    /// Name, as in `torch.ops.<library>.<name>`.
+    pub name: String,
+    /// The doc comment of the kernel.
+    pub doc: String,
+    /// Operands in the order of the kernel's parameters.
+    pub operands: Vec<Operand>,
+    /// The one output tensor.
+    pub output: Output,
+    /// Name of the operand that the output replaces, so that a CPU updates it in place.
+    pub replaces: Option<String>,
+    /// How gradients of operands follow from the gradient of the output.
+    pub gradients: Vec<Gradient>,
+    /// Source file of the kernel.
+    pub file: String,
+}
+
+/// An operand of an op.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operand {
+    /// Name of the kernel's parameter.
+    pub name: String,
+    /// What is passed.
+    pub kind: OperandKind,
+}
+
+/// What an operand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperandKind {
+    /// A tensor.
+    Tensor(ElementType),
+    /// An f32, packed with the other scalars into the trailing tensor `params`.
+    Scalar,
+}
+
+/// Element type of an operand or output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementType {
+    /// The kernel's type parameter: f32 or bf16, the same for all that say so.
+    Generic,
+    /// f32 always.
+    F32,
+    /// bf16 always.
+    Bf16,
+}
+
+impl ElementType {
+    /// Whether a tensor of `dtype` fits when the generic operands have the dtype `generic`.
+    pub fn accepts(self, dtype: DType, generic: DType) -> bool {
+        match self {
+            Self::Generic => dtype == generic,
+            Self::F32 => dtype == DType::F32,
+            Self::Bf16 => dtype == DType::Bf16,
+        }
+    }
+}
+
+/// The output tensor of an op.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// Name of the kernel's parameter.
+    pub name: String,
+    /// Its element type.
+    pub element: ElementType,
+}
+
+/// "The gradient with respect to `operands` is `op(arguments)`", summed over the dimensions that broadcast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gradient {
+    /// Tensor operands that it is the gradient of.
+    pub operands: Vec<String>,
+    /// The op that computes it, of the same library.
+    pub op: String,
+    /// What that op is called with.
+    pub arguments: Vec<GradientArgument>,
+}
+
+/// An argument of the op that computes a gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientArgument {
+    /// The gradient of the output: `grad` in the source.
+    Grad,
+    /// The output itself.
+    Output,
+    /// An operand of the op.
+    Operand(String),
+    /// A number.
+    Number(f64),
+}
+
+/// Why a descriptor is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptorError {
+    /// Not JSON of this form.
+    #[error("the descriptor does not parse: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// A name that is not an identifier, or taken twice.
+    #[error("{what} name `{name}` {problem}")]
+    Name {
+        /// "library", "op" or "operand".
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A reference to something the descriptor does not have.
+    #[error("op `{op}` refers to `{name}`, which is no {what}")]
+    Dangling {
+        /// The op that refers.
+        op: String,
+        /// What it refers to.
+        name: String,
+        /// "tensor operand", "op", ...
+        what: &'static str,
+    },
+    /// The gradient calls an op with the wrong number of arguments.
+    #[error("op `{op}`: its gradient calls `{called}` with {found} arguments, expected {expected}")]
+    Arguments {
+        /// The op that refers.
+        op: String,
+        /// The op it calls.
+        called: String,
+        /// How many the called op has.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+}
+
+impl LibraryDescriptor {
+    /// Parses and verifies a descriptor.
+    ///
+    /// # Errors
+    /// When it is not JSON of this form, a name is not an identifier or not unique, or a reference leads nowhere.
+    pub fn parse(json: &[u8]) -> Result<Self, DescriptorError> {
+        let library: Self = serde_json::from_slice(json)?;
+        check_name("library", &library.name, [])?;
+        for (i, op) in library.ops.iter().enumerate() {
+            check_name("op", &op.name, library.ops[..i].iter().map(|other| other.name.as_str()))?;
+            op.check(&library)?;
+        }
+        Ok(library)
+    }
+
+    /// The op called `name`.
+    pub fn op(&self, name: &str) -> Option<&OpDescriptor> {
+        self.ops.iter().find(|op| op.name == name)
+    }
+}
+
+impl OpDescriptor {
+    /// Tensor operands in order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, ElementType)> {
+        self.operands.iter().filter_map(|operand| match operand.kind {
+            OperandKind::Tensor(element) => Some((operand.name.as_str(), element)),
+            OperandKind::Scalar => None,
+        })
+    }
+
+    /// Names of the scalar operands in the order in which `params` holds them.
+    pub fn scalars(&self) -> impl Iterator<Item = &str> {
+        self.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).map(|operand| operand.name.as_str())
+    }
+
+    /// Index among the tensor operands of the one that the output replaces.
+    pub fn replaced_tensor(&self) -> Option<usize> {
+        let replaced = self.replaces.as_deref()?;
+        self.tensors().position(|(name, _)| name == replaced)
+    }
+
+    fn check(&self, library: &LibraryDescriptor) -> Result<(), DescriptorError> {
+        for (i, operand) in self.operands.iter().enumerate() {
+            check_name("operand", &operand.name, self.operands[..i].iter().map(|other| other.name.as_str()))?;
+        }
+        check_name("output", &self.output.name, self.operands.iter().map(|other| other.name.as_str()))?;
+        let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
+        let is_tensor = |name: &str| self.tensors().any(|(tensor, _)| tensor == name);
+        if let Some(replaced) = &self.replaces
+            && !is_tensor(replaced)
+        {
+            return Err(dangling(replaced, "tensor operand"));
+        }
+        for gradient in &self.gradients {
+            let called = library.op(&gradient.op).ok_or_else(|| dangling(&gradient.op, "op of the library"))?;
+            if called.operands.len() != gradient.arguments.len() {
+                return Err(DescriptorError::Arguments {
+                    op: self.name.clone(),
+                    called: called.name.clone(),
+                    expected: called.operands.len(),
+                    found: gradient.arguments.len(),
+                });
+            }
+            if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
+                return Err(dangling(name, "tensor operand"));
+            }
+            for argument in &gradient.arguments {
+                if let GradientArgument::Operand(name) = argument
+                    && !self.operands.iter().any(|operand| operand.name == *name)
+                {
+                    return Err(dangling(name, "operand"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_name<'a>(
+    what: &'static str,
+    name: &str,
+    taken: impl IntoIterator<Item = &'a str>,
+) -> Result<(), DescriptorError> {
+    let error = |problem| Err(DescriptorError::Name { what, name: name.into(), problem });
+    let mut characters = name.chars();
+    let first_fits = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !first_fits || !characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return error("is not an identifier (ASCII letters, digits and _, not starting with a digit)");
+    }
+    if taken.into_iter().any(|other| other == name) {
+        return error("is taken twice");
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! What an op library and its host share, and nothing else: the C entry point, the table of device calls, the
+//! descriptor.
+//!
+//! A library exports one C symbol, [`ENTRY_POINT`]. Calling it gives a [`Library`]: who it is, its descriptor, and two
+//! C functions per op. The host calls [`Op::run`] once for every core with a [`Device`], which is all of the world that
+//! a kernel can see: its core's number, the tensors of the launch, the TCM pool and the calls that move data between
+//! them. Native libraries (rustc) and op packages (C++) use the same types, so the host cannot tell them apart.
+//!
+//! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them means
+//! raising [`ABI_VERSION`].
+#![no_std]
+#[cfg(feature = "descriptor")]
+extern crate std;
+
+#[cfg(feature = "descriptor")]
+pub mod descriptor;
+
+use core::ffi::c_void;
+
+/// Raised whenever a type of this crate changes. A host refuses a library of another version.
+pub const ABI_VERSION: u32 = 1;
+
+/// First field of a [`Library`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library that
+/// happens to export the symbol.
+pub const MAGIC: [u8; 8] = *b"gpsimd\0\0";
+
+/// Name of the one C symbol of an op library, of type [`EntryPoint`].
+pub const ENTRY_POINT: &str = "gpsimd_op_library";
+
+/// Name of the custom section of a kernel image that holds the library's descriptor (JSON, UTF-8).
+pub const DESCRIPTOR_SECTION: &str = "gpsimd.descriptor";
+
+/// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
+pub const TCM_POOL_BYTES: usize = 16 * 1024;
+
+/// Alignment of TCM buffers in bytes: the width of a core's vector register, 512 bit.
+pub const TCM_ALIGN: usize = 64;
+
+/// Cores of one GPSIMD engine.
+pub const CORES: usize = 8;
+
+/// The vendor's limit on the rank of a tensor.
+pub const MAX_RANK: usize = 8;
+
+/// Type of the symbol [`ENTRY_POINT`]. The library lives as long as it is loaded.
+pub type EntryPoint = unsafe extern "C" fn() -> *const Library;
+
+/// An op library as its entry point gives it.
+///
+/// `magic` and `abi_version` keep their place in every version, so that a host can tell a foreign library apart before
+/// it reads anything else.
+#[repr(C)]
+pub struct Library {
+    /// [`MAGIC`].
+    pub magic: [u8; 8],
+    /// [`ABI_VERSION`] of the headers that the library was built with.
+    pub abi_version: u32,
+    /// Number of `ops`.
+    pub op_count: u32,
+    /// Name, version and ops as JSON (see the `descriptor` module); op `i` there is `ops[i]` here.
+    pub descriptor: Text,
+    /// CPU features the library was compiled for, comma-separated names as `is_x86_feature_detected!` takes them.
+    /// A host refuses to run it on a CPU without them, where it would die of an illegal instruction.
+    pub cpu_features: Text,
+    /// The ops.
+    pub ops: *const Op,
+}
+// SAFETY: a library is immutable data and functions; its pointers lead to statics.
+unsafe impl Sync for Library {}
+
+/// The two functions of an op.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Op {
+    /// Runs one core's part of a launch. Gives [`STATUS_OK`], or [`STATUS_FAILED`] after saying why through the table.
+    pub run: unsafe extern "C" fn(device: *const Device) -> u32,
+    /// Computes the type of the output from the types of the tensor operands. Gives [`STATUS_OK`] and fills `output`,
+    /// or [`STATUS_FAILED`] and fills `error`.
+    pub shape: unsafe extern "C" fn(
+        operands: *const TensorType,
+        operand_count: u32,
+        output: *mut TensorType,
+        error: *mut ShapeError,
+    ) -> u32,
+}
+
+/// The call did what it was asked.
+pub const STATUS_OK: u32 = 0;
+/// The call failed, and the reason has been reported.
+pub const STATUS_FAILED: u32 = 1;
+
+/// UTF-8 text, not terminated.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Text {
+    /// First byte; may be null when `len` is 0.
+    pub data: *const u8,
+    /// Length in bytes.
+    pub len: usize,
+}
+// SAFETY: a text in a static is immutable and leads to static bytes.
+unsafe impl Sync for Text {}
+
+impl Text {
+    /// The text of a static string.
+    pub const fn new(text: &'static str) -> Self {
+        Self { data: text.as_ptr(), len: text.len() }
+    }
+
+    /// The bytes.
+    ///
+    /// # Safety
+    /// `data` leads to `len` readable bytes for as long as the result is used.
+    pub const unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { core::slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+/// Element types that cross the boundary.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE 754 binary32.
+    F32 = 1,
+    /// The upper half of a binary32.
+    Bf16 = 2,
+}
+
+impl DType {
+    /// The dtype of a code, if it is one.
+    pub const fn from_code(code: u32) -> Option<Self> {
+        match code {
+            1 => Some(Self::F32),
+            2 => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    /// Bytes of an element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
+    /// The name used in descriptors and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// Shape and dtype of a tensor, as shape functions take and give it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorType {
+    /// A [`DType`] code.
+    pub dtype: u32,
+    /// How many of `dims` count; at most [`MAX_RANK`].
+    pub rank: u32,
+    /// Sizes, outermost first; those after `rank` are 0.
+    pub dims: [u64; MAX_RANK],
+}
+
+/// Why a shape function refused: which of its operands, and what was expected.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ShapeError {
+    /// One of the `SHAPE_ERROR_*` codes; says which of the other fields count.
+    pub code: u32,
+    /// Index of the tensor operand.
+    pub operand: u32,
+    /// Index of the dimension.
+    pub dim: u32,
+    /// What was expected.
+    pub expected: u64,
+    /// What was found.
+    pub found: u64,
+    /// The message of [`SHAPE_ERROR_MESSAGE`].
+    pub message: Text,
+}
+
+/// The operand `operand` has rank `found`, expected `expected`.
+pub const SHAPE_ERROR_RANK: u32 = 1;
+/// Dimension `dim` of operand `operand` is `found`, expected `expected`.
+pub const SHAPE_ERROR_DIM: u32 = 2;
+/// Operand `operand` has rank `found`, expected at least `expected`.
+pub const SHAPE_ERROR_MIN_RANK: u32 = 3;
+/// Dimension `dim` of operand `operand` is `found`, expected 1 or `expected`.
+pub const SHAPE_ERROR_BROADCAST: u32 = 4;
+/// `message` says it all.
+pub const SHAPE_ERROR_MESSAGE: u32 = 5;
+
+/// A tensor of the launch, in HBM.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Tensor {
+    /// Shape and dtype.
+    pub ty: TensorType,
+    /// Number of elements: the product of the dims.
+    pub len: u64,
+    /// Null: the tensor is reached by [`Device::load`] and [`Device::store`] alone. Otherwise the address of its first
+    /// element: the host runs in fast mode and lets the library read and write the tensor where a DMA would copy.
+    pub direct: *mut u8,
+}
+
+/// Where in the source of a kernel something happened.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Location {
+    /// Path of the source file.
+    pub file: Text,
+    /// Line, from 1; 0 when unknown.
+    pub line: u32,
+    /// Column, from 1; 0 when unknown.
+    pub column: u32,
+}
+
+/// One core's view of a launch: everything a kernel can reach.
+///
+/// The calls take `context` first. They report what went wrong to the host themselves, with op, core, tensor, range and
+/// location; the kernel only learns that it failed.
+#[repr(C)]
+pub struct Device {
+    /// The host's own; passed to every call.
+    pub context: *mut c_void,
+    /// This core, from 0.
+    pub core_id: u32,
+    /// Cores of the launch.
+    pub core_count: u32,
+    /// Tensors: the operands in order, then `params` if the op has scalars, then the output.
+    pub tensors: *const Tensor,
+    /// Number of `tensors`.
+    pub tensor_count: u32,
+    /// 1 when the output has the storage of the operand that it replaces.
+    pub in_place: u32,
+    /// The core's TCM pool, aligned to [`TCM_ALIGN`].
+    pub tcm: *mut u8,
+    /// Bytes of the pool.
+    pub tcm_bytes: u32,
+    /// Padding; 0.
+    pub reserved: u32,
+    /// Null: TCM is had from `tcm_alloc` alone. Otherwise (fast mode) the number of pool bytes handed out so far, always
+    /// a multiple of [`TCM_ALIGN`], which the library may raise and lower itself; `tcm_alloc`, `tcm_free` and `tcm_left`
+    /// go by the same number.
+    pub tcm_top: *mut u32,
+    /// Reserves TCM, aligned to [`TCM_ALIGN`]; null when the pool is exhausted.
+    pub tcm_alloc: unsafe extern "C" fn(*mut c_void, bytes: u32, *const Location) -> *mut u8,
+    /// Gives TCM back. Buffers are freed in reverse order.
+    pub tcm_free: unsafe extern "C" fn(*mut c_void, tcm: *mut u8, *const Location),
+    /// Bytes of the pool still free.
+    pub tcm_left: unsafe extern "C" fn(*mut c_void) -> u32,
+    /// Copies `len` elements from `start` of tensor `tensor` to TCM.
+    pub load: unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *mut u8, *const Location) -> u32,
+    /// Copies `len` elements from TCM to `start` of tensor `tensor`, which must be the output.
+    pub store:
+        unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *const u8, *const Location) -> u32,
+    /// Prints text; a line is shown when it is complete, with the core's id.
+    pub print_text: unsafe extern "C" fn(*mut c_void, Text),
+    /// Prints a float.
+    pub print_float: unsafe extern "C" fn(*mut c_void, f64),
+    /// Prints a signed integer.
+    pub print_signed: unsafe extern "C" fn(*mut c_void, i64),
+    /// Prints an unsigned integer.
+    pub print_unsigned: unsafe extern "C" fn(*mut c_void, u64),
+    /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message.
+    pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
+}
+
+/// The kernel returned an error of its own.
+pub const FAILURE_REFUSED: u32 = 1;
+/// The kernel panicked.
+pub const FAILURE_PANIC: u32 = 2;
+/// The kernel returned the error of a device call, which the host has seen already.
+pub const FAILURE_DEVICE: u32 = 3;
+/// The kernel has no version for the dtype of its operands.
+pub const FAILURE_DTYPE: u32 = 4;

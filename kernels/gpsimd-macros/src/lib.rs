@@ -1,0 +1,55 @@
+//! The macros of gpsimd kernels: `#[custom_op]`, `op_library!` and `print!`. Use them through the crate `gpsimd`.
+
+mod custom_op;
+mod gradient;
+mod op_library;
+mod print;
+
+use proc_macro::TokenStream;
+
+/// Makes a function the kernel of an op.
+///
+/// ```ignore
+/// #[custom_op(shape = like_x)]
+/// pub fn scale<T: Float>(core: &Core, x: Input<T>, factor: f32, mut y: Output<T>) -> OpResult { .. }
+/// ```
+///
+/// The function takes the core, then the operands (`Input<T>` tensors and `f32` scalars), then the one `Output<T>`, and
+/// returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
+/// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden module of the same name
+/// with the op's descriptor and entries, which [`op_library!`] collects.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and gives the output's. Required. |
+/// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. Read `x` by `Tcm::update`. |
+/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, gives for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
+#[proc_macro_attribute]
+pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    custom_op::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Collects ops into the op library that this crate builds.
+///
+/// ```ignore
+/// op_library! { name: "bert_ops", ops: [bias_gelu_forward, softmax::masked_softmax_forward] }
+/// ```
+///
+/// Makes `OP_LIBRARY` and the C entry point on a host; on `wasm32-unknown-unknown` the exports `run:<op>` and
+/// `shape:<op>` and the custom section `gpsimd.descriptor`. Optional: `tcm: BYTES`, how much of the 16 KiB pool the
+/// image keeps for buffers (default 12288; the stack and the statics need the rest). Beyond 10 ops, or with a name that
+/// the vendor's tools reserve, it does not compile.
+#[proc_macro]
+pub fn op_library(input: TokenStream) -> TokenStream {
+    op_library::expand(input.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Prints from a core: `print!(core, "row {}: sum {sum}\n", row)`.
+///
+/// The format string is split at compile time; `{}` and `{name}` print floats, integers, `bool` and `&'static str`.
+/// Under emulation a finished line goes to stderr with the op and the core's id; on the device, `printf` shows what
+/// core 0 prints.
+#[proc_macro]
+pub fn print(input: TokenStream) -> TokenStream {
+    print::expand(input.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}

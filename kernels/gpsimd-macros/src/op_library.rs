@@ -1,0 +1,172 @@
+//! `op_library!`: the descriptor of the library, its C entry point on a host, its exports in a kernel image.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Ident, LitInt, LitStr, Path, Token, bracketed};
+
+/// Vendor: functions of one op library.
+const OP_LIMIT: usize = 10;
+/// What an image keeps for buffers unless told otherwise.
+const TCM_BYTES: u32 = 12 * 1024;
+/// The pool that a custom op may allocate from.
+const TCM_POOL_BYTES: u32 = gpsimd_abi::TCM_POOL_BYTES as u32;
+
+pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
+    let OpLibrary { name, ops, tcm_bytes } = syn::parse2(input)?;
+    let ops: Vec<Path> = ops.into_iter().collect();
+    let op_count = ops.len() as u32;
+    let section = gpsimd_abi::DESCRIPTOR_SECTION;
+    let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
+    let mut descriptors = Vec::new();
+    for (i, op) in ops.iter().enumerate() {
+        if i > 0 {
+            descriptors.push(quote! { "," });
+        }
+        descriptors.push(quote! { #op::DESCRIPTOR });
+    }
+    let op_name = |op: &Path| op.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
+    let run_exports = ops.iter().map(|op| format!("run:{}", op_name(op)));
+    let shape_exports = ops.iter().map(|op| format!("shape:{}", op_name(op)));
+    let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
+    let tcm_bytes = tcm_bytes as usize;
+
+    Ok(quote! {
+        const _: () = {
+            const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
+            const LEN: usize = ::gpsimd::entry::concat_len(PARTS);
+
+            #[cfg(target_arch = "wasm32")]
+            #[used]
+            #[unsafe(link_section = #section)]
+            static DESCRIPTOR: [u8; LEN] = ::gpsimd::entry::concat::<LEN>(PARTS);
+        };
+
+        /// The op library, as hosts see it.
+        #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+        pub static OP_LIBRARY: ::gpsimd::entry::gpsimd_abi::Library = {
+            use ::gpsimd::entry::gpsimd_abi as abi;
+            const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
+            const LEN: usize = ::gpsimd::entry::concat_len(PARTS);
+            static DESCRIPTOR: [u8; LEN] = ::gpsimd::entry::concat::<LEN>(PARTS);
+            static OPS: &[abi::Op] = &[#(abi::Op { run: #ops::run, shape: #ops::shape }),*];
+            abi::Library {
+                magic: abi::MAGIC,
+                abi_version: abi::ABI_VERSION,
+                op_count: #op_count,
+                descriptor: abi::Text { data: DESCRIPTOR.as_ptr(), len: LEN },
+                cpu_features: abi::Text::new(::gpsimd::entry::CPU_FEATURES),
+                ops: OPS.as_ptr(),
+            }
+        };
+
+        #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+        const _: () = {
+            /// The one symbol that hosts look up.
+            #[unsafe(no_mangle)]
+            pub extern "C" fn #entry_point() -> *const ::gpsimd::entry::gpsimd_abi::Library {
+                &OP_LIBRARY
+            }
+        };
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            /// Where tile buffers live: part of the linear memory, which is the core's TCM.
+            #[repr(C, align(64))]
+            struct Pool(::core::cell::UnsafeCell<[u8; #tcm_bytes]>);
+            // SAFETY: a core runs one thread.
+            unsafe impl Sync for Pool {}
+            static POOL: Pool = Pool(::core::cell::UnsafeCell::new([0; #tcm_bytes]));
+
+            #(const _: () = {
+                #[unsafe(export_name = #run_exports)]
+                extern "C" fn run() -> u32 {
+                    // SAFETY: the pool is reached from here alone, one launch at a time.
+                    unsafe { ::gpsimd::entry::run(POOL.0.get().cast(), #tcm_bytes, #ops::call) }
+                }
+
+                #[unsafe(export_name = #shape_exports)]
+                unsafe extern "C" fn shape(
+                    operands: *const ::gpsimd::entry::gpsimd_abi::TensorType,
+                    operand_count: u32,
+                    output: *mut ::gpsimd::entry::gpsimd_abi::TensorType,
+                    error: *mut ::gpsimd::entry::gpsimd_abi::ShapeError,
+                ) -> u32 {
+                    // SAFETY: the caller's promise.
+                    unsafe { #ops::shape(operands, operand_count, output, error) }
+                }
+            };)*
+
+            #[panic_handler]
+            fn panicked(info: &::core::panic::PanicInfo<'_>) -> ! {
+                ::gpsimd::entry::panicked(info)
+            }
+        };
+    })
+}
+
+struct OpLibrary {
+    name: LitStr,
+    ops: Punctuated<Path, Token![,]>,
+    tcm_bytes: u32,
+}
+
+impl Parse for OpLibrary {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let (mut name, mut ops, mut tcm_bytes) = (None, None, TCM_BYTES);
+        while !input.is_empty() {
+            let field: Ident = input.parse()?;
+            input.parse::<Token![:]>()?;
+            match field.to_string().as_str() {
+                "name" => name = Some(library_name(input.parse()?)?),
+                "ops" => {
+                    let list;
+                    bracketed!(list in input);
+                    ops = Some((field.span(), Punctuated::<Path, Token![,]>::parse_terminated(&list)?));
+                }
+                "tcm" => tcm_bytes = tcm(&input.parse()?)?,
+                _ => {
+                    let message = format!("unknown field `{field}`; there are `name`, `ops` and `tcm`");
+                    return Err(syn::Error::new(field.span(), message));
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        let name = name.ok_or_else(|| input.error("the name is missing: `name: \"my_ops\"`"))?;
+        let (span, ops) = ops.ok_or_else(|| input.error("the ops are missing: `ops: [my_op]`"))?;
+        if ops.is_empty() {
+            return Err(syn::Error::new(span, "an op library has at least one op"));
+        }
+        if let Some(op) = ops.iter().nth(OP_LIMIT) {
+            let message = format!("the {}th op: the vendor's limit is {OP_LIMIT} in one library", OP_LIMIT + 1);
+            return Err(syn::Error::new_spanned(op, message));
+        }
+        Ok(Self { name, ops, tcm_bytes })
+    }
+}
+
+fn library_name(name: LitStr) -> syn::Result<LitStr> {
+    let text = name.value();
+    let is_identifier = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !is_identifier {
+        let message = "the name of an op library is lower case letters, digits and `_`: torch.ops.<name>";
+        return Err(syn::Error::new(name.span(), message));
+    }
+    if text == "builtin" {
+        return Err(syn::Error::new(name.span(), "the vendor's runtime keeps the name \"builtin\" for itself"));
+    }
+    Ok(name)
+}
+
+fn tcm(bytes: &LitInt) -> syn::Result<u32> {
+    let value: u32 = bytes.base10_parse()?;
+    if value == 0 || value > TCM_POOL_BYTES || !value.is_multiple_of(64) {
+        let message = format!("buffers take a multiple of 64 bytes, at most the pool's {TCM_POOL_BYTES}");
+        return Err(syn::Error::new(bytes.span(), message));
+    }
+    Ok(value)
+}

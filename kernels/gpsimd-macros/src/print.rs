@@ -1,0 +1,98 @@
+//! `print!`: the format string, split at compile time.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Expr, Ident, LitStr, Token};
+
+pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
+    let Print { core, format, arguments } = syn::parse2(input)?;
+    let pieces = split(&format)?;
+    let positional = pieces.iter().filter(|piece| matches!(piece, Piece::Next)).count();
+    if let Some(extra) = arguments.iter().nth(positional) {
+        return Err(syn::Error::new_spanned(extra, format!("the format string has only {positional} `{{}}`")));
+    }
+    if positional > arguments.len() {
+        let message = format!("the format string has {positional} `{{}}`, but {} arguments follow", arguments.len());
+        return Err(syn::Error::new(format.span(), message));
+    }
+    let mut arguments = arguments.iter();
+    let calls = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => quote! { ::gpsimd::entry::print_text(core, #text); },
+        Piece::Named(name) => quote! { ::gpsimd::Print::print(&#name, core); },
+        Piece::Next => {
+            let argument = arguments.next();
+            quote! { ::gpsimd::Print::print(&(#argument), core); }
+        }
+    });
+    Ok(quote! {{
+        let core: &::gpsimd::Core = #core;
+        #(#calls)*
+    }})
+}
+
+/// `core, "format", arguments...`
+struct Print {
+    core: Expr,
+    format: LitStr,
+    arguments: Punctuated<Expr, Token![,]>,
+}
+
+impl Parse for Print {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            return Err(input.error("the core that prints comes first: `print!(core, \"...\")`"));
+        }
+        let core = input.parse()?;
+        input.parse::<Token![,]>()?;
+        let format = input.parse()?;
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok(Self { core, format, arguments: Punctuated::parse_terminated(input)? })
+    }
+}
+
+enum Piece {
+    Text(String),
+    /// `{}`
+    Next,
+    /// `{name}`
+    Named(Ident),
+}
+
+fn split(format: &LitStr) -> syn::Result<Vec<Piece>> {
+    let refuse = |message: String| Err(syn::Error::new(format.span(), message));
+    let text = format.value();
+    let (mut pieces, mut literal) = (Vec::new(), String::new());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '{' | '}' if characters.peek() == Some(&c) => {
+                characters.next();
+                literal.push(c);
+            }
+            '{' => {
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
+                }
+                let name: String = characters.by_ref().take_while(|c| *c != '}').collect();
+                if name.is_empty() {
+                    pieces.push(Piece::Next);
+                } else if let Ok(mut name) = syn::parse_str::<Ident>(&name) {
+                    name.set_span(format.span());
+                    pieces.push(Piece::Named(name));
+                } else {
+                    return refuse(format!("`{{{name}}}` is neither `{{}}` nor `{{name}}`; there are no format options"));
+                }
+            }
+            '}' => return refuse("a `}` without its `{`; write `}}` for the character".into()),
+            _ => literal.push(c),
+        }
+    }
+    if !literal.is_empty() {
+        pieces.push(Piece::Text(literal));
+    }
+    Ok(pieces)
+}

@@ -1,0 +1,182 @@
+//! The device as an op library on a host sees it: the table that the emulator passes.
+
+use core::panic::Location;
+use core::ptr::NonNull;
+
+use gpsimd_abi as abi;
+
+/// One core's device table.
+pub(crate) struct Device {
+    table: NonNull<abi::Device>,
+}
+
+impl Device {
+    /// # Safety
+    /// `table` leads to a table that stays valid and unchanged (but for `*tcm_top`) while the result lives, with
+    /// `tensor_count` tensors and functions that keep what the ABI says.
+    pub(crate) unsafe fn new(table: NonNull<abi::Device>) -> Self {
+        Self { table }
+    }
+
+    #[inline(always)]
+    fn table(&self) -> &abi::Device {
+        // SAFETY: `new` was promised a valid table.
+        unsafe { self.table.as_ref() }
+    }
+
+    #[inline(always)]
+    fn tensors(&self) -> &[abi::Tensor] {
+        // SAFETY: `new` was promised `tensor_count` tensors, and there is at least the output.
+        unsafe { core::slice::from_raw_parts(self.table().tensors, self.table().tensor_count as usize) }
+    }
+
+    pub(crate) fn core_id(&self) -> usize {
+        self.table().core_id as usize
+    }
+
+    pub(crate) fn core_count(&self) -> usize {
+        self.table().core_count as usize
+    }
+
+    pub(crate) fn tensor_count(&self) -> usize {
+        self.table().tensor_count as usize
+    }
+
+    pub(crate) fn tensor_type(&self, tensor: u32) -> abi::TensorType {
+        self.tensors()[tensor as usize].ty
+    }
+
+    #[inline(always)]
+    pub(crate) fn tensor_len(&self, tensor: u32) -> usize {
+        self.tensors()[tensor as usize].len as usize
+    }
+
+    /// The address of a tensor, where the host gives direct access.
+    #[inline(always)]
+    pub(crate) fn direct(&self, tensor: u32) -> Option<*mut u8> {
+        let data = self.tensors()[tensor as usize].direct;
+        if data.is_null() { None } else { Some(data) }
+    }
+
+    /// Whether the tensor is the operand that this launch replaces in place.
+    #[inline(always)]
+    pub(crate) fn shares_storage_with_output(&self, tensor: u32) -> bool {
+        let output = self.tensors().last().map(|output| output.direct);
+        self.table().in_place != 0 && Some(self.tensors()[tensor as usize].direct) == output
+    }
+
+    #[inline(always)]
+    pub(crate) fn tcm_left(&self) -> usize {
+        let table = self.table();
+        if table.tcm_top.is_null() {
+            // SAFETY: a call of the table with its own context.
+            return unsafe { (table.tcm_left)(table.context) } as usize;
+        }
+        // SAFETY: not null, so it leads to this core's own counter, which only this thread uses.
+        (table.tcm_bytes - unsafe { *table.tcm_top }) as usize
+    }
+
+    /// `bytes` bytes of the pool, a multiple of 64.
+    #[inline(always)]
+    pub(crate) fn tcm_alloc(&self, bytes: usize, at: &'static Location<'static>) -> Option<*mut u8> {
+        let table = self.table();
+        if !table.tcm_top.is_null() && bytes <= self.tcm_left() {
+            // SAFETY: the counter is this core's own, and `bytes` are left above it in the pool.
+            unsafe {
+                let tcm = table.tcm.add(*table.tcm_top as usize);
+                *table.tcm_top += bytes as u32;
+                return Some(tcm);
+            }
+        }
+        self.tcm_alloc_from_host(bytes, at)
+    }
+
+    #[cold]
+    fn tcm_alloc_from_host(&self, bytes: usize, at: &'static Location<'static>) -> Option<*mut u8> {
+        let table = self.table();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // SAFETY: a call of the table with its own context; the location lives through it.
+        let tcm = unsafe { (table.tcm_alloc)(table.context, bytes, &location(at)) };
+        if tcm.is_null() { None } else { Some(tcm) }
+    }
+
+    /// Gives back what `tcm_alloc` gave.
+    #[inline(always)]
+    pub(crate) fn tcm_free(&self, tcm: *mut u8, bytes: usize, at: &'static Location<'static>) {
+        let table = self.table();
+        if !table.tcm_top.is_null() {
+            // SAFETY: the counter is this core's own, and not above the pool's end.
+            unsafe {
+                let top = *table.tcm_top as usize;
+                if top >= bytes && table.tcm.add(top - bytes) == tcm {
+                    *table.tcm_top = (top - bytes) as u32;
+                    return;
+                }
+            }
+        }
+        // SAFETY: a call of the table with its own context; the location lives through it.
+        unsafe { (table.tcm_free)(table.context, tcm, &location(at)) };
+    }
+
+    pub(crate) fn load(
+        &self,
+        tensor: u32,
+        start: usize,
+        len: usize,
+        tcm: *mut u8,
+        at: &'static Location<'static>,
+    ) -> bool {
+        let table = self.table();
+        // SAFETY: a call of the table with its own context; it checks every other argument.
+        let status = unsafe { (table.load)(table.context, tensor, start as u64, len as u64, tcm, &location(at)) };
+        status == abi::STATUS_OK
+    }
+
+    pub(crate) fn store(
+        &self,
+        tensor: u32,
+        start: usize,
+        len: usize,
+        tcm: *const u8,
+        at: &'static Location<'static>,
+    ) -> bool {
+        let table = self.table();
+        // SAFETY: a call of the table with its own context; it checks every other argument.
+        let status = unsafe { (table.store)(table.context, tensor, start as u64, len as u64, tcm, &location(at)) };
+        status == abi::STATUS_OK
+    }
+
+    pub(crate) fn print_text(&self, text: &'static str) {
+        // SAFETY: a call of the table with its own context.
+        unsafe { (self.table().print_text)(self.table().context, abi::Text::new(text)) };
+    }
+
+    pub(crate) fn print_float(&self, value: f64) {
+        // SAFETY: a call of the table with its own context.
+        unsafe { (self.table().print_float)(self.table().context, value) };
+    }
+
+    pub(crate) fn print_signed(&self, value: i64) {
+        // SAFETY: a call of the table with its own context.
+        unsafe { (self.table().print_signed)(self.table().context, value) };
+    }
+
+    pub(crate) fn print_unsigned(&self, value: u64) {
+        // SAFETY: a call of the table with its own context.
+        unsafe { (self.table().print_unsigned)(self.table().context, value) };
+    }
+
+    pub(crate) fn fail(&self, code: u32, message: &str, at: &'static Location<'static>) {
+        self.fail_at(code, message, location(at));
+    }
+
+    pub(crate) fn fail_at(&self, code: u32, message: &str, at: abi::Location) {
+        let text = abi::Text { data: message.as_ptr(), len: message.len() };
+        // SAFETY: a call of the table with its own context; text and location live through it.
+        unsafe { (self.table().fail)(self.table().context, code, text, &at) };
+    }
+}
+
+pub(crate) fn location(at: &'static Location<'static>) -> abi::Location {
+    abi::Location { file: abi::Text::new(at.file()), line: at.line(), column: at.column() }
+}

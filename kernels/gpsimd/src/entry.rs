@@ -1,0 +1,175 @@
+//! What the macros' output calls. No kernel does.
+
+use core::panic::Location;
+
+use gpsimd_abi as abi;
+
+pub use gpsimd_abi;
+
+use crate::core::Core;
+use crate::device::Device;
+use crate::element::Float;
+use crate::error::{OpError, OpResult};
+use crate::shape::{ShapeError, TensorType};
+use crate::tensor::Input;
+
+/// The dtype that decides which version of a generic kernel runs: that of tensor `tensor`.
+pub fn dtype(core: &Core, tensor: u32) -> Option<abi::DType> {
+    abi::DType::from_code(core.device.tensor_type(tensor).dtype)
+}
+
+/// The index of the output: the last tensor.
+pub fn output_index(core: &Core) -> u32 {
+    core.device.tensor_count() as u32 - 1
+}
+
+/// The scalars of the launch: tensor `tensor`, loaded and kept.
+///
+/// # Errors
+/// As a load.
+pub fn scalars<const N: usize>(core: &Core, tensor: u32) -> OpResult<[f32; N]> {
+    let params = core.tcm().load(&Input::<f32>::whole(core, tensor), ..N)?;
+    let mut scalars = [0.0; N];
+    scalars.copy_from_slice(&params);
+    Ok(scalars)
+}
+
+/// Whether `T` is the type of `dtype`; lets generated code compare without naming codes.
+pub fn is<T: Float>(dtype: Option<abi::DType>) -> bool {
+    dtype == Some(T::DTYPE)
+}
+
+/// No version of the kernel for the dtype of its operands.
+#[track_caller]
+pub fn no_such_dtype(core: &Core) -> OpResult {
+    core.device.fail(abi::FAILURE_DTYPE, "the kernel has no version for this dtype", Location::caller());
+    Err(OpError::Dma)
+}
+
+/// Runs a kernel on the core of `table` and reports how it ended.
+///
+/// # Safety
+/// `table` leads to a device table that keeps what the ABI says, for the length of the call.
+#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+#[track_caller]
+pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
+    let Some(table) = core::ptr::NonNull::new(table.cast_mut()) else { return abi::STATUS_FAILED };
+    // SAFETY: the caller's promise.
+    let core = Core { device: unsafe { Device::new(table) } };
+    let at = Location::caller();
+    match crate::panics::catch(|| kernel(&core)) {
+        Ok(result) => finish(&core, result, at),
+        Err(panic) => {
+            core.device.fail_at(abi::FAILURE_PANIC, &panic.message, panic.location());
+            abi::STATUS_FAILED
+        }
+    }
+}
+
+/// Runs a kernel on this core, with buffers from `pool`.
+///
+/// # Safety
+/// `pool` leads to `pool_bytes` bytes, aligned to 64, that nothing else uses during the call.
+#[cfg(any(target_arch = "wasm32", target_os = "none"))]
+#[track_caller]
+pub unsafe fn run(pool: *mut u8, pool_bytes: usize, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
+    // SAFETY: the caller's promise.
+    let core = Core { device: unsafe { Device::new(pool, pool_bytes) } };
+    let result = kernel(&core);
+    finish(&core, result, Location::caller())
+}
+
+fn finish(core: &Core, result: OpResult, at: &'static Location<'static>) -> u32 {
+    let (code, message) = match result {
+        Ok(()) => return abi::STATUS_OK,
+        Err(OpError::TcmExhausted { .. }) => (abi::FAILURE_DEVICE, "the TCM pool is exhausted"),
+        Err(OpError::Dma) => (abi::FAILURE_DEVICE, "a DMA failed"),
+        Err(OpError::Refused(message)) => (abi::FAILURE_REFUSED, message),
+    };
+    core.device.fail(code, message, at);
+    abi::STATUS_FAILED
+}
+
+/// Runs a shape function on `COUNT` operand types.
+///
+/// # Safety
+/// `operands` leads to `operand_count` types; `output` and `error` may be written.
+pub unsafe fn shape<const COUNT: usize>(
+    operands: *const abi::TensorType,
+    operand_count: u32,
+    output: *mut abi::TensorType,
+    error: *mut abi::ShapeError,
+    function: impl FnOnce([TensorType; COUNT]) -> Result<TensorType, ShapeError>,
+) -> u32 {
+    let result = if operand_count as usize == COUNT {
+        // SAFETY: the caller's promise, and `i` is below `operand_count`.
+        function(core::array::from_fn(|i| TensorType::new(unsafe { *operands.add(i) }, i as u32)))
+    } else {
+        Err(ShapeError::new("the shape function was called with another number of operands"))
+    };
+    match result {
+        Ok(ty) => {
+            // SAFETY: the caller's promise.
+            unsafe { output.write(ty.to_abi()) };
+            abi::STATUS_OK
+        }
+        Err(why) => {
+            // SAFETY: the caller's promise.
+            unsafe { error.write(why.to_abi()) };
+            abi::STATUS_FAILED
+        }
+    }
+}
+
+/// `parts` one after the other, `N` bytes in all.
+pub const fn concat<const N: usize>(parts: &[&str]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        let text = parts[part].as_bytes();
+        let mut i = 0;
+        while i < text.len() {
+            bytes[at] = text[i];
+            at += 1;
+            i += 1;
+        }
+        part += 1;
+    }
+    assert!(at == N, "the parts have another length");
+    bytes
+}
+
+/// Length of `parts` one after the other.
+pub const fn concat_len(parts: &[&str]) -> usize {
+    let (mut len, mut part) = (0, 0);
+    while part < parts.len() {
+        len += parts[part].len();
+        part += 1;
+    }
+    len
+}
+
+/// Prints a piece of a format string.
+pub fn print_text(core: &Core, text: &'static str) {
+    core.device.print_text(text);
+}
+
+/// The CPU features that the library is compiled for and that a CPU may lack.
+#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+pub const CPU_FEATURES: &str = {
+    if cfg!(target_feature = "avx512f") {
+        "sse4.2,avx,avx2,fma,avx512f,avx512vl,avx512bw,avx512dq"
+    } else if cfg!(all(target_feature = "avx2", target_feature = "fma")) {
+        "sse4.2,avx,avx2,fma"
+    } else if cfg!(target_feature = "avx2") {
+        "sse4.2,avx,avx2"
+    } else {
+        ""
+    }
+};
+
+/// The panic handler of a kernel image: says where, and stops the core.
+#[cfg(any(target_arch = "wasm32", target_os = "none"))]
+pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+    crate::device::panicked(info)
+}

@@ -1,0 +1,77 @@
+//! Reductions over a row, in the 16 lanes of a core's vector unit.
+//!
+//! The order of additions is part of a kernel's meaning: lane `i` takes the elements `i`, `i + 16`, `i + 32`, ..., and
+//! the lanes are added pairwise at the end. So a sum has the same bits on every tier, and however a row is cut into
+//! tiles, as long as every tile but the last is a multiple of 16 elements ([`Tcm::tile_len`](crate::Tcm::tile_len) is).
+
+use crate::LANES;
+
+/// Sixteen partial results of a reduction.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes([f32; LANES]);
+
+impl Lanes {
+    /// All lanes start from `value`: 0 for a sum, negative infinity for a maximum.
+    pub const fn splat(value: f32) -> Self {
+        Self([value; LANES])
+    }
+
+    /// Takes the elements of `a`: `lane = f(lane, a)`.
+    #[inline(always)]
+    pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(f32, A) -> f32) {
+        let mut chunks = a.chunks_exact(LANES);
+        for chunk in &mut chunks {
+            for (lane, a) in self.0.iter_mut().zip(chunk) {
+                *lane = f(*lane, *a);
+            }
+        }
+        for (lane, a) in self.0.iter_mut().zip(chunks.remainder()) {
+            *lane = f(*lane, *a);
+        }
+    }
+
+    /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.
+    #[inline(always)]
+    pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(f32, A, B) -> f32) {
+        let len = a.len().min(b.len());
+        let (mut a, mut b) = (a[..len].chunks_exact(LANES), b[..len].chunks_exact(LANES));
+        for (a, b) in (&mut a).zip(&mut b) {
+            for ((lane, a), b) in self.0.iter_mut().zip(a).zip(b) {
+                *lane = f(*lane, *a, *b);
+            }
+        }
+        for ((lane, a), b) in self.0.iter_mut().zip(a.remainder()).zip(b.remainder()) {
+            *lane = f(*lane, *a, *b);
+        }
+    }
+
+    /// The lanes added: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.
+    #[inline(always)]
+    pub fn sum(self) -> f32 {
+        self.reduce(|a, b| a + b)
+    }
+
+    /// The greatest lane. A NaN lane is passed over, as the maximum of a row passes over its NaNs.
+    #[inline(always)]
+    pub fn max(self) -> f32 {
+        self.reduce(greater)
+    }
+
+    #[inline(always)]
+    fn reduce(mut self, f: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                self.0[i] = f(self.0[i], self.0[i + half]);
+            }
+            half /= 2;
+        }
+        self.0[0]
+    }
+}
+
+/// The greater of two numbers: one instruction where `f32::max` takes three. `acc` when `value` is NaN.
+#[inline(always)]
+pub fn greater(acc: f32, value: f32) -> f32 {
+    if value > acc { value } else { acc }
+}

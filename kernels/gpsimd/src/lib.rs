@@ -1,0 +1,93 @@
+//! Write custom operators for the GPSIMD cores of AWS Trainium in Rust.
+//!
+//! A GPSIMD engine has 8 cores. Every core runs the same function on its own part of the data: it brings tiles of the
+//! tensors from device memory (HBM) into its tightly coupled memory (TCM) by DMA, computes on them 16 lanes at a time,
+//! and sends the result back. Nothing synchronises the cores.
+//!
+//! ```
+//! use gpsimd::prelude::*;
+//!
+//! fn like_x(x: &TensorType, bias: &TensorType) -> Result<TensorType, ShapeError> {
+//!     bias.expect_rank(1)?.expect_dim(0, x.last_dim())?;
+//!     Ok(*x)
+//! }
+//!
+//! /// y = x + bias. x: [.., H], bias: [H], y: like x; f32 or bf16, computed in f32.
+//! #[custom_op(shape = like_x)]
+//! pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, mut y: Output<T>) -> OpResult {
+//!     let hidden = bias.len();
+//!     let bias = core.tcm().load(&bias, ..)?; // resident for the whole launch
+//!     let rows = core.tcm().tile_len::<T>(2) / hidden; // what fits twice: once for x, once for y
+//!     for range in core.share(x.len(), hidden).chunks(rows * hidden) {
+//!         let x = core.tcm().load(&x, range.clone())?; // HBM -> TCM, one DMA
+//!         let mut y = core.tcm().stage(&mut y, range)?;
+//!         for (y, x) in y.chunks_exact_mut(hidden).zip(x.chunks_exact(hidden)) {
+//!             for ((y, x), b) in y.iter_mut().zip(x).zip(&*bias) {
+//!                 *y = T::from_f32(x.to_f32() + b.to_f32());
+//!             }
+//!         }
+//!         y.store()?; // TCM -> HBM, one DMA
+//!     }
+//!     Ok(())
+//! }
+//!
+//! op_library! { name: "example", ops: [add_bias] }
+//! # fn main() {}
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
+//! | [`Input`], [`Output`] | tensors in HBM |
+//! | [`Tcm`], [`Tile`], [`Stage`], [`Buffer`] | memory in TCM and the DMAs that fill and empty it |
+//! | [`Float`], [`bf16`] | element types |
+//! | [`math`] | elementary functions |
+//! | [`Lanes`] | 16-lane reductions |
+//! | [`TensorType`], [`ShapeError`] | shape functions |
+//! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
+#![no_std]
+
+#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+extern crate std;
+
+mod core;
+#[cfg_attr(any(target_arch = "wasm32", target_os = "none"), path = "device_image.rs")]
+#[cfg_attr(not(any(target_arch = "wasm32", target_os = "none")), path = "device_host.rs")]
+mod device;
+mod element;
+mod error;
+mod lanes;
+pub mod math;
+#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+mod panics;
+mod print;
+mod shape;
+mod share;
+mod tcm;
+mod tensor;
+
+#[doc(hidden)]
+pub mod entry;
+
+pub use self::core::Core;
+pub use self::element::{Float, bf16};
+pub use self::error::{OpError, OpResult};
+pub use self::lanes::{Lanes, greater};
+pub use self::shape::{Shape, ShapeError, TensorType};
+pub use self::share::{Chunks, Share};
+pub use self::tcm::{Buffer, Stage, Tcm, Tile};
+pub use self::tensor::{Input, Output};
+#[doc(hidden)]
+pub use self::print::Print;
+pub use gpsimd_macros::{custom_op, op_library, print};
+
+/// What a kernel needs, under one name.
+pub mod prelude {
+    pub use crate::{
+        Chunks, Core, Float, Input, LANES, Lanes, OpError, OpResult, Output, Shape, ShapeError, TensorType, bf16, custom_op, math, op_library,
+        print,
+    };
+}
+
+/// Lanes of a core's vector unit in f32: 512 bit.
+pub const LANES: usize = 16;

@@ -1,0 +1,165 @@
+//! Tensors in HBM. A kernel cannot touch their elements; it loads them into TCM and stores from there.
+
+use core::marker::PhantomData;
+use core::ops::{Bound, Range, RangeBounds};
+use core::panic::Location;
+
+use gpsimd_abi as abi;
+
+use crate::core::Core;
+use crate::element::Float;
+use crate::error::{OpError, OpResult};
+use crate::shape::Shape;
+
+/// An operand: a tensor in HBM, or a contiguous part of one, that the kernel loads from.
+#[derive(Clone, Copy)]
+pub struct Input<'l, T> {
+    pub(crate) hbm: Hbm<'l>,
+    element: PhantomData<T>,
+}
+
+/// The output: a tensor in HBM, or a contiguous part of one, that the kernel stores to.
+pub struct Output<'l, T> {
+    pub(crate) hbm: Hbm<'l>,
+    element: PhantomData<T>,
+}
+
+/// Part of a tensor of the launch.
+#[derive(Clone, Copy)]
+pub(crate) struct Hbm<'l> {
+    core: &'l Core,
+    /// Index among the tensors of the launch.
+    pub(crate) tensor: u32,
+    /// First element of the part, counted in the whole tensor.
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl<'l> Hbm<'l> {
+    fn whole(core: &'l Core, tensor: u32) -> Self {
+        Self { core, tensor, start: 0, len: core.device.tensor_len(tensor) }
+    }
+
+    /// The part `range` of this part. A range that leaves it is kept as it is for the DMA to report.
+    fn part(self, range: Range<usize>) -> Self {
+        Self { start: self.start.saturating_add(range.start), len: range.end.saturating_sub(range.start), ..self }
+    }
+
+    fn shape(&self) -> Shape {
+        let ty = self.core.device.tensor_type(self.tensor);
+        ty.dims.iter().take(ty.rank as usize).map(|dim| *dim as usize).collect()
+    }
+
+    fn dim(&self, i: usize) -> usize {
+        let ty = self.core.device.tensor_type(self.tensor);
+        match ty.dims.get(i) {
+            Some(dim) if i < ty.rank as usize => *dim as usize,
+            _ => 1,
+        }
+    }
+}
+
+impl Hbm<'_> {
+    /// Where in the whole tensor the elements in `range` of this part start.
+    ///
+    /// # Errors
+    /// When `range` leaves the part. Where the part is the whole tensor, the host's own check says so better.
+    pub(crate) fn address(&self, range: &Range<usize>, at: &'static Location<'static>) -> OpResult<usize> {
+        let is_whole = self.start == 0 && self.len == self.core.device.tensor_len(self.tensor);
+        if self.contains(range) || is_whole {
+            return Ok(self.start.saturating_add(range.start));
+        }
+        self.core.device.fail(abi::FAILURE_REFUSED, "a DMA leaves the part of the tensor that it was given", at);
+        Err(OpError::Dma)
+    }
+
+    /// The address of the elements in `range` of this part, where the host gives direct access and `range` is inside.
+    #[inline(always)]
+    pub(crate) fn direct<T>(&self, range: &Range<usize>) -> Option<*mut T> {
+        let data = self.core.device.direct(self.tensor)?;
+        let end = self.start.checked_add(self.len)?;
+        if !self.contains(range) || end > self.core.device.tensor_len(self.tensor) {
+            return None;
+        }
+        // SAFETY: `self.start + range.start` is inside the tensor, which is one allocation.
+        Some(unsafe { data.cast::<T>().add(self.start + range.start) })
+    }
+
+    #[inline(always)]
+    pub(crate) fn shares_storage_with_output(&self) -> bool {
+        self.core.device.shares_storage_with_output(self.tensor)
+    }
+
+    #[inline(always)]
+    fn contains(&self, range: &Range<usize>) -> bool {
+        range.start <= range.end && range.end <= self.len
+    }
+}
+
+/// `range` with its ends filled in for a tensor of `len` elements.
+pub(crate) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    start..end
+}
+
+macro_rules! tensor_methods {
+    () => {
+        #[doc(hidden)]
+        pub fn whole(core: &'l Core, tensor: u32) -> Self {
+            Self { hbm: Hbm::whole(core, tensor), element: PhantomData }
+        }
+
+        /// Number of elements of this part.
+        pub fn len(&self) -> usize {
+            self.hbm.len
+        }
+
+        /// Whether there are no elements.
+        pub fn is_empty(&self) -> bool {
+            self.hbm.len == 0
+        }
+
+        /// Sizes of the whole tensor, outermost first.
+        pub fn shape(&self) -> Shape {
+            self.hbm.shape()
+        }
+
+        /// Size of dimension `i` of the whole tensor, counted from the outermost; 1 past the last.
+        pub fn dim(&self, i: usize) -> usize {
+            self.hbm.dim(i)
+        }
+    };
+}
+
+impl<'l, T: Float> Input<'l, T> {
+    tensor_methods!();
+
+    /// The elements in `range`, as an operand of their own. Leaving the tensor is reported by the load that does it.
+    #[must_use]
+    pub fn part(&self, range: impl RangeBounds<usize>) -> Input<'l, T> {
+        Self { hbm: self.hbm.part(resolve(&range, self.len())), element: PhantomData }
+    }
+}
+
+impl<'l, T: Float> Output<'l, T> {
+    tensor_methods!();
+
+    /// Two outputs: the first `mid` elements, and the rest. What lies past the end is reported by the store that
+    /// reaches there.
+    pub fn split_at(self, mid: usize) -> (Output<'l, T>, Output<'l, T>) {
+        let (first, rest) = (0..mid, mid..self.len().max(mid));
+        (
+            Self { hbm: self.hbm.part(first), element: PhantomData },
+            Self { hbm: self.hbm.part(rest), element: PhantomData },
+        )
+    }
+}
