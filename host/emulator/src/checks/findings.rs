@@ -1,0 +1,75 @@
+//! What cores did to each other: found from their accesses when all have ended, so that it does not depend on who ran
+//! when.
+
+use std::ops::Range;
+
+use super::{Accesses, RangeSet};
+use crate::emulated_core::CoreOutcome;
+use crate::error::{KernelError, Misuse};
+use crate::launch::Run;
+
+/// The error of a run: that of the lowest core that has one, or else what the cores did together at the lowest element.
+pub(crate) fn judge(run: &Run<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {
+    if let Some(error) = outcomes.iter().find_map(|outcome| outcome.error.clone()) {
+        return Some(error);
+    }
+    if !run.is_checked() {
+        return None;
+    }
+    let cores: Vec<&Accesses> = outcomes.iter().map(|outcome| &outcome.accesses).collect();
+    let findings = [write_conflict(run, &cores), read_of_replaced(run, &cores), never_written(run, &cores)];
+    // The first of equals: that two cores write an element says more than what follows from it.
+    findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error)
+}
+
+type Finding = Option<(u64, KernelError)>;
+
+fn write_conflict(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
+    let pairs = (0..cores.len()).flat_map(|core| (core + 1..cores.len()).map(move |other| (core, other)));
+    let (range, core, other) = pairs
+        .filter_map(|(core, other)| Some((cores[core].written.first_common(&cores[other].written)?, core, other)))
+        .min_by_key(|(range, core, other)| (range.start, *core, *other))?;
+    let misuse = Misuse::WriteConflict {
+        tensor: run.name(run.output),
+        range: range.clone(),
+        other: other as u32,
+        other_location: cores[other].stored_at(range.start),
+    };
+    Some((range.start, run.error(Some(core as u32), misuse, cores[core].stored_at(range.start))))
+}
+
+fn read_of_replaced(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
+    let pairs = (0..cores.len()).flat_map(|reader| (0..cores.len()).map(move |writer| (reader, writer)));
+    let (range, reader, writer) = pairs
+        .filter(|(reader, writer)| reader != writer)
+        .filter_map(|(reader, writer)| Some((cores[reader].read.first_common(&cores[writer].written)?, reader, writer)))
+        .min_by_key(|(range, reader, writer)| (range.start, *reader, *writer))?;
+    let misuse = Misuse::ReadReplacedByOther {
+        tensor: run.name(run.replaced?),
+        range: range.clone(),
+        writer: writer as u32,
+        writer_location: cores[writer].stored_at(range.start),
+    };
+    Some((range.start, run.error(Some(reader as u32), misuse, cores[reader].loaded_at(range.start))))
+}
+
+fn never_written(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
+    let mut all = RangeSet::default();
+    cores.iter().flat_map(|core| core.written.iter()).for_each(|range| all.insert(&range));
+    let (first, missing) = gaps(&all, run.len(run.output))?;
+    let misuse = Misuse::NeverWritten { tensor: run.name(run.output), first: first.clone(), missing };
+    Some((first.start, run.error(None, misuse, None)))
+}
+
+/// The first range below `len` that is not in `set`, and how many elements are not.
+fn gaps(set: &RangeSet, len: u64) -> Option<(Range<u64>, u64)> {
+    let present: u64 = set.iter().map(|range| range.end - range.start).sum();
+    // Ranges that touch are one, so that the first gap is before the first range or right after it.
+    let mut ranges = set.iter();
+    let first = match ranges.next() {
+        None => 0..len,
+        Some(range) if range.start > 0 => 0..range.start,
+        Some(range) => range.end..ranges.next().map_or(len, |next| next.start),
+    };
+    (!first.is_empty()).then_some((first, len - present))
+}

@@ -1,0 +1,75 @@
+//! Two runs of a launch that differ only in what TCM holds at the start must give the same: otherwise the result depends
+//! on TCM that was never written.
+
+use std::ops::Range;
+
+use super::findings::judge;
+use crate::emulated_core::CoreOutcome;
+use crate::error::{KernelError, Misuse};
+use crate::launch::Run;
+use crate::tcm::Poison;
+
+/// The output and the outcomes of a run.
+pub(crate) struct Ran<'a> {
+    pub(crate) poison: Poison,
+    pub(crate) output: &'a [u8],
+    pub(crate) outcomes: &'a [CoreOutcome],
+}
+
+/// How the second run differs from the first, which succeeded.
+pub(crate) fn compare(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option<KernelError> {
+    if let Some(error) = judge(run, second.outcomes) {
+        let what = format!("the second fails: {}", error.misuse);
+        return Some(KernelError { misuse: Misuse::BehaviourDependsOnTcm { what }, ..error });
+    }
+    output_difference(run, first, second).or_else(|| behaviour_difference(run, first.outcomes, second.outcomes))
+}
+
+fn output_difference(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option<KernelError> {
+    if first.output == second.output {
+        return None;
+    }
+    let bytes = run.element_bytes(run.output);
+    let pairs = || first.output.chunks_exact(bytes).zip(second.output.chunks_exact(bytes));
+    let start = pairs().position(|(a, b)| a != b)?;
+    // Elements that carry poison as it was are one finding, those computed from it another.
+    let carried = |(a, b): (&[u8], &[u8])| is_poison(a, first.poison) && is_poison(b, second.poison);
+    let verbatim = pairs().nth(start).is_some_and(carried);
+    let len = pairs().skip(start).take_while(|&(a, b)| a != b && carried((a, b)) == verbatim).count();
+
+    let start = start as u64;
+    let writer =
+        second.outcomes.iter().position(|core| core.accesses.written.first_in(&(start..start + 1)).is_some())?;
+    let accesses = &second.outcomes[writer].accesses;
+    // What another core wrote is another finding.
+    let range = accesses.written.first_in(&(start..start + len as u64))?;
+    let tensor = run.name(run.output);
+    let misuse =
+        if verbatim { Misuse::TcmNeverWritten { tensor, range } } else { Misuse::DependsOnTcm { tensor, range } };
+    Some(run.error(Some(writer as u32), misuse, accesses.stored_at(start)))
+}
+
+/// Whether an element is the poison itself. An element that happens to look like it is the same in both runs, and no
+/// finding.
+fn is_poison(element: &[u8], poison: Poison) -> bool {
+    let pattern = poison.pattern();
+    pattern.chunks_exact(element.len()).any(|part| part == element)
+}
+
+fn behaviour_difference(run: &Run<'_>, first: &[CoreOutcome], second: &[CoreOutcome]) -> Option<KernelError> {
+    first.iter().zip(second).enumerate().find_map(|(core, (a, b))| {
+        let what = if a.report != b.report {
+            let counts = |outcome: &CoreOutcome| {
+                let report = &outcome.report;
+                let Range { start, end } = report.load_bytes..report.store_bytes;
+                format!("{} loads ({start} bytes) and {} stores ({end} bytes)", report.loads, report.stores)
+            };
+            format!("the core made {}, then {}", counts(a), counts(b))
+        } else if a.printed != b.printed {
+            "the core printed different text".to_owned()
+        } else {
+            return None;
+        };
+        Some(run.error(Some(core as u32), Misuse::BehaviourDependsOnTcm { what }, None))
+    })
+}

@@ -1,0 +1,168 @@
+//! The device table: what a kernel calls on an emulated core.
+//!
+//! Every call is answered by the core's [`EmulatedCore`], which `context` leads to. The calls run inside the kernel's
+//! `extern "C"` frame and must not unwind: they record what is wrong and return.
+
+use std::ffi::c_void;
+
+use gpsimd_abi::{self as abi, Location, STATUS_OK, Text};
+
+use crate::emulated_core::{EmulatedCore, Failure};
+use crate::error::{Misuse, SourceLocation, Transfer, kernel_text};
+
+/// The table of a core, for as long as nothing else uses `core`.
+pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
+    let (run, pool) = (core.run, &core.pool);
+    abi::Device {
+        core_id: core.id,
+        core_count: run.cores,
+        tensors: run.tensors.as_ptr(),
+        tensor_count: run.tensors.len() as u32,
+        in_place: u32::from(run.in_place),
+        tcm: pool.start(),
+        tcm_bytes: pool.bytes() as u32,
+        reserved: 0,
+        tcm_top: pool.shared_top(),
+        context: (&raw mut *core).cast(),
+        tcm_alloc,
+        tcm_free,
+        tcm_left,
+        load,
+        store,
+        print_text,
+        print_float,
+        print_signed,
+        print_unsigned,
+        fail,
+    }
+}
+
+/// The core that a call is for.
+///
+/// # Safety
+/// `context` is that of the table that [`table`] made, whose kernel has not returned; the calls of one kernel do not
+/// overlap.
+unsafe fn core_of<'c, 'r, 'm>(context: *mut c_void) -> &'c mut EmulatedCore<'r, 'm> {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *context.cast() }
+}
+
+unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *const Location) -> *mut u8 {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    let tcm = core.pool.alloc(bytes);
+    if tcm.is_null() {
+        let misuse = Misuse::TcmExhausted { asked: bytes, left: core.pool.left(), pool: core.pool.bytes() };
+        // SAFETY: the kernel passes a location or null.
+        core.exhausted = Some((misuse, unsafe { SourceLocation::read(location) }));
+    }
+    tcm
+}
+
+unsafe extern "C" fn tcm_free(context: *mut c_void, tcm: *mut u8, location: *const Location) {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    if let Err(misuse) = core.pool.free(tcm) {
+        // SAFETY: the kernel passes a location or null.
+        unsafe { core.misused(misuse, location) };
+    }
+}
+
+unsafe extern "C" fn tcm_left(context: *mut c_void) -> u32 {
+    // SAFETY: the kernel passes its table's context.
+    unsafe { core_of(context) }.pool.left() as u32
+}
+
+unsafe extern "C" fn load(
+    context: *mut c_void,
+    tensor: u32,
+    start: u64,
+    len: u64,
+    tcm: *mut u8,
+    location: *const Location,
+) -> u32 {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    let (range, bytes) = match core.verify(Transfer::Load, tensor, start, len, tcm) {
+        Ok(verified) => verified,
+        // SAFETY: the kernel passes a location or null.
+        Err(misuse) => return unsafe { core.misused(misuse, location) },
+    };
+    if core.run.is_checked() && core.run.replaced == Some(tensor as usize) {
+        if let Some(range) = core.accesses.written.first_in(&range) {
+            let misuse = Misuse::ReadAfterReplace { tensor: core.run.name(tensor as usize), range };
+            // SAFETY: the kernel passes a location or null.
+            return unsafe { core.misused(misuse, location) };
+        }
+        // SAFETY: the kernel passes a location or null.
+        unsafe { core.accesses.load(range.clone(), location) };
+    }
+    core.report.loads += 1;
+    core.report.load_bytes += bytes as u64;
+    if bytes != 0 {
+        // SAFETY: `verify` found the range inside the tensor and the TCM side inside the pool; these do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(core.run.address(tensor as usize, range.start), tcm, bytes) };
+    }
+    STATUS_OK
+}
+
+unsafe extern "C" fn store(
+    context: *mut c_void,
+    tensor: u32,
+    start: u64,
+    len: u64,
+    tcm: *const u8,
+    location: *const Location,
+) -> u32 {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    let (range, bytes) = match core.verify(Transfer::Store, tensor, start, len, tcm) {
+        Ok(verified) => verified,
+        // SAFETY: the kernel passes a location or null.
+        Err(misuse) => return unsafe { core.misused(misuse, location) },
+    };
+    core.report.stores += 1;
+    core.report.store_bytes += bytes as u64;
+    if bytes == 0 {
+        return STATUS_OK;
+    }
+    // Cores may store to the same elements by mistake, which is found when all have ended: until then, one at a time.
+    let _one_at_a_time = core.run.is_checked().then(|| core.run.lock_stores());
+    // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(tcm, core.run.address(tensor as usize, range.start), bytes) };
+    if core.run.is_checked() {
+        // SAFETY: the kernel passes a location or null.
+        unsafe { core.accesses.store(range, location) };
+    }
+    STATUS_OK
+}
+
+unsafe extern "C" fn print_text(context: *mut c_void, text: Text) {
+    // SAFETY: the kernel passes its table's context and readable text.
+    unsafe { core_of(context).printer.text(&kernel_text(text)) };
+}
+
+unsafe extern "C" fn print_float(context: *mut c_void, value: f64) {
+    // SAFETY: the kernel passes its table's context.
+    unsafe { core_of(context) }.printer.float(value);
+}
+
+unsafe extern "C" fn print_signed(context: *mut c_void, value: i64) {
+    // SAFETY: the kernel passes its table's context.
+    unsafe { core_of(context) }.printer.text(&value.to_string());
+}
+
+unsafe extern "C" fn print_unsigned(context: *mut c_void, value: u64) {
+    // SAFETY: the kernel passes its table's context.
+    unsafe { core_of(context) }.printer.text(&value.to_string());
+}
+
+unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, location: *const Location) {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    if core.failure.is_none() {
+        // SAFETY: the kernel passes readable text, and a location or null.
+        let (message, location) = unsafe { (kernel_text(message), SourceLocation::read(location)) };
+        core.failure = Some(Failure { code: kind, message, location });
+    }
+}

@@ -1,0 +1,177 @@
+//! [`EmulatedCore`]: one core during a run of a launch, and how its part ended.
+
+use std::ops::Range;
+
+use gpsimd_abi::{self as abi, Location, STATUS_FAILED, STATUS_OK};
+
+use crate::checks::{Accesses, inside};
+use crate::device;
+use crate::error::{KernelError, Misuse, SourceLocation, Transfer};
+use crate::launch::Run;
+use crate::print::Printer;
+use crate::report::{CoreReport, PrintedLine};
+use crate::tcm::{Memory, Pool, Refusal};
+
+/// How one core's part of a run ended.
+#[derive(Debug)]
+pub(crate) struct CoreOutcome {
+    pub(crate) error: Option<KernelError>,
+    pub(crate) report: CoreReport,
+    pub(crate) printed: Vec<PrintedLine>,
+    /// Empty in fast mode.
+    pub(crate) accesses: Accesses,
+}
+
+/// One core during a run.
+pub(crate) struct EmulatedCore<'r, 'm> {
+    pub(crate) run: &'r Run<'r>,
+    pub(crate) id: u32,
+    pub(crate) pool: Pool<'m>,
+    pub(crate) report: CoreReport,
+    pub(crate) printer: Printer,
+    /// The first misuse of the table.
+    pub(crate) misuse: Option<Found>,
+    /// The last allocation that the pool could not serve. An error only if the kernel fails for it.
+    pub(crate) exhausted: Option<Found>,
+    /// The first failure that the kernel reported.
+    pub(crate) failure: Option<Failure>,
+    pub(crate) accesses: Accesses,
+}
+
+pub(crate) type Found = (Misuse, Option<SourceLocation>);
+
+pub(crate) struct Failure {
+    pub(crate) code: u32,
+    pub(crate) message: String,
+    pub(crate) location: Option<SourceLocation>,
+}
+
+impl EmulatedCore<'_, '_> {
+    /// Runs core `id`'s part of a run on this thread, start to end.
+    pub(crate) fn run(run: &Run<'_>, id: u32, memory: &mut Memory) -> CoreOutcome {
+        let mut top = 0;
+        let mut core = EmulatedCore {
+            run,
+            id,
+            pool: Pool::new(memory, &mut top, run.poison),
+            report: CoreReport::default(),
+            printer: Printer::new(id),
+            misuse: None,
+            exhausted: None,
+            failure: None,
+            accesses: Accesses::default(),
+        };
+        let device = device::table(&mut core);
+        // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
+        // the table alone until it returns.
+        let status = unsafe { (run.op.entry().functions.run)(&raw const device) };
+        core.finish(status)
+    }
+
+    fn finish(self, status: u32) -> CoreOutcome {
+        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, accesses } = self;
+        let found = verdict(run, status, misuse, exhausted, failure);
+        report.tcm_high_water = pool.high_water();
+        CoreOutcome {
+            error: found.map(|(misuse, location)| run.error(Some(id), misuse, location)),
+            report,
+            printed: printer.finish(),
+            accesses,
+        }
+    }
+
+    /// The first misuse is the cause of those after it.
+    ///
+    /// # Safety
+    /// `location` is null, or leads to a location whose text is readable.
+    pub(crate) unsafe fn misused(&mut self, misuse: Misuse, location: *const Location) -> u32 {
+        if self.misuse.is_none() {
+            // SAFETY: the caller's promise.
+            self.misuse = Some((misuse, unsafe { SourceLocation::read(location) }));
+        }
+        STATUS_FAILED
+    }
+
+    /// The range of a DMA and its size in bytes, if it is allowed.
+    pub(crate) fn verify(
+        &self,
+        transfer: Transfer,
+        tensor: u32,
+        start: u64,
+        len: u64,
+        tcm: *const u8,
+    ) -> Result<(Range<u64>, usize), Misuse> {
+        let (run, index) = (self.run, tensor as usize);
+        let Some(found) = run.tensors.get(index) else {
+            return Err(Misuse::NoSuchTensor { transfer, index: tensor, tensors: run.tensors.len() as u32 });
+        };
+        let range = inside(start, len, found.len).ok_or_else(|| Misuse::OutsideTensor {
+            transfer,
+            tensor: run.name(index),
+            start,
+            len,
+            tensor_len: found.len,
+        })?;
+        match transfer {
+            Transfer::Store if index != run.output => {
+                let output = run.name(run.output);
+                return Err(Misuse::StoreToOperand { tensor: run.name(index), range, output });
+            }
+            Transfer::Load if index == run.output => {
+                return Err(Misuse::LoadFromOutput { tensor: run.name(index), range });
+            }
+            _ => {}
+        }
+        let element_bytes = run.element_bytes(index);
+        // Fits: the range is inside a tensor.
+        let bytes = len * element_bytes as u64;
+        self.pool.verify(tcm, bytes, element_bytes).map_err(|refusal| {
+            let (tensor, range, pool) = (run.name(index), range.clone(), self.pool.bytes());
+            match refusal {
+                Refusal::Null => Misuse::NullTcm { transfer, tensor, range },
+                Refusal::Misaligned { offset } => {
+                    Misuse::MisalignedTcm { transfer, tensor, range, offset, element_bytes }
+                }
+                Refusal::OutsidePool { offset } => Misuse::OutsideTcm { transfer, tensor, range, offset, bytes, pool },
+                Refusal::NoBuffer { offset } => Misuse::NoBuffer { transfer, tensor, range, offset },
+                Refusal::OutsideBuffer { within, buffer, past } => {
+                    Misuse::OutsideBuffer { transfer, tensor, range, bytes, within, buffer, past }
+                }
+            }
+        })?;
+        Ok((range, bytes as usize))
+    }
+}
+
+/// What is wrong with a core that returned `status`, if anything.
+fn verdict(
+    run: &Run<'_>,
+    status: u32,
+    misuse: Option<Found>,
+    exhausted: Option<Found>,
+    failure: Option<Failure>,
+) -> Option<Found> {
+    if let Some((misuse, location)) = misuse {
+        // `tcm_free` gives no status: only a DMA can be swallowed.
+        let is_free = matches!(misuse, Misuse::FreeOutOfOrder { .. } | Misuse::FreeOfNothing { .. });
+        let swallowed = status == STATUS_OK && !is_free;
+        let misuse = if swallowed { Misuse::Swallowed { failed: Box::new(misuse) } } else { misuse };
+        return Some((misuse, location));
+    }
+    if let Some(Failure { code, message, location }) = failure {
+        let misuse = match code {
+            abi::FAILURE_REFUSED => Misuse::Refused { message },
+            abi::FAILURE_PANIC => Misuse::Panicked { message },
+            abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: run.generic_dtype(), message },
+            // The host has seen the error of a device call, and it was not a DMA.
+            abi::FAILURE_DEVICE => return exhausted.or(Some((Misuse::FailedSilently, location))),
+            code => Misuse::UnknownFailure { code, message },
+        };
+        return Some((misuse, location));
+    }
+    match status {
+        STATUS_OK => None,
+        STATUS_FAILED => exhausted.or(Some((Misuse::FailedSilently, None))),
+        status => Some((Misuse::UnknownStatus { status }, None)),
+    }
+}

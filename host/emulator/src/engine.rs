@@ -1,0 +1,284 @@
+//! [`Engine`]: the emulated GPSIMD engine.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use gpsimd_abi::{CORES, TCM_ALIGN, TCM_POOL_BYTES};
+
+use crate::checks::{self, Ran};
+use crate::emulated_core::{CoreOutcome, EmulatedCore};
+use crate::error::{ConfigError, LaunchError, ShapeError};
+use crate::launch::{Launch, Run};
+use crate::library::Op;
+use crate::print::PrintSink;
+use crate::report::LaunchReport;
+use crate::tcm::{Memory, Poison};
+use crate::tensor::{Tensor, TensorType, TensorView};
+use crate::workers::{ThreadPool, Workers};
+
+/// All of a core's TCM; a pool cannot be larger (facts: 64 KiB of data RAM).
+const TCM_BYTES: usize = 64 * 1024;
+
+/// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
+const INLINE_BYTES: usize = 32 * 1024;
+
+/// How much a launch is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything that would be silent corruption on the device is an error. Runs every launch twice, with different
+    /// content of TCM at the start.
+    #[default]
+    Checked,
+    /// For training: bounds checks only. Cores read and write tensors in place of DMA copies.
+    Fast,
+}
+
+/// An emulated GPSIMD engine: 8 cores on host threads.
+///
+/// Can be used from many threads at once; launches do not wait for each other. The result of a launch, errors included,
+/// does not depend on the number of threads.
+#[derive(Debug)]
+pub struct Engine {
+    cores: usize,
+    tcm_bytes: usize,
+    mode: Mode,
+    workers: SharedWorkers,
+    print: PrintSink,
+    /// Pools that no core uses now.
+    pools: Mutex<Vec<Memory>>,
+}
+
+/// What an [`Engine`] is built of; see [`Engine::builder`].
+#[derive(Clone, Debug, Default)]
+pub struct EngineBuilder {
+    cores: Option<usize>,
+    tcm_bytes: Option<usize>,
+    threads: Option<usize>,
+    mode: Mode,
+    workers: Option<SharedWorkers>,
+    print: PrintSink,
+}
+
+#[derive(Clone)]
+struct SharedWorkers(Arc<dyn Workers>);
+
+impl std::fmt::Debug for SharedWorkers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} threads", self.0.threads())
+    }
+}
+
+impl EngineBuilder {
+    /// Cores, 1 to 8; 8 unless set.
+    #[must_use]
+    pub fn cores(mut self, cores: usize) -> Self {
+        self.cores = Some(cores);
+        self
+    }
+
+    /// Bytes of each core's TCM pool, a multiple of 64 up to 64 KiB; 16 KiB unless set.
+    #[must_use]
+    pub fn tcm_bytes(mut self, bytes: usize) -> Self {
+        self.tcm_bytes = Some(bytes);
+        self
+    }
+
+    /// Host threads of the engine's own pool; as many as there are CPUs unless set. Not used with
+    /// [`workers`](Self::workers).
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Threads of the host program to run on, instead of a pool of the engine's own.
+    #[must_use]
+    pub fn workers(mut self, workers: Arc<dyn Workers>) -> Self {
+        self.workers = Some(SharedWorkers(workers));
+        self
+    }
+
+    /// How much is checked; everything unless set.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Where kernels print to; standard error unless set.
+    #[must_use]
+    pub fn print(mut self, sink: PrintSink) -> Self {
+        self.print = sink;
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// When a number is out of its range, or the system refuses the threads.
+    pub fn build(self) -> Result<Engine, ConfigError> {
+        let cores = self.cores.unwrap_or(CORES);
+        if !(1..=CORES).contains(&cores) {
+            return Err(ConfigError::Cores { found: cores });
+        }
+        let tcm_bytes = self.tcm_bytes.unwrap_or(TCM_POOL_BYTES);
+        if !(TCM_ALIGN..=TCM_BYTES).contains(&tcm_bytes) || !tcm_bytes.is_multiple_of(TCM_ALIGN) {
+            return Err(ConfigError::TcmBytes { found: tcm_bytes });
+        }
+        let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
+        Ok(Engine { cores, tcm_bytes, mode: self.mode, workers, print: self.print, pools: Mutex::default() })
+    }
+}
+
+fn own_workers(threads: Option<usize>, cores: usize) -> Result<SharedWorkers, ConfigError> {
+    let available = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    // No use for more threads than cores.
+    let threads = threads.unwrap_or_else(available).min(cores);
+    let pool = ThreadPool::new(threads).map_err(|source| ConfigError::Threads { threads, source })?;
+    Ok(SharedWorkers(Arc::new(pool)))
+}
+
+impl Engine {
+    /// What an engine is built of, everything at its default: 8 cores of 16 KiB of TCM, checked, all CPUs.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Cores of the engine.
+    pub const fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// Bytes of each core's TCM pool.
+    pub const fn tcm_bytes(&self) -> usize {
+        self.tcm_bytes
+    }
+
+    /// How much is checked.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The type of the output of `op` for operands of these types; runs no kernel.
+    ///
+    /// # Errors
+    /// When the operands do not fit the descriptor or the op's shape function refuses them.
+    pub fn shape(&self, op: &Op, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
+        op.shape(operands)
+    }
+
+    /// Runs `op` and waits for its end.
+    ///
+    /// # Errors
+    /// When the operands do not fit the op, which is before anything runs, or the kernel fails or breaks a rule, after
+    /// which the content of the output is unspecified.
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    pub fn launch(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
+        let run = Run::new(op, launch, self.cores, false)?;
+        self.execute(run)
+    }
+
+    /// Runs an op whose output replaces one of its operands, in the place of that operand: `launch.output` is the
+    /// operand, and `launch.tensors` are the others.
+    ///
+    /// # Errors
+    /// As [`Self::launch`]. In checked mode the operand is then what it was before the launch; in fast mode cores that
+    /// had finished have replaced their part.
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    pub fn launch_in_place(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
+        let run = Run::new(op, launch, self.cores, true)?;
+        self.execute(run)
+    }
+
+    /// Runs `op` and gives its output in memory of its own.
+    ///
+    /// # Errors
+    /// As [`Self::launch`].
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    pub fn run(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[f32]) -> Result<Tensor, LaunchError> {
+        let types: Vec<_> = tensors.iter().map(TensorView::ty).collect();
+        let mut output = Tensor::zeros(op.shape(&types)?);
+        self.launch(op, Launch { tensors, scalars, output: output.view_mut() })?;
+        Ok(output)
+    }
+
+    fn execute(&self, mut run: Run<'_>) -> Result<LaunchReport, LaunchError> {
+        match self.mode {
+            Mode::Fast => self.conclude(&run, &self.run_cores(&run)),
+            Mode::Checked => {
+                run.check();
+                let result = self.run_twice(&mut run);
+                if result.is_err() {
+                    run.restore();
+                }
+                result
+            }
+        }
+    }
+
+    /// Runs a launch twice with different content of TCM at the start, verifies both, and compares.
+    fn run_twice(&self, run: &mut Run<'_>) -> Result<LaunchReport, LaunchError> {
+        run.poison = Some(Poison::Signalling);
+        let first = self.run_cores(run);
+        let report = self.conclude(run, &first)?;
+        // SAFETY: no core runs until the copy is made.
+        let first_output = unsafe { run.output() }.to_vec();
+
+        run.poison = Some(Poison::Large);
+        let second = self.run_cores(run);
+        // SAFETY: no core runs any more.
+        let second_output = unsafe { run.output() };
+        let first = Ran { poison: Poison::Signalling, output: &first_output, outcomes: &first };
+        let second = Ran { poison: Poison::Large, output: second_output, outcomes: &second };
+        checks::compare(run, &first, &second).map_or(Ok(report), |error| Err(error.into()))
+    }
+
+    /// Shows what was printed; the report, or the error.
+    fn conclude(&self, run: &Run<'_>, outcomes: &[CoreOutcome]) -> Result<LaunchReport, LaunchError> {
+        let report = LaunchReport {
+            cores: outcomes.iter().map(|outcome| outcome.report).collect(),
+            printed: outcomes.iter().flat_map(|outcome| &outcome.printed).cloned().collect(),
+        };
+        self.print.emit(run.op.name(), &report.printed);
+        checks::judge(run, outcomes).map_or(Ok(report), |error| Err(error.into()))
+    }
+
+    /// Runs every core and waits for all.
+    fn run_cores(&self, run: &Run<'_>) -> Vec<CoreOutcome> {
+        let outcomes = [const { OnceLock::new() }; CORES];
+        let started = AtomicU32::new(0);
+        let task = |core: usize| {
+            // Workers are someone else's code: a core that they start twice must not run twice.
+            if core >= self.cores || started.fetch_or(1 << core, Ordering::Relaxed) & (1 << core) != 0 {
+                return;
+            }
+            let mut memory = self.lock_pools().pop().unwrap_or_else(|| Memory::new(self.tcm_bytes));
+            let outcome = EmulatedCore::run(run, core as u32, &mut memory);
+            self.lock_pools().push(memory);
+            // The first and only to set it.
+            let _ = outcomes[core].set(outcome);
+        };
+        let is_small = !run.is_checked() && run.bytes() < INLINE_BYTES;
+        if self.workers.0.threads() > 1 && !is_small {
+            self.workers.0.run(self.cores, &task);
+        }
+        // All of them on this thread, or those that the workers forgot.
+        (0..self.cores).for_each(task);
+        outcomes
+            .into_iter()
+            .take(self.cores)
+            .map(|outcome| outcome.into_inner().expect("the workers swallowed a panic"))
+            .collect()
+    }
+
+    fn lock_pools(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,255 @@
+//! [`LaunchError`], [`ShapeError`], [`OperandError`]: why an op cannot be launched, or its launch failed.
+
+use gpsimd_abi::DType;
+
+use super::{KernelError, count};
+use crate::tensor::TensorType;
+
+/// Why a launch failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The operands do not fit the descriptor; nothing ran.
+    #[error(transparent)]
+    Operands(OperandError),
+    /// The op's shape function refuses the operands; nothing ran.
+    #[error(transparent)]
+    Shape(ShapeError),
+    /// The kernel failed, or did what would corrupt data on the device.
+    #[error(transparent)]
+    Kernel(Box<KernelError>),
+}
+
+impl From<OperandError> for LaunchError {
+    fn from(error: OperandError) -> Self {
+        Self::Operands(error)
+    }
+}
+
+impl From<ShapeError> for LaunchError {
+    fn from(error: ShapeError) -> Self {
+        match error {
+            ShapeError::Operands(error) => Self::Operands(error),
+            error => Self::Shape(error),
+        }
+    }
+}
+
+impl From<KernelError> for LaunchError {
+    fn from(error: KernelError) -> Self {
+        Self::Kernel(Box::new(error))
+    }
+}
+
+/// How operands do not fit an op's descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperandError {
+    /// Wrong number of tensors.
+    #[error(
+        "op `{op}` takes {}{}, found {found}",
+        count(*expected as u64, "tensor"),
+        besides.as_ref().map(|name| format!(" besides `{name}`, which it replaces")).unwrap_or_default()
+    )]
+    TensorCount {
+        /// The op.
+        op: String,
+        /// Tensor operands of the descriptor.
+        expected: usize,
+        /// Tensors given.
+        found: usize,
+        /// The replaced operand, which is not among them in a launch in place.
+        besides: Option<String>,
+    },
+    /// Wrong number of scalars.
+    #[error("op `{op}` takes {}, found {found}", count(*expected as u64, "scalar"))]
+    ScalarCount {
+        /// The op.
+        op: String,
+        /// Scalar operands of the descriptor.
+        expected: usize,
+        /// Scalars given.
+        found: usize,
+    },
+    /// An operand of a fixed dtype is given another.
+    #[error("op `{op}`: operand `{operand}` is {}, expected {}", found.name(), expected.name())]
+    DType {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// What the descriptor says.
+        expected: DType,
+        /// What was given.
+        found: DType,
+    },
+    /// Generic operands of different dtypes.
+    #[error(
+        "op `{op}`: operand `{operand}` is {}, but `{other}` is {}; they must have the same dtype",
+        found.name(), expected.name()
+    )]
+    MixedDTypes {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// Its dtype.
+        found: DType,
+        /// The first generic operand.
+        other: String,
+        /// Its dtype.
+        expected: DType,
+    },
+    /// Sizes beyond what a GPSIMD core takes.
+    #[error(
+        "op `{op}`: tensor `{tensor}` of type {ty} is beyond the vendor's limits, at most 8 dimensions of at most 65535 \
+         or 4 of at most 4294967295: reshape it"
+    )]
+    Dims {
+        /// The op.
+        op: String,
+        /// The operand or output.
+        tensor: String,
+        /// Its type.
+        ty: Box<TensorType>,
+    },
+    /// The output has another type than the shape function says.
+    #[error("op `{op}`: output `{output}` is {found}, expected {expected}")]
+    OutputType {
+        /// The op.
+        op: String,
+        /// The output.
+        output: String,
+        /// What the shape function says.
+        expected: Box<TensorType>,
+        /// What was given.
+        found: Box<TensorType>,
+    },
+    /// The output's memory overlaps an operand's.
+    #[error(
+        "op `{op}`: output `{output}` and operand `{operand}` share memory: give the output memory of its own{}",
+        if *replaces { ", or launch in place" } else { "" }
+    )]
+    Overlap {
+        /// The op.
+        op: String,
+        /// The output.
+        output: String,
+        /// The operand.
+        operand: String,
+        /// Whether this is the operand that the op can replace in place.
+        replaces: bool,
+    },
+    /// A launch in place of an op that replaces nothing.
+    #[error("op `{op}` cannot be launched in place: its output replaces no operand (see `replaces` in its descriptor)")]
+    NotInPlace {
+        /// The op.
+        op: String,
+    },
+}
+
+/// Why an op has no output type for its operands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// The operands do not fit the descriptor.
+    #[error(transparent)]
+    Operands(OperandError),
+    /// Wrong rank.
+    #[error("op `{op}`: operand `{operand}` has {}, expected {expected}", count(*found, "dimension"))]
+    Rank {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// Dimensions expected.
+        expected: u64,
+        /// Dimensions found.
+        found: u64,
+    },
+    /// Too few dimensions.
+    #[error("op `{op}`: operand `{operand}` has {}, expected at least {expected}", count(*found, "dimension"))]
+    MinRank {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// Fewest dimensions.
+        expected: u64,
+        /// Dimensions found.
+        found: u64,
+    },
+    /// Wrong size.
+    #[error("op `{op}`: operand `{operand}` has {} in dimension {dim}, expected {expected}", count(*found, "element"))]
+    Dim {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// The dimension, from 0.
+        dim: u32,
+        /// Size expected.
+        expected: u64,
+        /// Size found.
+        found: u64,
+    },
+    /// A size that does not broadcast.
+    #[error(
+        "op `{op}`: operand `{operand}` has {} in dimension {dim}, expected 1 or {expected}",
+        count(*found, "element")
+    )]
+    Broadcast {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// The dimension, from 0.
+        dim: u32,
+        /// Size expected, if not 1.
+        expected: u64,
+        /// Size found.
+        found: u64,
+    },
+    /// The shape function's own words.
+    #[error("op `{op}`: {message}")]
+    Message {
+        /// The op.
+        op: String,
+        /// What it says.
+        message: String,
+    },
+    /// The shape function does not keep the ABI.
+    #[error("op `{op}`: its shape function is broken, it gave {what}")]
+    Broken {
+        /// The op.
+        op: String,
+        /// What it gave.
+        what: String,
+    },
+}
+
+/// Why an engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not a number of cores that an engine can have.
+    #[error("a GPSIMD engine has 1 to {} cores, found {found}", gpsimd_abi::CORES)]
+    Cores {
+        /// Cores asked for.
+        found: usize,
+    },
+    /// Not a size that a TCM pool can have.
+    #[error("a TCM pool has 64 to 65536 bytes, a multiple of 64, found {found}")]
+    TcmBytes {
+        /// Bytes asked for.
+        found: usize,
+    },
+    /// The system refuses threads.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What the pool says.
+        source: rayon::ThreadPoolBuildError,
+    },
+}

@@ -1,0 +1,183 @@
+//! [`Launch`]: what an op is launched on; and a launch, verified and ready to run.
+
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gpsimd_abi::{self as abi, DType};
+
+use crate::error::{KernelError, LaunchError, Misuse, OperandError, SourceLocation};
+use crate::library::Op;
+use crate::operands;
+use crate::tcm::Poison;
+use crate::tensor::{TensorType, TensorView, TensorViewMut};
+
+/// What an op is launched on.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The tensor operands in the descriptor's order. For [`crate::Engine::launch_in_place`], all but the replaced one.
+    pub tensors: &'a [TensorView<'a>],
+    /// The scalar operands in the descriptor's order.
+    pub scalars: &'a [f32],
+    /// Where the result goes: of the type that [`crate::Engine::shape`] says. For
+    /// [`crate::Engine::launch_in_place`], the operand to replace.
+    pub output: TensorViewMut<'a>,
+}
+
+/// A launch, verified and ready to run.
+pub(crate) struct Run<'a> {
+    pub(crate) op: &'a Op,
+    pub(crate) cores: u32,
+    /// The operands, `params` if the op has scalars, the output.
+    pub(crate) tensors: Vec<abi::Tensor>,
+    /// Address of the first element of each of `tensors`.
+    addresses: Vec<*mut u8>,
+    /// Index of the output.
+    pub(crate) output: usize,
+    /// Index of the operand that the output replaces, in place or not.
+    pub(crate) replaced: Option<usize>,
+    pub(crate) in_place: bool,
+    /// What TCM holds at the start; none in fast mode.
+    pub(crate) poison: Option<Poison>,
+    /// What the operand replaced in place was before, in checked mode.
+    before: Option<Vec<u8>>,
+    stores: Mutex<()>,
+    memory: PhantomData<&'a mut [u8]>,
+}
+// SAFETY: the addresses lead to the views that the run was made of, which are Send and Sync.
+unsafe impl Send for Run<'_> {}
+// SAFETY: as above. Cores read operands and write the output through the device table, which lets one store at a time
+// (checked mode); in fast mode they write elements of their own, as the kernel was checked to do.
+unsafe impl Sync for Run<'_> {}
+
+impl<'a> Run<'a> {
+    /// Verifies a launch and makes it ready to run in fast mode.
+    pub(crate) fn new(op: &'a Op, launch: Launch<'a>, cores: usize, in_place: bool) -> Result<Self, LaunchError> {
+        let Launch { tensors, scalars, output } = launch;
+        let entry = op.entry();
+        let replaced_in_place = if in_place {
+            Some(entry.replaced.ok_or_else(|| OperandError::NotInPlace { op: op.name().into() })?)
+        } else {
+            None
+        };
+        let given = entry.tensors - usize::from(in_place);
+        if tensors.len() != given {
+            let besides = replaced_in_place.map(|index| op.tensor_name(index).to_owned());
+            let (op, expected, found) = (op.name().into(), given, tensors.len());
+            return Err(OperandError::TensorCount { op, expected, found, besides }.into());
+        }
+        operands::verify_scalars(op, scalars)?;
+
+        let mut views = Vec::with_capacity(entry.tensors + 2);
+        views.extend_from_slice(tensors);
+        if let Some(index) = replaced_in_place {
+            views.insert(index, output.as_view());
+        }
+        let types: Vec<TensorType> = views.iter().map(TensorView::ty).collect();
+        operands::verify_output(op, op.shape(&types)?, output.ty())?;
+        if entry.scalars > 0 {
+            views.push(TensorView::new(scalars, &[scalars.len()]).expect("a slice has its own length"));
+        }
+        for (index, view) in views.iter().enumerate().filter(|(index, _)| Some(*index) != replaced_in_place) {
+            operands::verify_apart(op, index, view, &output)?;
+        }
+        let replaced = entry.replaced.filter(|&index| types[index] == output.ty());
+
+        let mut addresses: Vec<_> = views.iter().map(|view| view.as_ptr().cast_mut()).collect();
+        addresses.push(output.as_ptr());
+        let types = views.iter().map(TensorView::ty).chain([output.ty()]);
+        let tensors: Vec<_> = types
+            .zip(&addresses)
+            .map(|(ty, &direct)| abi::Tensor { ty: ty.to_abi(), len: ty.len() as u64, direct })
+            .collect();
+        Ok(Self {
+            op,
+            cores: cores as u32,
+            output: tensors.len() - 1,
+            tensors,
+            addresses,
+            replaced,
+            in_place,
+            poison: None,
+            before: None,
+            stores: Mutex::new(()),
+            memory: PhantomData,
+        })
+    }
+
+    /// Makes the run a checked one, whose cores reach nothing but through the device table. In place, they load the
+    /// replaced operand from a copy: nothing they do can depend on who was first.
+    pub(crate) fn check(&mut self) {
+        self.poison = Some(Poison::Signalling);
+        for tensor in &mut self.tensors {
+            tensor.direct = std::ptr::null_mut();
+        }
+        if let (true, Some(index)) = (self.in_place, self.replaced) {
+            // SAFETY: no core runs yet.
+            let before = unsafe { self.output() }.to_vec();
+            let before = self.before.insert(before);
+            self.addresses[index] = before.as_mut_ptr();
+        }
+    }
+
+    /// Gives the replaced operand back what it was before [`check`](Self::check).
+    pub(crate) fn restore(&mut self) {
+        if let Some(before) = &self.before {
+            // SAFETY: both have the output's bytes; the output's view was given exclusively, and no core writes there:
+            // `self` is borrowed mutably.
+            unsafe { std::ptr::copy_nonoverlapping(before.as_ptr(), self.addresses[self.output], before.len()) };
+        }
+    }
+
+    pub(crate) const fn is_checked(&self) -> bool {
+        self.poison.is_some()
+    }
+
+    /// Name of tensor `index`.
+    pub(crate) fn name(&self, index: usize) -> String {
+        self.op.tensor_name(index).to_owned()
+    }
+
+    /// Elements of tensor `index`.
+    pub(crate) fn len(&self, index: usize) -> u64 {
+        self.tensors[index].len
+    }
+
+    /// Bytes of an element of tensor `index`.
+    pub(crate) fn element_bytes(&self, index: usize) -> usize {
+        DType::from_code(self.tensors[index].ty.dtype).map_or(1, DType::bytes)
+    }
+
+    /// Bytes of all tensors.
+    pub(crate) fn bytes(&self) -> usize {
+        (0..self.tensors.len()).map(|index| self.len(index) as usize * self.element_bytes(index)).sum()
+    }
+
+    /// Address of element `element` of tensor `index`, which it has.
+    pub(crate) fn address(&self, index: usize, element: u64) -> *mut u8 {
+        self.addresses[index].wrapping_add(element as usize * self.element_bytes(index))
+    }
+
+    /// The output's bytes.
+    ///
+    /// # Safety
+    /// No core runs while the result is used.
+    pub(crate) unsafe fn output(&self) -> &[u8] {
+        let bytes = self.len(self.output) as usize * self.element_bytes(self.output);
+        // SAFETY: the output's view leads to as many bytes; cores alone write there.
+        unsafe { std::slice::from_raw_parts(self.addresses[self.output], bytes) }
+    }
+
+    pub(crate) fn lock_stores(&self) -> MutexGuard<'_, ()> {
+        // What a panic of another core left behind is no state: the lock guards none.
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn error(&self, core: Option<u32>, misuse: Misuse, location: Option<SourceLocation>) -> KernelError {
+        KernelError { op: self.op.name().into(), core, misuse, location }
+    }
+
+    /// The dtype that a kernel chooses its version by: that of the first tensor, as generated code does.
+    pub(crate) fn generic_dtype(&self) -> DType {
+        self.tensors.first().and_then(|tensor| DType::from_code(tensor.ty.dtype)).unwrap_or(DType::F32)
+    }
+}

@@ -1,0 +1,51 @@
+//! Loads op libraries and runs them on an emulated GPSIMD engine.
+//!
+//! ```no_run
+//! use gpsimd_emulator::{Engine, OpLibrary, Tensor};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let library = OpLibrary::load("target/release/libbert_ops.so")?;
+//! let engine = Engine::builder().build()?;
+//! let x = Tensor::from_vec(vec![-1.0_f32, 0.0, 1.0, 2.0], &[2, 2])?;
+//! let bias = Tensor::from_vec(vec![0.5_f32, 0.25], &[2])?;
+//! let y = engine.run(&library.op("bias_gelu_forward")?, &[x.view(), bias.view()], &[])?;
+//! println!("{:?}", y.as_slice::<f32>()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An [`OpLibrary`] is a native library (rustc) or an op package (C++) that speaks [`gpsimd_abi`]. An [`Engine`] runs its
+//! ops on 8 emulated cores over host threads, in one of two modes: [`Mode::Checked`] verifies every access and reports
+//! whatever would be silent corruption on the device, [`Mode::Fast`] is for training.
+
+mod checks;
+mod cpu;
+mod device;
+mod emulated_core;
+mod engine;
+mod error;
+mod launch;
+mod library;
+mod operands;
+mod print;
+mod report;
+mod shape;
+mod tcm;
+mod tensor;
+mod workers;
+
+pub use gpsimd_abi;
+pub use gpsimd_abi::DType;
+pub use half::bf16;
+
+pub use engine::{Engine, EngineBuilder, Mode};
+pub use error::{
+    ConfigError, KernelError, LaunchError, LoadError, Misuse, OperandError, ShapeError, SourceLocation, Transfer,
+    UnknownOp,
+};
+pub use launch::Launch;
+pub use library::{Op, OpLibrary};
+pub use print::PrintSink;
+pub use report::{CoreReport, LaunchReport, PrintedLine};
+pub use tensor::{Element, Tensor, TensorError, TensorType, TensorView, TensorViewMut};
+pub use workers::{ThreadPool, Workers};

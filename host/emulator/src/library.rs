@@ -1,0 +1,252 @@
+//! [`OpLibrary`]: an op library, loaded and verified; [`Op`]: one of its ops.
+
+use std::fmt;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
+use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, Text};
+
+use crate::cpu;
+use crate::error::{LoadError, UnknownOp};
+
+/// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
+#[derive(Clone)]
+pub struct OpLibrary {
+    inner: Arc<Inner>,
+}
+
+/// An op of a loaded library. Cheap to clone.
+#[derive(Clone)]
+pub struct Op {
+    library: Arc<Inner>,
+    index: usize,
+}
+
+struct Inner {
+    descriptor: LibraryDescriptor,
+    ops: Vec<OpEntry>,
+    // Last, so that nothing of the library outlives it.
+    _file: Option<libloading::Library>,
+}
+
+/// What a launch needs of an op, found once.
+pub(crate) struct OpEntry {
+    pub(crate) functions: gpsimd_abi::Op,
+    /// Number of tensor operands.
+    pub(crate) tensors: usize,
+    /// Number of scalar operands.
+    pub(crate) scalars: usize,
+    /// Index among the tensor operands of the one that the output replaces.
+    pub(crate) replaced: Option<usize>,
+}
+
+impl OpLibrary {
+    /// Loads an op library from a file: a native library or an op package built for this host.
+    ///
+    /// This runs the library's code: load what you trust as you would a program. Replacing the file while it is loaded
+    /// has no effect on what is loaded.
+    ///
+    /// # Errors
+    /// When the file is no op library, was built for another ABI version or CPU, or contradicts itself.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Err(LoadError::NotFound { path: path.into() });
+        }
+        // A path without a slash would be looked up in the system's library folders.
+        let file = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        // SAFETY: running the library's initialisers is what the caller asks for; op libraries have none.
+        let file = unsafe { libloading::Library::new(file) }
+            .map_err(|source| LoadError::NotALibrary { path: path.into(), source })?;
+        // SAFETY: the symbol of this name has this type in every ABI version.
+        let entry = unsafe { file.get::<EntryPoint>(ENTRY_POINT.as_bytes()) }
+            .map_err(|_| LoadError::NoEntryPoint { path: path.into() })?;
+        // SAFETY: as above; it has no preconditions.
+        let library = unsafe { entry() };
+        // SAFETY: the library lives in `file`, which is kept beside what is read from it.
+        unsafe { Self::verify(library, &path.display().to_string(), Some(file)) }
+    }
+
+    /// An op library that is part of this program: what `op_library!` defines, for `cargo test` of a kernel crate.
+    ///
+    /// `library` is trusted to be what the ABI says, as a loaded one is.
+    ///
+    /// # Errors
+    /// When it was built for another ABI version or CPU, or contradicts itself.
+    pub fn from_static(library: &'static Library) -> Result<Self, LoadError> {
+        // SAFETY: a library is valid for as long as it exists, here until the program ends.
+        unsafe { Self::verify(library, "the op library in this program", None) }
+    }
+
+    /// As [`Self::from_static`], from the entry point itself.
+    ///
+    /// # Errors
+    /// As [`Self::from_static`].
+    ///
+    /// # Safety
+    /// `entry` keeps what the ABI says.
+    pub unsafe fn from_entry_point(entry: EntryPoint) -> Result<Self, LoadError> {
+        // SAFETY: the caller's promise; what it gives lives as long as the program.
+        unsafe { Self::verify(entry(), "the op library in this program", None) }
+    }
+
+    /// Name, as in `torch.ops.<name>`.
+    pub fn name(&self) -> &str {
+        &self.inner.descriptor.name
+    }
+
+    /// What the library says about itself.
+    pub fn descriptor(&self) -> &LibraryDescriptor {
+        &self.inner.descriptor
+    }
+
+    /// The op called `name`.
+    ///
+    /// # Errors
+    /// When there is none; the error lists those that exist.
+    pub fn op(&self, name: &str) -> Result<Op, UnknownOp> {
+        let ops = &self.inner.descriptor.ops;
+        let index = ops.iter().position(|op| op.name == name).ok_or_else(|| UnknownOp {
+            library: self.name().into(),
+            op: name.into(),
+            ops: ops.iter().map(|op| op.name.clone()).collect(),
+        })?;
+        Ok(Op { library: Arc::clone(&self.inner), index })
+    }
+
+    /// All ops, in the descriptor's order.
+    pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
+        (0..self.inner.ops.len()).map(|index| Op { library: Arc::clone(&self.inner), index })
+    }
+
+    /// # Safety
+    /// `library` is null, or leads to the magic and version of a library, and if these are ours, to all of a
+    /// [`Library`] that lives as long as `file`, or as long as the program if there is none.
+    unsafe fn verify(
+        library: *const Library,
+        name: &str,
+        file: Option<libloading::Library>,
+    ) -> Result<Self, LoadError> {
+        let named = || name.to_owned();
+        let pointer = NonNull::new(library.cast_mut())
+            .filter(|pointer| pointer.is_aligned())
+            .ok_or_else(|| LoadError::NoLibrary { library: named() })?;
+        // Field by field, not through a reference: a library of another version may be shorter than ours.
+        // SAFETY: the caller's promise; both fields keep their place in every version.
+        let (magic, version) =
+            unsafe { ((&raw const (*library).magic).read(), (&raw const (*library).abi_version).read()) };
+        if magic != MAGIC {
+            return Err(LoadError::Magic { library: named(), found: magic });
+        }
+        if version != ABI_VERSION {
+            return Err(LoadError::AbiVersion { library: named(), found: version });
+        }
+        // SAFETY: the caller's promise.
+        let library = unsafe { pointer.as_ref() };
+
+        let features = bytes(library.cpu_features, name, "list of CPU features")?;
+        verify_cpu_features(&String::from_utf8_lossy(features), name)?;
+        let json = bytes(library.descriptor, name, "descriptor")?;
+        let descriptor =
+            LibraryDescriptor::parse(json).map_err(|source| LoadError::Descriptor { library: named(), source })?;
+        if library.op_count as usize != descriptor.ops.len() {
+            let (table, descriptor) = (library.op_count, descriptor.ops.len());
+            return Err(LoadError::OpCount { library: named(), table, descriptor });
+        }
+        if library.ops.is_null() && !descriptor.ops.is_empty() {
+            return Err(LoadError::Null { library: named(), what: "table of ops".into() });
+        }
+        let ops = descriptor
+            .ops
+            .iter()
+            .enumerate()
+            // SAFETY: `ops` has `op_count` entries, and `index` is below.
+            .map(|(index, op)| unsafe { OpEntry::read(library.ops.add(index), op, name) })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { inner: Arc::new(Inner { descriptor, ops, _file: file }) })
+    }
+}
+
+impl Op {
+    /// Name, as in `torch.ops.<library>.<name>`.
+    pub fn name(&self) -> &str {
+        &self.descriptor().name
+    }
+
+    /// What the library says about the op.
+    pub fn descriptor(&self) -> &OpDescriptor {
+        &self.library.descriptor.ops[self.index]
+    }
+
+    pub(crate) fn entry(&self) -> &OpEntry {
+        &self.library.ops[self.index]
+    }
+
+    /// Name of tensor `index` of a launch: the operands, `params` if the op has scalars, the output.
+    pub(crate) fn tensor_name(&self, index: usize) -> &str {
+        let descriptor = self.descriptor();
+        match descriptor.tensors().nth(index) {
+            Some((name, _)) => name,
+            None if self.entry().scalars > 0 && index == self.entry().tensors => "params",
+            None => &descriptor.output.name,
+        }
+    }
+}
+
+impl fmt::Debug for OpLibrary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OpLibrary").field(&self.name()).finish()
+    }
+}
+
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Op").field(&self.library.descriptor.name).field(&self.name()).finish()
+    }
+}
+
+impl OpEntry {
+    /// # Safety
+    /// `entry` leads to the op's entry in the table of its library.
+    unsafe fn read(entry: *const gpsimd_abi::Op, op: &OpDescriptor, library: &str) -> Result<Self, LoadError> {
+        // A function pointer that is null must not exist in Rust: look at the two addresses first.
+        // SAFETY: the caller's promise; an entry is two pointers.
+        let addresses = unsafe { entry.cast::<[*const (); 2]>().read() };
+        for (address, what) in addresses.iter().zip(["run", "shape"]) {
+            if address.is_null() {
+                let what = format!("{what} function of op `{}`", op.name);
+                return Err(LoadError::Null { library: library.into(), what });
+            }
+        }
+        let scalars = op.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).count();
+        Ok(Self {
+            // SAFETY: the caller's promise, and both pointers are not null.
+            functions: unsafe { entry.read() },
+            tensors: op.operands.len() - scalars,
+            scalars,
+            replaced: op.replaced_tensor(),
+        })
+    }
+}
+
+fn bytes<'a>(text: Text, library: &str, what: &str) -> Result<&'a [u8], LoadError> {
+    if text.data.is_null() && text.len != 0 {
+        return Err(LoadError::Null { library: library.into(), what: what.into() });
+    }
+    // SAFETY: a text of a library leads to its bytes for as long as the library lives.
+    Ok(unsafe { text.bytes() })
+}
+
+fn verify_cpu_features(features: &str, library: &str) -> Result<(), LoadError> {
+    let mut missing = Vec::new();
+    for feature in features.split(',').map(str::trim).filter(|feature| !feature.is_empty()) {
+        match cpu::has_feature(feature) {
+            Some(true) => {}
+            Some(false) => missing.push(feature.to_owned()),
+            None => return Err(LoadError::UnknownCpuFeature { library: library.into(), feature: feature.into() }),
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(LoadError::CpuFeatures { library: library.into(), missing }) }
+}

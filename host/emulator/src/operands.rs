@@ -1,0 +1,95 @@
+//! Whether operands fit an op's descriptor and the vendor's limits.
+
+use gpsimd_abi::DType;
+use gpsimd_abi::descriptor::ElementType;
+
+use crate::error::OperandError;
+use crate::library::Op;
+use crate::tensor::{TensorType, TensorView, TensorViewMut};
+
+/// Largest size of a dimension where a tensor has up to 8.
+const MAX_DIM: usize = 65_535;
+/// Largest size of a dimension where a tensor has up to [`MAX_LARGE_DIMS`].
+const MAX_LARGE_DIM: u64 = 4_294_967_295;
+const MAX_LARGE_DIMS: usize = 4;
+
+/// Number, dtypes and sizes of the tensor operands.
+pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorType>) -> Result<(), OperandError> {
+    let expected = op.entry().tensors;
+    if types.len() != expected {
+        return Err(OperandError::TensorCount { op: op.name().into(), expected, found: types.len(), besides: None });
+    }
+    let mut generic: Option<(&str, DType)> = None;
+    for ((name, element), ty) in op.descriptor().tensors().zip(types) {
+        let found = ty.dtype();
+        let expected = match element {
+            ElementType::F32 => DType::F32,
+            ElementType::Bf16 => DType::Bf16,
+            ElementType::Generic => {
+                let (other, expected) = *generic.get_or_insert((name, found));
+                if found != expected {
+                    let (op, operand, other) = (op.name().into(), name.into(), other.into());
+                    return Err(OperandError::MixedDTypes { op, operand, found, other, expected });
+                }
+                expected
+            }
+        };
+        if found != expected {
+            return Err(OperandError::DType { op: op.name().into(), operand: name.into(), expected, found });
+        }
+        verify_dims(op, name, ty)?;
+    }
+    Ok(())
+}
+
+/// Number of scalars.
+pub(crate) fn verify_scalars(op: &Op, scalars: &[f32]) -> Result<(), OperandError> {
+    let expected = op.entry().scalars;
+    if scalars.len() == expected {
+        Ok(())
+    } else {
+        Err(OperandError::ScalarCount { op: op.name().into(), expected, found: scalars.len() })
+    }
+}
+
+/// The vendor's limits on sizes.
+pub(crate) fn verify_dims(op: &Op, tensor: &str, ty: TensorType) -> Result<(), OperandError> {
+    let small = ty.shape().iter().all(|&size| size <= MAX_DIM);
+    let large = ty.rank() <= MAX_LARGE_DIMS && ty.shape().iter().all(|&size| size as u64 <= MAX_LARGE_DIM);
+    if small || large {
+        Ok(())
+    } else {
+        Err(OperandError::Dims { op: op.name().into(), tensor: tensor.into(), ty: Box::new(ty) })
+    }
+}
+
+/// The output's type against what the shape function says.
+pub(crate) fn verify_output(op: &Op, expected: TensorType, found: TensorType) -> Result<(), OperandError> {
+    if expected == found {
+        return Ok(());
+    }
+    let output = op.descriptor().output.name.clone();
+    let (expected, found) = (Box::new(expected), Box::new(found));
+    Err(OperandError::OutputType { op: op.name().into(), output, expected, found })
+}
+
+/// That the output shares no byte with an operand of number `index`.
+pub(crate) fn verify_apart(
+    op: &Op,
+    index: usize,
+    operand: &TensorView<'_>,
+    output: &TensorViewMut<'_>,
+) -> Result<(), OperandError> {
+    let (a, b) = (operand.as_ptr().addr(), output.as_ptr().addr());
+    let (a_bytes, b_bytes) = (operand.ty().bytes(), output.ty().bytes());
+    // No sum overflows: both are allocations.
+    if a_bytes == 0 || b_bytes == 0 || a + a_bytes <= b || b + b_bytes <= a {
+        return Ok(());
+    }
+    Err(OperandError::Overlap {
+        op: op.name().into(),
+        output: op.descriptor().output.name.clone(),
+        operand: op.tensor_name(index).into(),
+        replaces: op.entry().replaced == Some(index),
+    })
+}

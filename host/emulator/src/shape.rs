@@ -1,0 +1,71 @@
+//! Calls an op's shape function and says in words why it refuses.
+
+use gpsimd_abi as abi;
+
+use crate::error::{ShapeError, kernel_text};
+use crate::library::Op;
+use crate::operands;
+use crate::tensor::TensorType;
+
+impl Op {
+    /// The type of the output for operands of these types; runs no kernel.
+    ///
+    /// # Errors
+    /// When the operands do not fit the descriptor or the op's shape function refuses them.
+    pub fn shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
+        operands::verify_types(self, operands.iter().copied()).map_err(ShapeError::Operands)?;
+        let ty = self.call_shape(operands)?;
+        operands::verify_dims(self, &self.descriptor().output.name, ty).map_err(ShapeError::Operands)?;
+        Ok(ty)
+    }
+
+    fn call_shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
+        let nothing = abi::TensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
+        let mut output = nothing;
+        let mut error = abi::ShapeError {
+            code: 0,
+            operand: 0,
+            dim: 0,
+            expected: 0,
+            found: 0,
+            message: abi::Text { data: std::ptr::null(), len: 0 },
+        };
+        let operands: Vec<_> = operands.iter().map(|ty| ty.to_abi()).collect();
+        // SAFETY: the function of a verified library, given as many types as it is told, and room for its answers.
+        let status = unsafe {
+            (self.entry().functions.shape)(operands.as_ptr(), operands.len() as u32, &raw mut output, &raw mut error)
+        };
+        match status {
+            abi::STATUS_OK => TensorType::from_abi(&output).ok_or_else(|| {
+                let dims = output.dims.get(..output.rank as usize).unwrap_or(&output.dims);
+                self.broken(format!("dtype {} and rank {} with sizes {dims:?}", output.dtype, output.rank))
+            }),
+            abi::STATUS_FAILED => Err(self.explain(&error)),
+            status => Err(self.broken(format!("status {status}"))),
+        }
+    }
+
+    fn explain(&self, error: &abi::ShapeError) -> ShapeError {
+        let op = self.name().to_owned();
+        let &abi::ShapeError { dim, expected, found, .. } = error;
+        if error.code == abi::SHAPE_ERROR_MESSAGE {
+            // SAFETY: the shape function's message is readable until the next call.
+            return ShapeError::Message { op, message: unsafe { kernel_text(error.message) } };
+        }
+        let Some((operand, _)) = self.descriptor().tensors().nth(error.operand as usize) else {
+            return self.broken(format!("an error about operand number {}", error.operand));
+        };
+        let operand = operand.to_owned();
+        match error.code {
+            abi::SHAPE_ERROR_RANK => ShapeError::Rank { op, operand, expected, found },
+            abi::SHAPE_ERROR_MIN_RANK => ShapeError::MinRank { op, operand, expected, found },
+            abi::SHAPE_ERROR_DIM => ShapeError::Dim { op, operand, dim, expected, found },
+            abi::SHAPE_ERROR_BROADCAST => ShapeError::Broadcast { op, operand, dim, expected, found },
+            code => self.broken(format!("an error of unknown code {code}")),
+        }
+    }
+
+    fn broken(&self, what: String) -> ShapeError {
+        ShapeError::Broken { op: self.name().to_owned(), what }
+    }
+}

@@ -1,0 +1,221 @@
+//! A core's TCM: the memory of the pool, and which of it is allocated.
+
+use std::marker::PhantomData;
+
+use gpsimd_abi::TCM_ALIGN;
+
+use crate::error::Misuse;
+
+/// The memory of one core's pool, reused from launch to launch.
+#[derive(Debug)]
+pub(crate) struct Memory(Box<[Line]>);
+
+/// A line of TCM: the width of the vector register.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+struct Line([u8; TCM_ALIGN]);
+
+impl Memory {
+    /// `bytes` zeroed bytes; a multiple of 64.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(vec![Line([0; TCM_ALIGN]); bytes / TCM_ALIGN].into_boxed_slice())
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.len() * TCM_ALIGN
+    }
+}
+
+/// What TCM holds before a kernel writes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Poison {
+    /// A signalling NaN, as f32 and as bf16, that no arithmetic makes: recognisable when it reaches the output.
+    Signalling,
+    /// Large finite numbers of either sign: what a kernel that ignores NaN (a maximum) still lets through.
+    Large,
+}
+
+impl Poison {
+    /// Eight bytes that repeat from the start of the pool. Every half and every word is a number of the kind.
+    pub(crate) const fn pattern(self) -> [u8; 8] {
+        match self {
+            Self::Signalling => [0xa5, 0x7f, 0xa5, 0x7f, 0xa5, 0x7f, 0xa5, 0x7f],
+            Self::Large => [0x5a, 0x7e, 0x5a, 0x7e, 0x5a, 0xfe, 0x5a, 0xfe],
+        }
+    }
+}
+
+/// A core's pool during a launch.
+pub(crate) struct Pool<'m> {
+    start: *mut u8,
+    bytes: usize,
+    /// Bytes handed out, a multiple of 64. In fast mode the library changes it, too.
+    top: *mut u32,
+    /// Checked mode's view.
+    checked: Option<Checked>,
+    memory: PhantomData<&'m mut [Line]>,
+}
+
+struct Checked {
+    poison: Poison,
+    /// Live buffers, last allocated last.
+    buffers: Vec<Buffer>,
+    high_water: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Buffer {
+    offset: usize,
+    bytes: usize,
+}
+
+/// Why a DMA's TCM side is refused; the direction and tensor are the caller's to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Null,
+    Misaligned { offset: i64 },
+    OutsidePool { offset: i64 },
+    NoBuffer { offset: i64 },
+    OutsideBuffer { within: u64, buffer: u64, past: u64 },
+}
+
+impl<'m> Pool<'m> {
+    /// The pool in `memory`, with `top` as its counter. With a `poison`, its content before it is written, it is checked.
+    pub(crate) fn new(memory: &'m mut Memory, top: &'m mut u32, poison: Option<Poison>) -> Self {
+        *top = 0;
+        let checked = poison.map(|poison| Checked { poison, buffers: Vec::new(), high_water: 0 });
+        let pool = Self { start: memory.as_mut_ptr(), bytes: memory.bytes(), top, checked, memory: PhantomData };
+        pool.poison(0, pool.bytes);
+        pool
+    }
+
+    pub(crate) const fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The counter for a library that allocates by itself: in fast mode.
+    pub(crate) const fn shared_top(&self) -> *mut u32 {
+        if self.checked.is_some() { std::ptr::null_mut() } else { self.top }
+    }
+
+    /// Bytes not allocated.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.saturating_sub(self.top())
+    }
+
+    /// Most bytes allocated at the same time; 0 in fast mode, where the library may not tell.
+    pub(crate) fn high_water(&self) -> usize {
+        self.checked.as_ref().map_or(0, |checked| checked.high_water)
+    }
+
+    /// Address of `bytes` free bytes, aligned to 64, or null.
+    pub(crate) fn alloc(&mut self, bytes: u32) -> *mut u8 {
+        let bytes = bytes as usize;
+        let taken = bytes.checked_next_multiple_of(TCM_ALIGN).unwrap_or(usize::MAX);
+        if taken > self.left() {
+            return std::ptr::null_mut();
+        }
+        let offset = self.top();
+        self.set_top(offset + taken);
+        self.poison(offset, taken);
+        if let Some(checked) = &mut self.checked {
+            checked.buffers.push(Buffer { offset, bytes });
+            checked.high_water = checked.high_water.max(offset + taken);
+        }
+        // SAFETY: `offset` is at most `bytes`, the pool's size.
+        unsafe { self.start.add(offset) }
+    }
+
+    /// Gives back the buffer at `address`.
+    pub(crate) fn free(&mut self, address: *const u8) -> Result<(), Misuse> {
+        let offset = self.offset(address);
+        let nothing = Misuse::FreeOfNothing { offset };
+        let Some(checked) = &mut self.checked else {
+            // Without a list of buffers: whatever lies above goes with it.
+            let top = self.top();
+            return match usize::try_from(offset) {
+                Ok(offset) if offset <= top && offset.is_multiple_of(TCM_ALIGN) => {
+                    self.set_top(offset);
+                    Ok(())
+                }
+                _ => Err(nothing),
+            };
+        };
+        let Some(last) = checked.buffers.last().copied() else { return Err(nothing) };
+        let Some(buffer) = checked.buffers.iter().rfind(|buffer| buffer.offset as i64 == offset).copied() else {
+            return Err(nothing);
+        };
+        if buffer.offset != last.offset {
+            return Err(Misuse::FreeOutOfOrder { offset: buffer.offset, last: last.offset });
+        }
+        checked.buffers.pop();
+        let freed = self.top() - last.offset;
+        self.set_top(last.offset);
+        self.poison(last.offset, freed);
+        Ok(())
+    }
+
+    /// Whether a DMA may use `bytes` bytes at `address` for elements of `element_bytes`.
+    pub(crate) fn verify(&self, address: *const u8, bytes: u64, element_bytes: usize) -> Result<(), Refusal> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        if address.is_null() {
+            return Err(Refusal::Null);
+        }
+        let offset = self.offset(address);
+        let within = |start: usize, len: usize| {
+            let (from, len) = (offset as i128 - start as i128, len as i128);
+            from >= 0 && from + bytes as i128 <= len
+        };
+        if !within(0, self.bytes) {
+            return Err(Refusal::OutsidePool { offset });
+        }
+        let Some(checked) = &self.checked else { return Ok(()) };
+        if !address.addr().is_multiple_of(element_bytes) {
+            return Err(Refusal::Misaligned { offset });
+        }
+        let starts_in =
+            |buffer: &&Buffer| offset >= buffer.offset as i64 && offset < (buffer.offset + buffer.bytes) as i64;
+        let Some(buffer) = checked.buffers.iter().find(starts_in) else { return Err(Refusal::NoBuffer { offset }) };
+        if within(buffer.offset, buffer.bytes) {
+            return Ok(());
+        }
+        let from = offset as u64 - buffer.offset as u64;
+        let past = from + bytes - buffer.bytes as u64;
+        Err(Refusal::OutsideBuffer { within: from, buffer: buffer.bytes as u64, past })
+    }
+
+    /// `address` as an offset in the pool; negative before it.
+    fn offset(&self, address: *const u8) -> i64 {
+        address.addr().wrapping_sub(self.start.addr()) as i64
+    }
+
+    fn top(&self) -> usize {
+        // SAFETY: leads to this core's own counter, which only this thread uses.
+        unsafe { *self.top as usize }
+    }
+
+    fn set_top(&mut self, top: usize) {
+        // SAFETY: as in `top`.
+        unsafe { *self.top = top as u32 };
+    }
+
+    /// In checked mode, makes `bytes` bytes from `offset` (both multiples of 8, inside the pool) what was never written.
+    fn poison(&self, offset: usize, bytes: usize) {
+        let Some(checked) = &self.checked else { return };
+        let pattern = checked.poison.pattern();
+        for at in (offset..offset + bytes).step_by(pattern.len()) {
+            // SAFETY: inside the pool; the kernel, which this thread runs, uses none of it at this moment.
+            unsafe { self.start.add(at).cast::<[u8; 8]>().write(pattern) };
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! [`Tensor`]: a tensor that owns its memory.
+
+use gpsimd_abi::DType;
+use half::bf16;
+
+use super::{Element, TensorError, TensorType, TensorView, TensorViewMut};
+
+/// A tensor that owns its memory; what [`crate::Engine::run`] gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    ty: TensorType,
+    data: Data,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Data {
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
+}
+
+impl Tensor {
+    /// The elements of `data`, row-major, as a tensor of `shape`.
+    ///
+    /// # Errors
+    /// When the shape has another number of elements, or more than 8 dimensions.
+    pub fn from_vec<T: Element>(data: Vec<T>, shape: &[usize]) -> Result<Self, TensorError> {
+        let ty = TensorView::new(&data, shape)?.ty();
+        let mut tensor = Self::zeros(ty);
+        tensor.as_mut_slice()?.copy_from_slice(&data);
+        drop(data);
+        Ok(tensor)
+    }
+
+    /// Zeros of type `ty`.
+    pub fn zeros(ty: TensorType) -> Self {
+        let data = match ty.dtype() {
+            DType::F32 => Data::F32(vec![0.0; ty.len()]),
+            DType::Bf16 => Data::Bf16(vec![bf16::ZERO; ty.len()]),
+        };
+        Self { ty, data }
+    }
+
+    /// Dtype and shape.
+    pub const fn ty(&self) -> TensorType {
+        self.ty
+    }
+
+    /// The elements, row-major.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] when the tensor's elements are no `T`.
+    pub fn as_slice<T: Element>(&self) -> Result<&[T], TensorError> {
+        self.expect::<T>()?;
+        Ok(bytemuck::cast_slice(self.bytes()))
+    }
+
+    /// The elements, row-major, to write.
+    ///
+    /// # Errors
+    /// [`TensorError::DType`] when the tensor's elements are no `T`.
+    pub fn as_mut_slice<T: Element>(&mut self) -> Result<&mut [T], TensorError> {
+        self.expect::<T>()?;
+        Ok(match &mut self.data {
+            Data::F32(data) => bytemuck::cast_slice_mut(data),
+            Data::Bf16(data) => bytemuck::cast_slice_mut(data),
+        })
+    }
+
+    /// The bytes of all elements: what "bit for bit the same" compares.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::F32(data) => bytemuck::cast_slice(data),
+            Data::Bf16(data) => bytemuck::cast_slice(data),
+        }
+    }
+
+    /// The tensor as an operand of a launch.
+    pub fn view(&self) -> TensorView<'_> {
+        // SAFETY: the vector holds `ty.len()` elements of the dtype and is borrowed as long as the view.
+        unsafe { TensorView::from_raw(self.bytes().as_ptr(), self.ty) }
+    }
+
+    /// The tensor as the output of a launch.
+    pub fn view_mut(&mut self) -> TensorViewMut<'_> {
+        let data: *mut u8 = match &mut self.data {
+            Data::F32(data) => data.as_mut_ptr().cast(),
+            Data::Bf16(data) => data.as_mut_ptr().cast(),
+        };
+        // SAFETY: the vector holds `ty.len()` elements of the dtype and is borrowed mutably as long as the view.
+        unsafe { TensorViewMut::from_raw(data, self.ty) }
+    }
+
+    fn expect<T: Element>(&self) -> Result<(), TensorError> {
+        if self.ty.dtype() == T::DTYPE {
+            Ok(())
+        } else {
+            Err(TensorError::DType { expected: T::DTYPE.name(), found: self.ty.dtype().name() })
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! [`Workers`]: the host threads that emulated cores run on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Host threads that an engine hands its cores to.
+///
+/// The engine has one of its own, [`ThreadPool`]; a host program that has a pool already lends that one, so
+/// that two pools do not compete for the same CPUs.
+pub trait Workers: Send + Sync {
+    /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::run`] and runs on
+    /// the thread that launches.
+    fn threads(&self) -> usize;
+
+    /// Calls `task` once with every number below `tasks`, on any threads in any order, and returns when all calls have.
+    ///
+    /// A task must begin and end on one thread. Tasks need not run at the same time: none waits for another.
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// The default [`Workers`]: the launching thread and a rayon pool of its own.
+///
+/// The launching thread takes part, so that the pool has one thread less than [`Workers::threads`] says.
+#[derive(Debug)]
+pub struct ThreadPool {
+    helpers: Option<rayon::ThreadPool>,
+    threads: usize,
+}
+
+impl ThreadPool {
+    /// A pool that runs up to `threads` tasks at the same time.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let threads = threads.max(1);
+        let helpers = match threads {
+            1 => None,
+            _ => Some(
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads - 1)
+                    .thread_name(|index| format!("gpsimd-{}", index + 1))
+                    .build()?,
+            ),
+        };
+        Ok(Self { helpers, threads })
+    }
+}
+
+impl Workers for ThreadPool {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        // Every thread takes the next task when it is done with one: cores with less work leave room for the others.
+        let next = AtomicUsize::new(0);
+        let drain = || loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= tasks {
+                break;
+            }
+            task(index);
+        };
+        match &self.helpers {
+            None => drain(),
+            Some(pool) => pool.in_place_scope(|scope| {
+                for _ in 1..self.threads.min(tasks) {
+                    scope.spawn(|_| drain());
+                }
+                drain();
+            }),
+        }
+    }
+}

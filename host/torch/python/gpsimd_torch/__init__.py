@@ -1,0 +1,21 @@
+"""Custom operators for GPSIMD cores, written in Rust, as `torch.ops`.
+
+`load_library` makes the ops of an op library available as `torch.ops.<library>.<op>` on CPU tensors, through the
+emulated engine, with fake tensors and autograd. `gpsimd_torch.bert` and `gpsimd_torch.optim` put the ops of the bundled
+library `bert_ops` into a Hugging Face BERT and into an optimizer; `python -m gpsimd_torch.train` trains with them.
+"""
+
+from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
+from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation
+
+__all__ = [
+    "KernelError",
+    "LibraryError",
+    "OpLibrary",
+    "OperandError",
+    "__version__",
+    "bundled_libraries",
+    "emulation",
+    "load_library",
+    "set_emulation",
+]

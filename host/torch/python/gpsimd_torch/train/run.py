@@ -1,0 +1,119 @@
+"""One run: a model with one choice of ops, trained, validated and saved."""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import loop, model
+from .batches import Batches, TokenizedReviews, by_length, order_of_steps
+from .distributed import Process
+from .interrupt import Interrupt
+from .model import Checkpoint
+from .options import Options
+from .report import Row
+from .sources import Source
+
+# With --steps the run is an experiment: validating on the 400,000 reviews of the full release would take
+# hours longer than the training.
+VALIDATION_REVIEWS_WITH_STEPS = 2000
+VALIDATION_BATCH_SIZE = 32
+
+
+@dataclass
+class Prepared:
+    """The reviews of this process, tokenised and in order; shared by the runs of a job."""
+
+    train: Batches
+    validation: Batches
+    seconds: float
+
+
+def prepare(
+    options: Options, source: Source, checkpoint: Checkpoint, process: Process, started: float
+) -> Prepared:
+    """Tokenises what this process trains on and validates with; `started`: when reading began."""
+    reviews = len(source.train.labels)
+    steps = order_of_steps(
+        reviews,
+        options.batch_size,
+        seed=options.seed,
+        epochs=options.epochs,
+        steps=options.steps,
+        rank=process.rank,
+        world=process.world,
+    )
+    held_out = _validation_rows(options, len(source.validation.labels))[process.rank :: process.world]
+
+    def tokenized(of, rows, what):
+        return TokenizedReviews(
+            of, rows, checkpoint.tokenizer, options.seq_len, what, progress=process.is_main
+        )
+
+    train = tokenized(source.train, steps, "training reviews")
+    validation = tokenized(source.validation, held_out, "validation reviews")
+
+    def shape(batch_size):
+        return (batch_size, options.seq_len) if process.is_xla else None
+
+    return Prepared(
+        Batches(train, steps, shape(options.batch_size)),
+        Batches(
+            validation, by_length(validation, held_out, VALIDATION_BATCH_SIZE), shape(VALIDATION_BATCH_SIZE)
+        ),
+        time.perf_counter() - started,
+    )
+
+
+def run(
+    options: Options,
+    prepared: Prepared,
+    checkpoint: Checkpoint,
+    process: Process,
+    interrupt: Interrupt,
+    row: Row,
+):
+    """Trains, validates and saves with the ops of `row`, which it fills in as it goes."""
+    started = time.perf_counter()
+    try:
+        process.seed(options.seed, own=False)
+        classifier = model.build(checkpoint, row.ops).to(process.device)
+        optimizer = model.optimizer(classifier, row.ops, options.lr, process.device)
+        schedule = model.schedule(optimizer, row.steps)
+        replica = process.distribute(classifier)
+        process.seed(options.seed, own=True)
+        loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, row)
+        if not row.stopped:
+            row.validation_accuracy = loop.validate(
+                classifier, prepared.validation, process, interrupt, row.ops
+            )
+        folder = options.checkpoint_folder(row.ops)
+        if folder is not None and process.is_main:
+            save(classifier, checkpoint, folder)
+            process.say(f"saved the model trained with {row.ops} ops in {folder}")
+        process.barrier()
+    finally:
+        row.billable_s = prepared.seconds + time.perf_counter() - started
+
+
+def save(classifier, checkpoint: Checkpoint, folder: Path):
+    """Writes model and tokenizer as transformers does; files are complete before they take their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    classifier.save_pretrained(
+        partial, state_dict={key: value.cpu() for key, value in classifier.state_dict().items()}
+    )
+    checkpoint.tokenizer.save_pretrained(partial)
+    for file in sorted(partial.iterdir()):
+        os.replace(file, folder / file.name)
+    partial.rmdir()
+
+
+def _validation_rows(options: Options, reviews: int) -> np.ndarray:
+    if options.steps is None or reviews <= VALIDATION_REVIEWS_WITH_STEPS:
+        return np.arange(reviews)
+    return np.sort(np.random.default_rng(options.seed).permutation(reviews)[:VALIDATION_REVIEWS_WITH_STEPS])

@@ -1,0 +1,120 @@
+"""Where the reviews come from: what `--data` may name, and what it means."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import TrainerError
+from .reviews import CsvReviews, Reviews, Subset
+from .synthetic import SyntheticReviews
+
+# Of a single file: every review is in one of the two parts, which depend on the number of reviews only.
+VALIDATION_SHARE = 0.1
+SPLIT_SEED = 0
+
+
+@dataclass
+class Source:
+    """Reviews to train on and to validate with, and a sentence for the reader that says what they are."""
+
+    train: Reviews
+    validation: Reviews
+    description: str
+
+
+def open_source(data: str | None, *, progress: bool = False) -> Source:
+    """The reviews that `--data` names; raises `TrainerError` where there are none or they are malformed."""
+    if data is None:
+        train, validation = SyntheticReviews("training"), SyntheticReviews("validation")
+        return Source(
+            train,
+            validation,
+            _counted("synthetic reviews (made up by this package: no --data)", train, validation),
+        )
+    path = Path(data)
+    if path.is_dir():
+        return _from_folder(path, progress)
+    if path.is_file():
+        return _from_file(path, progress)
+    if data.startswith(("/", ".", "~")) or data.count("/") > 1 or path.suffix == ".csv":
+        raise TrainerError(
+            f"--data {data}: no such file or folder; expected a folder with train.csv and test.csv, "
+            "a CSV file, or the name of a Hugging Face dataset"
+        )
+    return _from_hub(data)
+
+
+def _from_folder(folder: Path, progress: bool) -> Source:
+    missing = [name for name in ("train.csv", "test.csv") if not (folder / name).is_file()]
+    if missing:
+        raise TrainerError(
+            f"--data {folder}: expected train.csv and test.csv in this folder, {' and '.join(missing)} missing; "
+            "to train on one file, name the file itself and a tenth of it is split off for validation"
+        )
+    train = CsvReviews(folder / "train.csv", progress=progress)
+    validation = CsvReviews(folder / "test.csv", progress=progress)
+    return Source(train, validation, _counted(str(folder), train, validation))
+
+
+def _from_file(path: Path, progress: bool) -> Source:
+    reviews = CsvReviews(path, progress=progress)
+    count = len(reviews.labels)
+    if count < 2:
+        raise TrainerError(f"{path} holds {count} review; at least 2 are needed, one of them for validation")
+    order = np.random.default_rng(SPLIT_SEED).permutation(count)
+    held_out = max(1, round(count * VALIDATION_SHARE))
+    validation = Subset(reviews, np.sort(order[:held_out]))
+    train = Subset(reviews, np.sort(order[held_out:]))
+    return Source(
+        train,
+        validation,
+        _counted(f"{path}, a random tenth (the same in every run) held out", train, validation),
+    )
+
+
+def _from_hub(name: str) -> Source:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        splits = datasets.load_dataset(name)
+    except Exception as error:  # the library and its HTTP client raise dozens of unrelated types here
+        raise TrainerError(
+            f"--data {name}: no such file or folder, and it could not be loaded as a Hugging Face dataset "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}); without a "
+            "network, name a folder with train.csv and test.csv"
+        ) from error
+    missing = {"train", "test"} - set(splits)
+    if missing:
+        raise TrainerError(f"dataset {name}: expected the splits train and test, found {', '.join(splits)}")
+    train, validation = HubReviews(name, splits["train"]), HubReviews(name, splits["test"])
+    return Source(train, validation, _counted(f"Hugging Face dataset {name}", train, validation))
+
+
+class HubReviews:
+    """One split of a Hugging Face dataset: columns content (text) and label (0 negative, 1 positive).
+
+    The library keeps the rows in memory-mapped Arrow files, so nothing is read before it is used.
+    """
+
+    def __init__(self, name: str, split):
+        missing = {"content", "label"} - set(split.column_names)
+        if missing:
+            raise TrainerError(
+                f"dataset {name}: expected the columns content and label, found {', '.join(split.column_names)}"
+            )
+        labels = np.asarray(split.with_format("numpy")["label"][:])
+        if labels.size == 0 or not np.isin(labels, (0, 1)).all():
+            raise TrainerError(
+                f"dataset {name}: expected labels 0 (negative) and 1 (positive), found {set(labels.tolist())}"
+            )
+        self.labels = labels.astype(np.uint8)
+        self._split = split
+
+    def contents(self, rows) -> list[str]:
+        return list(self._split[[int(row) for row in rows]]["content"])
+
+
+def _counted(what: str, train: Reviews, validation: Reviews) -> str:
+    return f"{what}: {len(train.labels):,} reviews to train on, {len(validation.labels):,} to validate with"

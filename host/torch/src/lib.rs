@@ -1,0 +1,23 @@
+//! The native half of `gpsimd_torch`: op libraries on an emulated engine, for `ops.py` to register with PyTorch.
+//!
+//! Tensors cross as (address, dtype name, shape). The addresses are of CPU tensors that `ops.py` holds through the call
+//! and has checked to be contiguous.
+
+mod convert;
+mod engines;
+mod errors;
+mod library;
+mod openmp;
+
+use pyo3::prelude::*;
+
+/// Built with maturin as `gpsimd_torch._native`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("OPENMP_SYMBOLS", openmp::SYMBOLS)?;
+    module.add_class::<library::OpLibrary>()?;
+    module.add_function(wrap_pyfunction!(engines::set_emulation, module)?)?;
+    module.add_function(wrap_pyfunction!(openmp::use_openmp, module)?)?;
+    errors::add_to(module)
+}
