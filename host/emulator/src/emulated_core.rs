@@ -162,7 +162,7 @@ fn verdict(
         let misuse = match code {
             abi::FAILURE_REFUSED => Misuse::Refused { message },
             abi::FAILURE_PANIC => Misuse::Panicked { message },
-            abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: run.generic_dtype(), message },
+            abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: run.generic_dtype() },
             // The host has seen the error of a device call, and it was not a DMA.
             abi::FAILURE_DEVICE => return exhausted.or(Some((Misuse::FailedSilently, location))),
             code => Misuse::UnknownFailure { code, message },

@@ -21,7 +21,7 @@ use crate::workers::{ThreadPool, Workers};
 const TCM_BYTES: usize = 64 * 1024;
 
 /// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
-const INLINE_BYTES: usize = 32 * 1024;
+const INLINE_BYTES: usize = 64 * 1024;
 
 /// How much a launch is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

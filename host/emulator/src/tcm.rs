@@ -125,7 +125,6 @@ impl<'m> Pool<'m> {
         }
         let offset = self.top();
         self.set_top(offset + taken);
-        self.poison(offset, taken);
         if let Some(checked) = &mut self.checked {
             checked.buffers.push(Buffer { offset, bytes });
             checked.high_water = checked.high_water.max(offset + taken);
@@ -134,7 +133,7 @@ impl<'m> Pool<'m> {
         unsafe { self.start.add(offset) }
     }
 
-    /// Gives back the buffer at `address`.
+    /// Gives back the buffer at `address`. In checked mode its content is gone: what is free is always poison.
     pub(crate) fn free(&mut self, address: *const u8) -> Result<(), Misuse> {
         let offset = self.offset(address);
         let nothing = Misuse::FreeOfNothing { offset };

@@ -88,7 +88,9 @@ mod tests {
 
     fn set(ranges: &[Range<u64>]) -> RangeSet {
         let mut set = RangeSet::default();
-        ranges.iter().for_each(|range| set.insert(range));
+        for range in ranges {
+            set.insert(range);
+        }
         set
     }
 
@@ -114,7 +116,7 @@ mod tests {
             start in any::<u64>(), len in any::<u64>(), tensor_len in any::<u64>(),
         ) {
             let end = u128::from(start) + u128::from(len);
-            let expected = (end <= u128::from(tensor_len)).then(|| start..end as u64);
+            let expected = (end <= u128::from(tensor_len)).then_some(start..end as u64);
             prop_assert_eq!(inside(start, len, tensor_len), expected);
         }
 

@@ -1,11 +1,9 @@
 //! Two runs of a launch that differ only in what TCM holds at the start must give the same: otherwise the result depends
 //! on TCM that was never written.
 
-use std::ops::Range;
-
 use super::findings::judge;
 use crate::emulated_core::CoreOutcome;
-use crate::error::{KernelError, Misuse};
+use crate::error::{KernelError, Misuse, count};
 use crate::launch::Run;
 use crate::tcm::Poison;
 
@@ -41,7 +39,7 @@ fn output_difference(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option
     let writer =
         second.outcomes.iter().position(|core| core.accesses.written.first_in(&(start..start + 1)).is_some())?;
     let accesses = &second.outcomes[writer].accesses;
-    // What another core wrote is another finding.
+    // Every element has a writer: `judge` found none missing. What another core wrote is another finding.
     let range = accesses.written.first_in(&(start..start + len as u64))?;
     let tensor = run.name(run.output);
     let misuse =
@@ -59,14 +57,17 @@ fn is_poison(element: &[u8], poison: Poison) -> bool {
 fn behaviour_difference(run: &Run<'_>, first: &[CoreOutcome], second: &[CoreOutcome]) -> Option<KernelError> {
     first.iter().zip(second).enumerate().find_map(|(core, (a, b))| {
         let what = if a.report != b.report {
-            let counts = |outcome: &CoreOutcome| {
-                let report = &outcome.report;
-                let Range { start, end } = report.load_bytes..report.store_bytes;
-                format!("{} loads ({start} bytes) and {} stores ({end} bytes)", report.loads, report.stores)
+            let counts = |CoreOutcome { report, .. }: &CoreOutcome| {
+                let (loads, stores) = (count(report.loads, "load"), count(report.stores, "store"));
+                let tcm = report.tcm_high_water;
+                format!(
+                    "{loads} of {} and {stores} of {} bytes in {tcm} bytes of TCM",
+                    report.load_bytes, report.store_bytes
+                )
             };
-            format!("the core made {}, then {}", counts(a), counts(b))
+            format!("the core makes {}, then {}", counts(a), counts(b))
         } else if a.printed != b.printed {
-            "the core printed different text".to_owned()
+            "the core prints different text".to_owned()
         } else {
             return None;
         };

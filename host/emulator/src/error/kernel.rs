@@ -185,9 +185,8 @@ pub enum Misuse {
     },
     /// A DMA whose TCM side leaves the core's pool.
     #[error(
-        "{transfer} of elements {range:?} of `{tensor}` leaves the TCM pool: {} from TCM byte {offset}, the pool has \
-         {pool}",
-        count(*bytes, "byte")
+        "{transfer} of elements {range:?} of `{tensor}` leaves the TCM pool: {} from TCM byte {offset}, the pool has {}",
+        count(*bytes, "byte"), count(*pool as u64, "byte")
     )]
     OutsideTcm {
         /// Direction.
@@ -284,8 +283,8 @@ pub enum Misuse {
     },
     /// Elements of the output that no core stored.
     #[error(
-        "{} of output `{tensor}` never written, first {first:?}",
-        if *missing == 1 { "1 element is".to_owned() } else { format!("{missing} elements are") }
+        "no core wrote elements {first:?} of output `{tensor}`{}",
+        if *missing == first.end - first.start { String::new() } else { format!(", nor others: {missing} in all") }
     )]
     NeverWritten {
         /// The output.
@@ -361,16 +360,11 @@ pub enum Misuse {
         /// Its message.
         message: String,
     },
-    /// The kernel has no version for this dtype.
-    #[error(
-        "the kernel has no version for {}{}",
-        dtype.name(), if message.is_empty() { String::new() } else { format!(": {message}") }
-    )]
+    /// The kernel has no version for the dtype of its operands.
+    #[error("the kernel has no version for {}", dtype.name())]
     NoVersion {
-        /// The dtype of the generic operands.
+        /// The dtype.
         dtype: DType,
-        /// What the kernel says.
-        message: String,
     },
     /// The kernel failed without a reason.
     #[error("the kernel returned failure without a reason: report one with `fail`")]
