@@ -1,0 +1,222 @@
+"""`python -m gpsimd_torch.bench`: every op of `bert_ops` against PyTorch, on the same data in the same run.
+
+The ops run in fast mode on PyTorch's threads. Each round times every contender once, in turn, so that what else the
+machine does meets all alike; the table shows medians. `limit` is what moving the op's bytes once would take at this
+machine's memory-copy bandwidth, measured in the same rounds on tensors of the size of the op's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+from tqdm import tqdm
+
+import gpsimd_torch
+
+Run = Callable[[], object]
+
+
+@dataclasses.dataclass
+class Case:
+    """One op with its contenders: `rust`, PyTorch `eager`, and what `torch.compile` is to compile."""
+
+    op: str
+    shape: str
+    rust: Run
+    eager: Run
+    compiled: Run | None
+    bytes_moved: int
+
+
+def cases() -> list[Case]:
+    """BERT-base: batch 8, sequence 128, hidden 3072 in the feed-forward, 12 heads; AdamW on 22 million parameters."""
+    gpsimd_torch.load_library("bert_ops")
+    ops = torch.ops.bert_ops
+    functional = torch.nn.functional
+    generator = torch.Generator().manual_seed(0)
+
+    def randn(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    x, bias, dy = randn(8, 128, 3072), randn(3072), randn(8, 128, 3072)
+    scores, dp, scale = randn(8, 12, 128, 128), randn(8, 12, 128, 128), 0.125
+    mask = torch.zeros(8, 1, 1, 128)
+    mask[..., 100:] = torch.finfo(torch.float32).min
+    p = torch.softmax(scale * scores + mask, -1)
+    n = 22_000_000
+    state, grad = torch.zeros(3, n), 0.01 * randn(n)
+    parameter = torch.nn.Parameter(torch.zeros(n))
+    parameter.grad = grad
+    hyperparameters = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
+    fused = torch.optim.AdamW([parameter], fused=True, **hyperparameters)
+
+    def bias_gelu(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return functional.gelu(x + bias)
+
+    def bias_gelu_backward(dy: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.gelu_backward(dy, x + bias)
+
+    def masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(scale * scores + mask, -1)
+
+    def masked_softmax_backward(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        return scale * torch.ops.aten._softmax_backward_data(dp, p, -1, torch.float32)
+
+    def case(op: str, shape: str, rust: Run, function: Callable, *operands: torch.Tensor, moves: int) -> Case:
+        compiled = torch.compile(function, dynamic=False)
+        return Case(op, shape, rust, lambda: function(*operands), lambda: compiled(*operands), moves)
+
+    size = 4
+    return [
+        case(
+            "bias_gelu_forward",
+            "[8, 128, 3072]",
+            lambda: ops.bias_gelu_forward(x, bias),
+            bias_gelu,
+            x,
+            bias,
+            moves=2 * x.numel() * size,
+        ),
+        case(
+            "bias_gelu_backward",
+            "[8, 128, 3072]",
+            lambda: ops.bias_gelu_backward(dy, x, bias),
+            bias_gelu_backward,
+            dy,
+            x,
+            bias,
+            moves=3 * x.numel() * size,
+        ),
+        case(
+            "masked_softmax_forward",
+            "[8, 12, 128, 128]",
+            lambda: ops.masked_softmax_forward(scores, mask, scale),
+            masked_softmax,
+            scores,
+            mask,
+            moves=2 * scores.numel() * size,
+        ),
+        case(
+            "masked_softmax_backward",
+            "[8, 12, 128, 128]",
+            lambda: ops.masked_softmax_backward(dp, p, scale),
+            masked_softmax_backward,
+            dp,
+            p,
+            moves=3 * p.numel() * size,
+        ),
+        # PyTorch's fused AdamW is its fastest; `torch.compile` makes the foreach version of it, far slower.
+        Case(
+            "adamw_step",
+            "[3, 22000000]",
+            lambda: ops.adamw_step_(state, grad, 1e-4, 0.9, 0.999, 1e-8, 0.01, 1.0),
+            fused.step,
+            None,
+            7 * n * size,
+        ),
+    ]
+
+
+def measure(case: Case, rounds: int) -> dict[str, float | str | None]:
+    """Median milliseconds of every contender over `rounds` rounds, and of a copy of as many bytes."""
+    # A copy reads and writes: half of the op's bytes each.
+    source = torch.ones(case.bytes_moved // 8)
+    target = torch.empty_like(source)
+    contenders: dict[str, Run] = {
+        "rust": case.rust,
+        "eager": case.eager,
+        "copy": lambda: target.copy_(source),
+    }
+    if case.compiled is not None:
+        contenders["compiled"] = case.compiled
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    with torch.no_grad():
+        for run in contenders.values():
+            for _ in range(3):
+                run()
+        for _ in tqdm(range(rounds), desc=case.op, leave=False, disable=not sys.stderr.isatty()):
+            for name, run in contenders.items():
+                start = time.perf_counter()
+                run()
+                times[name].append(time.perf_counter() - start)
+    median = {name: 1e3 * statistics.median(samples) for name, samples in times.items()}
+    torch_ms = min(median["eager"], median.get("compiled", float("inf")))
+    return {
+        "op": case.op,
+        "shape": case.shape,
+        "rust_ms": median["rust"],
+        "eager_ms": median["eager"],
+        "compiled_ms": median.get("compiled"),
+        "speedup": torch_ms / median["rust"],
+        "limit_ms": median["copy"],
+        "limit_share": median["copy"] / median["rust"],
+    }
+
+
+def table(rows: list[dict]) -> str:
+    """Render rows of `measure` for people."""
+    header = ("op", "shape", "rust ms", "eager ms", "compiled ms", "speed-up", "limit ms", "of limit")
+    cells = [
+        (
+            row["op"],
+            row["shape"],
+            f"{row['rust_ms']:.2f}",
+            f"{row['eager_ms']:.2f}",
+            "-" if row["compiled_ms"] is None else f"{row['compiled_ms']:.2f}",
+            f"{row['speedup']:.2f}x",
+            f"{row['limit_ms']:.2f}",
+            f"{row['limit_share']:.0%}",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
+
+    def line(values: tuple[str, ...]) -> str:
+        padded = [v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(values, widths, strict=True))]
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(header), line(tuple("-" * width for width in widths)), *map(line, cells)])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="cargo xtask bench",
+        description="Measure every op against PyTorch, eager and compiled, on the same data in the same run.",
+        epilog="speed-up: the faster of eager and compiled, over rust. limit: the op's bytes at copy bandwidth.",
+    )
+    parser.add_argument("--op", action="append", help="only this op (may be given several times)")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds, each of which times everyone once (%(default)s)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (%(default)s)")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the rows to FILE, as JSON")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.threads < 1:
+        parser.error("--rounds and --threads are at least 1")
+    torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore", module="torch")
+
+    with gpsimd_torch.emulation("fast"):
+        chosen = cases()
+        unknown = set(options.op or ()).difference(case.op for case in chosen)
+        if unknown:
+            parser.error(f"no op {', '.join(sorted(unknown))}; there are {', '.join(case.op for case in chosen)}")
+        rows = [measure(case, options.rounds) for case in chosen if not options.op or case.op in options.op]
+    print(f"PyTorch {torch.__version__}, {options.threads} threads, f32, median of {options.rounds} rounds")
+    print(table(rows))
+    if options.json:
+        result = {"torch": torch.__version__, "threads": options.threads, "rounds": options.rounds, "rows": rows}
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+//! The Python environment: a virtual environment in `.venv` with exactly the packages of the lock file, and in it the
+//! wheel of `gpsimd_torch` with the op libraries built for this CPU.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::stamp::Stamp;
+use crate::{build_kernels, process, workspace};
+
+/// Oldest Python that the lock file is made for.
+const OLDEST: (u32, u32) = (3, 11);
+/// Installs the lock file; 10 to 20 times as fast as pip on the gigabytes of PyTorch.
+const UV: &str = "uv==0.13.9";
+
+/// A Python interpreter that can import `gpsimd_torch`.
+pub(crate) struct Python {
+    environment: PathBuf,
+}
+
+impl Python {
+    /// Makes the environment, or brings it up to date.
+    pub(crate) fn set_up() -> anyhow::Result<Self> {
+        let python = Self { environment: workspace::root().join(".venv") };
+        python.install_packages()?;
+        python.install_wheel()?;
+        Ok(python)
+    }
+
+    /// The interpreter.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.program("python"));
+        command.current_dir(workspace::root());
+        command
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        self.environment.join("bin").join(name)
+    }
+
+    fn install_packages(&self) -> anyhow::Result<()> {
+        let lock = workspace::root().join("host/torch/requirements.txt");
+        let stamp = Stamp::of(self.environment.join("packages.stamp"), std::slice::from_ref(&lock), UV)?;
+        if stamp.is_current() && self.program("python").exists() {
+            return Ok(());
+        }
+        let system = system_python()?;
+        eprintln!("setting up the Python environment in .venv: once, about 3 GB of downloads");
+        // Clears what an earlier set-up left half done.
+        process::run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&self.environment)).context(
+            "cannot make a virtual environment: Python's `venv` is missing or broken (on Debian and Ubuntu it is the \
+             package python3-venv)",
+        )?;
+        process::run(self.command().args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV]))?;
+        process::run(
+            Command::new(self.program("uv"))
+                .args(["pip", "install", "--no-deps", "--require-hashes", "--python"])
+                .arg(self.program("python"))
+                .arg("--requirements")
+                .arg(lock),
+        )?;
+        stamp.write()
+    }
+
+    fn install_wheel(&self) -> anyhow::Result<()> {
+        let root = workspace::root();
+        let package = root.join("host/torch");
+        let library = build_kernels::host_library(&root.join("kernels/bert-ops"))?;
+        bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
+
+        let mut inputs: Vec<PathBuf> =
+            ["Cargo.toml", "pyproject.toml", "README.md", "src", "python"].map(|name| package.join(name)).into();
+        inputs.extend(["Cargo.lock", "Cargo.toml", "host/emulator/src", "kernels/gpsimd-abi/src"].map(|name| root.join(name)));
+        let stamp = Stamp::of(self.environment.join("wheel.stamp"), &inputs, "")?;
+        if stamp.is_current() {
+            return Ok(());
+        }
+        let wheels = workspace::artifacts().join("wheels");
+        if wheels.exists() {
+            fs::remove_dir_all(&wheels).context("cannot remove the wheel built before")?;
+        }
+        process::run(
+            Command::new(self.program("maturin"))
+                .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
+                .arg(package.join("Cargo.toml"))
+                .arg("--out")
+                .arg(&wheels)
+                .env("VIRTUAL_ENV", &self.environment),
+        )?;
+        let wheel = only_file(&wheels)?;
+        process::run(
+            Command::new(self.program("uv"))
+                .args(["pip", "install", "--quiet", "--no-deps", "--reinstall", "--python"])
+                .arg(self.program("python"))
+                .arg(wheel),
+        )?;
+        stamp.write()
+    }
+}
+
+/// Puts an op library among the files of the Python package, if it is not there already.
+fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
+    let name = library.file_name().context("an op library is a file")?;
+    let (bundled, new) = (folder.join(name), folder.join("new.tmp"));
+    let content = fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
+    if fs::read(&bundled).is_ok_and(|bundled| bundled == content) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // In one step: a running process may have the old file mapped.
+    fs::write(&new, content).and_then(|()| fs::rename(&new, &bundled)).with_context(|| format!("cannot write {}", bundled.display()))
+}
+
+fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let first = entries.next().with_context(|| format!("no wheel in {}", folder.display()))??;
+    Ok(first.path())
+}
+
+/// The Python that the environment is made of: `$PYTHON`, or the first on the path that is new enough.
+fn system_python() -> anyhow::Result<String> {
+    let chosen = std::env::var("PYTHON").ok();
+    let candidates: Vec<String> = chosen
+        .map_or_else(|| ["python3", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(), |one| vec![one]);
+    let mut found = Vec::new();
+    for candidate in candidates {
+        let script = "import sys; print(*sys.version_info[:2])";
+        let Ok(output) = Command::new(&candidate).args(["-c", script]).output() else { continue };
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        let version = text.split_once(' ').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        match version {
+            Some(version) if version >= OLDEST => return Ok(candidate),
+            _ => found.push(format!("{candidate} is {}", text.replace(' ', "."))),
+        }
+    }
+    let found = if found.is_empty() { "found none".to_string() } else { format!("found: {}", found.join(", ")) };
+    bail!("Python {}.{} or newer is needed, {found}: install it, or name it in $PYTHON", OLDEST.0, OLDEST.1)
+}

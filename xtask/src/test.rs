@@ -1,0 +1,82 @@
+//! `cargo xtask test`: all that a change must pass.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::python::Python;
+use crate::{build_kernels, process, workspace};
+
+/// Run every test: formatting, lints, Rust, kernel images, Python.
+///
+/// Sets up the Python environment and the wheel first. Stops at the first failure.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cargo xtask test\n\
+\x20 cargo xtask test rust          # one group: lint, rust, image, python\n\
+\x20 cargo xtask test python")]
+pub(crate) struct Test {
+    /// Groups to run [default: all]
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Group {
+    /// rustfmt, clippy and ruff
+    Lint,
+    /// Rust tests: kernels, golden files, properties, emulator, macros
+    Rust,
+    /// The kernel image of every op library builds and carries its descriptor
+    Image,
+    /// Python tests: ops under autograd, optimizer, BERT, trainer
+    Python,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let all = [Group::Lint, Group::Rust, Group::Image, Group::Python];
+        let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
+        let start = Instant::now();
+        let needs_python = groups.iter().any(|group| matches!(group, Group::Lint | Group::Python));
+        let python = if needs_python { Some(Python::set_up()?) } else { None };
+        for group in &groups {
+            match (group, &python) {
+                (Group::Lint, Some(python)) => lint(python)?,
+                (Group::Python, Some(python)) => {
+                    let tests = workspace::root().join("host/torch");
+                    process::run(python.command().current_dir(tests).args(["-m", "pytest"]))?;
+                }
+                (Group::Rust, _) => {
+                    // The extension module is tested from Python.
+                    process::run(cargo().args(["test", "--workspace", "--exclude", "gpsimd-torch"]))?;
+                }
+                (Group::Image, _) => image()?,
+                (Group::Lint | Group::Python, None) => unreachable!("set up above"),
+            }
+        }
+        println!("all tests passed in {} s", start.elapsed().as_secs());
+        Ok(())
+    }
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace::root());
+    cargo
+}
+
+fn lint(python: &Python) -> anyhow::Result<()> {
+    process::run(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt`")?;
+    process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    process::run(python.command().args(["-m", "ruff", "check", "host/torch", "tests"]))?;
+    process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "tests"]))
+        .context("run `ruff format`")
+}
+
+fn image() -> anyhow::Result<()> {
+    let descriptor = build_kernels::image_descriptor(&workspace::root().join("kernels/bert-ops"))?;
+    println!("kernel image {}: {} ops", descriptor.name, descriptor.ops.len());
+    Ok(())
+}
