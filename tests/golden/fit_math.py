@@ -25,7 +25,7 @@ def f32(value):
     return float(np.float32(float(value)))
 
 
-def nodes(low, high, count=1500):
+def nodes(low, high, count=800):
     """Chebyshev nodes: dense at the ends, where polynomials err most."""
     return low + (high - low) * (1 - np.cos(np.pi * (np.arange(count) + 0.5) / count)) / 2
 
@@ -54,10 +54,10 @@ def solve(numerator, denominator, target, link, weight):
     for _ in range(300):
         row = np.sqrt(emphasis) * weight / abs(divisor)
         found = np.linalg.lstsq(matrix / size * row[:, None], fixed * row, rcond=None)[0] / size
-        trial = {id(term): float(c) for (term, _), c in zip(free, found)}
-        n, d = ([[basis, trial.get(id(t), t[1])] for t in terms for basis in [t[0]]] for terms in (numerator, denominator))
-        divisor = link * total(n) + total(d)
-        error = abs(total(n) / divisor / target - 1) * weight
+        trial = {id(term): c for (term, _), c in zip(free, found)}
+        n, d = (sum(t[0] * trial.get(id(t), t[1]) for t in terms) for terms in (numerator, denominator))
+        divisor = link * n + d
+        error = abs(n / divisor / target - 1) * weight
         if error.max() < best_error:
             best, best_error = found, error.max()
         emphasis = emphasis * error
@@ -81,27 +81,35 @@ def fit(name, numerator, denominator, target, link=0.0, weight=None):
     return [t[1] for t in result]
 
 
+def best(low, high, error):
+    """The f32 between the two that minimises an error with one minimum."""
+    while np.float32(high) - np.float32(low) > 2 * np.spacing(np.float32(low)):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if error(f32(left)) < error(f32(right)) else (left, high)
+    return f32((low + high) / 2)
+
+
 def head_and_tail(value):
     """A number as the sum of two f32."""
     return f32(value), f32(value - mp.mpf(f32(value)))
 
 
 def exponential():
-    log2_e, log2_e_tail = head_and_tail(1 / mp.log(2))
+    _, log2_e_tail = head_and_tail(1 / mp.log(2))  # the head is core::f32::consts::LOG2_E
     x = nodes(-0.5, 0.5)
-    # 2^x 2^-27, the lift that keeps the scale a normal number.
-    power = fit("2^x", powers(x, *range(7)), [[np.ones_like(x), 1.0]], 2.0 ** (x - 27))
-    return {"LOG2_E": [log2_e], "LOG2_E_TAIL": [log2_e_tail], "POWER_OF_TWO": power}
+    one = [[np.ones_like(x), 1.0]]
+    power = fit("2^x", one + powers(x, *range(1, 7)), one, 2.0**x)
+    return {"LOG2_E_TAIL": [log2_e_tail], "POWER_OF_TWO": power}
 
 
 def error_function():
     cut = 0.875
-    x = nodes(0, cut, 800)
+    x = nodes(0, cut)
     ratio = values(lambda v: mp.erf(v) / v, x)
     one = [[np.ones_like(x), 1.0]]
     # The leading coefficient without its 1, which a fused multiply-add with x itself adds exactly.
     centre = fit("erf(x) / x", one + powers(x * x, *range(6)), one, ratio)
-    x = nodes(cut, 4, 800)
+    x = nodes(cut, 4)
     log2 = values(lambda v: mp.log(mp.erfc(v), 2), x)
     erfc = 2.0**log2
     one = [[np.ones_like(x), 1.0]]
@@ -111,7 +119,7 @@ def error_function():
 
 
 def hyperbolic_tangent():
-    x = nodes(0, 0.65, 800)
+    x = nodes(0, 0.65)
     s = x * x
     cubic = values(lambda v: (mp.tanh(v) - v) / v**3, x)
     numerator, denominator = powers(s, 0, 1), powers(s, 0, 1)
@@ -131,23 +139,19 @@ def normal_distribution():
     target = values(lambda v: v * mp.ncdf(-v) * grown(v), t)
     numerator, denominator = powers(t, *range(1, 6)), powers(t, *range(4))
     numerator[0][1], denominator[0][1] = 1.0, 2.0
-    low, high = 2.5066, 2.5067
-    while f32(low) < np.nextafter(np.float32(f32(high)), np.float32(0)):
-        left, right = low + (high - low) / 3, high - (high - low) / 3
-        errors = [solve(numerator, denominator, target, link, np.ones_like(t))[1] for link in (left, right)]
-        low, high = (low, right) if errors[0] < errors[1] else (left, high)
-    link = f32((low + high) / 2)
+    link = best(2.5066, 2.5067, lambda link: solve(numerator, denominator, target, link, np.ones_like(t))[1])
     gelu = fit("t Phi(-t) e^(t^2/2)", numerator, denominator, target, link)
 
-    # (Phi(-t) - t phi(t)) / 2^(-c t^2) = (zero - t) (limit + N / D)
+    # (Phi(-t) - t phi(t)) / 2^(-c t^2) = (zero - t) (limit + M / Q), with a limit near 1 / sqrt(2 pi) likewise.
     derivative = lambda v: (mp.ncdf(-v) - v * mp.npdf(v)) * grown(v)
     zero = mp.findroot(derivative, 0.75)
     head, tail = head_and_tail(zero)
-    limit = f32(1 / mp.sqrt(2 * mp.pi))
     slope = values(lambda v: derivative(v) / (zero - v), t)
     numerator, denominator = powers(t, *range(4)), powers(t, *range(5))
     denominator[0][1] = 1.0
-    rest = fit("gelu'(-t) e^(t^2/2) / (zero - t)", numerator, denominator, slope - limit, weight=(slope - limit) / slope)
+    weight = lambda limit: abs(slope - limit) / slope
+    limit = best(0.39893, 0.39895, lambda limit: solve(numerator, denominator, slope - limit, 0.0, weight(limit))[1])
+    rest = fit("gelu'(-t) e^(t^2/2) / (zero - t)", numerator, denominator, slope - limit, weight=weight(limit))
     return {
         "HALF_LOG2_E": [c],
         "LINK": [link],
@@ -176,7 +180,7 @@ def read_sources(file):
     text = (SOURCES / file).read_text()
     for match in re.finditer(r"const (\w+): (?:f32 = (.*)|\[f32; \d+\] = \[\n((?:.*\n)*?)\];)", text):
         lines = [match[2]] if match[2] else match[3].splitlines()
-        found[match[1]] = [tuple(re.fullmatch(r"\s*(\S+)[,;] // (0x\w{8})", line).groups()) for line in lines if "// 0x" in line]
+        found[match[1]] = [tuple(re.fullmatch(r"\s*(\S+)[,;]\s+// (0x\w{8})", line).groups()) for line in lines if "// 0x" in line]
     return found
 
 

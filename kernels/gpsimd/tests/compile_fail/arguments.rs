@@ -1,0 +1,37 @@
+#![allow(unused)]
+
+use gpsimd::prelude::*;
+
+fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
+    Ok(*x)
+}
+
+#[custom_op()]
+pub fn no_shape(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, shape = like_x)]
+pub fn shape_twice(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, inplace = x)]
+pub fn unknown_argument(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape like_x)]
+pub fn no_equals_sign(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(replaces = x)]
+pub fn replaces_without_shape(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub struct NotAFunction;
+
+fn main() {}

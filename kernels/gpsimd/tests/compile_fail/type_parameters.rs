@@ -1,0 +1,52 @@
+#![allow(unused)]
+
+use gpsimd::prelude::*;
+
+fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
+    Ok(*x)
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_two<T: Float, U: Float>(core: &Core, x: Input<T>, y: Output<U>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_no_bound<T>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_another_bound<T: Copy>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_two_bounds<T: Float + Send>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_a_where_clause<T>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult
+where
+    T: Float,
+{
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_a_constant<const N: usize>(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_a_lifetime<'a>(core: &'a Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x)]
+pub fn has_it_in_the_output_alone<T: Float>(core: &Core, x: Input<f32>, y: Output<T>) -> OpResult {
+    todo!()
+}
+
+fn main() {}
