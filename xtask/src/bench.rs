@@ -25,6 +25,8 @@ impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let python = Python::set_up()?;
         let here = std::env::current_dir()?;
-        Err(process::become_it(python.command().current_dir(here).args(["-m", "gpsimd_torch.bench"]).args(self.options)))
+        Err(process::become_it(
+            python.command().current_dir(here).args(["-m", "gpsimd_torch.bench"]).args(self.options),
+        ))
     }
 }

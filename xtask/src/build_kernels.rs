@@ -135,7 +135,8 @@ fn host_triple() -> anyhow::Result<String> {
 
 /// Installs the Rust target of kernel images, if it is missing.
 fn ensure_image_target() -> anyhow::Result<()> {
-    let libraries = process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", IMAGE_TARGET]))?;
+    let libraries =
+        process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", IMAGE_TARGET]))?;
     if Path::new(libraries.trim()).is_dir() {
         return Ok(());
     }
@@ -162,7 +163,9 @@ fn read_descriptor(image: &Path) -> anyhow::Result<LibraryDescriptor> {
 /// Copies a result to where it belongs, in one step.
 fn put(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
     let new = to.with_extension("tmp");
-    fs::copy(from, &new).and_then(|_| fs::rename(&new, to)).with_context(|| format!("cannot write {}", to.display()))?;
+    fs::copy(from, &new)
+        .and_then(|_| fs::rename(&new, to))
+        .with_context(|| format!("cannot write {}", to.display()))?;
     Ok(to.to_path_buf())
 }
 

@@ -72,7 +72,9 @@ impl Python {
 
         let mut inputs: Vec<PathBuf> =
             ["Cargo.toml", "pyproject.toml", "README.md", "src", "python"].map(|name| package.join(name)).into();
-        inputs.extend(["Cargo.lock", "Cargo.toml", "host/emulator/src", "kernels/gpsimd-abi/src"].map(|name| root.join(name)));
+        inputs.extend(
+            ["Cargo.lock", "Cargo.toml", "host/emulator/src", "kernels/gpsimd-abi/src"].map(|name| root.join(name)),
+        );
         let stamp = Stamp::of(self.environment.join("wheel.stamp"), &inputs, "")?;
         if stamp.is_current() {
             return Ok(());
@@ -110,7 +112,9 @@ fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // In one step: a running process may have the old file mapped.
-    fs::write(&new, content).and_then(|()| fs::rename(&new, &bundled)).with_context(|| format!("cannot write {}", bundled.display()))
+    fs::write(&new, content)
+        .and_then(|()| fs::rename(&new, &bundled))
+        .with_context(|| format!("cannot write {}", bundled.display()))
 }
 
 fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
@@ -122,8 +126,10 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
 /// The Python that the environment is made of: `$PYTHON`, or the first on the path that is new enough.
 fn system_python() -> anyhow::Result<String> {
     let chosen = std::env::var("PYTHON").ok();
-    let candidates: Vec<String> = chosen
-        .map_or_else(|| ["python3", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(), |one| vec![one]);
+    let candidates: Vec<String> = chosen.map_or_else(
+        || ["python3", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(),
+        |one| vec![one],
+    );
     let mut found = Vec::new();
     for candidate in candidates {
         let script = "import sys; print(*sys.version_info[:2])";

@@ -41,7 +41,8 @@ fn add(hash: &mut Sha256, path: &Path) -> anyhow::Result<()> {
             return Ok(());
         }
         let entries = fs::read_dir(path).with_context(context)?;
-        let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().with_context(context)?;
+        let mut paths =
+            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().with_context(context)?;
         paths.sort();
         return paths.iter().try_for_each(|path| add(hash, path));
     }

@@ -27,6 +27,8 @@ impl Train {
         let python = Python::set_up()?;
         let here = std::env::current_dir()?;
         // Paths among the options are relative to where the user is.
-        Err(process::become_it(python.command().current_dir(here).args(["-m", "gpsimd_torch.train"]).args(self.options)))
+        Err(process::become_it(
+            python.command().current_dir(here).args(["-m", "gpsimd_torch.train"]).args(self.options),
+        ))
     }
 }

@@ -20,8 +20,7 @@ static IS_FAST: AtomicBool = AtomicBool::new(false);
 pub(crate) fn current() -> PyResult<&'static Engine> {
     static CHECKED: OnceLock<Engine> = OnceLock::new();
     static FAST: OnceLock<Engine> = OnceLock::new();
-    let (engine, mode) =
-        if IS_FAST.load(Ordering::Relaxed) { (&FAST, Mode::Fast) } else { (&CHECKED, Mode::Checked) };
+    let (engine, mode) = if IS_FAST.load(Ordering::Relaxed) { (&FAST, Mode::Fast) } else { (&CHECKED, Mode::Checked) };
     if let Some(engine) = engine.get() {
         return Ok(engine);
     }

@@ -4,8 +4,8 @@ use gpsimd_emulator::{Launch, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::convert::{PyTensor, PyType, tensor_type, view, view_mut};
-use crate::errors::{self, OperandError};
 use crate::engines;
+use crate::errors::{self, OperandError};
 
 /// An op library, loaded.
 #[pyclass(frozen, module = "gpsimd_torch._native")]
@@ -75,13 +75,7 @@ impl OpLibrary {
     }
 
     /// Launches an op on the storage of the operand that its output replaces. Raises KernelError and OperandError.
-    fn launch_in_place(
-        &self,
-        py: Python<'_>,
-        op: &str,
-        mut tensors: Vec<PyTensor>,
-        scalars: Vec<f32>,
-    ) -> PyResult<()> {
+    fn launch_in_place(&self, py: Python<'_>, op: &str, mut tensors: Vec<PyTensor>, scalars: Vec<f32>) -> PyResult<()> {
         let replaced = self.op(op)?.descriptor().replaced_tensor();
         let Some(replaced) = replaced.filter(|index| *index < tensors.len()) else {
             return Err(OperandError::new_err(format!("op `{op}` replaces none of its operands in place")));

@@ -258,7 +258,8 @@ pub struct Device {
     /// Bytes of the pool still free.
     pub tcm_left: unsafe extern "C" fn(*mut c_void) -> u32,
     /// Copies `len` elements from `start` of tensor `tensor` to TCM.
-    pub load: unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *mut u8, *const Location) -> u32,
+    pub load:
+        unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *mut u8, *const Location) -> u32,
     /// Copies `len` elements from TCM to `start` of tensor `tensor`, which must be the output.
     pub store:
         unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *const u8, *const Location) -> u32,

@@ -30,6 +30,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let call = kernel.call(name);
     let shape = kernel.shape(&arguments.shape);
     Ok(quote! {
+        // What every kernel returns, `OpResult`, is described once, there.
+        #[allow(clippy::missing_errors_doc)]
         #function
 
         #[doc(hidden)]
@@ -243,7 +245,8 @@ impl Kernel {
         }
     }
 
-    /// The closure that calls the shape function. Its span is the function's path, where a wrong signature is reported.
+    /// The closure that calls the shape function. Its type is written out, so that a wrong signature is reported at the
+    /// path, beside the right one.
     fn shape(&self, path: &Path) -> TokenStream {
         let tensors: Vec<_> = self.tensors().map(|operand| format_ident!("{}", operand.name)).collect();
         let count = tensors.len();
@@ -252,8 +255,13 @@ impl Kernel {
         } else {
             quote! { #path }
         };
-        let call = quote_spanned! { path.span() => #path(#(&#tensors),*) };
-        quote! { |[#(#tensors),*]: [::gpsimd::TensorType; #count]| #call }
+        let types = tensors.iter().map(|_| quote! { &::gpsimd::TensorType });
+        quote! {
+            |[#(#tensors),*]: [::gpsimd::TensorType; #count]| {
+                let shape: fn(#(#types),*) -> ::core::result::Result<::gpsimd::TensorType, ::gpsimd::ShapeError> = #path;
+                shape(#(&#tensors),*)
+            }
+        }
     }
 }
 
@@ -315,7 +323,10 @@ fn kind(ty: &Type, generic: Option<&Ident>) -> syn::Result<Parameter> {
         _ => None,
     };
     let Some(element) = element else {
-        return Err(syn::Error::new(ty.span(), "the element type is missing: `Input<T>`, `Input<f32>` or `Input<bf16>`"));
+        return Err(syn::Error::new(
+            ty.span(),
+            "the element type is missing: `Input<T>`, `Input<f32>` or `Input<bf16>`",
+        ));
     };
     let ident = last_ident(element);
     let element = match ident {

@@ -14,6 +14,15 @@ pub(crate) struct GradientSyntax {
 
 impl Parse for GradientSyntax {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let form = |error: syn::Error| {
+            syn::Error::new(error.span(), format!("{error}; a gradient is `gradient(operand, ..) = op(grad, ..)`"))
+        };
+        Self::parse_form(input).map_err(form)
+    }
+}
+
+impl GradientSyntax {
+    fn parse_form(input: ParseStream<'_>) -> syn::Result<Self> {
         let (operands, arguments);
         parenthesized!(operands in input);
         let operands = Punctuated::parse_terminated(&operands)?;
@@ -23,9 +32,7 @@ impl Parse for GradientSyntax {
         let arguments = Punctuated::parse_terminated(&arguments)?;
         Ok(Self { operands, op, arguments })
     }
-}
 
-impl GradientSyntax {
     /// The descriptor's form, with every name looked up among the op's `tensors`, `scalars` and `output`.
     pub(crate) fn resolve(&self, tensors: &[String], scalars: &[String], output: &str) -> syn::Result<Gradient> {
         for operand in &self.operands {

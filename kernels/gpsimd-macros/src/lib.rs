@@ -26,7 +26,7 @@ use proc_macro::TokenStream;
 /// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, gives for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    custom_op::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    custom_op::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Collects ops into the op library that this crate builds.
@@ -41,7 +41,7 @@ pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// the vendor's tools reserve, it does not compile.
 #[proc_macro]
 pub fn op_library(input: TokenStream) -> TokenStream {
-    op_library::expand(input.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    op_library::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Prints from a core: `print!(core, "row {}: sum {sum}\n", row)`.
@@ -51,5 +51,5 @@ pub fn op_library(input: TokenStream) -> TokenStream {
 /// core 0 prints.
 #[proc_macro]
 pub fn print(input: TokenStream) -> TokenStream {
-    print::expand(input.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+    print::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -1,6 +1,6 @@
 //! `op_library!`: the descriptor of the library, its C entry point on a host, its exports in a kernel image.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -26,7 +26,6 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         }
         descriptors.push(quote! { #op::DESCRIPTOR });
     }
-    let op_name = |op: &Path| op.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
     let run_exports = ops.iter().map(|op| format!("run:{}", op_name(op)));
     let shape_exports = ops.iter().map(|op| format!("shape:{}", op_name(op)));
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
@@ -115,9 +114,14 @@ struct OpLibrary {
 impl Parse for OpLibrary {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let (mut name, mut ops, mut tcm_bytes) = (None, None, TCM_BYTES);
+        let mut given = Vec::new();
         while !input.is_empty() {
             let field: Ident = input.parse()?;
             input.parse::<Token![:]>()?;
+            if given.contains(&field) {
+                return Err(syn::Error::new(field.span(), format!("`{field}` is given twice")));
+            }
+            given.push(field.clone());
             match field.to_string().as_str() {
                 "name" => name = Some(library_name(input.parse()?)?),
                 "ops" => {
@@ -135,8 +139,9 @@ impl Parse for OpLibrary {
                 input.parse::<Token![,]>()?;
             }
         }
-        let name = name.ok_or_else(|| input.error("the name is missing: `name: \"my_ops\"`"))?;
-        let (span, ops) = ops.ok_or_else(|| input.error("the ops are missing: `ops: [my_op]`"))?;
+        let missing = |what: &str| syn::Error::new(Span::call_site(), what);
+        let name = name.ok_or_else(|| missing("the name is missing: `name: \"my_ops\"`"))?;
+        let (span, ops) = ops.ok_or_else(|| missing("the ops are missing: `ops: [my_op]`"))?;
         if ops.is_empty() {
             return Err(syn::Error::new(span, "an op library has at least one op"));
         }
@@ -144,8 +149,19 @@ impl Parse for OpLibrary {
             let message = format!("the {}th op: the vendor's limit is {OP_LIMIT} in one library", OP_LIMIT + 1);
             return Err(syn::Error::new_spanned(op, message));
         }
+        for (i, op) in ops.iter().enumerate() {
+            if ops.iter().take(i).any(|other| op_name(other) == op_name(op)) {
+                let message = format!("a second op called `{}`", op_name(op));
+                return Err(syn::Error::new_spanned(op, message));
+            }
+        }
         Ok(Self { name, ops, tcm_bytes })
     }
+}
+
+/// The op's name: the last segment of its path.
+fn op_name(op: &Path) -> String {
+    op.segments.last().map(|last| last.ident.to_string()).unwrap_or_default()
 }
 
 fn library_name(name: LitStr) -> syn::Result<LitStr> {

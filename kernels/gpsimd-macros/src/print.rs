@@ -1,9 +1,10 @@
 //! `print!`: the format string, split at compile time.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, Ident, LitStr, Token};
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
@@ -11,19 +12,30 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let pieces = split(&format)?;
     let positional = pieces.iter().filter(|piece| matches!(piece, Piece::Next)).count();
     if let Some(extra) = arguments.iter().nth(positional) {
-        return Err(syn::Error::new_spanned(extra, format!("the format string has only {positional} `{{}}`")));
+        let message = match positional {
+            0 => "the format string has no `{}` for this argument".to_string(),
+            1 => "the format string has only one `{}`".to_string(),
+            _ => format!("the format string has only {positional} `{{}}`"),
+        };
+        return Err(syn::Error::new_spanned(extra, message));
     }
     if positional > arguments.len() {
-        let message = format!("the format string has {positional} `{{}}`, but {} arguments follow", arguments.len());
+        let given = match arguments.len() {
+            0 => "no argument follows".to_string(),
+            1 => "one argument follows".to_string(),
+            count => format!("{count} arguments follow"),
+        };
+        let message = format!("the format string has {positional} `{{}}`, but {given}");
         return Err(syn::Error::new(format.span(), message));
     }
     let mut arguments = arguments.iter();
     let calls = pieces.iter().map(|piece| match piece {
         Piece::Text(text) => quote! { ::gpsimd::entry::print_text(core, #text); },
-        Piece::Named(name) => quote! { ::gpsimd::Print::print(&#name, core); },
+        Piece::Named(name) => quote_spanned! { name.span() => ::gpsimd::Print::print(&#name, core); },
         Piece::Next => {
             let argument = arguments.next();
-            quote! { ::gpsimd::Print::print(&(#argument), core); }
+            // The argument's place is where an unprintable type is reported.
+            quote_spanned! { argument.span() => ::gpsimd::Print::print(&(#argument), core); }
         }
     });
     Ok(quote! {{
@@ -44,7 +56,10 @@ impl Parse for Print {
         if input.peek(LitStr) {
             return Err(input.error("the core that prints comes first: `print!(core, \"...\")`"));
         }
-        let core = input.parse()?;
+        let core: Expr = input.parse()?;
+        if input.is_empty() {
+            return Err(syn::Error::new_spanned(core, "a format string follows the core: `print!(core, \"...\")`"));
+        }
         input.parse::<Token![,]>()?;
         let format = input.parse()?;
         if !input.is_empty() {
@@ -77,14 +92,20 @@ fn split(format: &LitStr) -> syn::Result<Vec<Piece>> {
                 if !literal.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut literal)));
                 }
-                let name: String = characters.by_ref().take_while(|c| *c != '}').collect();
+                let name: String = characters.clone().take_while(|c| *c != '}').collect();
+                // The name and its brace.
+                if characters.nth(name.chars().count()).is_none() {
+                    return refuse("a `{` without its `}`; write `{{` for the character".into());
+                }
                 if name.is_empty() {
                     pieces.push(Piece::Next);
                 } else if let Ok(mut name) = syn::parse_str::<Ident>(&name) {
                     name.set_span(format.span());
                     pieces.push(Piece::Named(name));
                 } else {
-                    return refuse(format!("`{{{name}}}` is neither `{{}}` nor `{{name}}`; there are no format options"));
+                    return refuse(format!(
+                        "`{{{name}}}` is neither `{{}}` nor `{{name}}`; there are no format options"
+                    ));
                 }
             }
             '}' => return refuse("a `}` without its `{`; write `}}` for the character".into()),

@@ -3,8 +3,8 @@
 What changes in a model, and nothing else does:
 
 - Attention: the model's attention implementation becomes `gpsimd`, a function in transformers' registries
-  that computes softmax(scale * q k^T + mask) with `bert_ops::masked_softmax_forward`. Dropout stays PyTorch's,
-  at the same place and with the same use of the random generator as in transformers' `sdpa` and `eager`.
+  that computes softmax(scale * q k^T + mask) with `bert_ops::masked_softmax_forward`. Dropout stays
+  PyTorch's, at the same place and with the same use of the random generator as in `sdpa` and `eager`.
 - Feed-forward: `intermediate.dense` leaves its bias to the activation, `bert_ops::bias_gelu_forward`.
 
 Parameters, their names and the configuration stay: checkpoints go both ways between plain and changed models.
@@ -40,8 +40,8 @@ def use_custom_ops(model: BertPreTrainedModel) -> BertPreTrainedModel:
         )
     if model.config.hidden_act != "gelu":
         raise ValueError(
-            f"expected hidden_act 'gelu' (the exact, erf form), found {model.config.hidden_act!r}; the op computes no "
-            "other activation"
+            f"expected hidden_act 'gelu' (the exact, erf form), found {model.config.hidden_act!r}; the op "
+            "computes no other activation"
         )
     intermediates = [
         (name, module)
@@ -51,8 +51,8 @@ def use_custom_ops(model: BertPreTrainedModel) -> BertPreTrainedModel:
     for name, module in intermediates:
         if type(module.dense) is not nn.Linear or module.dense.bias is None:
             raise TypeError(
-                f"{name}.dense: expected torch.nn.Linear with a bias, found {type(module.dense).__name__}; call "
-                "use_custom_ops before adapters or quantisation replace layers"
+                f"{name}.dense: expected torch.nn.Linear with a bias, found {type(module.dense).__name__}; "
+                "call use_custom_ops before adapters or quantisation replace layers"
             )
     import gpsimd_torch
 
@@ -105,8 +105,8 @@ def additive_mask(
 ) -> Tensor | None:
     """The additive mask of a model, made once for all layers; with the signature of `AttentionMaskInterface`.
 
-    A padding mask [B, K] becomes [B, 1, 1, K], which the op broadcasts over heads and queries: Q times less to
-    write here and to read in each layer than transformers' [B, 1, Q, K]. Causal and custom masks are
+    A padding mask [B, K] becomes [B, 1, 1, K], which the op broadcasts over heads and queries: Q times less
+    to write here and to read in each layer than transformers' [B, 1, Q, K]. Causal and custom masks are
     transformers' own. Masked keys get the least finite value, as in `eager`, so that a row with no key at all
     is not NaN.
     """
@@ -145,18 +145,19 @@ class BiasGelu(nn.Module):
     """gelu(x + bias), with the bias of the linear layer before it; x [.., H] of any float dtype of the op."""
 
     def __init__(self, intermediate: BertIntermediate):
+        """`intermediate`: the feed-forward layer whose activation this is."""
         super().__init__()
         # In a tuple, so that it does not become a submodule: the state_dict must not name the bias twice.
         self._intermediate = (intermediate,)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raises RuntimeError if the linear layer was replaced since: its bias would be added twice or never."""
+        """Raise TypeError if the linear layer was replaced since: its bias would be added twice or never."""
         (intermediate,) = self._intermediate
         dense = intermediate.dense
         if not isinstance(dense, LinearBeforeBias):
-            raise RuntimeError(
-                f"intermediate.dense: expected {LinearBeforeBias.__name__}, found {type(dense).__name__}; the layer was "
-                "replaced after use_custom_ops, replace layers first"
+            raise TypeError(
+                f"intermediate.dense: expected {LinearBeforeBias.__name__}, found {type(dense).__name__}; "
+                "the layer was replaced after use_custom_ops, replace layers first"
             )
         return torch.ops.bert_ops.bias_gelu_forward(x, dense.bias.to(x.dtype))
 

@@ -29,8 +29,8 @@ class AdamW(torch.optim.Optimizer):
 
     Parameters are f32, of any shape, on cpu or xla; gradients dense. On cpu the first step with a gradient
     moves a parameter's memory into a block (`p.data` is a view of it from then on): tensors that shared the
-    memory before, such as an earlier `p.detach()`, keep the old values. A parameter that is not contiguous, in
-    shared memory, or part of a larger storage stays where it is and is copied to and fro.
+    memory before, such as an earlier `p.detach()`, keep the old values. A parameter that is not contiguous,
+    in shared memory, or part of a larger storage stays where it is and is copied to and fro.
 
     Args:
         params: parameters, named parameters or groups, as for any torch optimizer.
@@ -62,6 +62,7 @@ class AdamW(torch.optim.Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
+        """See the class."""
         import gpsimd_torch
 
         gpsimd_torch.load_library("bert_ops")
@@ -94,8 +95,9 @@ class AdamW(torch.optim.Optimizer):
             raise
 
     def __setstate__(self, state: dict):
-        # Runs after unpickling, after deepcopy, and in load_state_dict. Blocks are no part of a state: the next
-        # step builds them anew from the parameters and moments.
+        """Takes over parameter groups and moments."""
+        # Runs after unpickling, after deepcopy, and in load_state_dict. Blocks are no part of a state: the
+        # next step builds them anew from the parameters and moments.
         super().__setstate__(state)
         self._placements = {}
         for group in self.param_groups:
@@ -104,11 +106,11 @@ class AdamW(torch.optim.Optimizer):
             group.update(foreach=None, fused=None, decoupled_weight_decay=True)
 
     def load_state_dict(self, state_dict: dict):
-        """Loads a state saved by this optimizer or by `torch.optim.AdamW`; one that does not fit changes nothing.
+        """Loads a state saved by this optimizer or by `torch.optim.AdamW`; a misfit changes nothing.
 
         Raises:
-            ValueError: the state is another optimizer's, has hyperparameters that are not supported, or moments
-                of another shape than the parameters.
+            ValueError: the state is another optimizer's, has hyperparameters that are not supported, or
+                moments of another shape than the parameters.
         """
         for number, group in enumerate(state_dict["param_groups"]):
             missing = {"lr", "betas", "eps", "weight_decay"} - set(group)
@@ -125,8 +127,8 @@ class AdamW(torch.optim.Optimizer):
                 found = list(state[moment].shape) if moment in state else "none"
                 if found != list(parameter.shape):
                     raise ValueError(
-                        f"loaded state of parameter {key}: expected {moment} of shape {list(parameter.shape)}, "
-                        f"found {found}; load it into an optimizer of the same model"
+                        f"loaded state of parameter {key}: expected {moment} of shape "
+                        f"{list(parameter.shape)}, found {found}; load it into an optimizer of the same model"
                     )
         super().load_state_dict(state_dict)
 
@@ -313,7 +315,7 @@ def _launch(block: Tensor, gradient: Tensor, scalars: tuple[float, ...], step: f
 
 
 def _can_move(parameter: Tensor) -> bool:
-    """Whether the parameter's memory may be replaced: it is on the CPU and nothing else is known to use it."""
+    """Whether the parameter's memory may be replaced: on the CPU, and known to nobody else."""
     return (
         parameter.device.type == "cpu"
         and parameter.is_contiguous()
@@ -347,7 +349,8 @@ def _check_group(group: dict):
     for key in _UNSUPPORTED:
         if group.get(key):
             raise ValueError(
-                f"{key}=True is not supported by gpsimd_torch.optim.AdamW; leave it out or use torch.optim.AdamW"
+                f"{key}=True is not supported by gpsimd_torch.optim.AdamW; leave it out "
+                "or use torch.optim.AdamW"
             )
     lr = group["lr"]
     if isinstance(lr, Tensor) and lr.numel() != 1:

@@ -27,8 +27,8 @@ def order_of_steps(
     """The rows of this process's batches, int64 [steps, batch_size].
 
     Each epoch is a new permutation, of which every step takes `batch_size * world` reviews, process after
-    process; the rest of an epoch that does not fill a step is left out (XLA compiles per shape). With `steps`,
-    as many epochs as that takes.
+    process; the rest of an epoch that does not fill a step is left out (XLA compiles per shape). With
+    `steps`, as many epochs as that takes.
     """
     per_step = batch_size * world
     per_epoch = reviews // per_step
@@ -75,6 +75,7 @@ class TokenizedReviews:
         self._starts = np.cumsum(lengths)
 
     def __len__(self) -> int:
+        """Reviews."""
         return len(self._rows)
 
     def lengths(self, rows: np.ndarray) -> np.ndarray:
@@ -115,9 +116,11 @@ class Batches:
         self._reviews, self._steps, self._fixed = reviews, steps, fixed
 
     def __len__(self) -> int:
+        """Batches."""
         return len(self._steps)
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches as `TokenizedReviews.batch` makes them."""
         for rows in self._steps:
             yield self._reviews.batch(rows, self._fixed)
 

@@ -58,6 +58,27 @@ class Process:
         # Gradients stay in DDP's buckets: no copy back, and the optimizer reads them there.
         return torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
 
+    def ease_fallback(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer):
+        """Cuts XLA's graphs before layers with a Rust op where those run through its CPU fallback.
+
+        The fallback computes what the op's operands depend on and keeps no other result, so the next op's
+        graph contains all of that again: without cuts, two layers take minutes to compile. Stock runs are cut
+        alike, as every cut also advances XLA's random generator. On a Neuron host nothing is cut.
+        """
+        if not self.is_xla or os.environ["PJRT_DEVICE"] != "CPU":
+            return
+        import torch_xla
+        from transformers.models.bert.modeling_bert import BertIntermediate, BertSelfAttention
+
+        def cut(*_):
+            torch_xla.sync()
+
+        for module in model.modules():
+            if isinstance(module, (BertIntermediate, BertSelfAttention)):
+                module.register_forward_pre_hook(cut)
+                module.register_full_backward_pre_hook(cut)
+        optimizer.register_step_pre_hook(cut)
+
     def loader(self, batches: Iterable) -> Iterable:
         """Batches on the device; on XLA a background thread moves them and marks the steps."""
         if not self.is_xla:
@@ -101,7 +122,7 @@ class Process:
 
 
 def start(device: str) -> Process:
-    """Joins the job that torchrun describes in the environment, if any, and opens the device (`cpu` or `xla`)."""
+    """Joins the job that torchrun describes in the environment, if any, and opens `device` (cpu or xla)."""
     rank, world = _from_environment("RANK", 0), _from_environment("WORLD_SIZE", 1)
     if device == "xla":
         return _start_xla(rank, world)
@@ -120,8 +141,8 @@ def _start_xla(rank: int, world: int) -> Process:
     runtime = os.environ.setdefault("PJRT_DEVICE", "NEURON" if neuron else "CPU")
     if runtime == "CPU" and world > 1:
         raise TrainerError(
-            f"--device xla with {world} processes needs NeuronCores: XLA's CPU processes do not find each other; "
-            "use --device cpu for several processes on a CPU, or start one"
+            f"--device xla with {world} processes needs NeuronCores: XLA's CPU processes do not find each "
+            "other; use --device cpu for several processes on a CPU, or start one"
         )
     if neuron:
         import torch_neuronx  # noqa: F401  registers the Neuron runtime with PyTorch/XLA

@@ -5,25 +5,28 @@ import time
 
 
 class Interrupt:
-    """While entered, SIGINT and SIGTERM only set `requested`; a second signal raises `KeyboardInterrupt`.
+    """While entered, SIGINT and SIGTERM only set `requested`; a second one raises `KeyboardInterrupt`.
 
-    torchrun passes on to its workers what the terminal has sent them already, and does so within milliseconds:
-    signals that follow the first that closely count as the same.
+    torchrun passes on to its workers what the terminal has sent them already, and does so within
+    milliseconds: signals that follow the first that closely count as the same.
     """
 
     SAME_SIGNAL_S = 1.0
 
     def __init__(self):
+        """Nothing is changed before the `with` statement."""
         self.requested = False
         self._when = 0.0
         self._previous = {}
 
     def __enter__(self):
+        """Takes the two signals over."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_):
+        """Gives them back."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

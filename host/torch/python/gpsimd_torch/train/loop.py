@@ -18,7 +18,7 @@ def train(
     interrupt: Interrupt,
     row: Row,
 ):
-    """Trains on every batch, writing losses and times into `row`; stops after the step in which it is asked to.
+    """Trains on every batch, writing losses and times into `row`; stops after a step if asked to.
 
     The loss of a step is the mean over all processes.
     """
@@ -40,7 +40,7 @@ def train(
             *sums, stop = process.sums([loss.item() for loss in pending] + [float(interrupt.requested)])
             pending.clear()
             row.record([total / process.world for total in sums])
-            bar.advance_to(step, f"loss {row.losses[-1]:.4f}, {row.throughput_it_s or 0:.2f} it/s")
+            bar.advance_to(step, _detail(row))
             if stop:
                 row.stopped = step < steps
                 break
@@ -64,3 +64,8 @@ def validate(
                 break
     right, seen, stopped = process.sums([right, seen, float(interrupt.requested)])
     return None if stopped or not seen else right / seen
+
+
+def _detail(row: Row) -> str:
+    rate = row.throughput_it_s
+    return f"loss {row.losses[-1]:.4f}" + ("" if rate is None else f", {rate:.2f} it/s")

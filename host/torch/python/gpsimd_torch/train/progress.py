@@ -17,14 +17,13 @@ class Progress:
     Disabled (`enabled=False`, for all ranks but the first) it shows nothing.
     """
 
-    def __init__(
-        self, what: str, total: int, unit: str, *, enabled: bool = True, detail_always: bool = False
-    ):
+    def __init__(self, what: str, total: int, unit: str, *, enabled: bool = True):
+        """`what` is being done to `total` of `unit`; the unit "B" stands for bytes."""
         self._what, self._total, self._unit = what, total, unit
         self._done, self._detail = 0, ""
         self._enabled = enabled
         self._started = time.monotonic()
-        self._next_line = self._started + (0.0 if detail_always else SILENT_S)
+        self._next_line = self._started + SILENT_S
         self._shown = -1
         self._bar = None
         if enabled and sys.stderr.isatty():
@@ -40,9 +39,11 @@ class Progress:
             )
 
     def __enter__(self):
+        """Counts from now on."""
         return self
 
     def __exit__(self, *_):
+        """Removes the bar, or prints the last line if others came before it."""
         if self._bar is not None:
             self._bar.close()
         elif self._enabled and self._shown >= 0 and self._shown != self._done:

@@ -36,11 +36,12 @@ class Reviews(Protocol):
 class CsvReviews:
     """The reviews of one CSV file.
 
-    Raises `TrainerError` with file and line for a row that is not in the layout, an unclosed quote, bytes that
-    are not UTF-8, or a file without a row.
+    Raises `TrainerError` with file and line for a row that is not in the layout, an unclosed quote, bytes
+    that are not UTF-8, or a file without a row.
     """
 
     def __init__(self, path: Path, *, progress: bool = False):
+        """Reads and checks the whole file once."""
         self.path = path
         starts, labels = array("q"), bytearray()
         try:
@@ -61,6 +62,7 @@ class CsvReviews:
         self.labels = np.frombuffer(bytes(labels), dtype=np.uint8)
 
     def contents(self, rows: Sequence[int]) -> list[str]:
+        """The texts of `rows`, in that order, read from the file."""
         texts = []
         with self.path.open("rb") as file:
             for row in rows:
@@ -74,15 +76,17 @@ class Subset:
     """Some rows of another set, e.g. the part split off for validation."""
 
     def __init__(self, reviews: Reviews, rows: np.ndarray):
+        """Row i of this part is row `rows[i]` of `reviews`."""
         self._reviews, self._rows = reviews, rows
         self.labels = reviews.labels[rows]
 
     def contents(self, rows: Sequence[int]) -> list[str]:
+        """The texts of `rows` of this part."""
         return self._reviews.contents(self._rows[np.asarray(rows, dtype=np.int64)])
 
 
 def _rows(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, int, int, str]]:
-    """Start and end byte, label and content of each row from the file's position on; blank lines are skipped."""
+    """Start and end byte, label and content of each row from the file's position; blank lines are skipped."""
     source = _Lines(path, file)
     reader = csv.reader(source, strict=True)
     while True:

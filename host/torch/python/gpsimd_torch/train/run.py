@@ -82,6 +82,7 @@ def run(
         process.seed(options.seed, own=False)
         classifier = model.build(checkpoint, row.ops).to(process.device)
         optimizer = model.optimizer(classifier, row.ops, options.lr, process.device)
+        process.ease_fallback(classifier, optimizer)
         schedule = model.schedule(optimizer, row.steps)
         replica = process.distribute(classifier)
         process.seed(options.seed, own=True)

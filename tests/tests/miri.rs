@@ -1,0 +1,63 @@
+//! Every op on tensors small enough for Miri (`cargo xtask miri`), which interprets the `unsafe` code of `kernels` and of
+//! the emulator's device table: direct access in fast mode, TCM reservations, in-place updates.
+
+use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor};
+
+fn engines() -> [Engine; 2] {
+    [Mode::Checked, Mode::Fast]
+        .map(|mode| Engine::builder().cores(2).threads(1).tcm_bytes(1024).mode(mode).build().unwrap())
+}
+
+fn tensor(shape: &[usize], seed: usize) -> Tensor {
+    let len = shape.iter().product();
+    let value = |i: usize| ((i * 7 + seed * 13) % 19) as f32 * 0.25 - 2.0;
+    Tensor::from_vec((0..len).map(value).collect::<Vec<f32>>(), shape).unwrap()
+}
+
+/// The op's result on `operands`, which both modes have to agree on.
+fn run(op: &str, operands: &[Tensor], scalars: &[f32]) {
+    let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op(op).unwrap();
+    let views: Vec<_> = operands.iter().map(Tensor::view).collect();
+    let [checked, fast] = engines().map(|engine| engine.run(&op, &views, scalars).unwrap());
+    assert_eq!(checked.bytes(), fast.bytes());
+}
+
+#[test]
+fn bias_gelu_runs() {
+    let (x, bias) = (tensor(&[3, 5], 0), tensor(&[5], 1));
+    run("bias_gelu_forward", &[x, bias], &[]);
+    let (dy, x, bias) = (tensor(&[3, 5], 2), tensor(&[3, 5], 0), tensor(&[5], 1));
+    run("bias_gelu_backward", &[dy, x, bias], &[]);
+}
+
+#[test]
+fn rows_longer_than_the_tcm_run() {
+    let (x, bias) = (tensor(&[2, 300], 0), tensor(&[300], 1));
+    run("bias_gelu_forward", &[x, bias], &[]);
+    let (scores, mask) = (tensor(&[1, 1, 1, 300], 0), tensor(&[1, 1, 1, 300], 1));
+    run("masked_softmax_forward", &[scores, mask], &[0.5]);
+}
+
+#[test]
+fn masked_softmax_runs() {
+    let (scores, mask) = (tensor(&[1, 2, 2, 17], 0), tensor(&[1, 1, 2, 17], 1));
+    run("masked_softmax_forward", &[scores, mask], &[0.5]);
+    let (dp, p) = (tensor(&[4, 17], 2), tensor(&[4, 17], 3));
+    run("masked_softmax_backward", &[dp, p], &[0.5]);
+}
+
+#[test]
+fn adamw_step_runs_in_place_and_not() {
+    let scalars = [0.01, 0.9, 0.999, 1e-8, 0.01, 2.0];
+    let state: Vec<f32> = (0..3 * 37).map(|i| i as f32 * 0.01).collect();
+    let state = Tensor::from_vec(state, &[3, 37]).unwrap();
+    let grad = tensor(&[37], 1);
+    let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op("adamw_step").unwrap();
+    for engine in engines() {
+        let new = engine.run(&op, &[state.view(), grad.view()], &scalars).unwrap();
+        let mut in_place = state.clone();
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: in_place.view_mut() };
+        engine.launch_in_place(&op, launch).unwrap();
+        assert_eq!(new.bytes(), in_place.bytes());
+    }
+}
