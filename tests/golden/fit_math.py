@@ -180,7 +180,9 @@ def read_sources(file):
     text = (SOURCES / file).read_text()
     for match in re.finditer(r"const (\w+): (?:f32 = (.*)|\[f32; \d+\] = \[\n((?:.*\n)*?)\];)", text):
         lines = [match[2]] if match[2] else match[3].splitlines()
-        found[match[1]] = [tuple(re.fullmatch(r"\s*(\S+)[,;]\s+// (0x\w{8})", line).groups()) for line in lines if "// 0x" in line]
+        found[match[1]] = [
+            tuple(re.fullmatch(r"\s*(\S+)[,;]\s+// (0x\w{8})", line).groups()) for line in lines if "// 0x" in line
+        ]
     return found
 
 

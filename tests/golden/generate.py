@@ -109,9 +109,7 @@ def bias_gelu_backward(dy: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) ->
     return reference, magnitude, autograd(dy, x, bias)
 
 
-def masked_softmax_forward(
-    scores: torch.Tensor, mask: torch.Tensor, scale: float
-) -> tuple[torch.Tensor, ...]:
+def masked_softmax_forward(scores: torch.Tensor, mask: torch.Tensor, scale: float) -> tuple[torch.Tensor, ...]:
     reference = torch.softmax(scores.double() * scale + mask.double(), -1)
     return reference, reference, torch.softmax(scores * scale + mask, -1)
 
@@ -134,9 +132,7 @@ def adamw_step(state: torch.Tensor, grad: torch.Tensor, **hyper: float) -> tuple
         parameter.grad = grad.to(dtype)
         betas = (hyper["beta1"], hyper["beta2"])
         # weight_decay and eps of 0 are allowed; so is a beta of 0.
-        optimizer = torch.optim.AdamW(
-            [parameter], hyper["lr"], betas, hyper["eps"], hyper["weight_decay"], **form
-        )
+        optimizer = torch.optim.AdamW([parameter], hyper["lr"], betas, hyper["eps"], hyper["weight_decay"], **form)
         step = torch.tensor(hyper["step"] - 1)
         optimizer.state[parameter] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
         optimizer.step()
@@ -165,9 +161,7 @@ def check_close(reference: torch.Tensor, independent: torch.Tensor) -> None:
 def gelu_cases(dtype: torch.dtype, is_backward: bool) -> Iterator[Case]:
     is_f32 = dtype == torch.float32
 
-    def case(
-        name: str, x: Callable[[Numbers], torch.Tensor], bias: Callable[[Numbers], torch.Tensor]
-    ) -> Case:
+    def case(name: str, x: Callable[[Numbers], torch.Tensor], bias: Callable[[Numbers], torch.Tensor]) -> Case:
         numbers = Numbers(name, dtype)
         operands = {"x": x(numbers).to(dtype), "bias": bias(numbers).to(dtype)}
         if is_backward:
@@ -175,7 +169,7 @@ def gelu_cases(dtype: torch.dtype, is_backward: bool) -> Iterator[Case]:
         return name, operands, {}
 
     def shaped(name: str, *shape: int, low: float = -3.0, high: float = 3.0) -> Case:
-        grid_bias = lambda n: n.grid(shape[-1], low=-0.5, high=0.5)  # noqa: E731
+        grid_bias = lambda n: n.grid(shape[-1], low=-0.5, high=0.5)
         return case(name, lambda n: n.grid(*shape, low=low, high=high), grid_bias)
 
     yield shaped("one_element", 1, 1)
@@ -193,17 +187,13 @@ def gelu_cases(dtype: torch.dtype, is_backward: bool) -> Iterator[Case]:
     yield shaped("tails", 3, 211, low=-14.0, high=9.0)
     yield shaped("around_the_derivatives_zero", 2, 101, low=-0.8, high=-0.7)
     # u > -1, where a rounding of u moves the result by less than itself.
-    yield case(
-        "rounded_sum", lambda n: n.normal(9, 33).clamp(-0.5, 4.0), lambda n: n.normal(33).clamp(-0.4, 1.0)
-    )
+    yield case("rounded_sum", lambda n: n.normal(9, 33).clamp(-0.5, 4.0), lambda n: n.normal(33).clamp(-0.4, 1.0))
     tiny = [0.0, -0.0, 1e-45, -1e-45, 3e-41, -3e-41, F32_TINY, -F32_TINY, 1e-30, -1e-30, 1e-8, -1e-8]
     yield case("denormals", lambda n: torch.tensor([tiny, tiny]), lambda n: torch.zeros(len(tiny)))
     yield case("tiny_bias", lambda n: torch.zeros(2, len(tiny)), lambda n: torch.tensor(tiny))
     special = [NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, -20.0, 20.0, 1e20, -1e20]
     yield case("specials", lambda n: torch.tensor(special).repeat(3, 1), lambda n: torch.zeros(len(special)))
-    yield case(
-        "specials_in_bias", lambda n: n.normal(5, len(special)) * 0 + 1.0, lambda n: torch.tensor(special)
-    )
+    yield case("specials_in_bias", lambda n: n.normal(5, len(special)) * 0 + 1.0, lambda n: torch.tensor(special))
     huge = [3e38, -3e38, F32_MAX, F32_MIN, 1e38, -1e38]
     yield case("overflowing_sum", lambda n: torch.tensor([huge]), lambda n: torch.tensor(huge))
 
@@ -265,9 +255,7 @@ def softmax_forward_cases(dtype: torch.dtype) -> Iterator[Case]:
     yield case("large_logits", few, (2, 1, 1, k), scale=64.0, spread=8000.0)
     # exp of -80 to -104: results from normal through denormal to 0.
     yield case("vanishing", few, (1, 1, 1, k), scale=1.0, change=put("scores", (..., 0), 66.0), spread=39.0)
-    yield case(
-        "denormal_scores", few, (1, 1, 1, k), scale=1.0, change=lambda s, m: (s.mul_(1e-40), m.zero_())
-    )
+    yield case("denormal_scores", few, (1, 1, 1, k), scale=1.0, change=lambda s, m: (s.mul_(1e-40), m.zero_()))
 
 
 def softmax_backward_cases(dtype: torch.dtype) -> Iterator[Case]:
@@ -356,9 +344,7 @@ def adamw_cases(dtype: torch.dtype) -> Iterator[Case]:
         yield case("large_gradient", 33, lambda s, g: (visible(s, g), g.mul_(1e15)))
         yield case("nan_gradient", 33, lambda s, g: g[::7].fill_(NAN))
         yield case("infinite_gradient", 33, lambda s, g: (g[::7].fill_(INF), g[1::7].fill_(-INF)))
-        yield case(
-            "nan_state", 33, lambda s, g: (s[0, :3].fill_(NAN), s[1, 3:5].fill_(NAN), s[2, 5:9].fill_(NAN))
-        )
+        yield case("nan_state", 33, lambda s, g: (s[0, :3].fill_(NAN), s[1, 3:5].fill_(NAN), s[2, 5:9].fill_(NAN)))
 
 
 CASES = {

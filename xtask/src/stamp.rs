@@ -46,9 +46,9 @@ fn add(hash: &mut Sha256, path: &Path) -> anyhow::Result<()> {
         paths.sort();
         return paths.iter().try_for_each(|path| add(hash, path));
     }
-    let content = fs::read(path).with_context(context)?;
+    let bytes = fs::read(path).with_context(context)?;
     hash.update(path.as_os_str().as_encoded_bytes());
-    hash.update((content.len() as u64).to_le_bytes());
-    hash.update(content);
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
     Ok(())
 }

@@ -56,9 +56,7 @@ def test_a_step_equals_stock_attention(pair, implementation, mask, training):
 def test_a_row_without_any_token_is_that_of_eager_and_not_nan(pair):
     stock, _rust = pair
     stock.set_attn_implementation("eager")
-    expected, found = (
-        model.eval()(input_ids=IDS, attention_mask=MASKS["one row empty"]).logits for model in pair
-    )
+    expected, found = (model.eval()(input_ids=IDS, attention_mask=MASKS["one row empty"]).logits for model in pair)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -83,9 +81,7 @@ def test_four_dimensional_masks_are_taken(pair, kind):
     expected_mask = mask if kind == torch.bool else mask.float()
     stock.eval(), rust.eval()
     expected = stock(input_ids=IDS, attention_mask=expected_mask).logits
-    torch.testing.assert_close(
-        rust(input_ids=IDS, attention_mask=mask).logits, expected, rtol=1e-5, atol=1e-6
-    )
+    torch.testing.assert_close(rust(input_ids=IDS, attention_mask=mask).logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_attention_probabilities_are_returned_as_eager_does(pair):
@@ -93,9 +89,7 @@ def test_attention_probabilities_are_returned_as_eager_does(pair):
     stock.set_attn_implementation("eager")
     for model in pair:
         model.eval()
-    expected, found = (
-        m(input_ids=IDS, attention_mask=PADDED, output_attentions=True).attentions for m in pair
-    )
+    expected, found = (m(input_ids=IDS, attention_mask=PADDED, output_attentions=True).attentions for m in pair)
     assert len(found) == 2
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -106,9 +100,7 @@ def test_a_causal_decoder_equals_stock():
     rust = use_custom_ops(copy.deepcopy(stock))
     with torch.no_grad():
         for mask in (PADDED, None):
-            expected, found = (
-                m(input_ids=IDS, attention_mask=mask, use_cache=False).logits for m in (stock, rust)
-            )
+            expected, found = (m(input_ids=IDS, attention_mask=mask, use_cache=False).logits for m in (stock, rust))
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         assert torch.equal(
             rust.generate(IDS[:1, :5], max_new_tokens=4, do_sample=False),

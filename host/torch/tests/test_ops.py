@@ -37,9 +37,7 @@ def faulty_ops() -> gpsimd_torch.OpLibrary:
     command = ["cargo", "build", "--package", "faulty-ops", "--message-format", "json"]
     built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     artifacts = [json.loads(line) for line in built.splitlines()]
-    files = [
-        file for a in artifacts if a.get("target", {}).get("name") == "faulty_ops" for file in a["filenames"]
-    ]
+    files = [file for a in artifacts if a.get("target", {}).get("name") == "faulty_ops" for file in a["filenames"]]
     [library] = [file for file in files if file.endswith((".so", ".dylib"))]
     return gpsimd_torch.load_library(pathlib.Path(library))
 
@@ -120,9 +118,7 @@ def test_gelu_and_its_gradients_are_pytorchs() -> None:
     x, bias = torch.randn(7, 11, 33), torch.randn(33)
     weight = torch.randn(7, 11, 33)
     ours = gradients(ops.bias_gelu_forward, x, bias, weight=weight)
-    exact = gradients(
-        lambda x, bias: torch.nn.functional.gelu(x + bias), x.double(), bias.double(), weight=weight
-    )
+    exact = gradients(lambda x, bias: torch.nn.functional.gelu(x + bias), x.double(), bias.double(), weight=weight)
     for result, expected in zip(ours, exact, strict=True):
         torch.testing.assert_close(result.double(), expected, **CLOSE)
 
@@ -134,9 +130,7 @@ def test_softmax_and_its_gradients_are_pytorchs(mask_shape: tuple[int, ...]) -> 
     scores, mask = torch.randn(3, 2, 5, 17), torch.randn(mask_shape)
     weight = torch.randn(3, 2, 5, 17)
     ours = gradients(lambda s, m: ops.masked_softmax_forward(s, m, 0.125), scores, mask, weight=weight)
-    exact = gradients(
-        lambda s, m: torch.softmax(s * 0.125 + m, -1), scores.double(), mask.double(), weight=weight
-    )
+    exact = gradients(lambda s, m: torch.softmax(s * 0.125 + m, -1), scores.double(), mask.double(), weight=weight)
     for result, expected in zip(ours, exact, strict=True):
         torch.testing.assert_close(result.double(), expected, **CLOSE)
 
@@ -152,9 +146,7 @@ def test_an_expanded_gradient_is_taken_for_what_it_is() -> None:
     # sum() hands down a gradient of stride 0.
     x, bias = torch.randn(3, 5, requires_grad=True), torch.randn(5)
     ops.bias_gelu_forward(x, bias).sum().backward()
-    torch.testing.assert_close(
-        x.grad, ops.bias_gelu_backward(torch.ones(3, 5), x.detach(), bias), rtol=0, atol=0
-    )
+    torch.testing.assert_close(x.grad, ops.bias_gelu_backward(torch.ones(3, 5), x.detach(), bias), rtol=0, atol=0)
 
 
 def test_an_op_without_a_gradient_says_so() -> None:
@@ -192,13 +184,9 @@ def test_a_step_of_adamw_is_pytorchs() -> None:
 
 
 def test_a_wrong_dtype_is_refused() -> None:
-    with pytest.raises(
-        OperandError, match=r"bert_ops::bias_gelu_forward: operand `x` is torch.float64, expected"
-    ):
+    with pytest.raises(OperandError, match=r"bert_ops::bias_gelu_forward: operand `x` is torch.float64, expected"):
         ops.bias_gelu_forward(torch.randn(2, 3, dtype=torch.float64), torch.randn(3))
-    with pytest.raises(
-        OperandError, match="operand `bias` is bf16, but `x` is f32; they must have the same dtype"
-    ):
+    with pytest.raises(OperandError, match="operand `bias` is bf16, but `x` is f32; they must have the same dtype"):
         ops.bias_gelu_forward(torch.randn(2, 3), torch.randn(3).bfloat16())
     with pytest.raises(OperandError, match="operand `state` is bf16, expected f32"):
         ops.adamw_step(torch.rand(3, 5).bfloat16(), torch.randn(5), *HYPER)
@@ -230,9 +218,7 @@ def test_a_wrong_number_of_operands_is_refused() -> None:
 def test_operands_that_are_not_contiguous_are_read_right(dtype: torch.dtype) -> None:
     x, bias = torch.randn(7, 5).to(dtype).t(), torch.randn(14).to(dtype)[::2]
     assert not x.is_contiguous() and not bias.is_contiguous()
-    assert torch.equal(
-        ops.bias_gelu_forward(x, bias), ops.bias_gelu_forward(x.contiguous(), bias.contiguous())
-    )
+    assert torch.equal(ops.bias_gelu_forward(x, bias), ops.bias_gelu_forward(x.contiguous(), bias.contiguous()))
     scores = torch.randn(2, 5, 3, 7).to(dtype).transpose(1, 2)
     mask = torch.randn(7).to(dtype).expand(2, 1, 1, 7)
     assert torch.equal(
@@ -276,9 +262,7 @@ def test_tensors_of_no_elements_are_fine() -> None:
 
 def results() -> list[Tensor]:
     torch.manual_seed(1)
-    return [
-        op(*operands) for dtype in DTYPES for op, operands in launches(dtype) if op is not ops.adamw_step_
-    ]
+    return [op(*operands) for dtype in DTYPES for op, operands in launches(dtype) if op is not ops.adamw_step_]
 
 
 def test_checked_and_fast_mode_give_the_same_bits() -> None:
@@ -337,9 +321,7 @@ def test_a_compiled_function_calls_the_op() -> None:
 def test_nan_and_infinity_are_as_pytorch_has_them() -> None:
     x = torch.tensor([[math.nan, math.inf, -math.inf, 0.0, -0.0]])
     expected = torch.nn.functional.gelu(x)
-    torch.testing.assert_close(
-        ops.bias_gelu_forward(x, torch.zeros(5)), expected, rtol=0, atol=0, equal_nan=True
-    )
+    torch.testing.assert_close(ops.bias_gelu_forward(x, torch.zeros(5)), expected, rtol=0, atol=0, equal_nan=True)
     scores = torch.zeros(1, 1, 3, 4)
     mask = torch.tensor([[-math.inf] * 4, [0.0, -math.inf, 0.0, 0.0], [math.inf, 0.0, 0.0, 0.0]])[None, None]
     result = ops.masked_softmax_forward(scores, mask, 1.0)
@@ -394,16 +376,12 @@ def test_another_file_with_a_library_of_the_same_name_is_refused(tmp_path: pathl
 
 
 def test_a_bundled_library_that_does_not_exist_is_named_with_those_that_do() -> None:
-    with pytest.raises(
-        LibraryError, match="no op library `vision_ops` came with this package, which has `bert_ops`"
-    ):
+    with pytest.raises(LibraryError, match="no op library `vision_ops` came with this package, which has `bert_ops`"):
         gpsimd_torch.load_library("vision_ops")
 
 
 def test_a_file_that_does_not_exist_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(
-        LibraryError, match=r"nothing\.so does not exist: build it with `cargo xtask build-kernels`"
-    ):
+    with pytest.raises(LibraryError, match=r"nothing\.so does not exist: build it with `cargo xtask build-kernels`"):
         gpsimd_torch.load_library(tmp_path / "nothing.so")
 
 
@@ -431,7 +409,5 @@ def test_a_library_without_ops_is_refused(tmp_path: pathlib.Path) -> None:
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the fixtures are C")
 def test_a_library_of_another_abi_version_is_refused(tmp_path: pathlib.Path) -> None:
     library = built(tmp_path, "newer", FIXTURES / "broken.c", "-DVERSION=99")
-    with pytest.raises(
-        LibraryError, match=r"newer\.so has ABI version 99, this host speaks \d+: rebuild it with"
-    ):
+    with pytest.raises(LibraryError, match=r"newer\.so has ABI version 99, this host speaks \d+: rebuild it with"):
         gpsimd_torch.load_library(library)

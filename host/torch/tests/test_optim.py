@@ -258,9 +258,7 @@ def test_parameters_that_cannot_move_are_trained_in_place(large):
             give_gradients(step, params)
             params[0].grad = params[0].grad.t().contiguous().t()
             optimizer.step()
-        assert torch.equal(flat[: math.prod(size)].view(size), part), (
-            "the storage it is part of sees the update"
-        )
+        assert torch.equal(flat[: math.prod(size)].view(size), part), "the storage it is part of sees the update"
         assert shared.is_shared() and not transposed.is_contiguous()
         return params
 

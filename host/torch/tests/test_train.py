@@ -35,10 +35,7 @@ def folder(tmp_path) -> pathlib.Path:
         with (tmp_path / name).open("w", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             for row in range(count):
-                text = (
-                    f'it is "{"good" if row % 2 else "bad"}", number {row}\nsecond line, ünïcode '
-                    + "very " * row
-                )
+                text = f'it is "{"good" if row % 2 else "bad"}", number {row}\nsecond line, ünïcode ' + "very " * row
                 writer.writerow([row % 2 + 1, "a title", text])
     return tmp_path
 
@@ -50,9 +47,7 @@ def write(path, text) -> pathlib.Path:
 
 def start(*arguments, torchrun=None, **environment) -> subprocess.Popen:
     module = ["-m", "gpsimd_torch.train", *map(str, arguments)]
-    launcher = (
-        ["-m", "torch.distributed.run", "--nproc_per_node", str(torchrun), "--standalone"] if torchrun else []
-    )
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(torchrun), "--standalone"] if torchrun else []
     return subprocess.Popen(
         [sys.executable, *launcher, *module],
         stdout=subprocess.PIPE,
@@ -113,9 +108,7 @@ def test_a_malformed_file_is_an_error_with_file_and_line(tmp_path, text, message
 
 def test_one_file_is_split_in_the_same_two_parts_every_time(folder):
     first, second = (open_source(str(folder / "train.csv")) for _ in range(2))
-    train, validation = (
-        set(part.contents(range(len(part.labels)))) for part in (first.train, first.validation)
-    )
+    train, validation = (set(part.contents(range(len(part.labels)))) for part in (first.train, first.validation))
     assert (len(train), len(validation)) == (36, 4)
     assert not train & validation
     assert second.validation.contents(range(4)) == first.validation.contents(range(4))
@@ -194,9 +187,7 @@ def test_batches_are_the_tokenizers_own_padding(folder, checkpoint):
     reviews = CsvReviews(folder / "train.csv")
     rows = np.array([5, 2, 30])
     tokens = TokenizedReviews(reviews, rows, tokenizer, 24, "", progress=False)
-    expected = tokenizer(
-        reviews.contents(rows), truncation=True, max_length=24, padding=True, return_tensors="pt"
-    )
+    expected = tokenizer(reviews.contents(rows), truncation=True, max_length=24, padding=True, return_tensors="pt")
     batch = next(iter(Batches(tokens, [rows])))
     assert torch.equal(batch["input_ids"], expected["input_ids"])
     assert torch.equal(batch["attention_mask"], expected["attention_mask"])
@@ -223,9 +214,7 @@ def test_the_table_has_the_briefs_columns_and_the_difference_of_losses():
     text = table(rows_of([1.0, 2.0, 3.0, 4.0], [1.0, 2.5, 3.0, 4.0]))
     heads, _, stock, _rust, difference = text.splitlines()
     assert heads.split()[0] == "ops"
-    assert all(
-        head in heads for head in ("throughput it/s", "validation accuracy", "billable s", "training cost $")
-    )
+    assert all(head in heads for head in ("throughput it/s", "validation accuracy", "billable s", "training cost $"))
     assert re.search(r"stock .* 0\.8750 .* 100\.0 .* 1\.0000", stock)
     assert difference == "losses differ by at most 5.00e-01 (step 2 of 4)"
 
@@ -294,9 +283,7 @@ def test_both_runs_agree_and_write_table_json_and_checkpoints(folder, checkpoint
         assert 0 <= row["validation_accuracy"] <= 1
         assert row["training_cost_usd"] == pytest.approx(row["billable_s"] * 36 / 3600)
     for ops in ("stock", "rust"):
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            saved / ops, output_loading_info=True
-        )
+        model, info = AutoModelForSequenceClassification.from_pretrained(saved / ops, output_loading_info=True)
         assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
         assert model.config.id2label == {0: "negative", 1: "positive"}
         assert AutoTokenizer.from_pretrained(saved / ops).pad_token_id == 0
@@ -431,9 +418,7 @@ def test_two_processes_train_on_halves_and_print_once(folder, checkpoint, tmp_pa
     document = json.loads(out.read_text())
     assert document["settings"]["processes"] == 2
     assert document["max_loss_difference"] < 1e-4
-    assert (document["rows"][0]["validation_accuracy"] * 12) % 1 == pytest.approx(0), (
-        "all 12 reviews were seen once"
-    )
+    assert (document["rows"][0]["validation_accuracy"] * 12) % 1 == pytest.approx(0), "all 12 reviews were seen once"
 
 
 def test_xla_trains_with_both_ops(folder, checkpoint, tmp_path):

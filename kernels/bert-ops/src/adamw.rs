@@ -11,13 +11,15 @@ fn like_state(state: &TensorType, grad: &TensorType) -> Result<TensorType, Shape
 
 /// One step of AdamW: decoupled weight decay, first and second moment, bias correction, update.
 ///
-/// state: [3, N] f32 (parameter, first moment, second moment), grad: [N] f32 or bf16, new_state: like state. `step`
-/// counts from 1; as an f32 it is exact up to 2^24.
+/// state: [3, N] f32 (parameter, first moment, second moment), grad: [N] f32 or bf16, `new_state`: like state.
+/// `step` counts from 1; as an f32 it is exact up to 2^24.
 ///
-///     p   <- p (1 - lr weight_decay)
-///     m   <- m + (1 - beta1) (g - m)
-///     v   <- beta2 v + (1 - beta2) g^2
-///     p   <- p - lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
+/// ```text
+/// p   <- p (1 - lr weight_decay)
+/// m   <- m + (1 - beta1) (g - m)
+/// v   <- beta2 v + (1 - beta2) g^2
+/// p   <- p - lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
+/// ```
 #[custom_op(shape = like_state, replaces = state)]
 #[expect(clippy::too_many_arguments, reason = "the optimizer's hyperparameters")]
 pub fn adamw_step<T: Float>(

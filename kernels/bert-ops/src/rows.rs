@@ -27,7 +27,7 @@ pub(crate) fn width(hidden: usize, room: usize) -> usize {
 /// Narrow rows are shared by rows, many to a piece. Wide ones are cut into columns and shared by pieces, all rows of the
 /// first columns first, so that the vector's part for those columns stays in TCM.
 pub(crate) fn pieces(core: &Core, len: usize, hidden: usize, width: usize, room: usize) -> impl Iterator<Item = Piece> {
-    let rows = if hidden == 0 { 0 } else { len / hidden };
+    let rows = len.checked_div(hidden).unwrap_or(0);
     let is_whole = width >= hidden;
     let whole = is_whole.then(|| {
         let rows_in_piece = room.checked_div(hidden).unwrap_or(0).max(1);

@@ -95,8 +95,9 @@ impl Device {
     fn tcm_alloc_from_host(&self, bytes: usize, at: &'static Location<'static>) -> Option<*mut u8> {
         let table = self.table();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let location = location(at);
         // SAFETY: a call of the table with its own context; the location lives through it.
-        let tcm = unsafe { (table.tcm_alloc)(table.context, bytes, &location(at)) };
+        let tcm = unsafe { (table.tcm_alloc)(table.context, bytes, &raw const location) };
         if tcm.is_null() { None } else { Some(tcm) }
     }
 
@@ -114,8 +115,9 @@ impl Device {
                 }
             }
         }
+        let location = location(at);
         // SAFETY: a call of the table with its own context; the location lives through it.
-        unsafe { (table.tcm_free)(table.context, tcm, &location(at)) };
+        unsafe { (table.tcm_free)(table.context, tcm, &raw const location) };
     }
 
     pub(crate) fn load(
@@ -127,8 +129,9 @@ impl Device {
         at: &'static Location<'static>,
     ) -> bool {
         let table = self.table();
+        let location = location(at);
         // SAFETY: a call of the table with its own context; it checks every other argument.
-        let status = unsafe { (table.load)(table.context, tensor, start as u64, len as u64, tcm, &location(at)) };
+        let status = unsafe { (table.load)(table.context, tensor, start as u64, len as u64, tcm, &raw const location) };
         status == abi::STATUS_OK
     }
 
@@ -141,8 +144,10 @@ impl Device {
         at: &'static Location<'static>,
     ) -> bool {
         let table = self.table();
+        let location = location(at);
         // SAFETY: a call of the table with its own context; it checks every other argument.
-        let status = unsafe { (table.store)(table.context, tensor, start as u64, len as u64, tcm, &location(at)) };
+        let status =
+            unsafe { (table.store)(table.context, tensor, start as u64, len as u64, tcm, &raw const location) };
         status == abi::STATUS_OK
     }
 
@@ -173,7 +178,7 @@ impl Device {
     pub(crate) fn fail_at(&self, code: u32, message: &str, at: abi::Location) {
         let text = abi::Text { data: message.as_ptr(), len: message.len() };
         // SAFETY: a call of the table with its own context; text and location live through it.
-        unsafe { (self.table().fail)(self.table().context, code, text, &at) };
+        unsafe { (self.table().fail)(self.table().context, code, text, &raw const at) };
     }
 }
 

@@ -80,13 +80,13 @@ pub unsafe fn run(pool: *mut u8, pool_bytes: usize, kernel: impl FnOnce(&Core) -
 }
 
 fn finish(core: &Core, result: OpResult, at: &'static Location<'static>) -> u32 {
-    let (code, message) = match result {
+    let (failure, message) = match result {
         Ok(()) => return abi::STATUS_OK,
         Err(OpError::TcmExhausted { .. }) => (abi::FAILURE_DEVICE, "the TCM pool is exhausted"),
         Err(OpError::Dma) => (abi::FAILURE_DEVICE, "a DMA failed"),
         Err(OpError::Refused(message)) => (abi::FAILURE_REFUSED, message),
     };
-    core.device.fail(code, message, at);
+    core.device.fail(failure, message, at);
     abi::STATUS_FAILED
 }
 

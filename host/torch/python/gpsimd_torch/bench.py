@@ -195,7 +195,9 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="speed-up: the faster of eager and compiled, over rust. limit: the op's bytes at copy bandwidth.",
     )
     parser.add_argument("--op", action="append", help="only this op (may be given several times)")
-    parser.add_argument("--rounds", type=int, default=30, help="rounds, each of which times everyone once (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=30, help="rounds, each of which times everyone once (%(default)s)"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (%(default)s)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the rows to FILE, as JSON")
     options = parser.parse_args(arguments)
@@ -213,7 +215,12 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"PyTorch {torch.__version__}, {options.threads} threads, f32, median of {options.rounds} rounds")
     print(table(rows))
     if options.json:
-        result = {"torch": torch.__version__, "threads": options.threads, "rounds": options.rounds, "rows": rows}
+        result = {
+            "torch": torch.__version__,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "rows": rows,
+        }
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 

@@ -156,9 +156,7 @@ class _Op:
         return names[index]
 
     def _views(self, tensors: list[torch.Tensor]) -> list[tuple[int, str, list[int]]]:
-        return [
-            (tensor.data_ptr(), self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)
-        ]
+        return [(tensor.data_ptr(), self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
 
     def _empty(self, tensors: list[torch.Tensor]) -> torch.Tensor:
         dtype, shape = self.native.shape(self.name, self._types(tensors))

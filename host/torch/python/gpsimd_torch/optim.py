@@ -115,9 +115,7 @@ class AdamW(torch.optim.Optimizer):
         for number, group in enumerate(state_dict["param_groups"]):
             missing = {"lr", "betas", "eps", "weight_decay"} - set(group)
             if missing:
-                raise ValueError(
-                    f"loaded parameter group {number}: expected AdamW's, found none of {sorted(missing)}"
-                )
+                raise ValueError(f"loaded parameter group {number}: expected AdamW's, found none of {sorted(missing)}")
             _check_group(group)
         saved = [key for group in state_dict["param_groups"] for key in group["params"]]
         own = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -271,9 +269,7 @@ class _Bucket:
             self._launch_all(scalars, counts[0])
         else:
             for count in sorted(set(counts)):
-                self._launch_some(
-                    [i for i, c in zip(indices, counts, strict=True) if c == count], scalars, count
-                )
+                self._launch_some([i for i, c in zip(indices, counts, strict=True) if c == count], scalars, count)
         torch._foreach_add_(steps, 1)
         updated = [self.parameters[index] for index in indices]
         if self.moves:
@@ -294,10 +290,7 @@ class _Bucket:
     def _launch_some(self, indices: list[int], scalars: tuple[float, ...], step: float):
         """For a shared block of which some parameters have no gradient, or had none at an earlier step."""
         sizes = [self.parameters[index].numel() for index in indices]
-        parts = [
-            self.block[:, self.starts[i] : self.starts[i] + size]
-            for i, size in zip(indices, sizes, strict=True)
-        ]
+        parts = [self.block[:, self.starts[i] : self.starts[i] + size] for i, size in zip(indices, sizes, strict=True)]
         gathered = torch.cat(parts, dim=1)
         gradient = torch.cat([self.parameters[index].grad.reshape(-1) for index in indices])
         _launch(gathered, gradient, scalars, step)
@@ -327,9 +320,7 @@ def _can_move(parameter: Tensor) -> bool:
 def _name(group: dict, index: int) -> str:
     names = group.get("param_names")
     return (
-        f"parameter {names[index]!r}"
-        if names
-        else f"parameter {index} of shape {list(group['params'][index].shape)}"
+        f"parameter {names[index]!r}" if names else f"parameter {index} of shape {list(group['params'][index].shape)}"
     )
 
 
@@ -340,17 +331,14 @@ def _check_parameter(parameter: Tensor, name: str):
             "(under autocast if the model should compute in bf16)"
         )
     if parameter.device.type not in ("cpu", "xla"):
-        raise TypeError(
-            f"{name}: expected a tensor on cpu or xla, found {parameter.device}; move the model there"
-        )
+        raise TypeError(f"{name}: expected a tensor on cpu or xla, found {parameter.device}; move the model there")
 
 
 def _check_group(group: dict):
     for key in _UNSUPPORTED:
         if group.get(key):
             raise ValueError(
-                f"{key}=True is not supported by gpsimd_torch.optim.AdamW; leave it out "
-                "or use torch.optim.AdamW"
+                f"{key}=True is not supported by gpsimd_torch.optim.AdamW; leave it out or use torch.optim.AdamW"
             )
     lr = group["lr"]
     if isinstance(lr, Tensor) and lr.numel() != 1:

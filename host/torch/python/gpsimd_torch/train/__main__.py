@@ -69,9 +69,7 @@ def _job(options: Options, process) -> int:
 
 
 def _settings(options: Options, process) -> dict:
-    settings = {
-        name: str(value) if name in ("output_dir", "json") else value for name, value in vars(options).items()
-    }
+    settings = {name: str(value) if name in ("output_dir", "json") else value for name, value in vars(options).items()}
     return settings | {"processes": process.world}
 
 

@@ -49,9 +49,7 @@ def order_of_steps(
 class TokenizedReviews:
     """Token ids of some reviews, ragged in one array (2 or 4 bytes per token, nothing for padding)."""
 
-    def __init__(
-        self, reviews: Reviews, rows: np.ndarray, tokenizer, seq_len: int, what: str, *, progress: bool
-    ):
+    def __init__(self, reviews: Reviews, rows: np.ndarray, tokenizer, seq_len: int, what: str, *, progress: bool):
         """Tokenizes the distinct `rows` of `reviews`, cut off at `seq_len` tokens."""
         self._rows = np.unique(rows)
         self._labels = reviews.labels
@@ -109,9 +107,7 @@ class TokenizedReviews:
 class Batches:
     """An iterable over padded batches with a length, as torch's and XLA's loaders expect."""
 
-    def __init__(
-        self, reviews: TokenizedReviews, steps: Sequence[np.ndarray], fixed: tuple[int, int] | None = None
-    ):
+    def __init__(self, reviews: TokenizedReviews, steps: Sequence[np.ndarray], fixed: tuple[int, int] | None = None):
         """`steps`: the rows of each batch; `fixed`: as in `TokenizedReviews.batch`."""
         self._reviews, self._steps, self._fixed = reviews, steps, fixed
 

@@ -104,9 +104,7 @@ class Process:
         """Each value summed over all processes."""
         if self.world == 1:
             return values
-        tensor = torch.tensor(
-            values, dtype=torch.float32 if self.is_xla else torch.float64, device=self.device
-        )
+        tensor = torch.tensor(values, dtype=torch.float32 if self.is_xla else torch.float64, device=self.device)
         dist.all_reduce(tensor)
         return tensor.cpu().tolist()
 

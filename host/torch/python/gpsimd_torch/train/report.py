@@ -81,10 +81,7 @@ def table(rows: list[Row]) -> str:
         for row in rows
     ]
     widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in [heads, *cells]
-    ]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += [
         f"{row.ops}: stopped after {len(row.losses)} of {row.steps} steps, not validated"

@@ -16,9 +16,7 @@ import numpy as np
 from .errors import TrainerError
 from .progress import Progress
 
-LAYOUT = (
-    'expected three columns "class","title","content" without a header, class 1 (negative) or 2 (positive)'
-)
+LAYOUT = 'expected three columns "class","title","content" without a header, class 1 (negative) or 2 (positive)'
 LABEL_OF_CLASS = {"1": 0, "2": 1}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -102,14 +100,10 @@ def _rows(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, int, int, st
         if not row:
             continue
         if len(row) != 3:
-            raise TrainerError(
-                f"{path}:{source.row_line}: {LAYOUT}, found {len(row)} column(s); correct the row"
-            )
+            raise TrainerError(f"{path}:{source.row_line}: {LAYOUT}, found {len(row)} column(s); correct the row")
         label = LABEL_OF_CLASS.get(row[0])
         if label is None:
-            raise TrainerError(
-                f"{path}:{source.row_line}: {LAYOUT}, found class {row[0][:40]!r}; correct the row"
-            )
+            raise TrainerError(f"{path}:{source.row_line}: {LAYOUT}, found class {row[0][:40]!r}; correct the row")
         yield source.row_start, source.position, label, row[2]
 
 

@@ -32,9 +32,7 @@ class Prepared:
     seconds: float
 
 
-def prepare(
-    options: Options, source: Source, checkpoint: Checkpoint, process: Process, started: float
-) -> Prepared:
+def prepare(options: Options, source: Source, checkpoint: Checkpoint, process: Process, started: float) -> Prepared:
     """Tokenises what this process trains on and validates with; `started`: when reading began."""
     reviews = len(source.train.labels)
     steps = order_of_steps(
@@ -49,9 +47,7 @@ def prepare(
     held_out = _validation_rows(options, len(source.validation.labels))[process.rank :: process.world]
 
     def tokenized(of, rows, what):
-        return TokenizedReviews(
-            of, rows, checkpoint.tokenizer, options.seq_len, what, progress=process.is_main
-        )
+        return TokenizedReviews(of, rows, checkpoint.tokenizer, options.seq_len, what, progress=process.is_main)
 
     train = tokenized(source.train, steps, "training reviews")
     validation = tokenized(source.validation, held_out, "validation reviews")
@@ -61,9 +57,7 @@ def prepare(
 
     return Prepared(
         Batches(train, steps, shape(options.batch_size)),
-        Batches(
-            validation, by_length(validation, held_out, VALIDATION_BATCH_SIZE), shape(VALIDATION_BATCH_SIZE)
-        ),
+        Batches(validation, by_length(validation, held_out, VALIDATION_BATCH_SIZE), shape(VALIDATION_BATCH_SIZE)),
         time.perf_counter() - started,
     )
 
@@ -88,9 +82,7 @@ def run(
         process.seed(options.seed, own=True)
         loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, row)
         if not row.stopped:
-            row.validation_accuracy = loop.validate(
-                classifier, prepared.validation, process, interrupt, row.ops
-            )
+            row.validation_accuracy = loop.validate(classifier, prepared.validation, process, interrupt, row.ops)
         folder = options.checkpoint_folder(row.ops)
         if folder is not None and process.is_main:
             save(classifier, checkpoint, folder)
@@ -105,9 +97,7 @@ def save(classifier, checkpoint: Checkpoint, folder: Path):
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
-    classifier.save_pretrained(
-        partial, state_dict={key: value.cpu() for key, value in classifier.state_dict().items()}
-    )
+    classifier.save_pretrained(partial, state_dict={key: value.cpu() for key, value in classifier.state_dict().items()})
     checkpoint.tokenizer.save_pretrained(partial)
     for file in sorted(partial.iterdir()):
         os.replace(file, folder / file.name)

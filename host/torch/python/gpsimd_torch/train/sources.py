@@ -103,8 +103,7 @@ class HubReviews:
         missing = {"content", "label"} - set(split.column_names)
         if missing:
             raise TrainerError(
-                f"dataset {name}: expected the columns content and label, found "
-                f"{', '.join(split.column_names)}"
+                f"dataset {name}: expected the columns content and label, found {', '.join(split.column_names)}"
             )
         labels = np.asarray(split.with_format("numpy")["label"][:])
         if labels.size == 0 or not np.isin(labels, (0, 1)).all():
