@@ -15,8 +15,9 @@ pub(crate) struct OpLibrary {
 }
 
 #[pymethods]
+#[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
 impl OpLibrary {
-    /// Loads the library at `path`. Raises LibraryError.
+    /// Loads the library at `path`. Raises `LibraryError`.
     #[new]
     fn new(path: String) -> PyResult<Self> {
         let library = gpsimd_emulator::OpLibrary::load(&path).map_err(|error| errors::load(&error))?;
@@ -45,8 +46,7 @@ impl OpLibrary {
             .map_err(|error| errors::LibraryError::new_err(error.to_string()))
     }
 
-    /// The dtype name and shape of the output for tensor operands of these types. Raises OperandError.
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
+    /// The dtype name and shape of the output for tensor operands of these types. Raises `OperandError`.
     fn shape(&self, op: &str, types: Vec<PyType>) -> PyResult<(&'static str, Vec<usize>)> {
         let op = self.op(op)?;
         let types: Vec<TensorType> =
@@ -56,8 +56,7 @@ impl OpLibrary {
     }
 
     /// Launches an op. The tensors are contiguous CPU tensors that the caller holds; `output` is its alone.
-    /// Raises KernelError and OperandError.
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
+    /// Raises `KernelError` and `OperandError`.
     fn launch(
         &self,
         py: Python<'_>,
@@ -74,7 +73,7 @@ impl OpLibrary {
         self.run(py, op, &tensors, &scalars, output, false)
     }
 
-    /// Launches an op on the storage of the operand that its output replaces. Raises KernelError and OperandError.
+    /// Launches an op on the storage of the operand that its output replaces. Raises `KernelError` and `OperandError`.
     fn launch_in_place(&self, py: Python<'_>, op: &str, mut tensors: Vec<PyTensor>, scalars: Vec<f32>) -> PyResult<()> {
         let replaced = self.op(op)?.descriptor().replaced_tensor();
         let Some(replaced) = replaced.filter(|index| *index < tensors.len()) else {
