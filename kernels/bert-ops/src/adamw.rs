@@ -16,7 +16,7 @@ fn like_state(state: &TensorType, grad: &TensorType) -> Result<TensorType, Shape
 ///
 /// ```text
 /// p   <- p (1 - lr weight_decay)
-/// m   <- m + (1 - beta1) (g - m)
+/// m   <- beta1 m + (1 - beta1) g
 /// v   <- beta2 v + (1 - beta2) g^2
 /// p   <- p - lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 /// ```
@@ -61,6 +61,7 @@ pub fn adamw_step<T: Float>(
 /// What the hyperparameters and the step come to, once per launch. In f64: `1 - beta^step` cancels.
 struct Factors {
     decay: f32,
+    beta1: f32,
     one_minus_beta1: f32,
     beta2: f32,
     one_minus_beta2: f32,
@@ -76,6 +77,7 @@ impl Factors {
         let [lr, beta1, beta2, weight_decay, step] = [lr, beta1, beta2, weight_decay, step].map(f64::from);
         Self {
             decay: (1.0 - lr * weight_decay) as f32,
+            beta1: beta1 as f32,
             one_minus_beta1: (1.0 - beta1) as f32,
             beta2: beta2 as f32,
             one_minus_beta2: (1.0 - beta2) as f32,
@@ -87,7 +89,8 @@ impl Factors {
 
     #[inline(always)]
     fn update(&self, p: f32, m: f32, v: f32, g: f32) -> (f32, f32, f32) {
-        let m = math::fma(self.one_minus_beta1, g - m, m);
+        // Not m + (1 - beta1) (g - m), which cancels where a small gradient follows a large moment.
+        let m = math::fma(self.beta1, m, self.one_minus_beta1 * g);
         let v = math::fma(self.one_minus_beta2, g * g, self.beta2 * v);
         let denominator = math::fma(math::sqrt(v), self.correction2, self.eps);
         let p = math::fma(-self.step_size, m / denominator, p * self.decay);
