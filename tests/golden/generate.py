@@ -237,6 +237,8 @@ def softmax_forward_cases(dtype: torch.dtype) -> Iterator[Case]:
         # Three rows of a mask that varies by query, so that a wrong offset of either operand shows.
         yield case("long_rows", (1, 1, 3, 1021), (1, 1, 3, 1021))
         yield case("long_rows_of_batches", (2, 1, 1, 1031), (2, 1, 1, 1031))
+        # So far below zero that without the maximum's subtraction, or with 0 for it, all exponentials vanish.
+        yield case("long_row_below_zero", (1, 1, 1, 1021), (1, 1, 1, 1021), change=lambda s, m: m.sub_(256.0))
     else:
         yield case("long_rows", (1, 2, 1, 1801), (1, 2, 1, 1801))
     yield case("negative_scale", shape, (b, 1, 1, k), scale=-0.25)

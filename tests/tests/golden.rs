@@ -59,11 +59,6 @@ impl Kind {
 fn verify(name: &str, promised: &[(Kind, f64)]) {
     let measured = measure(name);
     insta::assert_snapshot!(name, measured.iter().map(line).collect::<Vec<_>>().join("\n"));
-    let (known, measured): (Vec<_>, Vec<_>) =
-        measured.into_iter().partition(|Measured { case, .. }| KNOWN_WORSE.contains(&(name, &case.name)));
-    for Measured { case, error, .. } in known {
-        assert!(error > case.pytorch_error, "{name}, {}: mended, remove it from KNOWN_WORSE", case.name);
-    }
     assert!(measured.iter().all(|measured| promised.iter().any(|(kind, _)| *kind == Kind::of(measured))));
     for &(kind, bound) in promised {
         let of_kind: Vec<_> = measured.iter().filter(|measured| Kind::of(measured) == kind).collect();
@@ -78,12 +73,6 @@ fn verify(name: &str, promised: &[(Kind, f64)]) {
         assert!(ours.mean <= theirs.mean, "{name}, {kind:?}: on average {} ulps, PyTorch {}", ours.mean, theirs.mean);
     }
 }
-
-/// Cases on which an op is worse than promised, until it is mended; `verify` insists that they still are.
-///
-/// `adamw_step` moves the first moment by `m + (1 - beta1) (g - m)`, which rounds `g - m` to the size of the greater: where
-/// beta1 is below 1/2, PyTorch's lerp starts from the other end, `g - beta1 (g - m)`.
-const KNOWN_WORSE: [(&str, &str); 1] = [("adamw_step", "f32_beta1_of_zero")];
 
 struct Errors {
     worst: f64,
