@@ -1,0 +1,1 @@
+//! Builds C++ ops, generated or written by hand, into a library that the emulator loads.
