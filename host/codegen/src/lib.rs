@@ -1,3 +1,11 @@
 //! From a kernel image to a GPSIMD op package: reads the WebAssembly module of an op library and prints it as C++14.
 
+mod cpp;
+mod error;
+mod function;
 pub mod host_build;
+mod module;
+
+pub use cpp::{Emitted, Options, PRELUDE, emit};
+pub use error::ImageError;
+pub use module::{Export, Module};

@@ -1,0 +1,46 @@
+//! A function of the module as C++ statements.
+//!
+//! WebAssembly's stack disappears: every value on it is an expression ([`expression`]) that is printed where it is used,
+//! or before that, when what it reads is about to change. Blocks, loops and branches become control flow as people write
+//! it ([`statement`]).
+
+mod expression;
+mod instruction;
+mod lower;
+mod print;
+mod statement;
+
+pub(crate) use expression::{f32_text, f64_text, type_name, u32_text, u64_text};
+pub(crate) use lower::lower;
+pub(crate) use print::print;
+
+use expression::Variable;
+use statement::Statement;
+use wasmparser::ValType;
+
+/// A function, lowered.
+pub(crate) struct Function {
+    body: Vec<Statement>,
+    variables: Vec<Named>,
+    parameters: usize,
+    /// Functions that it calls.
+    pub(crate) calls: Vec<u32>,
+    /// Types that it calls through the table.
+    pub(crate) indirect_calls: Vec<u32>,
+    /// Bytes of its frame on the stack in linear memory, if it makes one.
+    pub(crate) frame: u32,
+}
+
+/// A local variable.
+struct Named {
+    name: String,
+    ty: ValType,
+    /// Of the generator's making: assigned where a value appears, by no instruction.
+    is_temporary: bool,
+}
+
+impl Function {
+    fn name(&self, variable: Variable) -> &str {
+        &self.variables[variable as usize].name
+    }
+}

@@ -1,0 +1,214 @@
+//! A function's statements as C++ text.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use wasmparser::ValType;
+
+use super::expression::{Expression, Variable};
+use super::statement::{self, Statement, count, remove_dead};
+use super::{Function, type_name};
+
+/// The definition of a function: `head` is what stands before its parameters, `results` the type that several are.
+pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String {
+    // Assignments that nothing reads may be all that reads another.
+    loop {
+        let before = read_variables(&function.body);
+        remove_dead(&mut function.body, &|variable| before.contains(&variable));
+        if read_variables(&function.body) == before {
+            break;
+        }
+    }
+    let read = read_variables(&function.body);
+    let mut printer = Printer { function: &function, results, text: String::new(), depth: 1 };
+    printer.statements(&function.body);
+    let body = printer.text;
+
+    let named = |name: &str, is_used: bool| if is_used { name.to_string() } else { format!("/* {name} */") };
+    let uses = |what: &str| body.contains(what);
+    let mut parameters = vec![
+        format!("Instance& {}", named("w", uses("w.") || uses("(w"))),
+        format!("u8* __restrict {}", named("m", uses("(m") || uses(", m"))),
+    ];
+    for (i, variable) in function.variables[..function.parameters].iter().enumerate() {
+        parameters.push(format!("{} {}", type_name(variable.ty), named(&variable.name, read.contains(&(i as u32)))));
+    }
+    let mut text = format!("{head}({}) {{\n", parameters.join(", "));
+    for ty in [ValType::I32, ValType::I64, ValType::F32, ValType::F64] {
+        let locals: Vec<_> = function
+            .variables
+            .iter()
+            .enumerate()
+            .skip(function.parameters)
+            .filter(|(i, variable)| variable.ty == ty && read.contains(&(*i as u32)))
+            .map(|(_, variable)| format!("{} = 0", variable.name))
+            .collect();
+        for line in locals.chunks(12) {
+            let _ = writeln!(text, "  {} {};", type_name(ty), line.join(", "));
+        }
+    }
+    text + &body + "}\n"
+}
+
+/// Variables that are read, all over the function.
+fn read_variables(body: &[Statement]) -> BTreeSet<Variable> {
+    let mut read = BTreeSet::new();
+    statement::visit(body, &mut |statement| {
+        for expression in statement::expressions(statement) {
+            read.extend(&expression.reads);
+        }
+        match statement {
+            Statement::Line(_, reads) => read.extend(reads),
+            // All of its variables are assigned, so all have to be there.
+            Statement::AssignResults(_, variables, _) => read.extend(variables),
+            _ => {}
+        }
+    });
+    read
+}
+
+struct Printer<'f> {
+    function: &'f Function,
+    results: &'f str,
+    text: String,
+    depth: usize,
+}
+
+impl Printer<'_> {
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "{:1$}{line}", "", self.depth * 2);
+    }
+
+    fn label(&mut self, line: &str) {
+        let _ = writeln!(self.text, "{:1$}{line}", "", (self.depth - 1) * 2);
+    }
+
+    fn nested(&mut self, statements: &[Statement]) {
+        self.depth += 1;
+        self.statements(statements);
+        self.depth -= 1;
+    }
+
+    fn statements(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Assign(variable, value) => {
+                let line = self.assignment(self.function.name(*variable), value);
+                self.line(&line);
+            }
+            Statement::Do(value) if value.acts => self.line(&format!("{};", value.text)),
+            Statement::Do(value) => self.line(&format!("(void)({});", value.text)),
+            Statement::Line(line, _) => self.line(line),
+            Statement::AssignResults(results, variables, call) => {
+                self.line("{");
+                self.depth += 1;
+                self.line(&format!("const {results} r = {};", call.text));
+                for (i, variable) in variables.iter().enumerate() {
+                    self.line(&format!("{} = r.r{i};", self.function.name(*variable)));
+                }
+                self.depth -= 1;
+                self.line("}");
+            }
+            Statement::Block(label, body) => {
+                self.statements(body);
+                self.label(&format!("after_{label}:;"));
+            }
+            // Made into one of the next two before it is printed.
+            Statement::Loop(label, body) | Statement::Forever(label, body) => {
+                if count(body, *label) != 0 {
+                    self.label(&format!("again_{label}:"));
+                }
+                self.line("for (;;) {");
+                self.nested(body);
+                self.line("}");
+            }
+            Statement::DoWhile(body, condition) => {
+                self.line("do {");
+                self.nested(body);
+                self.line(&format!("}} while ({});", condition.condition()));
+            }
+            Statement::If(condition, then, otherwise) => self.choice(condition, then, otherwise),
+            Statement::Switch(index, labels, default) => self.switch(index, labels, *default),
+            Statement::Goto(label) => {
+                let line = self.goto(*label);
+                self.line(&line);
+            }
+            Statement::Break => self.line("break;"),
+            Statement::Continue => self.line("continue;"),
+            Statement::Return(values) => match &values[..] {
+                [] => self.line("return;"),
+                [value] => self.line(&format!("return {};", value.value())),
+                values => {
+                    let values: Vec<_> = values.iter().map(Expression::value).collect();
+                    self.line(&format!("return {}{{{}}};", self.results, values.join(", ")));
+                }
+            },
+            Statement::Trap(message) => self.line(&format!("gpsimd_trap(\"{message}\");")),
+        }
+    }
+
+    fn assignment(&self, name: &str, value: &Expression) -> String {
+        if let Some(operator) = &value.operator
+            && !value.is_bool
+            && operator.left == name
+            && operator.symbol != "compares floats"
+        {
+            return format!("{name} {}= {};", operator.symbol, unparenthesized(&operator.right));
+        }
+        format!("{name} = {};", value.value())
+    }
+
+    fn choice(&mut self, condition: &Expression, then: &[Statement], otherwise: &[Statement]) {
+        self.line(&format!("if ({}) {{", condition.condition()));
+        self.nested(then);
+        let mut rest = otherwise;
+        // A chain, not a staircase.
+        while let [Statement::If(condition, then, otherwise)] = rest {
+            self.line(&format!("}} else if ({}) {{", condition.condition()));
+            self.nested(then);
+            rest = otherwise;
+        }
+        if !rest.is_empty() {
+            self.line("} else {");
+            self.nested(rest);
+        }
+        self.line("}");
+    }
+
+    fn switch(&mut self, index: &Expression, labels: &[u32], default: u32) {
+        self.line(&format!("switch ({}) {{", index.value()));
+        self.depth += 1;
+        for (i, label) in labels.iter().enumerate() {
+            if *label != default {
+                let line = format!("case {i}u: {}", self.goto(*label));
+                self.line(&line);
+            }
+        }
+        let line = format!("default: {}", self.goto(default));
+        self.line(&line);
+        self.depth -= 1;
+        self.line("}");
+    }
+
+    fn goto(&self, label: u32) -> String {
+        let is_loop = |statement: &Statement| matches!(statement, Statement::Forever(found, _) if *found == label);
+        let mut leads_back = false;
+        statement::visit(&self.function.body, &mut |statement| leads_back |= is_loop(statement));
+        format!("goto {}_{label};", if leads_back { "again" } else { "after" })
+    }
+}
+
+/// An operand of `+=`, which binds looser than any operator.
+fn unparenthesized(operand: &str) -> &str {
+    let inner = operand.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    match inner {
+        // One pair around all of it, and not two side by side.
+        Some(inner) if !inner.contains(['(', ')']) => inner,
+        _ => operand,
+    }
+}

@@ -1,0 +1,318 @@
+//! [`Module`]: a WebAssembly module, read and verified, in the form that the generator needs.
+
+use std::collections::BTreeMap;
+
+use wasmparser::{
+    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody,
+    KnownCustom, Name, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+};
+
+use crate::error::ImageError;
+
+/// Bytes of a WebAssembly page.
+pub(crate) const PAGE: u64 = 64 * 1024;
+
+/// A WebAssembly module of the subset that becomes C++: one memory, constant tables of functions, numbers.
+pub struct Module<'a> {
+    pub(crate) types: Vec<FuncType>,
+    pub(crate) imports: Vec<Import<'a>>,
+    /// Type of every function, imports first.
+    pub(crate) function_types: Vec<u32>,
+    pub(crate) bodies: Vec<FunctionBody<'a>>,
+    pub(crate) globals: Vec<Global>,
+    pub(crate) exports: Vec<Export<'a>>,
+    /// Pages of the memory; none if there is no memory.
+    pub(crate) memory_pages: Option<u64>,
+    pub(crate) data: Vec<Data<'a>>,
+    /// The function at every index of the table.
+    pub(crate) table: Vec<Option<u32>>,
+    /// Names of functions, as in the name section.
+    names: BTreeMap<u32, &'a str>,
+    pub(crate) global_names: BTreeMap<u32, &'a str>,
+    pub(crate) start: Option<u32>,
+    pub(crate) custom: Vec<(&'a str, &'a [u8])>,
+}
+
+/// A function that the module imports.
+pub(crate) struct Import<'a> {
+    pub(crate) module: &'a str,
+    pub(crate) name: &'a str,
+}
+
+/// An exported function.
+#[derive(Clone, Copy, Debug)]
+pub struct Export<'a> {
+    /// Name of the export.
+    pub name: &'a str,
+    /// Index of the function.
+    pub function: u32,
+}
+
+pub(crate) struct Global {
+    pub(crate) ty: ValType,
+    pub(crate) mutable: bool,
+    /// C++ expression of its first value.
+    pub(crate) init: Constant,
+}
+
+/// The value of a constant expression.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Constant {
+    I32(u32),
+    I64(u64),
+    F32(u32),
+    F64(u64),
+}
+
+pub(crate) struct Data<'a> {
+    pub(crate) offset: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::FLOATS)
+    .union(WasmFeatures::GC_TYPES);
+
+impl<'a> Module<'a> {
+    /// Reads and validates a module.
+    ///
+    /// # Errors
+    /// When it is not valid, or uses what no C++ is generated for.
+    pub fn read(wasm: &'a [u8]) -> Result<Self, ImageError> {
+        Validator::new_with_features(FEATURES).validate_all(wasm)?;
+        let mut module = Self {
+            types: Vec::new(),
+            imports: Vec::new(),
+            function_types: Vec::new(),
+            bodies: Vec::new(),
+            globals: Vec::new(),
+            exports: Vec::new(),
+            memory_pages: None,
+            data: Vec::new(),
+            table: Vec::new(),
+            names: BTreeMap::new(),
+            global_names: BTreeMap::new(),
+            start: None,
+            custom: Vec::new(),
+        };
+        for payload in Parser::new(0).parse_all(wasm) {
+            module.take(payload?)?;
+        }
+        Ok(module)
+    }
+
+    fn take(&mut self, payload: Payload<'a>) -> Result<(), ImageError> {
+        let refuse = |what: &str| Err(ImageError::unsupported("the module", what));
+        match payload {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    for ty in group?.into_types() {
+                        match ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => {
+                                if ty.params().iter().chain(ty.results()).any(|ty| !is_number(*ty)) {
+                                    return refuse("functions of types that are not numbers");
+                                }
+                                self.types.push(ty);
+                            }
+                            _ => return refuse("types that are not of functions"),
+                        }
+                    }
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section {
+                    let import = import?;
+                    let TypeRef::Func(ty) = import.ty else {
+                        return refuse("an import that is not a function");
+                    };
+                    self.imports.push(Import { module: import.module, name: import.name });
+                    self.function_types.push(ty);
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    self.function_types.push(ty?);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let table = table?;
+                    if table.ty.element_type != wasmparser::RefType::FUNCREF {
+                        return refuse("a table of something else than functions");
+                    }
+                    if !self.table.is_empty() || table.ty.initial > 65_536 {
+                        return refuse("several tables, or a very large one");
+                    }
+                    self.table = vec![None; table.ty.initial as usize];
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    self.memory_pages = Some(memory?.initial);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    let global = global?;
+                    let Some(init) = self.constant(&global.init_expr)? else {
+                        return refuse("a global that does not start as a number");
+                    };
+                    self.globals.push(Global { ty: global.ty.content_type, mutable: global.ty.mutable, init });
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ExternalKind::Func {
+                        self.exports.push(Export { name: export.name, function: export.index });
+                    }
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(section) => {
+                for element in section {
+                    self.take_element(element?)?;
+                }
+            }
+            Payload::DataSection(section) => {
+                for data in section {
+                    let data = data?;
+                    match data.kind {
+                        DataKind::Active { offset_expr, .. } => {
+                            let Some(Constant::I32(offset)) = self.constant(&offset_expr)? else {
+                                return refuse("a data segment whose place is not a constant");
+                            };
+                            let end = u64::from(offset) + data.data.len() as u64;
+                            if end > self.memory_pages.unwrap_or(0) * PAGE {
+                                return refuse("a data segment outside of the memory");
+                            }
+                            self.data.push(Data { offset, bytes: data.data });
+                        }
+                        DataKind::Passive => return refuse("a passive data segment"),
+                    }
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) => {
+                self.custom.push((section.name(), section.data()));
+                if let KnownCustom::Name(names) = section.as_known() {
+                    // Names are for people: a module with broken ones is as good.
+                    for name in names.flatten() {
+                        match name {
+                            Name::Function(map) => {
+                                self.names.extend(map.into_iter().flatten().map(|naming| (naming.index, naming.name)));
+                            }
+                            Name::Global(map) => {
+                                let map = map.into_iter().flatten();
+                                self.global_names.extend(map.map(|naming| (naming.index, naming.name)));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_element(&mut self, element: wasmparser::Element<'a>) -> Result<(), ImageError> {
+        let refuse = |what: &str| Err(ImageError::unsupported("the module", what));
+        let ElementKind::Active { offset_expr, .. } = element.kind else {
+            return refuse("a passive or declared segment of its table");
+        };
+        let Some(Constant::I32(offset)) = self.constant(&offset_expr)? else {
+            return refuse("a segment of its table whose place is not a constant");
+        };
+        let mut at = offset as usize;
+        let mut put = |function: Option<u32>| {
+            let Some(slot) = self.table.get_mut(at) else { return false };
+            *slot = function;
+            at += 1;
+            true
+        };
+        let mut fits = true;
+        match element.items {
+            ElementItems::Functions(functions) => {
+                for function in functions {
+                    fits &= put(Some(function?));
+                }
+            }
+            ElementItems::Expressions(_, expressions) => {
+                for expression in expressions {
+                    let mut operators = expression?.get_operators_reader();
+                    match operators.read()? {
+                        Operator::RefFunc { function_index } => fits &= put(Some(function_index)),
+                        Operator::RefNull { .. } => fits &= put(None),
+                        _ => return refuse("a segment of its table that is not of functions"),
+                    }
+                }
+            }
+        }
+        if fits { Ok(()) } else { refuse("a segment outside of its table") }
+    }
+
+    fn constant(&self, expression: &ConstExpr<'a>) -> Result<Option<Constant>, ImageError> {
+        let mut operators = expression.get_operators_reader();
+        let value = match operators.read()? {
+            Operator::I32Const { value } => Constant::I32(value as u32),
+            Operator::I64Const { value } => Constant::I64(value as u64),
+            Operator::F32Const { value } => Constant::F32(value.bits()),
+            Operator::F64Const { value } => Constant::F64(value.bits()),
+            Operator::GlobalGet { global_index } => match self.globals.get(global_index as usize) {
+                Some(global) => global.init,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        Ok(matches!(operators.read()?, Operator::End).then_some(value))
+    }
+
+    /// Exported functions.
+    pub fn exports(&self) -> impl Iterator<Item = Export<'a>> {
+        self.exports.iter().copied()
+    }
+
+    /// The type of function `index`: operands and results.
+    pub fn function_type(&self, index: u32) -> &FuncType {
+        &self.types[self.function_types[index as usize] as usize]
+    }
+
+    /// How many functions there are, imports among them; these come first.
+    pub fn function_count(&self) -> u32 {
+        self.function_types.len() as u32
+    }
+
+    /// How many functions are imports.
+    pub fn import_count(&self) -> u32 {
+        self.imports.len() as u32
+    }
+
+    /// The Rust path of a function, if its name is known.
+    pub(crate) fn path(&self, function: u32) -> Option<String> {
+        let name = self.names.get(&function)?;
+        Some(format!("{:#}", rustc_demangle::demangle(name)))
+    }
+
+    pub(crate) fn place(&self, function: u32) -> String {
+        self.path(function).map_or_else(|| format!("function {function}"), |path| format!("function `{path}`"))
+    }
+
+    pub(crate) fn body(&self, function: u32) -> Option<&FunctionBody<'a>> {
+        self.bodies.get((function as usize).checked_sub(self.imports.len())?)
+    }
+
+    /// Content of the custom section `name`.
+    pub fn custom_section(&self, name: &str) -> Option<&'a [u8]> {
+        self.custom.iter().find(|(found, _)| *found == name).map(|(_, data)| *data)
+    }
+}
+
+fn is_number(ty: ValType) -> bool {
+    matches!(ty, ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64)
+}
