@@ -40,13 +40,9 @@ using torch::neuron::gpsimd_trap;
 }
 #endif
 
-// ---- Integers: comparison, division, shifts, counting; the same for both widths ----
+// ---- Integers: division, shifts, counting; the same for both widths ----
 
 #define GPSIMD_INTEGER(T, U, S, BITS, MIN, CLZ, CTZ, POPCOUNT)                                           \
-  GPSIMD_INLINE bool T##_lt_s(U a, U b) { return (S)a < (S)b; }                                          \
-  GPSIMD_INLINE bool T##_le_s(U a, U b) { return (S)a <= (S)b; }                                         \
-  GPSIMD_INLINE bool T##_gt_s(U a, U b) { return (S)a > (S)b; }                                          \
-  GPSIMD_INLINE bool T##_ge_s(U a, U b) { return (S)a >= (S)b; }                                         \
   GPSIMD_INLINE U T##_div_u(U a, U b) {                                                                  \
     if (b == 0) gpsimd_trap("integer divide by zero");                                                   \
     return a / b;                                                                                        \
@@ -64,8 +60,6 @@ using torch::neuron::gpsimd_trap;
     if (b == 0) gpsimd_trap("integer divide by zero");                                                   \
     return b == (U)-1 ? 0 : (U)((S)a % (S)b); /* MIN % -1 is 0, but undefined in C++ */                  \
   }                                                                                                      \
-  GPSIMD_INLINE U T##_shl(U a, U n) { return a << (n & (BITS - 1)); }                                    \
-  GPSIMD_INLINE U T##_shr_u(U a, U n) { return a >> (n & (BITS - 1)); }                                  \
   GPSIMD_INLINE U T##_shr_s(U a, U n) { return (U)((S)a >> (n & (BITS - 1))); }                          \
   GPSIMD_INLINE U T##_rotl(U a, U n) { return (a << (n & (BITS - 1))) | (a >> ((0 - n) & (BITS - 1))); } \
   GPSIMD_INLINE U T##_rotr(U a, U n) { return (a >> (n & (BITS - 1))) | (a << ((0 - n) & (BITS - 1))); } \
@@ -102,27 +96,28 @@ GPSIMD_REINTERPRET(f64_reinterpret_i64, u64, f64)
 #undef GPSIMD_REINTERPRET
 
 // ---- Floats ----
-// abs, neg and copysign touch the sign bit only, of a NaN too. min and max give a NaN where an operand is one, and
-// order -0 before +0; they are selections without a branch, so that loops over them vectorise.
+// abs, neg and copysign touch the sign bit only, of a NaN too. All others make a NaN quiet, which a + a does and C++'s
+// own functions and conversions need not. min and max give a NaN where an operand is one, and order -0 before +0; they
+// are selections without a branch, so that loops over them vectorise.
 
-#define GPSIMD_FLOAT(F, BITS, F_OF_BITS, BITS_OF_F, BUILTIN)                       \
-  GPSIMD_INLINE F F##_abs(F a) { return BUILTIN(fabs)(a); }                        \
-  GPSIMD_INLINE F F##_neg(F a) { return -a; }                                      \
-  GPSIMD_INLINE F F##_copysign(F a, F b) { return BUILTIN(copysign)(a, b); }       \
-  GPSIMD_INLINE F F##_ceil(F a) { return BUILTIN(ceil)(a); }                       \
-  GPSIMD_INLINE F F##_floor(F a) { return BUILTIN(floor)(a); }                     \
-  GPSIMD_INLINE F F##_trunc(F a) { return BUILTIN(trunc)(a); }                     \
-  GPSIMD_INLINE F F##_nearest(F a) { return BUILTIN(rint)(a); } /* ties to even */ \
-  GPSIMD_INLINE F F##_sqrt(F a) { return BUILTIN(sqrt)(a); }                       \
-  GPSIMD_INLINE F F##_min(F a, F b) {                                              \
-    F less = a < b ? a : b;                                                        \
-    F ordered = a == b ? F_OF_BITS(BITS_OF_F(a) | BITS_OF_F(b)) : less;            \
-    return a != a || b != b ? a + b : ordered;                                     \
-  }                                                                                \
-  GPSIMD_INLINE F F##_max(F a, F b) {                                              \
-    F greater = a > b ? a : b;                                                     \
-    F ordered = a == b ? F_OF_BITS(BITS_OF_F(a) & BITS_OF_F(b)) : greater;         \
-    return a != a || b != b ? a + b : ordered;                                     \
+#define GPSIMD_FLOAT(F, BITS, F_OF_BITS, BITS_OF_F, BUILTIN)                                        \
+  GPSIMD_INLINE F F##_abs(F a) { return BUILTIN(fabs)(a); }                                         \
+  GPSIMD_INLINE F F##_neg(F a) { return -a; }                                                       \
+  GPSIMD_INLINE F F##_copysign(F a, F b) { return BUILTIN(copysign)(a, b); }                        \
+  GPSIMD_INLINE F F##_ceil(F a) { return a != a ? a + a : BUILTIN(ceil)(a); }                       \
+  GPSIMD_INLINE F F##_floor(F a) { return a != a ? a + a : BUILTIN(floor)(a); }                     \
+  GPSIMD_INLINE F F##_trunc(F a) { return a != a ? a + a : BUILTIN(trunc)(a); }                     \
+  GPSIMD_INLINE F F##_nearest(F a) { return a != a ? a + a : BUILTIN(rint)(a); } /* ties to even */ \
+  GPSIMD_INLINE F F##_sqrt(F a) { return BUILTIN(sqrt)(a); }                                        \
+  GPSIMD_INLINE F F##_min(F a, F b) {                                                               \
+    F less = a < b ? a : b;                                                                         \
+    F ordered = a == b ? F_OF_BITS(BITS_OF_F(a) | BITS_OF_F(b)) : less;                             \
+    return a != a || b != b ? a + b : ordered;                                                      \
+  }                                                                                                 \
+  GPSIMD_INLINE F F##_max(F a, F b) {                                                               \
+    F greater = a > b ? a : b;                                                                      \
+    F ordered = a == b ? F_OF_BITS(BITS_OF_F(a) & BITS_OF_F(b)) : greater;                          \
+    return a != a || b != b ? a + b : ordered;                                                      \
   }
 
 #define GPSIMD_BUILTIN_F32(NAME) __builtin_##NAME##f
@@ -135,7 +130,7 @@ GPSIMD_FLOAT(f64, u64, f64_reinterpret_i64, i64_reinterpret_f64, GPSIMD_BUILTIN_
 
 // ---- Conversions ----
 
-GPSIMD_INLINE f32 f32_demote_f64(f64 a) { return (f32)a; }
+GPSIMD_INLINE f32 f32_demote_f64(f64 a) { return (f32)(a != a ? a + a : a); }
 GPSIMD_INLINE f64 f64_promote_f32(f32 a) { return (f64)a; }
 
 #define GPSIMD_TO_FLOAT(F)                                       \
@@ -223,8 +218,3 @@ GPSIMD_STORE(f64_store, f64, f64)
 
 GPSIMD_INLINE void memory_copy(u8* m, u32 d, u32 s, u32 n) { __builtin_memmove(m + d, m + s, n); }
 GPSIMD_INLINE void memory_fill(u8* m, u32 d, u32 v, u32 n) { __builtin_memset(m + d, (int)(v & 0xff), n); }
-
-// For packages generated with bounds checks: traps where `size` bytes from a + o do not lie in the memory.
-GPSIMD_INLINE void check_bounds(u64 memory_bytes, u32 a, u32 o, u32 size) {
-  if ((u64)a + o + size > memory_bytes) gpsimd_trap("out of bounds memory access");
-}
