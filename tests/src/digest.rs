@@ -22,5 +22,6 @@ fn canonical(tensor: &Tensor) -> Vec<u8> {
             let elements = tensor.as_slice::<bf16>().expect("the dtype is bf16").iter();
             elements.flat_map(|x| if x.is_nan() { bf16::NAN } else { *x }.to_bits().to_le_bytes()).collect()
         }
+        dtype => unreachable!("no Rust op gives {}", dtype.name()),
     }
 }

@@ -48,6 +48,7 @@ impl Kind {
             DType::Bf16 => Self::Bf16,
             DType::F32 if case.name.contains("_rounded_") => Self::F32Rounded,
             DType::F32 => Self::F32,
+            dtype => unreachable!("no Rust op gives {}", dtype.name()),
         }
     }
 }

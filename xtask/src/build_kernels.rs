@@ -175,6 +175,7 @@ fn signature(op: &OpDescriptor) -> String {
         ElementType::Generic => "T",
         ElementType::F32 => "f32",
         ElementType::Bf16 => "bf16",
+        ElementType::Any => "any",
     };
     let operand = |kind| match kind {
         OperandKind::Tensor(kind) => format!("[{}]", element(kind)),

@@ -36,7 +36,7 @@ mod workers;
 
 pub use gpsimd_abi;
 pub use gpsimd_abi::DType;
-pub use half::bf16;
+pub use half::{bf16, f16};
 
 pub use engine::{Engine, EngineBuilder, Mode};
 pub use error::{

@@ -25,7 +25,11 @@ pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorT
         let expected = match element {
             ElementType::F32 => DType::F32,
             ElementType::Bf16 => DType::Bf16,
+            ElementType::Any => found,
             ElementType::Generic => {
+                if !ElementType::Generic.accepts(found, found) {
+                    return Err(OperandError::NotGeneric { op: op.name().into(), operand: name.into(), found });
+                }
                 let (other, expected) = *generic.get_or_insert((name, found));
                 if found != expected {
                     let (op, operand, other) = (op.name().into(), name.into(), other.into());

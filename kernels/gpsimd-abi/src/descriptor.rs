@@ -66,15 +66,18 @@ pub enum ElementType {
     F32,
     /// bf16 always.
     Bf16,
+    /// Any dtype, whatever the others have: the op looks for itself. For C++ ops.
+    Any,
 }
 
 impl ElementType {
     /// Whether a tensor of `dtype` fits when the generic operands have the dtype `generic`.
     pub fn accepts(self, dtype: DType, generic: DType) -> bool {
         match self {
-            Self::Generic => dtype == generic,
+            Self::Generic => dtype == generic && matches!(dtype, DType::F32 | DType::Bf16),
             Self::F32 => dtype == DType::F32,
             Self::Bf16 => dtype == DType::Bf16,
+            Self::Any => true,
         }
     }
 }

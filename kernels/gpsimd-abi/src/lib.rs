@@ -27,8 +27,16 @@ pub const MAGIC: [u8; 8] = *b"gpsimd\0\0";
 /// Name of the one C symbol of an op library, of type [`EntryPoint`].
 pub const ENTRY_POINT: &str = "gpsimd_op_library";
 
+/// This interface as a C header, `gpsimd_abi.h`, for op packages.
+#[cfg(feature = "descriptor")]
+pub const C_HEADER: &str = include_str!("../include/gpsimd_abi.h");
+
 /// Name of the custom section of a kernel image that holds the library's descriptor (JSON, UTF-8).
 pub const DESCRIPTOR_SECTION: &str = "gpsimd.descriptor";
+
+/// Name of the exported global of a kernel image that is the address of the pool that tile buffers come from: what
+/// starts there needs no content when a launch starts.
+pub const POOL_EXPORT: &str = "gpsimd.pool";
 
 /// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
 pub const TCM_POOL_BYTES: usize = 16 * 1024;
@@ -120,7 +128,7 @@ impl Text {
     }
 }
 
-/// Element types that cross the boundary.
+/// Element types that cross the boundary. Rust kernels take f32 and bf16; the others are for C++ ops.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
@@ -128,14 +136,32 @@ pub enum DType {
     F32 = 1,
     /// The upper half of a binary32.
     Bf16 = 2,
+    /// IEEE 754 binary16.
+    F16 = 3,
+    /// Signed, 32 bit.
+    I32 = 4,
+    /// Signed, 16 bit.
+    I16 = 5,
+    /// Signed, 8 bit.
+    I8 = 6,
+    /// Unsigned, 8 bit.
+    U8 = 7,
 }
 
 impl DType {
+    /// Every dtype.
+    pub const ALL: [Self; 7] = [Self::F32, Self::Bf16, Self::F16, Self::I32, Self::I16, Self::I8, Self::U8];
+
     /// The dtype of a code, if it is one.
     pub const fn from_code(code: u32) -> Option<Self> {
         match code {
             1 => Some(Self::F32),
             2 => Some(Self::Bf16),
+            3 => Some(Self::F16),
+            4 => Some(Self::I32),
+            5 => Some(Self::I16),
+            6 => Some(Self::I8),
+            7 => Some(Self::U8),
             _ => None,
         }
     }
@@ -143,8 +169,9 @@ impl DType {
     /// Bytes of an element.
     pub const fn bytes(self) -> usize {
         match self {
-            Self::F32 => 4,
-            Self::Bf16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::Bf16 | Self::F16 | Self::I16 => 2,
+            Self::I8 | Self::U8 => 1,
         }
     }
 
@@ -153,6 +180,11 @@ impl DType {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+            Self::I32 => "i32",
+            Self::I16 => "i16",
+            Self::I8 => "i8",
+            Self::U8 => "u8",
         }
     }
 }

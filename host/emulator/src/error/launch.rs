@@ -83,6 +83,16 @@ pub enum OperandError {
         /// What was given.
         found: DType,
     },
+    /// A generic operand of a dtype that Rust kernels have no version for.
+    #[error("op `{op}`: operand `{operand}` is {}, expected f32 or bf16", found.name())]
+    NotGeneric {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// What was given.
+        found: DType,
+    },
     /// Generic operands of different dtypes.
     #[error(
         "op `{op}`: operand `{operand}` is {}, but `{other}` is {}; they must have the same dtype",

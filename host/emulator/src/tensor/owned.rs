@@ -1,7 +1,7 @@
 //! [`Tensor`]: a tensor that owns its memory.
 
 use gpsimd_abi::DType;
-use half::bf16;
+use half::{bf16, f16};
 
 use super::{Element, TensorError, TensorType, TensorView, TensorViewMut};
 
@@ -16,6 +16,26 @@ pub struct Tensor {
 enum Data {
     F32(Vec<f32>),
     Bf16(Vec<bf16>),
+    F16(Vec<f16>),
+    I32(Vec<i32>),
+    I16(Vec<i16>),
+    I8(Vec<i8>),
+    U8(Vec<u8>),
+}
+
+/// Does the same with the vector of every variant.
+macro_rules! with_vector {
+    ($data:expr, $vector:ident => $result:expr) => {
+        match $data {
+            Data::F32($vector) => $result,
+            Data::Bf16($vector) => $result,
+            Data::F16($vector) => $result,
+            Data::I32($vector) => $result,
+            Data::I16($vector) => $result,
+            Data::I8($vector) => $result,
+            Data::U8($vector) => $result,
+        }
+    };
 }
 
 impl Tensor {
@@ -36,6 +56,11 @@ impl Tensor {
         let data = match ty.dtype() {
             DType::F32 => Data::F32(vec![0.0; ty.len()]),
             DType::Bf16 => Data::Bf16(vec![bf16::ZERO; ty.len()]),
+            DType::F16 => Data::F16(vec![f16::ZERO; ty.len()]),
+            DType::I32 => Data::I32(vec![0; ty.len()]),
+            DType::I16 => Data::I16(vec![0; ty.len()]),
+            DType::I8 => Data::I8(vec![0; ty.len()]),
+            DType::U8 => Data::U8(vec![0; ty.len()]),
         };
         Self { ty, data }
     }
@@ -60,18 +85,12 @@ impl Tensor {
     /// [`TensorError::DType`] when the tensor's elements are no `T`.
     pub fn as_mut_slice<T: Element>(&mut self) -> Result<&mut [T], TensorError> {
         self.expect::<T>()?;
-        Ok(match &mut self.data {
-            Data::F32(data) => bytemuck::cast_slice_mut(data),
-            Data::Bf16(data) => bytemuck::cast_slice_mut(data),
-        })
+        Ok(with_vector!(&mut self.data, data => bytemuck::cast_slice_mut(data)))
     }
 
     /// The bytes of all elements: what "bit for bit the same" compares.
     pub fn bytes(&self) -> &[u8] {
-        match &self.data {
-            Data::F32(data) => bytemuck::cast_slice(data),
-            Data::Bf16(data) => bytemuck::cast_slice(data),
-        }
+        with_vector!(&self.data, data => bytemuck::cast_slice(data))
     }
 
     /// The tensor as an operand of a launch.
@@ -82,10 +101,7 @@ impl Tensor {
 
     /// The tensor as the output of a launch.
     pub fn view_mut(&mut self) -> TensorViewMut<'_> {
-        let data: *mut u8 = match &mut self.data {
-            Data::F32(data) => data.as_mut_ptr().cast(),
-            Data::Bf16(data) => data.as_mut_ptr().cast(),
-        };
+        let data: *mut u8 = with_vector!(&mut self.data, data => data.as_mut_ptr().cast());
         // SAFETY: the vector holds `ty.len()` elements of the dtype and is borrowed mutably as long as the view.
         unsafe { TensorViewMut::from_raw(data, self.ty) }
     }

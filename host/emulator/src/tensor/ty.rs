@@ -4,26 +4,26 @@ use std::fmt;
 
 use bytemuck::Pod;
 use gpsimd_abi::{DType, MAX_RANK};
-use half::bf16;
+use half::{bf16, f16};
 
-/// A Rust type that is an element of a tensor: `f32` or [`half::bf16`].
+/// A Rust type that is an element of a tensor.
 pub trait Element: Pod + Send + Sync + sealed::Sealed {
     /// Its dtype.
     const DTYPE: DType;
 }
 
-impl Element for f32 {
-    const DTYPE: DType = DType::F32;
+macro_rules! elements {
+    ($($rust:ty = $dtype:ident),*) => {$(
+        impl Element for $rust {
+            const DTYPE: DType = DType::$dtype;
+        }
+        impl sealed::Sealed for $rust {}
+    )*};
 }
-
-impl Element for bf16 {
-    const DTYPE: DType = DType::Bf16;
-}
+elements!(f32 = F32, bf16 = Bf16, f16 = F16, i32 = I32, i16 = I16, i8 = I8, u8 = U8);
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for half::bf16 {}
 }
 
 /// Dtype and shape of a tensor. Row-major, contiguous; a rank of 0 is a single element.

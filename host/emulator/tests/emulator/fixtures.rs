@@ -13,8 +13,9 @@ pub(crate) const LEN: usize = 80;
 pub(crate) fn compile(source: &str, defines: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut hasher = DefaultHasher::new();
-    for file in [source, "gpsimd_abi.h"] {
-        std::fs::read(folder.join(file)).unwrap().hash(&mut hasher);
+    let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/gpsimd-abi/include");
+    for file in [folder.join(source), headers.join("gpsimd_abi.h")] {
+        std::fs::read(file).unwrap().hash(&mut hasher);
     }
     defines.hash(&mut hasher);
     let stem = source.trim_end_matches(".c");
@@ -38,7 +39,10 @@ pub(crate) fn compile(source: &str, defines: &[&str]) -> PathBuf {
         .to_command()
         // Where the compiler runs decides what `__FILE__` says.
         .current_dir(&folder)
-        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"])
+        .arg("-I")
+        .arg(headers)
+        .arg("-o")
         .arg(&unfinished)
         .args(defines.iter().map(|define| format!("-D{define}")))
         .arg(source)

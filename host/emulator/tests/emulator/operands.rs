@@ -45,6 +45,13 @@ fn an_operand_of_another_dtype_than_its_own_is_an_error() {
 }
 
 #[test]
+fn a_generic_operand_of_a_dtype_without_a_version_is_an_error() {
+    let x = Tensor::from_vec(vec![1_i32; 8], &[8]).unwrap();
+    let error = run("copy", &[&x], &[]);
+    assert_error!(error, LaunchError::Operands(OperandError::NotGeneric { found: DType::I32, .. }), @"op `copy`: operand `x` is i32, expected f32 or bf16");
+}
+
+#[test]
 fn operands_of_a_fixed_and_a_generic_dtype_may_differ() {
     let y = checked_engines()[0].run(&op("mixed"), &[half(8).view(), half(8).view(), iota(8).view()], &[]).unwrap();
     assert_eq!(y, half(8));

@@ -1,0 +1,106 @@
+// Sizes of a tensor, and the options of a new one.
+#ifndef GPSIMD_SHAPE_HPP
+#define GPSIMD_SHAPE_HPP
+
+#include <gpsimd/element.hpp>
+#include <gpsimd/frame.hpp>
+
+namespace c10 {
+inline namespace gpsimd_emulated {
+
+// Sizes, outermost first. Holds them itself: a braced list of any integer types makes one, as on the core, where
+// `size_t` has 32 bits and fits an `int64_t`.
+class IntArrayRef {
+ public:
+  IntArrayRef() = default;
+
+  template <class... Size>
+  IntArrayRef(int64_t first, Size... sizes) : IntArrayRef() {
+    static_assert(sizeof...(sizes) < GPSIMD_MAX_RANK, "a tensor has at most 8 dimensions");
+    const int64_t all[] = {first, static_cast<int64_t>(sizes)...};
+    memcpy(sizes_, all, sizeof all);
+    size_ = 1 + sizeof...(sizes);
+  }
+
+  IntArrayRef(const int64_t *sizes, size_t size) : IntArrayRef() {
+    if (size > GPSIMD_MAX_RANK) gpsimd::refuse(gpsimd::Location{nullptr, 0}, "a tensor has at most 8 dimensions");
+    if (size != 0) memcpy(sizes_, sizes, size * sizeof *sizes);
+    size_ = size;
+  }
+
+  // Of a vector or another container with contiguous `int64_t`.
+  template <class Container, class = decltype(static_cast<const int64_t *>(static_cast<const Container *>(nullptr)->data()))>
+  IntArrayRef(const Container &sizes) : IntArrayRef(sizes.data(), sizes.size()) {}
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  const int64_t *data() const { return sizes_; }
+  const int64_t *begin() const { return sizes_; }
+  const int64_t *end() const { return sizes_ + size_; }
+
+  int64_t operator[](size_t dim) const {
+    if (dim >= size_) gpsimd::refuse(gpsimd::Location{nullptr, 0}, "size of dimension %zu of %zu", dim, size_);
+    return sizes_[dim];
+  }
+
+  bool equals(const IntArrayRef &other) const {
+    return size_ == other.size_ && memcmp(sizes_, other.sizes_, size_ * sizeof *sizes_) == 0;
+  }
+
+ private:
+  int64_t sizes_[GPSIMD_MAX_RANK] = {};
+  size_t size_ = 0;
+};
+
+inline bool operator==(const IntArrayRef &a, const IntArrayRef &b) { return a.equals(b); }
+inline bool operator!=(const IntArrayRef &a, const IntArrayRef &b) { return !a.equals(b); }
+
+// Of a new tensor. The dtype alone has an effect.
+class TensorOptions {
+ public:
+  TensorOptions(ScalarType dtype) : dtype_(dtype) {}
+  ScalarType dtype() const { return dtype_; }
+
+ private:
+  ScalarType dtype_;
+};
+
+// A number given where a tensor could be: exact as an integer, if it was one.
+class Scalar {
+ public:
+  Scalar(float value) : Scalar(static_cast<double>(value)) {}
+  Scalar(double value) : real_(value), integer_(0), is_integer_(false) {}
+  Scalar(int value) : Scalar(static_cast<long long>(value)) {}
+  Scalar(unsigned value) : Scalar(static_cast<long long>(value)) {}
+  Scalar(long value) : Scalar(static_cast<long long>(value)) {}
+  Scalar(unsigned long value) : Scalar(static_cast<long long>(value)) {}
+  Scalar(long long value) : real_(static_cast<double>(value)), integer_(value), is_integer_(true) {}
+
+  double real() const { return real_; }
+  bool is_integer() const { return is_integer_; }
+  int64_t integer() const { return is_integer_ ? integer_ : static_cast<int64_t>(real_); }
+
+ private:
+  double real_;
+  int64_t integer_;
+  bool is_integer_;
+};
+
+}  // namespace gpsimd_emulated
+}  // namespace c10
+
+namespace at {
+using c10::IntArrayRef;
+using c10::Scalar;
+using c10::TensorOptions;
+}  // namespace at
+
+namespace torch {
+using c10::IntArrayRef;
+using c10::Scalar;
+using c10::TensorOptions;
+
+inline TensorOptions dtype(ScalarType dtype) { return TensorOptions(dtype); }
+}  // namespace torch
+
+#endif

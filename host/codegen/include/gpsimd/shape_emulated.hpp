@@ -1,0 +1,49 @@
+// Calls shape functions that are compiled against these headers.
+#ifndef GPSIMD_SHAPE_EMULATED_HPP
+#define GPSIMD_SHAPE_EMULATED_HPP
+
+#include <torch/torch.h>
+
+namespace gpsimd {
+
+template <class T>
+struct IsTensor {
+  static constexpr bool value = false;
+};
+template <>
+struct IsTensor<torch::Tensor> {
+  static constexpr bool value = true;
+};
+template <>
+struct IsTensor<const torch::Tensor &> {
+  static constexpr bool value = true;
+};
+
+inline torch::Tensor tensor_of_type(const gpsimd_tensor_type &type) {
+  int64_t sizes[GPSIMD_MAX_RANK];
+  for (uint32_t dim = 0; dim < type.rank; ++dim) sizes[dim] = static_cast<int64_t>(type.dims[dim]);
+  return make_tensor("operand", c10::IntArrayRef(sizes, type.rank), static_cast<c10::ScalarType>(type.dtype),
+                     Location{nullptr, 0});
+}
+
+inline gpsimd_tensor_type type_of_tensor(const torch::Tensor &tensor) {
+  return tensor.data_of("return", Location{nullptr, 0}).type;
+}
+
+// Whether `call` comes to its end; otherwise `message` says why not.
+template <class Call>
+bool shape_guarded(char *message, size_t, const Call &call) {
+  Frame frame;
+  frame.message = message;
+  Frame *const before = current_frame();
+  current_frame() = &frame;
+  // Nothing local is changed after `setjmp`.
+  const bool succeeded = setjmp(frame.stop) == 0 && (call(), true);
+  frame.arena.release();
+  current_frame() = before;
+  return succeeded;
+}
+
+}  // namespace gpsimd
+
+#endif

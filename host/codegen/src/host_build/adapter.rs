@@ -1,0 +1,113 @@
+//! The adapter: the source that answers an op library's C entry point for C++ ops.
+
+use std::fmt::Write;
+
+use gpsimd_abi::ENTRY_POINT;
+use gpsimd_abi::descriptor::LibraryDescriptor;
+
+use super::error::BuildError;
+
+/// The vendor's limit on the functions of a library.
+const MAX_OPS: usize = 10;
+
+/// Tensors of a launch that `gpsimd/adapter.hpp` has room for.
+const MAX_TENSORS: usize = 64;
+
+/// The adapter of a library whose op `i` has the kernel function `kernels[i]`.
+///
+/// # Errors
+/// When there are more ops or operands than can be.
+pub(super) fn adapter(
+    library: &LibraryDescriptor,
+    kernels: &[String],
+    is_multicore: bool,
+) -> Result<String, BuildError> {
+    let refused = |problem| Err(BuildError::Refused { library: library.name.clone(), problem });
+    if library.ops.len() > MAX_OPS {
+        return refused(format!("it has {} ops, the vendor's limit is {MAX_OPS}", library.ops.len()));
+    }
+    let mut source = String::from("// Written by the build of this library.\n#include <gpsimd/adapter.hpp>\n\n");
+    let mut table = String::new();
+    let mut kernels_declared = String::new();
+    let mut ops = String::new();
+    for (index, (op, kernel)) in library.ops.iter().zip(kernels).enumerate() {
+        let mut names: Vec<_> = op.tensors().map(|(name, _)| name).collect();
+        let scalars = op.scalars().count();
+        if scalars > 0 {
+            names.push("params");
+        }
+        let operands = names.len();
+        names.push(&op.output.name);
+        if names.len() > MAX_TENSORS {
+            return refused(format!("op `{}` has {operands} operands, at most {} can be", op.name, MAX_TENSORS - 1));
+        }
+        let parameters = vec!["const torch::Tensor &"; operands].join(", ");
+        let arguments = (0..operands).map(|i| format!("t[{i}]")).collect::<Vec<_>>().join(", ");
+        let names = names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+        let name = literal(&op.name);
+        // What is written to a String cannot fail.
+        let _ = writeln!(kernels_declared, "torch::Tensor {kernel}({parameters});");
+        let unused = if operands == 0 { "" } else { "t" };
+        let _ = write!(
+            ops,
+            "
+torch::Tensor call_{index}(const torch::Tensor *{unused}) {{ return ::{kernel}({arguments}); }}
+const char *const names_{index}[] = {{{names}}};
+const gpsimd::AdaptedOp op_{index} = {{{name}, names_{index}, {is_multicore}, {scalars}, call_{index}}};
+uint32_t run_{index}(const gpsimd_device *device) {{ return gpsimd::run(op_{index}, device); }}
+uint32_t shape_{index}(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *output,
+                 gpsimd_shape_error *error) {{
+  return gpsimd::shape(op_{index}, operands, count, output, error);
+}}
+"
+        );
+        let _ = write!(table, "{{run_{index}, shape_{index}}}, ");
+    }
+    let json = serde_json::to_string(library).expect("a descriptor is plain data");
+    let _ = write!(
+        source,
+        "{kernels_declared}
+namespace {{
+{ops}
+const gpsimd_op ops[] = {{{table}}};
+const char descriptor[] =
+{};
+const gpsimd_library library = {{
+    {{'g', 'p', 's', 'i', 'm', 'd', 0, 0}},
+    GPSIMD_ABI_VERSION,
+    {},
+    {{descriptor, sizeof descriptor - 1}},
+    {{gpsimd::CPU_FEATURES, sizeof gpsimd::CPU_FEATURES - 1}},
+    ops,
+}};
+
+}}  // namespace
+
+extern \"C\" __attribute__((visibility(\"default\"))) const gpsimd_library *{ENTRY_POINT}() {{ return &library; }}
+",
+        json.as_bytes().chunks(100).map(|part| format!("    {}", literal_bytes(part))).collect::<Vec<_>>().join("\n"),
+        library.ops.len(),
+    );
+    Ok(source)
+}
+
+fn literal(text: &str) -> String {
+    literal_bytes(text.as_bytes())
+}
+
+/// A C string literal. Bytes are escaped in octal, three digits each: what follows cannot become part of them.
+fn literal_bytes(bytes: &[u8]) -> String {
+    let mut literal = String::from("\"");
+    for &byte in bytes {
+        match byte {
+            // `?` could start a trigraph.
+            b'"' | b'\\' | b'?' => literal.extend(['\\', byte as char]),
+            b' '..=b'~' => literal.push(byte as char),
+            _ => {
+                let _ = write!(literal, "\\{byte:03o}");
+            }
+        }
+    }
+    literal.push('"');
+    literal
+}

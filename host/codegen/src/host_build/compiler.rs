@@ -1,0 +1,162 @@
+//! [`Compiler`]: a C++ compiler of the host, and the flags that keep bits the same.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::error::BuildError;
+use super::workspace::file;
+
+/// Commands tried when `$CXX` is not set: Clang first, because it vectorises as the device's compiler does.
+const COMMANDS: [&str; 3] = ["clang++", "g++", "c++"];
+
+/// Every source. Contraction would change the bits; `printf` must stay the function that the adapter takes over.
+const FLAGS: &[&str] = &["-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-U_FORTIFY_SOURCE"];
+
+/// Sources for the device: what its compiler takes.
+const DEVICE_FLAGS: &[&str] = &["-std=c++14", "-fno-exceptions", "-fno-rtti"];
+
+/// Shape sources against libtorch.
+const LIBTORCH_FLAGS: &[&str] = &["-std=c++17", "-O1"];
+
+/// A C++ compiler of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiler {
+    command: Vec<String>,
+}
+
+/// How much the compiler optimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimisation {
+    /// `-O3`: as op packages are built for the device.
+    #[default]
+    Speed,
+    /// `-Os`: the vendor's default.
+    Size,
+}
+
+/// A source to compile, and how.
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    pub(super) object: PathBuf,
+    pub(super) includes: &'a [PathBuf],
+    pub(super) flavour: Flavour,
+}
+
+/// What a source is written for.
+#[derive(Clone, Copy)]
+pub(super) enum Flavour {
+    Device { optimisation: Optimisation, native_cpu: bool },
+    Libtorch,
+}
+
+impl Compiler {
+    /// `$CXX` if it is set, otherwise the first of `clang++`, `g++` and `c++` that runs.
+    ///
+    /// # Errors
+    /// [`BuildError::NoCompiler`].
+    pub fn find() -> Result<Self, BuildError> {
+        let named = std::env::var("CXX").ok().map(|cxx| cxx.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        match named.filter(|command| !command.is_empty()) {
+            Some(command) => Ok(Self::at(command)),
+            None => Self::first_of(&COMMANDS),
+        }
+    }
+
+    /// A compiler by its command and leading arguments, such as `["python", "-m", "ziglang", "c++"]`.
+    pub fn at(command: Vec<String>) -> Self {
+        Self { command }
+    }
+
+    /// The system's own compiler, which links with the system's libraries.
+    pub(super) fn system() -> Result<Self, BuildError> {
+        Self::first_of(&["c++", "g++", "clang++"])
+    }
+
+    fn first_of(commands: &[&str]) -> Result<Self, BuildError> {
+        let runs =
+            |command: &&&str| Command::new(command).arg("--version").output().is_ok_and(|out| out.status.success());
+        let found = commands.iter().find(runs);
+        found
+            .map(|command| Self::at(vec![(*command).to_owned()]))
+            .ok_or_else(|| BuildError::NoCompiler { looked_for: commands.join(", ") })
+    }
+
+    /// Compiles sources at the same time.
+    pub(super) fn compile_all(&self, sources: &[Source<'_>]) -> Result<(), BuildError> {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.compile(source))).collect();
+            running.into_iter().try_for_each(|thread| thread.join().expect("compiling does not panic"))
+        })
+    }
+
+    fn compile(&self, source: &Source<'_>) -> Result<(), BuildError> {
+        let path = source.path.canonicalize().map_err(|error| file("read", source.path, error))?;
+        let mut command = self.command();
+        // By its name alone, from its own folder: messages and `__FILE__` are the same wherever the source lies.
+        if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
+            command.current_dir(folder).arg("-c").arg(name);
+        }
+        command.arg("-o").arg(&source.object).args(FLAGS);
+        match source.flavour {
+            Flavour::Device { optimisation, native_cpu } => {
+                command.args(DEVICE_FLAGS).arg(match optimisation {
+                    Optimisation::Speed => "-O3",
+                    Optimisation::Size => "-Os",
+                });
+                if native_cpu {
+                    command.arg("-march=native");
+                }
+            }
+            Flavour::Libtorch => {
+                command.args(LIBTORCH_FLAGS);
+            }
+        }
+        for folder in source.includes {
+            command.arg("-I").arg(std::path::absolute(folder).map_err(|error| file("find", folder, error))?);
+        }
+        output(command)?.map_err(|(command, message)| BuildError::Compile {
+            file: source.path.into(),
+            message,
+            command,
+        })
+    }
+
+    /// Links objects to a shared library without unresolved symbols, or to a program.
+    pub(super) fn link(
+        &self,
+        objects: &[PathBuf],
+        arguments: &[OsString],
+        is_program: bool,
+        linked: &Path,
+    ) -> Result<(), BuildError> {
+        let mut command = self.command();
+        if !is_program {
+            command.arg("-shared");
+            // On other systems this is so anyway.
+            if cfg!(target_os = "linux") {
+                command.arg("-Wl,-z,defs");
+            }
+        }
+        command.arg("-o").arg(linked).args(objects).args(arguments);
+        output(command)?.map_err(|(command, message)| BuildError::Link { library: linked.into(), message, command })
+    }
+
+    fn command(&self) -> Command {
+        let mut words = self.command.iter();
+        let mut command = Command::new(words.next().map_or("c++", String::as_str));
+        command.args(words);
+        command
+    }
+}
+
+/// Runs a command: whether it succeeds, or else the command and what it says.
+fn output(mut command: Command) -> Result<Result<(), (String, String)>, BuildError> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let output = command.output().map_err(|source| BuildError::Start { command: line.clone(), source })?;
+    if output.status.success() {
+        return Ok(Ok(()));
+    }
+    Ok(Err((line, String::from_utf8_lossy(&output.stderr).trim_end().to_owned())))
+}

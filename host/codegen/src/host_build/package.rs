@@ -1,0 +1,99 @@
+//! [`build_package`]: a generated op package for the emulator.
+
+use std::path::{Path, PathBuf};
+
+use gpsimd_abi::descriptor::LibraryDescriptor;
+
+use super::adapter::adapter;
+use super::compiler::{Compiler, Flavour, Optimisation, Source};
+use super::error::BuildError;
+use super::workspace::{Workspace, file, write};
+
+/// A generated op package to build.
+///
+/// The kernel function of an op has the op's name and takes its tensors, then `params` if it has scalars. The shape
+/// function has `_shape` after that and the same parameters, and is registered with `NEURON_LIBRARY`.
+#[derive(Clone, Debug)]
+pub struct PackageBuild<'a> {
+    /// What the library says about itself.
+    pub descriptor: &'a LibraryDescriptor,
+    /// Sources of the kernel functions.
+    pub compute_sources: &'a [PathBuf],
+    /// Sources of the shape functions.
+    pub shape_sources: &'a [PathBuf],
+    /// Include folders of the sources besides their own.
+    pub include_folders: &'a [PathBuf],
+    /// Whether every core runs the ops, or the first alone.
+    pub is_multicore: bool,
+    /// How much the compiler optimises.
+    pub optimisation: Optimisation,
+    /// Whether to use all that this machine's CPU has (`-march=native`); another CPU may then refuse the library.
+    pub native_cpu: bool,
+    /// The library to write.
+    pub output: &'a Path,
+}
+
+/// Builds an op package into a library that the emulator loads.
+///
+/// # Errors
+/// When a source does not compile, a function is missing, or a file cannot be written.
+pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), BuildError> {
+    let workspace = Workspace::new(build.output)?;
+    let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| op.name.clone()).collect();
+    let sources: Vec<_> = build.compute_sources.iter().chain(build.shape_sources).collect();
+    let flavour = Flavour::Device { optimisation: build.optimisation, native_cpu: build.native_cpu };
+    let adapter = Adapter { descriptor: build.descriptor, kernels: &kernels, is_multicore: build.is_multicore };
+    let objects = compile(&workspace, compiler, &sources, build.include_folders, flavour, &adapter)?;
+    link(&workspace, &objects, &[], build.output)
+}
+
+/// What the adapter of a library is made of.
+pub(super) struct Adapter<'a> {
+    pub(super) descriptor: &'a LibraryDescriptor,
+    pub(super) kernels: &'a [String],
+    pub(super) is_multicore: bool,
+}
+
+/// Compiles sources for the device and the adapter; gives the objects.
+pub(super) fn compile(
+    workspace: &Workspace,
+    compiler: &Compiler,
+    sources: &[&PathBuf],
+    include_folders: &[PathBuf],
+    flavour: Flavour,
+    parts: &Adapter<'_>,
+) -> Result<Vec<PathBuf>, BuildError> {
+    let adapter_path = workspace.path("adapter.cpp");
+    write(&adapter_path, &adapter(parts.descriptor, parts.kernels, parts.is_multicore)?)?;
+    let includes = [&[workspace.include()], include_folders].concat();
+    let sources: Vec<_> = sources
+        .iter()
+        .map(|path| path.as_path())
+        .chain([adapter_path.as_path()])
+        .enumerate()
+        .map(|(i, path)| Source { path, object: workspace.path(&format!("{i}.o")), includes: &includes, flavour })
+        .collect();
+    compiler.compile_all(&sources)?;
+    Ok(sources.into_iter().map(|source| source.object).collect())
+}
+
+/// Links objects and puts the library in its place.
+pub(super) fn link(
+    workspace: &Workspace,
+    objects: &[PathBuf],
+    arguments: &[std::ffi::OsString],
+    output: &Path,
+) -> Result<(), BuildError> {
+    let linked = workspace.path("library.so");
+    Compiler::system()?.link(objects, arguments, false, &linked).map_err(|error| named(error, output))?;
+    // A library that is loaded stays as it is: its file is replaced, not changed.
+    std::fs::rename(&linked, output).map_err(|source| file("write", output, source))
+}
+
+/// An error about the library in the workspace as one about the library that was asked for.
+fn named(error: BuildError, output: &Path) -> BuildError {
+    match error {
+        BuildError::Link { message, command, .. } => BuildError::Link { library: output.into(), message, command },
+        error => error,
+    }
+}
