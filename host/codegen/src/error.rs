@@ -38,6 +38,12 @@ pub enum ImageError {
         /// Its type.
         expected: &'static str,
     },
+    /// Its memory is not laid out as a core's TCM.
+    #[error("the image is not linked for a core's TCM: {what}; build it with `cargo xtask build-kernels`")]
+    Layout {
+        /// What is wrong.
+        what: String,
+    },
     /// A limit of the device or of the vendor's tools.
     #[error("{what} is {found}, the limit is {limit}: {help}")]
     Limit {

@@ -4,8 +4,12 @@ mod cpp;
 mod error;
 mod function;
 pub mod host_build;
+mod image;
 mod module;
+mod package;
 
 pub use cpp::{Emitted, Options, PRELUDE, emit};
 pub use error::ImageError;
+pub use image::{Image, MemoryMap, OpFunctions};
 pub use module::{Export, Module};
+pub use package::{Manifest, ManifestOp, Package};

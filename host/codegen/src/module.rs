@@ -29,6 +29,8 @@ pub struct Module<'a> {
     /// Names of functions, as in the name section.
     names: BTreeMap<u32, &'a str>,
     pub(crate) global_names: BTreeMap<u32, &'a str>,
+    /// Exported globals.
+    global_exports: BTreeMap<&'a str, u32>,
     pub(crate) start: Option<u32>,
     pub(crate) custom: Vec<(&'a str, &'a [u8])>,
 }
@@ -97,6 +99,7 @@ impl<'a> Module<'a> {
             table: Vec::new(),
             names: BTreeMap::new(),
             global_names: BTreeMap::new(),
+            global_exports: BTreeMap::new(),
             start: None,
             custom: Vec::new(),
         };
@@ -168,8 +171,12 @@ impl<'a> Module<'a> {
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;
-                    if export.kind == ExternalKind::Func {
-                        self.exports.push(Export { name: export.name, function: export.index });
+                    match export.kind {
+                        ExternalKind::Func => self.exports.push(Export { name: export.name, function: export.index }),
+                        ExternalKind::Global => {
+                            self.global_exports.insert(export.name, export.index);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -276,6 +283,15 @@ impl<'a> Module<'a> {
     /// Exported functions.
     pub fn exports(&self) -> impl Iterator<Item = Export<'a>> {
         self.exports.iter().copied()
+    }
+
+    /// The value of an exported constant: the linker's symbols, addresses.
+    pub(crate) fn symbol(&self, name: &str) -> Option<u32> {
+        let global = self.globals.get(*self.global_exports.get(name)? as usize)?;
+        match global.init {
+            Constant::I32(value) if !global.mutable => Some(value),
+            _ => None,
+        }
     }
 
     /// The type of function `index`: operands and results.

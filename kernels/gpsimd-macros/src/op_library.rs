@@ -18,6 +18,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let ops: Vec<Path> = ops.into_iter().collect();
     let op_count = ops.len() as u32;
     let section = gpsimd_abi::DESCRIPTOR_SECTION;
+    let pool = gpsimd_abi::POOL_EXPORT;
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
     let mut descriptors = Vec::new();
     for (i, op) in ops.iter().enumerate() {
@@ -36,8 +37,8 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
             const LEN: usize = ::gpsimd::entry::concat_len(PARTS);
 
+            // Not `#[used]`, which would keep a second copy in linear memory: TCM.
             #[cfg(target_arch = "wasm32")]
-            #[used]
             #[unsafe(link_section = #section)]
             static DESCRIPTOR: [u8; LEN] = ::gpsimd::entry::concat::<LEN>(PARTS);
         };
@@ -73,10 +74,12 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         const _: () = {
             /// Where tile buffers live: part of the linear memory, which is the core's TCM.
             #[repr(C, align(64))]
-            struct Pool(::core::cell::UnsafeCell<[u8; #tcm_bytes]>);
+            pub struct Pool(::core::cell::UnsafeCell<[u8; #tcm_bytes]>);
             // SAFETY: a core runs one thread.
             unsafe impl Sync for Pool {}
-            static POOL: Pool = Pool(::core::cell::UnsafeCell::new([0; #tcm_bytes]));
+            // Exported, so that the code generator knows which part of TCM needs no content at the start.
+            #[unsafe(export_name = #pool)]
+            pub static POOL: Pool = Pool(::core::cell::UnsafeCell::new([0; #tcm_bytes]));
 
             #(const _: () = {
                 #[unsafe(export_name = #run_exports)]

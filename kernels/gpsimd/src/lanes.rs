@@ -59,14 +59,19 @@ impl Lanes {
 
     #[inline(always)]
     fn reduce(mut self, f: impl Fn(f32, f32) -> f32) -> f32 {
-        let mut half = LANES / 2;
-        while half > 0 {
-            for i in 0..half {
-                self.0[i] = f(self.0[i], self.0[i + half]);
-            }
-            half /= 2;
-        }
+        self.halve::<8>(&f);
+        self.halve::<4>(&f);
+        self.halve::<2>(&f);
+        self.halve::<1>(&f);
         self.0[0]
+    }
+
+    /// Takes lane `i + HALF` into lane `i`.
+    #[inline(always)]
+    fn halve<const HALF: usize>(&mut self, f: impl Fn(f32, f32) -> f32) {
+        for i in 0..HALF {
+            self.0[i] = f(self.0[i], self.0[i + HALF]);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Options {
     pub stack: Option<u32>,
     /// Functions to emit, with all that they call; all functions if there are none.
     pub roots: Vec<u32>,
+    /// Part of the memory that `instantiate` sets to zero before it copies data; memory that is fresh needs none.
+    pub zeroed: std::ops::Range<u32>,
 }
 
 /// A module as C++.
@@ -29,6 +31,8 @@ pub struct Emitted {
     pub source: String,
     /// The C++ name of every function; imports are called by the name here and defined by whoever includes the source.
     pub functions: Vec<String>,
+    /// Imports that are called.
+    pub imports: BTreeSet<u32>,
     /// Bytes that calls can take of the stack at most, by function; none where calls may recur.
     pub stack: BTreeMap<u32, Option<u32>>,
 }
@@ -48,9 +52,13 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
     } else {
         options.roots.clone()
     };
-    let mut indirect_types = BTreeSet::new();
+    let (mut indirect_types, mut imports) = (BTreeSet::new(), BTreeSet::new());
     while let Some(index) = pending.pop() {
-        if index < module.import_count() || functions.contains_key(&index) {
+        if index < module.import_count() {
+            imports.insert(index);
+            continue;
+        }
+        if functions.contains_key(&index) {
             continue;
         }
         let function = lower(module, &names, options, index)?;
@@ -64,7 +72,8 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
     }
     let stack = stack_use(module, &functions);
 
-    let mut source = instance(module, &names, options);
+    let mut source = format!("{LANES}\n{}", instance(module, &names, options));
+    source += FUNCTIONS;
     source += &result_types(module);
     for index in functions.keys() {
         let _ = writeln!(source, "{};", signature(module, &names, *index));
@@ -82,7 +91,7 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
         source += &print(function, &head, &names.results(ty.results()));
         source.push('\n');
     }
-    Ok(Emitted { source, functions: names.functions, stack })
+    Ok(Emitted { source, functions: names.functions, imports, stack })
 }
 
 /// C++ names.
@@ -191,6 +200,10 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
         let offset = u32_text(segment.offset);
         let _ = writeln!(body, "  __builtin_memcpy(m + {offset}, data_{index}, sizeof data_{index});");
     }
+    if !options.zeroed.is_empty() {
+        let (start, len) = (u32_text(options.zeroed.start), u32_text(options.zeroed.len() as u32));
+        body.insert_str(0, &format!("  __builtin_memset(m + {start}, 0, {len});\n"));
+    }
     let (w, m) = (if body.contains("w.") { "w" } else { "" }, if body.contains("m +") { "m" } else { "" });
     let mut text = format!(
         "struct Instance {{\n{fields}}};\n\n{data}\nstatic inline void instantiate(Instance& {w}, u8* __restrict {m}) {{\n{body}}}\n\n"
@@ -214,6 +227,19 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
     }
     text
 }
+
+/// What stands before the functions, and after what they are written with.
+pub(crate) const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n\n";
+
+/// What stands before a loop over the lanes of a vector.
+const LANES: &str = r#"// One vector operation: clang takes it for too short a loop to look at.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed"  // for a CPU without vectors of floats that fuse
+#define GPSIMD_LANES _Pragma("clang loop vectorize(enable) unroll(disable)")
+#else
+#define GPSIMD_LANES
+#endif
+"#;
 
 /// Bytes below the stack pointer that LLVM's WebAssembly backend lets leaf functions use.
 pub(crate) const RED_ZONE: u32 = 128;

@@ -29,7 +29,8 @@ typedef double f64;
 #define GPSIMD_INLINE static inline __attribute__((unused, always_inline))
 
 // Ends the launch with a message: under emulation through the emulator, on a core by printing and aborting.
-#ifdef GPSIMD_EMULATED
+#if defined GPSIMD_TRAP  // defined above, with the function
+#elif defined GPSIMD_EMULATED
 using torch::neuron::gpsimd_trap;
 #else
 #include <stdio.h>

@@ -90,9 +90,42 @@ impl Printer<'_> {
     }
 
     fn statements(&mut self, statements: &[Statement]) {
-        for statement in statements {
+        for (at, statement) in statements.iter().enumerate() {
+            if self.is_over_lanes(&statements[..at], statement) {
+                self.line("GPSIMD_LANES");
+            }
             self.statement(statement);
         }
+    }
+
+    /// Whether a loop goes once over the 16 lanes of a vector: floats, a counter from and to a constant in 16 steps.
+    ///
+    /// Clang's vectoriser wants to be told, as such a loop is short and what it reads and writes might overlap; it then
+    /// compares the addresses first.
+    fn is_over_lanes(&self, before: &[Statement], statement: &Statement) -> bool {
+        let Statement::DoWhile(body, condition) = statement else { return false };
+        let is_flat = |statement: &Statement| matches!(statement, Statement::Assign(..) | Statement::Do(_));
+        let has_floats = statement::any_expression(body, &|value| value.text.contains("f32_store"));
+        let ([counter], true, true) = (&condition.reads[..], body.iter().all(is_flat), has_floats) else { return false };
+        let first = before.iter().rev().take_while(|statement| is_flat(statement)).find_map(|statement| match statement {
+            Statement::Assign(variable, value) if variable == counter => Some(value),
+            _ => None,
+        });
+        let name = self.function.name(*counter);
+        let steps: Vec<_> = body
+            .iter()
+            .filter_map(|statement| match statement {
+                Statement::Assign(variable, value) if variable == counter => Some(value),
+                _ => None,
+            })
+            .collect();
+        let (Some(first), [step], Some(end)) = (first, &steps[..], &condition.operator) else { return false };
+        let Some(step) = step.operator.as_ref().filter(|operator| operator.symbol == "+" && operator.left == name) else {
+            return false;
+        };
+        let numbers = [&first.text, &step.right, &end.right].map(|text| parse_u32(text));
+        let [Some(first), Some(step), Some(last)] = numbers else { return false };
+        end.symbol == "!=" && end.left == name && step != 0 && last.wrapping_sub(first) == step * LANES
     }
 
     fn statement(&mut self, statement: &Statement) {
@@ -201,6 +234,14 @@ impl Printer<'_> {
         statement::visit(&self.function.body, &mut |statement| leads_back |= is_loop(statement));
         format!("goto {}_{label};", if leads_back { "again" } else { "after" })
     }
+}
+
+/// Of a vector register, in f32.
+const LANES: u32 = 16;
+
+fn parse_u32(text: &str) -> Option<u32> {
+    let digits = text.strip_suffix('u')?;
+    digits.strip_prefix("0x").map_or_else(|| digits.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
 }
 
 /// An operand of `+=`, which binds looser than any operator.

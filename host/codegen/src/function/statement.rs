@@ -232,6 +232,13 @@ pub(super) fn expressions(statement: &Statement) -> Vec<&Expression> {
     }
 }
 
+/// Whether an expression of these statements, or inside them, is as asked.
+pub(super) fn any_expression(body: &[Statement], is: &impl Fn(&Expression) -> bool) -> bool {
+    let mut found = false;
+    visit(body, &mut |statement| found |= expressions(statement).into_iter().any(is));
+    found
+}
+
 /// Removes assignments to variables that nothing reads.
 pub(super) fn remove_dead(body: &mut Vec<Statement>, is_read: &impl Fn(Variable) -> bool) {
     body.retain_mut(|statement| {

@@ -1,0 +1,129 @@
+//! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory lies in TCM.
+
+use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_abi::{DESCRIPTOR_SECTION, POOL_EXPORT, TCM_ALIGN, TCM_POOL_BYTES};
+
+use crate::cpp::RED_ZONE;
+use crate::error::ImageError;
+use crate::module::{Constant, Module};
+
+/// A kernel image.
+pub struct Image<'a> {
+    /// The module.
+    pub module: Module<'a>,
+    /// The op library that it is of.
+    pub descriptor: LibraryDescriptor,
+    /// Where its memory lies.
+    pub memory: MemoryMap,
+    /// The two functions of every op, in the order of the descriptor.
+    pub ops: Vec<OpFunctions>,
+    pub(crate) stack_pointer: u32,
+}
+
+/// What is where in a core's block of TCM: the stack from 0, then constants and statics, then the pool of tile buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MemoryMap {
+    /// Bytes of the stack.
+    pub stack: u32,
+    /// Bytes of constants and statics.
+    pub statics: u32,
+    /// Where the pool starts.
+    pub pool_start: u32,
+    /// Bytes of the pool.
+    pub pool: u32,
+    /// Bytes of all of it.
+    pub total: u32,
+}
+
+/// Indices of the functions of an op.
+#[derive(Clone, Copy, Debug)]
+pub struct OpFunctions {
+    /// Runs one core's part of a launch.
+    pub run: u32,
+    /// Computes the type of the output.
+    pub shape: u32,
+}
+
+impl MemoryMap {
+    /// What the wrapper asks of `tcm_malloc`, which promises no alignment.
+    pub const fn allocation(&self) -> u32 {
+        self.total + TCM_ALIGN as u32
+    }
+}
+
+impl<'a> Image<'a> {
+    /// Reads and verifies a kernel image.
+    ///
+    /// # Errors
+    /// When it is no module of the subset, has no descriptor, lacks a function, or its memory does not fit in TCM.
+    pub fn read(wasm: &'a [u8]) -> Result<Self, ImageError> {
+        let module = Module::read(wasm)?;
+        let section = module.custom_section(DESCRIPTOR_SECTION).ok_or(ImageError::NoDescriptor(DESCRIPTOR_SECTION))?;
+        let descriptor = LibraryDescriptor::parse(section)
+            .map_err(|source| ImageError::Descriptor { section: DESCRIPTOR_SECTION, source })?;
+        let (memory, stack_pointer) = memory_map(&module)?;
+        let mut ops = Vec::new();
+        for op in &descriptor.ops {
+            let run = function(&module, &op.name, "run", "() -> i32", 0)?;
+            let shape = function(&module, &op.name, "shape", "(i32, i32, i32, i32) -> i32", 4)?;
+            ops.push(OpFunctions { run, shape });
+        }
+        Ok(Self { module, descriptor, memory, ops, stack_pointer })
+    }
+}
+
+fn function(
+    module: &Module<'_>,
+    op: &str,
+    what: &str,
+    expected: &'static str,
+    operands: usize,
+) -> Result<u32, ImageError> {
+    let export = format!("{what}:{op}");
+    let found = module.exports().find(|found| found.name == export).map(|found| found.function);
+    let fits = |index: &u32| {
+        let ty = module.function_type(*index);
+        let is_i32 = |ty: &wasmparser::ValType| *ty == wasmparser::ValType::I32;
+        ty.params().len() == operands && ty.results().len() == 1 && ty.params().iter().chain(ty.results()).all(is_i32)
+    };
+    found.filter(fits).ok_or_else(|| ImageError::NoExport { op: op.into(), export, expected })
+}
+
+fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
+    let layout = |what: &str| ImageError::Layout { what: what.into() };
+    let stack_pointer = module
+        .global_names
+        .iter()
+        .find(|(_, name)| **name == "__stack_pointer")
+        .map(|(index, _)| *index)
+        .ok_or_else(|| layout("no global is called __stack_pointer"))?;
+    let stack = match module.globals.get(stack_pointer as usize).map(|global| (global.init, global.mutable)) {
+        Some((Constant::I32(top), true)) => top,
+        _ => return Err(layout("the stack pointer is not a variable that starts at a number")),
+    };
+    let symbol = |name: &str| module.symbol(name).ok_or_else(|| layout(&format!("it does not export {name}")));
+    let (pool_start, total) = (symbol(POOL_EXPORT)?, symbol("__heap_base")?);
+    if module.data.iter().any(|data| data.offset < stack) {
+        return Err(layout("the stack does not come first in its memory"));
+    }
+    if pool_start < stack || total < pool_start || !pool_start.is_multiple_of(TCM_ALIGN as u32) {
+        return Err(layout("the pool is not the last thing in its memory, aligned to 64 bytes"));
+    }
+    let memory = MemoryMap { stack, statics: pool_start - stack, pool_start, pool: total - pool_start, total };
+    if memory.allocation() > TCM_POOL_BYTES as u32 {
+        return Err(ImageError::Limit {
+            what: format!(
+                "TCM of the library ({} bytes of stack, {} of constants and statics, {} of tile buffers, {TCM_ALIGN} to \
+                 align)",
+                memory.stack, memory.statics, memory.pool
+            ),
+            found: u64::from(memory.allocation()),
+            limit: TCM_POOL_BYTES as u64,
+            help: "give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants",
+        });
+    }
+    if memory.stack <= RED_ZONE {
+        return Err(layout("the stack is smaller than what leaf functions may use"));
+    }
+    Ok((memory, stack_pointer))
+}

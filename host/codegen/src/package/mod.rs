@@ -1,0 +1,308 @@
+//! [`Package`]: the op package of a kernel image: the C++ of the kernels and of their shape functions, the script that
+//! builds it on a Trn1 or Inf2 host, and the manifest.
+
+use std::fmt::Write as _;
+
+use gpsimd_abi::TCM_POOL_BYTES;
+use gpsimd_abi::descriptor::{ElementType, OpDescriptor};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::cpp::{Emitted, Options, PRELUDE, RED_ZONE, emit};
+use crate::error::ImageError;
+use crate::image::Image;
+
+/// Flags that both of the vendor's compilers get after their own. The first because their default is `-Os`; the others
+/// change no bit but let loops with square roots become vectors, and keep what the source says apart apart.
+pub(crate) const FLAGS: [&str; 3] = ["-O3", "-fno-math-errno", "-ffp-contract=off"];
+
+/// An op package: text files that are the same for the same image.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Name of the library.
+    pub name: String,
+    /// The kernels: `<name>.cpp`.
+    pub kernels: String,
+    /// Their shape functions: `<name>_shape.cpp`.
+    pub shapes: String,
+    /// `build.py`.
+    pub build_script: String,
+    /// `manifest.json`.
+    pub manifest: Manifest,
+}
+
+/// What is in a package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name, as in `torch.ops.<name>`.
+    pub library: String,
+    /// Version of the crate that holds the kernels.
+    pub version: String,
+    /// Version of the code generator.
+    pub generator: String,
+    /// SHA-256 of the kernel image.
+    pub image_sha256: String,
+    /// Bytes that the library takes from `tcm_malloc`, of [`tcm_limit`](Self::tcm_limit).
+    pub tcm: u32,
+    /// The pool.
+    pub tcm_limit: u32,
+    /// Bytes of stack in that.
+    pub stack: u32,
+    /// Bytes of tile buffers in that.
+    pub tile_buffers: u32,
+    /// The ops.
+    pub ops: Vec<ManifestOp>,
+}
+
+/// An op of a package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManifestOp {
+    /// Name, as in `torch.ops.<library>.<name>`; also of the kernel function.
+    pub name: String,
+    /// Schema, as PyTorch writes it.
+    pub schema: String,
+    /// Name of the shape function.
+    pub shape_function: String,
+    /// The deepest that its stack gets, in bytes; none where calls may recur.
+    pub stack: Option<u32>,
+    /// Lines of C++ of the functions that it runs, shared ones too.
+    pub lines: usize,
+}
+
+impl Package {
+    /// Generates the package of an image.
+    ///
+    /// # Errors
+    /// When a function has an instruction that no C++ is generated for, or needs more stack than there is.
+    pub fn generate(image: &Image<'_>, wasm: &[u8]) -> Result<Self, ImageError> {
+        let library = &image.descriptor;
+        let options = |roots: Vec<u32>| Options {
+            roots,
+            stack: Some(image.stack_pointer),
+            zeroed: if image.has_unset_statics() { image.memory.stack..image.memory.pool_start } else { 0..0 },
+            bounds_checks: false,
+        };
+        let runs = emit(&image.module, &options(image.ops.iter().map(|op| op.run).collect()))?;
+        let shapes = emit(&image.module, &options(image.ops.iter().map(|op| op.shape).collect()))?;
+        image.check_stack(&runs)?;
+        image.check_shapes(&shapes)?;
+        let mut ops = Vec::new();
+        for (op, functions) in library.ops.iter().zip(&image.ops) {
+            let alone = emit(&image.module, &options(vec![functions.run]))?;
+            ops.push(ManifestOp {
+                name: op.name.clone(),
+                schema: schema(op),
+                shape_function: format!("{}_shape", op.name),
+                stack: runs.stack.get(&functions.run).copied().flatten(),
+                lines: alone.source.lines().count(),
+            });
+        }
+        let manifest = Manifest {
+            library: library.name.clone(),
+            version: library.version.clone(),
+            generator: env!("CARGO_PKG_VERSION").into(),
+            image_sha256: format!("{:x}", Sha256::digest(wasm)),
+            tcm: image.memory.allocation(),
+            tcm_limit: TCM_POOL_BYTES as u32,
+            stack: image.memory.stack,
+            tile_buffers: image.memory.pool,
+            ops,
+        };
+        Ok(Self {
+            name: library.name.clone(),
+            kernels: kernels(image, &runs),
+            shapes: shape_functions(image, &shapes),
+            build_script: build_script(&library.name),
+            manifest,
+        })
+    }
+
+    /// The files of the package: names and contents.
+    pub fn files(&self) -> [(String, String); 4] {
+        let manifest = serde_json::to_string_pretty(&self.manifest).unwrap_or_default() + "\n";
+        [
+            (format!("{}.cpp", self.name), self.kernels.clone()),
+            (format!("{}_shape.cpp", self.name), self.shapes.clone()),
+            ("build.py".into(), self.build_script.clone()),
+            ("manifest.json".into(), manifest),
+        ]
+    }
+}
+
+impl Image<'_> {
+    /// Whether constants and statics have parts that no data is copied to, which are zero.
+    fn has_unset_statics(&self) -> bool {
+        let set: usize = self.module.data.iter().map(|data| data.bytes.len()).sum();
+        // Up to the alignment of the pool.
+        (self.memory.statics as usize).saturating_sub(set) >= gpsimd_abi::TCM_ALIGN
+    }
+
+    fn check_stack(&self, runs: &Emitted) -> Result<(), ImageError> {
+        for (op, functions) in self.descriptor.ops.iter().zip(&self.ops) {
+            let needed = runs.stack.get(&functions.run).copied().flatten().unwrap_or(0) + RED_ZONE;
+            if needed > self.memory.stack {
+                return Err(ImageError::Limit {
+                    what: format!("stack of op `{}`", op.name),
+                    found: u64::from(needed),
+                    limit: u64::from(self.memory.stack),
+                    help: "keep less in local arrays; tile buffers come from `core.tcm()`",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Shape functions run on a host, without a device.
+    fn check_shapes(&self, shapes: &Emitted) -> Result<(), ImageError> {
+        for import in &shapes.imports {
+            if let Some(import) = self.module.imports.get(*import as usize)
+                && !(import.module == "gpsimd" && import.name == "fail")
+            {
+                let what = format!("`{}` of the device", import.name);
+                return Err(ImageError::unsupported("a shape function", what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn heading(image: &Image<'_>, what: &str) -> String {
+    let library = &image.descriptor;
+    format!(
+        "// {what} of op library {} {}, generated from its kernel image by gpsimd-codegen {}. Do not edit.\n",
+        library.name,
+        library.version,
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// `<name>.cpp`
+fn kernels(image: &Image<'_>, runs: &Emitted) -> String {
+    let mut text = heading(image, "Kernels");
+    text += "#include <torch/torch.h>\n#include <neuron/neuron-utils.hpp>\n\n";
+    text += PRELUDE;
+    let imports = include_str!("device.hpp");
+    // The instance comes before the device that is kept in it, and the device before the functions that call it.
+    let (instance, functions) = split_at_functions(&runs.source);
+    let _ = write!(text, "\nenum {{ TCM_BYTES = {} }};\n\n{instance}{imports}{functions}", image.memory.total);
+    text += include_str!("launch.hpp");
+    for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
+        let parameters = parameters(op);
+        let declared: Vec<_> = parameters.iter().map(|name| format!("const torch::Tensor& {name}")).collect();
+        let pointers: Vec<_> = parameters.iter().map(|name| format!("&{name}")).collect();
+        text += &comment(&op.doc);
+        let _ = writeln!(
+            text,
+            "torch::Tensor {}({}) {{\n  const torch::Tensor* const operands[] = {{{}}};\n  return launch(operands, {}, \
+             {});\n}}\n",
+            op.name,
+            declared.join(", "),
+            pointers.join(", "),
+            parameters.len(),
+            runs.functions[functions.run as usize],
+        );
+    }
+    text
+}
+
+/// `<name>_shape.cpp`
+fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
+    let mut text = heading(image, "Shape functions");
+    text += "#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n";
+    text += "#define GPSIMD_TRAP\n[[noreturn]] static void gpsimd_trap(const char* message) {\n  TORCH_CHECK(false, \
+             message);\n  abort();\n}\n\n";
+    text += PRELUDE;
+    let (instance, functions) = split_at_functions(&shapes.source);
+    let _ = write!(
+        text,
+        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n\n{instance}{}{functions}",
+        image.memory.total.next_multiple_of(8),
+        image.descriptor.ops.iter().map(|op| op.tensors().count()).max().unwrap_or(0),
+        include_str!("shape.hpp")
+    );
+    for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
+        let mut declared: Vec<_> = op.tensors().map(|(name, _)| format!("torch::Tensor {name}")).collect();
+        if op.scalars().next().is_some() {
+            declared.push("torch::Tensor /* params */".into());
+        }
+        let names: Vec<_> = op.tensors().map(|(name, _)| name.to_string()).collect();
+        let operands: Vec<_> = op
+            .tensors()
+            .map(|(name, element)| {
+                let dtype = match element {
+                    ElementType::F32 => 1,
+                    ElementType::Bf16 => 2,
+                    _ => 0,
+                };
+                format!("{{\"{name}\", {dtype}}}")
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "torch::Tensor {0}_shape({1}) {{\n  const torch::Tensor tensors[] = {{{2}}};\n  const Operand operands[] = \
+             {{{3}}};\n  return infer(\"{0}\", tensors, operands, {4}, {5});\n}}\n",
+            op.name,
+            declared.join(", "),
+            names.join(", "),
+            operands.join(", "),
+            names.len(),
+            shapes.functions[functions.shape as usize],
+        );
+    }
+    let _ = writeln!(text, "NEURON_LIBRARY({}, m) {{", image.descriptor.name);
+    for op in &image.descriptor.ops {
+        let _ = writeln!(text, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
+    }
+    text + "}\n"
+}
+
+/// The emitted source up to the end of `instantiate` and what checks the stack, and the functions.
+fn split_at_functions(source: &str) -> (&str, &str) {
+    source.split_at(source.find(crate::cpp::FUNCTIONS).unwrap_or(0))
+}
+
+/// Names of the kernel function's parameters.
+fn parameters(op: &OpDescriptor) -> Vec<String> {
+    let params = op.scalars().next().map(|_| "params".to_string());
+    op.tensors().map(|(name, _)| name.to_string()).chain(params).collect()
+}
+
+/// Schema of the op on the device: scalars are packed into one tensor.
+fn schema(op: &OpDescriptor) -> String {
+    let operands: Vec<_> = parameters(op).iter().map(|name| format!("Tensor {name}")).collect();
+    format!("{}({}) -> Tensor", op.name, operands.join(", "))
+}
+
+fn comment(doc: &str) -> String {
+    doc.lines().fold(String::new(), |text, line| text + format!("// {line}").trim_end() + "\n")
+}
+
+fn build_script(name: &str) -> String {
+    let flags: Vec<_> = FLAGS.iter().map(|flag| format!("\"{flag}\"")).collect();
+    format!(
+        r#""""Builds lib{name}.so beside this file, on a Trn1 or Inf2 host with the Neuron SDK, and loads it.
+
+    python build.py
+
+Needs torch_neuronx and the packages aws-neuronx-gpsimd-tools and aws-neuronx-gpsimd-customop-lib.
+"""
+
+import pathlib
+
+from torch_neuronx.xla_impl import custom_op
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+
+custom_op.load(
+    name="{name}",
+    compute_srcs=[str(FOLDER / "{name}.cpp")],
+    shape_srcs=[str(FOLDER / "{name}_shape.cpp")],
+    extra_cflags=[{flags}],
+    build_directory=str(FOLDER),
+    multicore=True,
+    verbose=True,
+)
+"#,
+        flags = flags.join(", "),
+    )
+}

@@ -1,0 +1,79 @@
+// ---- Shapes ----
+
+// As the kernels' memory holds them: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
+enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40 };
+
+// An operand: its name, and its dtype: 0 as the other generic operands, 1 f32, 2 bf16.
+struct Operand {
+  const char* name;
+  u32 dtype;
+};
+
+GPSIMD_INLINE void copy_text(char* to, u32 size, const u8* text, u32 len) {
+  const u32 fits = len < size - 1 ? len : size - 1;
+  __builtin_memcpy(to, text, fits);
+  to[fits] = 0;
+}
+
+GPSIMD_INLINE const char* plural(u64 count) { return count == 1 ? "" : "s"; }
+
+// Calls a shape function with the types of the operands and makes a tensor of the type that it gives.
+static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const Operand* operands, u32 count,
+                           u32 (*shape)(Instance&, u8* __restrict, u32, u32, u32, u32)) {
+  const u32 types = MEMORY_BYTES, output = types + count * TYPE_BYTES, error = output + TYPE_BYTES;
+  alignas(8) u8 m[MEMORY_BYTES + (MAX_OPERANDS + 1) * TYPE_BYTES + ERROR_BYTES] = {};
+  Instance w = {};
+  w.memory = m;
+  w.memory_bytes = error + ERROR_BYTES;
+  instantiate(w, m);
+
+  u32 generic = 0;
+  for (u32 i = 0; i < count; ++i) {
+    const auto dtype = tensors[i].scalar_type();
+    const u32 code = dtype == torch::kFloat ? 1u : dtype == torch::kBFloat16 ? 2u : 0u;
+    if (operands[i].dtype == 0 && generic == 0) generic = code;
+    const u32 expected = operands[i].dtype == 0 ? generic : operands[i].dtype;
+    TORCH_CHECK(code != 0 && code == expected, "op `", op, "`: operand `", operands[i].name, "` is ", dtype, ", expected ",
+                expected == 2 ? "bf16" : operands[i].dtype == 0 && code == 0 ? "f32 or bf16" : "f32");
+    TORCH_CHECK(tensors[i].sizes().size() <= MAX_RANK, "op `", op, "`: operand `", operands[i].name, "` has ",
+                tensors[i].sizes().size(), " dimensions, expected at most ", static_cast<int>(MAX_RANK));
+    const u32 at = types + i * TYPE_BYTES;
+    i32_store(m, at, 0u, code);
+    i32_store(m, at, 4u, static_cast<u32>(tensors[i].sizes().size()));
+    for (size_t dim = 0; dim < tensors[i].sizes().size(); ++dim) {
+      i64_store(m, at, 8u + 8u * static_cast<u32>(dim), static_cast<u64>(tensors[i].sizes()[dim]));
+    }
+  }
+  if (shape(w, m, types, count, output, error) == 0) {
+    int64_t sizes[MAX_RANK] = {};
+    const u32 rank = i32_load(m, output, 4u);
+    for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) {
+      sizes[dim] = static_cast<int64_t>(i64_load(m, output, 8u + 8u * dim));
+    }
+    const auto dtype = i32_load(m, output, 0u) == 2 ? torch::kBFloat16 : torch::kFloat;
+    return torch::empty(torch::IntArrayRef(sizes, rank), dtype);
+  }
+  const u32 code = i32_load(m, error, 0u), dim = i32_load(m, error, 8u);
+  const u64 expected = i64_load(m, error, 16u), found = i64_load(m, error, 24u);
+  const u32 at = i32_load(m, error, 4u);
+  const char* const name = at < count ? operands[at].name : "?";
+  TORCH_CHECK(code != 1, "op `", op, "`: operand `", name, "` has ", found, " dimension", plural(found), ", expected ",
+              expected);
+  TORCH_CHECK(code != 3, "op `", op, "`: operand `", name, "` has ", found, " dimension", plural(found),
+              ", expected at least ", expected);
+  TORCH_CHECK(code != 2, "op `", op, "`: operand `", name, "` has ", found, " element", plural(found), " in dimension ",
+              dim, ", expected ", expected);
+  TORCH_CHECK(code != 4, "op `", op, "`: operand `", name, "` has ", found, " element", plural(found), " in dimension ",
+              dim, ", expected 1 or ", expected);
+  char message[256];
+  copy_text(message, sizeof message, m + i32_load(m, error, 32u), i32_load(m, error, 36u));
+  TORCH_CHECK(false, "op `", op, "`: ", message);
+  return torch::Tensor();
+}
+
+GPSIMD_INLINE void import_gpsimd_fail(Instance&, u8* m, u32, u32 text, u32 len) {
+  char message[256];
+  copy_text(message, sizeof message, m + text, len);
+  gpsimd_trap(message);
+}
+
