@@ -198,7 +198,9 @@ impl Lowering<'_, '_> {
     }
 
     fn assign(&mut self, variable: Variable, value: Expression) {
-        self.settle(|_, expression| expression.reads.contains(&variable));
+        // Traps stay in order.
+        let traps = value.traps;
+        self.settle(|_, expression| expression.reads.contains(&variable) || (traps && expression.traps));
         if value.text == self.name(variable) {
             return;
         }
