@@ -13,7 +13,7 @@ const RUNTIME: &str = include_str!("runtime.cpp");
 /// All warnings but those about what the modules do: call nothing, compare with itself, recur without end.
 ///
 /// `x * 1` of a signalling NaN is quiet in WebAssembly; without the flag for them C++ compilers drop the multiplication.
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 13] = [
     "-std=c++14",
     "-O1",
     "-fPIC",
@@ -26,6 +26,7 @@ const FLAGS: [&str; 12] = [
     "-Wno-unused-but-set-variable",
     "-Wno-tautological-compare",
     "-Wno-infinite-recursion",
+    "-Wno-type-limits",
 ];
 
 /// Place of a module in its library.

@@ -7,7 +7,7 @@ use wasmparser::ValType;
 /// Loop iterations and calls until a function traps: none runs forever.
 const FUEL: u32 = 500;
 /// What a module is made of.
-const BYTES: usize = 4096;
+const BYTES: usize = 8192;
 
 /// The same module for the same seed.
 pub(crate) fn module(seed: u64) -> Vec<u8> {
@@ -46,8 +46,9 @@ fn config(seed: u64) -> Config {
         max_memory32_bytes: 2 * 64 * 1024,
         max_table_elements: 20,
         memory64_enabled: false,
-        min_funcs: 2,
+        min_funcs: 4,
         min_memories: 1,
+        min_types: 4,
         reference_types_enabled: false,
         relaxed_simd_enabled: false,
         simd_enabled: false,
