@@ -50,11 +50,11 @@ inline void run_op(const AdaptedOp &op, Core &core, TensorData *tensors) {
   }
   core.output = &tensors[operands];
   const torch::Tensor returned = op.call(handles);
-  uint32_t leaked = 0;
-  for (uint32_t i = 0; i < core.buffer_count; ++i) leaked += core.buffers[i].is_live ? 1 : 0;
-  if (leaked != 0) {
-    refuse(Location{nullptr, 0}, "the op returned with %u TCM %s not freed: call `tcm_free` before", leaked,
-           leaked == 1 ? "buffer" : "buffers");
+  for (uint32_t i = 0; i < core.buffer_count; ++i) {
+    const TcmBuffer &buffer = core.buffers[i];
+    if (buffer.is_live) {
+      refuse(buffer.where, "the op returned with these %zu bytes of TCM not freed: call `tcm_free` before", buffer.bytes);
+    }
   }
   if (!core.is_multicore && !core.took_output) write_returned(core, returned);
 }
@@ -70,22 +70,11 @@ inline uint32_t run(const AdaptedOp &op, const gpsimd_device *device) {
   core.took_output = false;
   core.output = nullptr;
   core.buffer_count = 0;
+  core.refused_bytes = 0;
   memcpy(core.fresh, device->tcm, sizeof core.fresh);
   Frame frame;
   frame.core = &core;
-  Frame *const before = current_frame();
-  current_frame() = &frame;
-  // Nothing is changed after `setjmp` that is read after `longjmp`, but through pointers.
-  uint32_t status = GPSIMD_STATUS_FAILED;
-  if (setjmp(frame.stop) == 0) {
-    run_op(op, core, tensors);
-    frame.arena.release();
-    current_frame() = before;
-    return GPSIMD_STATUS_OK;
-  }
-  frame.arena.release();
-  current_frame() = before;
-  return status;
+  return run_in(frame, [&] { run_op(op, core, tensors); }) ? GPSIMD_STATUS_OK : GPSIMD_STATUS_FAILED;
 }
 
 // What `printf` prints, on core 0; on the others it shows nothing on the device either.

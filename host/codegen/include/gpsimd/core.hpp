@@ -21,6 +21,7 @@ struct TcmBuffer {
   char *start;
   size_t bytes;
   bool is_live;
+  Location where;  // it was asked for
 };
 
 struct Core {
@@ -31,13 +32,22 @@ struct Core {
   unsigned char fresh[8];   // what memory holds that nobody wrote
   uint32_t buffer_count;
   TcmBuffer buffers[1024];  // all that 64 KiB, a core's whole TCM, can hold
+  size_t refused_bytes;     // of the last `tcm_malloc` that gave null; 0 if none did
+  uint32_t refused_left;
+  Location refused_where;
 
   void *allocate(size_t bytes, Location where) {
     const gpsimd_location location = where.abi();
     // Nothing is still a buffer of its own; more than the address space of the core is never there.
     const uint32_t asked = bytes == 0 ? 1u : bytes > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(bytes);
     void *tcm = device->tcm_alloc(device->context, asked, &location);
-    if (tcm != nullptr) buffers[buffer_count++] = TcmBuffer{static_cast<char *>(tcm), asked, true};
+    if (tcm == nullptr) {
+      refused_bytes = bytes;
+      refused_left = device->tcm_left(device->context);
+      refused_where = where;
+    } else {
+      buffers[buffer_count++] = TcmBuffer{static_cast<char *>(tcm), asked, true, where};
+    }
     return tcm;
   }
 
@@ -107,6 +117,11 @@ struct Core {
     if (buffer != nullptr && !buffer->is_live) {
       refuse(where, "%s of elements %llu..%llu of `%s` with TCM that was freed", what, from, end, tensor.name);
     }
+    if (tcm == nullptr && len != 0 && refused_bytes != 0) {
+      refuse(where, "%s of elements %llu..%llu of `%s` with a null TCM pointer: `tcm_malloc` of %zu bytes in line %u of %s "
+             "gave null, %u were left", what, from, end, tensor.name, refused_bytes, refused_where.line,
+             refused_where.file, refused_left);
+    }
     if (tensor.index >= 0) return;
     if (start > tensor.len || len > tensor.len - start) {
       refuse(where, "%s of %llu elements from element %llu of `%s` goes past its end: it has %llu elements", what, count,
@@ -130,7 +145,9 @@ struct Core {
 
   void transfer(const TensorData &tensor, uint64_t start, uint64_t len, char *out, const char *in, Location where) {
     const size_t bytes = tensor.element_bytes;
-    if (tensor.memory != nullptr) {
+    // What an op may not do with a tensor of the launch goes to the emulator, which says so.
+    const bool is_allowed = tensor.index < 0 || (&tensor == output) == (in != nullptr);
+    if (tensor.memory != nullptr && is_allowed) {
       char *memory = tensor.memory + start * bytes;
       if (out != nullptr) memcpy(out, memory, len * bytes);
       if (in != nullptr) memcpy(memory, in, len * bytes);
@@ -144,7 +161,7 @@ struct Core {
     const TcmBuffer *borrowed = nullptr;
     const uint32_t left = device->tcm_left(device->context);
     if (left >= LINE) {
-      capacity = left < 4096 ? left : 4096;
+      while (capacity < len * bytes && capacity * 2 <= left && capacity < 4096) capacity *= 2;
       tcm = static_cast<char *>(device->tcm_alloc(device->context, static_cast<uint32_t>(capacity), nullptr));
     } else {
       for (uint32_t i = 0; i < buffer_count && borrowed == nullptr; ++i) {

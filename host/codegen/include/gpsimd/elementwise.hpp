@@ -89,6 +89,7 @@ template <Domain DOMAIN, class Function>
 torch::Tensor &map_out(const char *call, torch::Tensor &result, const Operand &a, const Operand &b,
                        const Function &function, Location where) {
   TensorData &data = result.data_of(call, where);
+  if (a.tensor() != nullptr && b.tensor() != nullptr) expect_like(call, *b.tensor(), *a.tensor(), where);
   if (a.tensor() != nullptr) expect_like(call, *a.tensor(), result, where);
   if (b.tensor() != nullptr) expect_like(call, *b.tensor(), result, where);
   dispatch(result.scalar_type(), [&](auto element) {

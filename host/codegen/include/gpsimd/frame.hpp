@@ -108,6 +108,24 @@ inline void report(Core &core, uint32_t code, const char *message, Location wher
   stop(GPSIMD_FAILURE_REFUSED, message, where);
 }
 
+// Runs `call` in `frame`: whether it came to its end. A function of its own, so that what the frame's owner holds is not
+// local to where the jump leads, where it would be lost.
+template <class Call>
+__attribute__((noinline)) bool runs_to_end(Frame &frame, const Call &call) {
+  return setjmp(frame.stop) == 0 && (call(), true);
+}
+
+// Runs `call` in `frame` as this thread's.
+template <class Call>
+bool run_in(Frame &frame, const Call &call) {
+  Frame *const before = current_frame();
+  current_frame() = &frame;
+  const bool succeeded = runs_to_end(frame, call);
+  frame.arena.release();
+  current_frame() = before;
+  return succeeded;
+}
+
 }  // namespace gpsimd
 
 #endif

@@ -35,13 +35,7 @@ template <class Call>
 bool shape_guarded(char *message, size_t, const Call &call) {
   Frame frame;
   frame.message = message;
-  Frame *const before = current_frame();
-  current_frame() = &frame;
-  // Nothing local is changed after `setjmp`.
-  const bool succeeded = setjmp(frame.stop) == 0 && (call(), true);
-  frame.arena.release();
-  current_frame() = before;
-  return succeeded;
+  return run_in(frame, call);
 }
 
 }  // namespace gpsimd

@@ -26,6 +26,11 @@ pub(super) fn adapter(
     if library.ops.len() > MAX_OPS {
         return refused(format!("it has {} ops, the vendor's limit is {MAX_OPS}", library.ops.len()));
     }
+    let json = serde_json::to_vec(library).expect("a descriptor is plain data");
+    // What no host would load is not built.
+    if let Err(error) = LibraryDescriptor::parse(&json) {
+        return refused(error.to_string());
+    }
     let mut source = String::from("// Written by the build of this library.\n#include <gpsimd/adapter.hpp>\n\n");
     let mut table = String::new();
     let mut kernels_declared = String::new();
@@ -63,7 +68,6 @@ uint32_t shape_{index}(const gpsimd_tensor_type *operands, uint32_t count, gpsim
         );
         let _ = write!(table, "{{run_{index}, shape_{index}}}, ");
     }
-    let json = serde_json::to_string(library).expect("a descriptor is plain data");
     let _ = write!(
         source,
         "{kernels_declared}
@@ -85,7 +89,7 @@ const gpsimd_library library = {{
 
 extern \"C\" __attribute__((visibility(\"default\"))) const gpsimd_library *{ENTRY_POINT}() {{ return &library; }}
 ",
-        json.as_bytes().chunks(100).map(|part| format!("    {}", literal_bytes(part))).collect::<Vec<_>>().join("\n"),
+        json.chunks(100).map(|part| format!("    {}", literal_bytes(part))).collect::<Vec<_>>().join("\n"),
         library.ops.len(),
     );
     Ok(source)

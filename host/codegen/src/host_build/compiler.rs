@@ -16,8 +16,8 @@ const FLAGS: &[&str] = &["-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fvis
 /// Sources for the device: what its compiler takes.
 const DEVICE_FLAGS: &[&str] = &["-std=c++14", "-fno-exceptions", "-fno-rtti"];
 
-/// Shape sources against libtorch.
-const LIBTORCH_FLAGS: &[&str] = &["-std=c++17", "-O1"];
+/// Shape sources against libtorch, whose headers take long enough without optimisation.
+const LIBTORCH_FLAGS: &[&str] = &["-std=c++17", "-O0"];
 
 /// A C++ compiler of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -157,7 +157,7 @@ pub enum Misuse {
         range: Range<u64>,
     },
     /// A DMA with a null TCM pointer.
-    #[error("{transfer} of elements {range:?} of `{tensor}` with a null TCM pointer: check what `tcm_alloc` gave")]
+    #[error("{transfer} of elements {range:?} of `{tensor}` with a null TCM pointer: check what `tcm_malloc` gave")]
     NullTcm {
         /// Direction.
         transfer: Transfer,
@@ -205,7 +205,7 @@ pub enum Misuse {
     /// A DMA whose TCM side starts in no live buffer.
     #[error(
         "{transfer} of elements {range:?} of `{tensor}` at TCM byte {offset}, where no buffer is allocated (freed, or \
-         never asked of `tcm_alloc`)"
+         never asked of `tcm_malloc`)"
     )]
     NoBuffer {
         /// Direction.
@@ -269,7 +269,7 @@ pub enum Misuse {
     /// Two cores stored to the same elements.
     #[error(
         "elements {range:?} of output `{tensor}` are also written by core {other}{}: give every core a part of its own \
-         with `core.share`", also_at(other_location.as_ref())
+         (`core.share`, or by `get_cpu_id` in C++)", also_at(other_location.as_ref())
     )]
     WriteConflict {
         /// The output.

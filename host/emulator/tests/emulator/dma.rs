@@ -37,7 +37,7 @@ fn a_dma_of_a_tensor_that_does_not_exist_is_an_error() {
 
 #[test]
 fn a_dma_to_a_null_pointer_is_an_error() {
-    assert_error!(error("null_tcm"), KernelError { misuse: Misuse::NullTcm { .. }, .. }, @"op `null_tcm`, core 0, at kernel.c:53:5: load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_alloc` gave");
+    assert_error!(error("null_tcm"), KernelError { misuse: Misuse::NullTcm { .. }, .. }, @"op `null_tcm`, core 0, at kernel.c:53:5: load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_malloc` gave");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_dma_before_the_start_of_the_pool_is_an_error() {
 
 #[test]
 fn a_dma_to_a_freed_buffer_is_an_error() {
-    assert_error!(error("freed_buffer"), KernelError { misuse: Misuse::NoBuffer { offset: 64, .. }, .. }, @"op `freed_buffer`, core 0, at kernel.c:60:5: load of elements 0..2 of `x` at TCM byte 64, where no buffer is allocated (freed, or never asked of `tcm_alloc`)");
+    assert_error!(error("freed_buffer"), KernelError { misuse: Misuse::NoBuffer { offset: 64, .. }, .. }, @"op `freed_buffer`, core 0, at kernel.c:60:5: load of elements 0..2 of `x` at TCM byte 64, where no buffer is allocated (freed, or never asked of `tcm_malloc`)");
 }
 
 #[test]

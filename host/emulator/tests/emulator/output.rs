@@ -25,7 +25,7 @@ fn an_op_that_replaces_an_operand_gives_the_same_in_place() {
 
 #[test]
 fn two_cores_writing_one_element_is_an_error() {
-    assert_error!(error("overlapping"), KernelError { misuse: Misuse::WriteConflict { other: 3, .. }, .. }, @"op `overlapping`, core 1, at kernel.c:12:5: elements 18..20 of output `y` are also written by core 3 (at kernel.c:92:5): give every core a part of its own with `core.share`");
+    assert_error!(error("overlapping"), KernelError { misuse: Misuse::WriteConflict { other: 3, .. }, .. }, @"op `overlapping`, core 1, at kernel.c:12:5: elements 18..20 of output `y` are also written by core 3 (at kernel.c:92:5): give every core a part of its own (`core.share`, or by `get_cpu_id` in C++)");
 }
 
 #[test]
