@@ -4,12 +4,14 @@ mod cpp;
 mod error;
 mod function;
 pub mod host_build;
+mod hot_loops;
 mod image;
 mod module;
 mod package;
 
 pub use cpp::{Emitted, Options, PRELUDE, emit};
 pub use error::ImageError;
+pub use hot_loops::{HotLoop, hot_loops};
 pub use image::{Image, MemoryMap, OpFunctions};
 pub use module::{Export, Module};
 pub use package::{Manifest, ManifestOp, Package};

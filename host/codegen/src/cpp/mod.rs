@@ -31,6 +31,8 @@ pub struct Emitted {
     pub source: String,
     /// The C++ name of every function; imports are called by the name here and defined by whoever includes the source.
     pub functions: Vec<String>,
+    /// Functions that were emitted, in order.
+    pub emitted: Vec<u32>,
     /// Imports that are called.
     pub imports: BTreeSet<u32>,
     /// Bytes that calls can take of the stack at most, by function; none where calls may recur.
@@ -71,6 +73,7 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
         functions.insert(index, function);
     }
     let stack = stack_use(module, &functions);
+    let emitted = functions.keys().copied().collect();
 
     let mut source = format!("{LANES}\n{}", instance(module, &names, options));
     source += FUNCTIONS;
@@ -91,7 +94,7 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
         source += &print(function, &head, &names.results(ty.results()));
         source.push('\n');
     }
-    Ok(Emitted { source, functions: names.functions, imports, stack })
+    Ok(Emitted { source, functions: names.functions, emitted, imports, stack })
 }
 
 /// C++ names.
@@ -229,7 +232,8 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
 }
 
 /// What stands before the functions, and after what they are written with.
-pub(crate) const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n\n";
+pub(crate) const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n// A loop over floats that may run \
+                                         often says that it is hot: a vectoriser should make vectors of it.\n\n";
 
 /// What stands before a loop over the lanes of a vector.
 const LANES: &str = r#"// One vector operation: clang takes it for too short a loop to look at.

@@ -1,6 +1,6 @@
 //! A function's statements as C++ text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use wasmparser::ValType;
@@ -20,7 +20,14 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String
         }
     }
     let read = read_variables(&function.body);
-    let mut printer = Printer { function: &function, results, text: String::new(), depth: 1 };
+    let mut printer = Printer {
+        function: &function,
+        results,
+        text: String::new(),
+        depth: 1,
+        last: BTreeMap::new(),
+        is_short: false,
+    };
     printer.statements(&function.body);
     let body = printer.text;
 
@@ -72,6 +79,10 @@ struct Printer<'f> {
     results: &'f str,
     text: String,
     depth: usize,
+    /// What was assigned to a variable last, in the order of the text.
+    last: BTreeMap<Variable, Expression>,
+    /// The loop that comes next is known to run fewer than 16 times.
+    is_short: bool,
 }
 
 impl Printer<'_> {
@@ -91,41 +102,57 @@ impl Printer<'_> {
 
     fn statements(&mut self, statements: &[Statement]) {
         for (at, statement) in statements.iter().enumerate() {
-            if self.is_over_lanes(&statements[..at], statement) {
+            let steps = self.steps(&statements[..at], statement);
+            if steps == Some(LANES) && is_flat(statement) {
+                // Clang's vectoriser wants to be told, as such a loop is short and what it reads and writes might
+                // overlap; it then compares the addresses first.
                 self.line("GPSIMD_LANES");
             }
+            self.is_short = steps.is_some_and(|steps| steps < LANES) || self.is_tail(statement);
             self.statement(statement);
+            if let Statement::Assign(variable, value) = statement {
+                self.last.insert(*variable, value.clone());
+            }
         }
     }
 
-    /// Whether a loop goes once over the 16 lanes of a vector: floats, a counter from and to a constant in 16 steps.
-    ///
-    /// Clang's vectoriser wants to be told, as such a loop is short and what it reads and writes might overlap; it then
-    /// compares the addresses first.
-    fn is_over_lanes(&self, before: &[Statement], statement: &Statement) -> bool {
-        let Statement::DoWhile(body, condition) = statement else { return false };
-        let is_flat = |statement: &Statement| matches!(statement, Statement::Assign(..) | Statement::Do(_));
-        let has_floats = statement::any_expression(body, &|value| value.text.contains("f32_store"));
-        let ([counter], true, true) = (&condition.reads[..], body.iter().all(is_flat), has_floats) else { return false };
-        let first = before.iter().rev().take_while(|statement| is_flat(statement)).find_map(|statement| match statement {
-            Statement::Assign(variable, value) if variable == counter => Some(value),
+    /// How often a loop runs whose counter goes from a constant to a constant.
+    fn steps(&self, before: &[Statement], statement: &Statement) -> Option<u32> {
+        let Statement::DoWhile(body, condition) = statement else { return None };
+        let [counter] = condition.reads[..] else { return None };
+        let first = before.iter().rev().find_map(|statement| match statement {
+            Statement::Assign(variable, value) => (*variable == counter).then_some(value),
+            _ => None,
+        })?;
+        let name = self.function.name(counter);
+        let mut steps = body.iter().filter_map(|statement| match statement {
+            Statement::Assign(variable, value) => (*variable == counter).then_some(value.operator.as_ref()),
             _ => None,
         });
-        let name = self.function.name(*counter);
-        let steps: Vec<_> = body
-            .iter()
-            .filter_map(|statement| match statement {
-                Statement::Assign(variable, value) if variable == counter => Some(value),
-                _ => None,
-            })
-            .collect();
-        let (Some(first), [step], Some(end)) = (first, &steps[..], &condition.operator) else { return false };
-        let Some(step) = step.operator.as_ref().filter(|operator| operator.symbol == "+" && operator.left == name) else {
-            return false;
-        };
-        let numbers = [&first.text, &step.right, &end.right].map(|text| parse_u32(text));
-        let [Some(first), Some(step), Some(last)] = numbers else { return false };
-        end.symbol == "!=" && end.left == name && step != 0 && last.wrapping_sub(first) == step * LANES
+        let (step, None) = (steps.next()??, steps.next()) else { return None };
+        let end = condition.operator.as_ref()?;
+        let [first, step_by, last] = [&first.text, &step.right, &end.right].map(|text| parse_u32(text));
+        let (first, step_by, last) = (first?, step_by?, last?);
+        let counts = end.symbol == "!=" && end.left == name && step.symbol == "+" && step.left == name && step_by != 0;
+        let distance = last.wrapping_sub(first);
+        (counts && distance.is_multiple_of(step_by)).then(|| distance / step_by)
+    }
+
+    /// Whether a loop counts down what is left of a row after whole vectors: `n & 15`. Says so to readers only.
+    fn is_tail(&self, statement: &Statement) -> bool {
+        let Statement::DoWhile(_, condition) = statement else { return false };
+        let [mut counter] = condition.reads[..] else { return false };
+        while let Some(value) = self.last.get(&counter) {
+            let copies = |text: &str, of: Variable| text == self.function.name(of) && of != counter;
+            match (&value.operator, &value.reads[..]) {
+                (Some(operator), _) if operator.symbol == "&" => return operator.right == "15u",
+                // In bytes.
+                (Some(operator), [of]) if operator.symbol == "<<" && copies(&operator.left, *of) => counter = *of,
+                (None, [of]) if copies(&value.text, *of) => counter = *of,
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn statement(&mut self, statement: &Statement) {
@@ -156,12 +183,17 @@ impl Printer<'_> {
                 if count(body, *label) != 0 {
                     self.label(&format!("again_{label}:"));
                 }
-                self.line("for (;;) {");
+                self.line(if is_over_floats(body) { "for (;;) {  // hot" } else { "for (;;) {" });
                 self.nested(body);
                 self.line("}");
             }
             Statement::DoWhile(body, condition) => {
-                self.line("do {");
+                let is_short = self.is_short;
+                self.line(match is_over_floats(body) {
+                    true if is_short => "do {  // fewer than 16 times",
+                    true => "do {  // hot",
+                    false => "do {",
+                });
                 self.nested(body);
                 self.line(&format!("}} while ({});", condition.condition()));
             }
@@ -234,6 +266,27 @@ impl Printer<'_> {
         statement::visit(&self.function.body, &mut |statement| leads_back |= is_loop(statement));
         format!("goto {}_{label};", if leads_back { "again" } else { "after" })
     }
+}
+
+/// Whether a statement is a loop without control flow inside, which stores floats.
+fn is_flat(statement: &Statement) -> bool {
+    let Statement::DoWhile(body, _) = statement else { return false };
+    body.iter().all(|statement| matches!(statement, Statement::Assign(..) | Statement::Do(_)))
+        && statement::any_expression(body, &|value| value.text.contains("f32_store"))
+}
+
+/// Whether a loop's body has no loop inside, and computes with floats that it loads.
+fn is_over_floats(body: &[Statement]) -> bool {
+    let mut is_innermost = true;
+    statement::visit(body, &mut |statement| {
+        is_innermost &= !matches!(statement, Statement::DoWhile(..) | Statement::Forever(..) | Statement::Loop(..));
+    });
+    let loads = |value: &Expression| value.text.contains("f32_load") || value.text.contains("load16_u");
+    let computes = |value: &Expression| {
+        let is_float = value.ty == ValType::F32 && value.operator.is_some();
+        is_float || value.text.contains("__builtin_fmaf") || value.text.contains("f32_store")
+    };
+    is_innermost && statement::any_expression(body, &loads) && statement::any_expression(body, &computes)
 }
 
 /// Of a vector register, in f32.

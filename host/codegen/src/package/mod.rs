@@ -67,6 +67,8 @@ pub struct ManifestOp {
     pub stack: Option<u32>,
     /// Lines of C++ of the functions that it runs, shared ones too.
     pub lines: usize,
+    /// C++ names of the functions that it runs.
+    pub functions: Vec<String>,
 }
 
 impl Package {
@@ -95,6 +97,7 @@ impl Package {
                 shape_function: format!("{}_shape", op.name),
                 stack: runs.stack.get(&functions.run).copied().flatten(),
                 lines: alone.source.lines().count(),
+                functions: alone.emitted.iter().map(|index| alone.functions[*index as usize].clone()).collect(),
             });
         }
         let manifest = Manifest {
