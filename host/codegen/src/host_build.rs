@@ -20,5 +20,5 @@ mod workspace;
 pub use compiler::{Compiler, Optimisation};
 pub use cpp::{CppBuild, TorchFolder, build_cpp};
 pub use error::BuildError;
-pub use headers::{HEADERS, write_headers};
-pub use package::{PackageBuild, build_package};
+pub use headers::{HEADERS, headers_digest, write_headers};
+pub use package::{PackageBuild, build_package, remarks};

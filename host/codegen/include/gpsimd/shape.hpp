@@ -2,6 +2,8 @@
 #ifndef GPSIMD_SHAPE_HPP
 #define GPSIMD_SHAPE_HPP
 
+#include <type_traits>
+
 #include <gpsimd/element.hpp>
 #include <gpsimd/frame.hpp>
 
@@ -14,12 +16,12 @@ class IntArrayRef {
  public:
   IntArrayRef() = default;
 
-  template <class... Size>
-  IntArrayRef(int64_t first, Size... sizes) : IntArrayRef() {
-    static_assert(sizeof...(sizes) < GPSIMD_MAX_RANK, "a tensor has at most 8 dimensions");
-    const int64_t all[] = {first, static_cast<int64_t>(sizes)...};
+  template <class First, class... Others, class = typename std::enable_if<std::is_integral<First>::value>::type>
+  IntArrayRef(First first, Others... others) : IntArrayRef() {
+    static_assert(sizeof...(others) < GPSIMD_MAX_RANK, "a tensor has at most 8 dimensions");
+    const int64_t all[] = {static_cast<int64_t>(first), static_cast<int64_t>(others)...};
     memcpy(sizes_, all, sizeof all);
-    size_ = 1 + sizeof...(sizes);
+    size_ = 1 + sizeof...(others);
   }
 
   IntArrayRef(const int64_t *sizes, size_t size) : IntArrayRef() {

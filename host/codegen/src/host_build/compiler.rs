@@ -10,14 +10,20 @@ use super::workspace::file;
 /// Commands tried when `$CXX` is not set: Clang first, because it vectorises as the device's compiler does.
 const COMMANDS: [&str; 3] = ["clang++", "g++", "c++"];
 
-/// Every source. Contraction would change the bits; `printf` must stay the function that the adapter takes over.
+/// Every source. Contraction would change the bits; no core has `errno`, which would keep `sqrtf` from becoming an
+/// instruction; `printf` must stay the function that the adapter takes over.
 const FLAGS: &[&str] = &["-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-U_FORTIFY_SOURCE"];
 
-/// Sources for the device: what its compiler takes.
-const DEVICE_FLAGS: &[&str] = &["-std=c++14", "-fno-exceptions", "-fno-rtti"];
+/// Sources for the device: what its compiler takes. Assertions hold at every optimisation, which not every compiler does
+/// unasked.
+const DEVICE_FLAGS: &[&str] = &["-std=c++14", "-fno-exceptions", "-fno-rtti", "-UNDEBUG"];
 
 /// Shape sources against libtorch, whose headers take long enough without optimisation.
 const LIBTORCH_FLAGS: &[&str] = &["-std=c++17", "-O0"];
+
+/// What stands in for the device: vectors of 16 f32, fused multiply-add.
+const REMARK_FLAGS: &[&str] =
+    &["-O3", "-mavx512f", "-mfma", "-mprefer-vector-width=512", "-Rpass=loop-vectorize", "-fno-color-diagnostics"];
 
 /// A C++ compiler of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +86,42 @@ impl Compiler {
         found
             .map(|command| Self::at(vec![(*command).to_owned()]))
             .ok_or_else(|| BuildError::NoCompiler { looked_for: commands.join(", ") })
+    }
+
+    /// The compiler as it calls itself: the first line of its `--version`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn version(&self) -> Result<String, BuildError> {
+        let mut command = self.command();
+        command.arg("--version");
+        let start = |source| BuildError::Start { command: self.command.join(" "), source };
+        let output = command.output().map_err(start)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// What Clang says about the loops of a source for the device that it makes vectors of, on a CPU with vectors of 512
+    /// bits, as a core has; none of a compiler that is not Clang.
+    ///
+    /// # Errors
+    /// When the source does not compile.
+    pub(super) fn remarks(&self, source: &Path, includes: &Path) -> Result<Option<String>, BuildError> {
+        if !self.version()?.contains("clang") {
+            return Ok(None);
+        }
+        let mut command = self.command();
+        command.arg("-c").arg(source).arg("-I").arg(includes).args(["-o", "/dev/null"]);
+        command.args(FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
+        let output = command
+            .output()
+            .map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            let command = self.command.join(" ");
+            return Err(BuildError::Compile { file: source.into(), message, command });
+        }
+        Ok(Some(message))
     }
 
     /// Compiles sources at the same time.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::error::BuildError;
 use super::workspace::write;
 
@@ -38,4 +40,14 @@ pub const HEADERS: &[(&str, &str)] = headers![
 /// When the folder cannot be written.
 pub fn write_headers(folder: &Path) -> Result<(), BuildError> {
     HEADERS.iter().try_for_each(|(path, text)| write(&folder.join(path), text))
+}
+
+/// Digest of all headers: what is built with them has to be built again when it changes.
+pub fn headers_digest() -> String {
+    let mut digest = Sha256::new();
+    for (path, text) in HEADERS {
+        digest.update(path);
+        digest.update(text);
+    }
+    format!("{:x}", digest.finalize())
 }

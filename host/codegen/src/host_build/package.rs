@@ -47,6 +47,16 @@ pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<()
     link(&workspace, &objects, &[], build.output)
 }
 
+/// What Clang says about the loops of `source`, the kernels of a package, that it makes vectors of; none of a compiler that
+/// is not Clang. See [`hot_loops`](crate::hot_loops()).
+///
+/// # Errors
+/// When the source does not compile.
+pub fn remarks(source: &Path, compiler: &Compiler) -> Result<Option<String>, BuildError> {
+    let workspace = Workspace::new(&source.with_extension("remarks"))?;
+    compiler.remarks(source, &workspace.include())
+}
+
 /// What the adapter of a library is made of.
 pub(super) struct Adapter<'a> {
     pub(super) descriptor: &'a LibraryDescriptor,

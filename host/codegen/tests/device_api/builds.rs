@@ -26,7 +26,11 @@ fn error(name: &str, kernel: &str, shape: &str) -> BuildError {
     let kernel = [written(name, kernel)];
     let shape = written(&format!("{name}_shape"), shape);
     let compiler = Compiler::find().unwrap();
-    build_cpp(&cpp_build(&kernel, &shape, &output(name)), &compiler).unwrap_err()
+    let error = build_cpp(&cpp_build(&kernel, &shape, &output(name)), &compiler).unwrap_err();
+    for source in [&kernel[0], &shape] {
+        std::fs::remove_dir_all(source.parent().unwrap()).unwrap();
+    }
+    error
 }
 
 const KERNEL: &str = "#include <torch/torch.h>\ntorch::Tensor op(const torch::Tensor &x) { return x; }\n";
