@@ -1,6 +1,7 @@
 //! [`Layout`]: what a module exports, read independently of the generator, and the C interface to its emitted C++.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use wasmparser::{ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValType};
 
@@ -126,11 +127,11 @@ extern "C" u64 m{id}_memory_bytes(void* w) {{ return ((Instance*)w)->memory_byte
             text += &function.cpp(id, &names[function.index as usize]);
         }
         for global in self.globals.values().collect::<BTreeSet<_>>() {
-            text += &format!(
+            let _ = writeln!(
+                text,
                 r#"extern "C" void m{id}_global{global}(void* w, const u64*, u64* results) {{
   results[0] = to_bits(((Instance*)w)->global_{global});
-}}
-"#
+}}"#
             );
         }
         text
@@ -152,18 +153,21 @@ impl Function {
 
     /// The function `name` behind an interface that is the same for all types.
     fn cpp(&self, id: usize, name: &str) -> String {
-        let operands = self.operands.iter().enumerate();
-        let operands: String =
-            operands.map(|(i, ty)| format!(", Bits<{}>::from(operands[{i}])", cpp_type(*ty))).collect();
-        let call = format!("{name}(w, w.memory{operands})");
-        let body = match self.results.len() {
+        let mut call = format!("{name}(w, w.memory");
+        for (i, ty) in self.operands.iter().enumerate() {
+            let _ = write!(call, ", Bits<{}>::from(operands[{i}])", cpp_type(*ty));
+        }
+        call.push(')');
+        let mut body = match self.results.len() {
             0 => format!("{call};"),
             1 => format!("results[0] = to_bits({call});"),
-            n => {
-                let results: String = (0..n).map(|i| format!(" results[{i}] = to_bits(all.r{i});")).collect();
-                format!("auto all = {call};{results}")
-            }
+            _ => format!("auto all = {call};"),
         };
+        if self.results.len() > 1 {
+            for i in 0..self.results.len() {
+                let _ = write!(body, " results[{i}] = to_bits(all.r{i});");
+            }
+        }
         let index = self.index;
         format!(
             r#"extern "C" void m{id}_function{index}(void* instance, const u64* operands, u64* results) {{

@@ -1,6 +1,7 @@
 //! The generator proved on WebAssembly of others: the specification's test suite, random modules against an
 //! interpreter, and bytes that are no modules.
 
+mod bytes;
 mod differential;
 mod layout;
 mod library;

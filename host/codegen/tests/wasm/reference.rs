@@ -1,7 +1,8 @@
 //! [`Reference`]: the module as wasmi runs it.
 
 use wasmi::{
-    Config, Engine, Error, F32, F64, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode, Val,
+    Config, Engine, Error, Export, F32, F64, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode,
+    Val,
 };
 use wasmparser::ValType;
 
@@ -25,7 +26,7 @@ pub(crate) struct Function {
 /// A module with its memory and globals.
 pub(crate) struct Instance {
     store: Store<StoreLimits>,
-    instance: wasmi::Instance,
+    exports: wasmi::Instance,
     memory: Memory,
 }
 
@@ -57,11 +58,8 @@ impl Reference {
         store.limiter(|limits| limits);
         let linker = Linker::new(&self.engine);
         let instance = linker.instantiate_and_start(&mut store, &self.module).expect("segments fit");
-        let memory = instance
-            .exports(&store)
-            .find_map(|export| export.into_memory())
-            .expect("every module has a memory");
-        Instance { store, instance, memory }
+        let memory = instance.exports(&store).find_map(Export::into_memory).expect("every module has a memory");
+        Instance { store, exports: instance, memory }
     }
 }
 
@@ -71,7 +69,7 @@ impl Instance {
     /// # Errors
     /// When it traps.
     pub(crate) fn call(&mut self, name: &str, operands: &[u64]) -> Result<Vec<u64>, Trap> {
-        let function = self.instance.get_func(&self.store, name).expect("exported");
+        let function = self.exports.get_func(&self.store, name).expect("exported");
         let ty = function.ty(&self.store);
         let operands: Vec<Val> = ty.params().iter().zip(operands).map(|(ty, bits)| value(*ty, *bits)).collect();
         let mut results = vec![Val::I32(0); ty.results().len()];
@@ -81,7 +79,7 @@ impl Instance {
 
     /// Names and bits of the exported mutable globals.
     pub(crate) fn globals(&self) -> Vec<(String, u64)> {
-        let exports = self.instance.exports(&self.store);
+        let exports = self.exports.exports(&self.store);
         let globals = exports.filter_map(|export| Some((export.name().to_owned(), export.into_global()?)));
         globals
             .filter(|(_, global)| global.ty(&self.store).mutability().is_mut())

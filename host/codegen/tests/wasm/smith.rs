@@ -58,7 +58,7 @@ fn config(seed: u64) -> Config {
     }
 }
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 pub(crate) struct Random(u64);
 
 impl Random {
