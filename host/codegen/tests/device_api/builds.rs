@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gpsimd_codegen::host_build::{
-    BuildError, Compiler, Optimisation, PackageBuild, build_cpp, build_package, write_headers,
+    BuildError, Compiler, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
 };
 use gpsimd_emulator::gpsimd_abi::descriptor::{
     ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output,
@@ -98,6 +98,12 @@ fn the_name_of_no_function() {
         error.to_string().ends_with("op `op`: `a::b` is not the name of a function in the global namespace"),
         "{error}"
     );
+}
+
+#[test]
+fn a_folder_without_pytorch() {
+    let error = TorchFolder::new("somewhere/torch").unwrap_err();
+    insta::assert_snapshot!(error, @r#"somewhere/torch is no `torch` folder of an installed PyTorch: include/torch/csrc/api/include/torch/torch.h is missing. It is where `python -c "import torch; print(torch.__path__[0])"` says"#);
 }
 
 fn scaled_add() -> LibraryDescriptor {
