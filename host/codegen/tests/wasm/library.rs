@@ -42,11 +42,10 @@ impl LibraryBuilder {
     ///
     /// # Errors
     /// Why the generator refuses it.
-    pub(crate) fn add(&mut self, wasm: &[u8]) -> Result<ModuleId, String> {
+    pub(crate) fn add(&mut self, wasm: &[u8], options: &Options) -> Result<ModuleId, String> {
         let module = Module::read(wasm).map_err(|error| reason(&error.to_string()))?;
         let layout = Layout::read(wasm)?;
-        let emitted = emit(&module, &Options { bounds_checks: true, ..Options::default() })
-            .map_err(|error| reason(&error.to_string()))?;
+        let emitted = emit(&module, options).map_err(|error| reason(&error.to_string()))?;
 
         let id = self.modules.len();
         let interface = layout.cpp(id, &emitted.functions);

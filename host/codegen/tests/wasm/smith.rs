@@ -17,6 +17,11 @@ pub(crate) fn module(seed: u64) -> Vec<u8> {
     module.to_bytes()
 }
 
+/// Whether the module stays inside of its memory and never traps, but for want of fuel.
+pub(crate) fn is_trapless(seed: u64) -> bool {
+    seed / 2 % 2 == 1
+}
+
 /// Half of the modules have bulk instructions, which smith only makes together with passive segments: then without any
 /// segment. Half of them never trap, so that they run far; the others trap early and everywhere.
 fn config(seed: u64) -> Config {
@@ -33,7 +38,7 @@ fn config(seed: u64) -> Config {
         allow_start_export: false,
         bulk_memory_enabled: bulk_memory,
         canonicalize_nans: true,
-        disallow_traps: seed / 2 % 2 == 1,
+        disallow_traps: is_trapless(seed),
         exceptions_enabled: false,
         export_everything: true,
         extended_const_enabled: false,
