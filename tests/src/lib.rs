@@ -5,7 +5,9 @@
 mod digest;
 mod golden;
 mod messages;
+mod tier;
 
 pub use digest::digest;
 pub use golden::GoldenCase;
 pub use messages::without_lines;
+pub use tier::{library, tcm_bytes};

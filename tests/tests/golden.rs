@@ -4,15 +4,15 @@
 //! the snapshots, one line for each case, with the digest of the result's bits: a change of any bit of any result shows as
 //! a changed snapshot. `cargo insta review` shows what moved.
 
-use gpsimd_emulator::{DType, Engine, Mode, Op, OpLibrary, Tensor};
-use gpsimd_tests::{GoldenCase, digest};
+use gpsimd_emulator::{DType, Engine, Mode, Op, Tensor};
+use gpsimd_tests::{GoldenCase, digest, library};
 
 fn op(name: &str) -> Op {
-    OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library").op(name).expect("the op")
+    library(&bert_ops::OP_LIBRARY).op(name).expect("the op")
 }
 
 fn engine(mode: Mode, tcm_bytes: usize) -> Engine {
-    Engine::builder().threads(2).mode(mode).tcm_bytes(tcm_bytes).build().expect("an engine")
+    Engine::builder().threads(2).mode(mode).tcm_bytes(gpsimd_tests::tcm_bytes(tcm_bytes)).build().expect("an engine")
 }
 
 /// One case, run.
@@ -126,7 +126,7 @@ fn adamw_step_is_as_exact_as_promised_and_as_pytorch() {
 #[test]
 fn the_size_of_tcm_and_the_mode_change_no_bit() {
     let engines = [engine(Mode::Fast, 16 * 1024), engine(Mode::Fast, 1024), engine(Mode::Checked, 1024)];
-    let library = OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library");
+    let library = library(&bert_ops::OP_LIBRARY);
     for op in library.ops() {
         for Measured { case, result, .. } in measure(op.name()) {
             for engine in &engines {

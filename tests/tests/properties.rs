@@ -1,12 +1,12 @@
 //! What holds for every operand of the ops of the BERT trainer, whatever its size.
 
 use bert_ops::OP_LIBRARY;
-use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Tensor, TensorView, bf16};
+use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, Tensor, TensorView, bf16};
 use gpsimd_tests::digest;
 use proptest::prelude::*;
 
 fn op(name: &str) -> Op {
-    OpLibrary::from_static(&OP_LIBRARY).expect("the library").op(name).expect("the op")
+    gpsimd_tests::library(&OP_LIBRARY).op(name).expect("the op")
 }
 
 /// An engine as no device is, or as all are.
@@ -36,7 +36,13 @@ impl Setup {
 
     fn engine(self) -> Engine {
         let Self { cores, threads, tcm_bytes, mode } = self;
-        Engine::builder().cores(cores).threads(threads).tcm_bytes(tcm_bytes).mode(mode).build().expect("an engine")
+        Engine::builder()
+            .cores(cores)
+            .threads(threads)
+            .tcm_bytes(gpsimd_tests::tcm_bytes(tcm_bytes))
+            .mode(mode)
+            .build()
+            .expect("an engine")
     }
 
     fn run(self, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {

@@ -10,7 +10,11 @@ mod test;
 mod train;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
+use gpsimd_codegen::ImageError;
+use gpsimd_codegen::host_build::BuildError;
 
 /// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
 ///
@@ -33,12 +37,31 @@ enum Command {
     Miri(miri::Miri),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
         Command::Train(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
         Command::Miri(command) => command.run(),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Without the backtrace that `Debug` shows: these are errors of what was asked for.
+    eprintln!("error: {error:#}");
+    ExitCode::from(status(&error))
+}
+
+/// Exit status by what went wrong; clap's own is 2.
+fn status(error: &anyhow::Error) -> u8 {
+    let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
+    let is_missing = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
+    };
+    if error.chain().any(is_refused) {
+        3
+    } else if error.chain().any(is_missing) {
+        4
+    } else {
+        1
     }
 }

@@ -1,6 +1,7 @@
 //! Running other programs: shown before they run, and an error names the command.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -31,6 +32,11 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
         bail!("`{shown}` failed: {}", output.status);
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` printed something that is not UTF-8"))
+}
+
+/// A path relative to the checkout, if it is in there.
+pub(crate) fn shown_path(path: &Path) -> String {
+    path.strip_prefix(crate::workspace::root()).unwrap_or(path).display().to_string()
 }
 
 /// The command as one would type it, with paths relative to the checkout.

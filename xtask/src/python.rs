@@ -36,6 +36,12 @@ impl Python {
         command
     }
 
+    /// The folder of an installed package.
+    pub(crate) fn package_folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let script = format!("import {name}; print({name}.__path__[0])");
+        Ok(PathBuf::from(process::output(self.command().args(["-c", &script]))?.trim()))
+    }
+
     fn program(&self, name: &str) -> PathBuf {
         self.environment.join("bin").join(name)
     }
@@ -67,7 +73,7 @@ impl Python {
     fn install_wheel(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
-        let library = build_kernels::host_library(&root.join("kernels/bert-ops"))?;
+        let library = build_kernels::native_library(&root.join("kernels/bert-ops"))?;
         bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
 
         let mut inputs: Vec<PathBuf> =

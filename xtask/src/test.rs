@@ -8,13 +8,13 @@ use anyhow::Context;
 use crate::python::Python;
 use crate::{build_kernels, process, workspace};
 
-/// Run every test: formatting, lints, Rust, kernel images, Python.
+/// Run every test: formatting, lints, Rust, the op package, Python.
 ///
 /// Sets up the Python environment and the wheel first. Stops at the first failure.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, image, python\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, python\n\
 \x20 cargo xtask test python")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
@@ -28,18 +28,18 @@ enum Group {
     Lint,
     /// Rust tests: kernels, golden files, properties, emulator, macros
     Rust,
-    /// The kernel image of every op library builds and carries its descriptor
-    Image,
+    /// The op package: builds, gives the bits of the native library, and its hot loops become vectors
+    Package,
     /// Python tests: ops under autograd, optimizer, BERT, trainer
     Python,
 }
 
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let all = [Group::Lint, Group::Rust, Group::Image, Group::Python];
+        let all = [Group::Lint, Group::Rust, Group::Package, Group::Python];
         let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
         let start = Instant::now();
-        let needs_python = groups.iter().any(|group| matches!(group, Group::Lint | Group::Python));
+        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
         for group in &groups {
             match (group, &python) {
@@ -52,7 +52,7 @@ impl Test {
                     // The extension module is tested from Python.
                     process::run(cargo().args(["test", "--workspace", "--exclude", "gpsimd-torch"]))?;
                 }
-                (Group::Image, _) => image()?,
+                (Group::Package, _) => package()?,
                 (Group::Lint | Group::Python, None) => unreachable!("set up above"),
             }
         }
@@ -75,8 +75,12 @@ fn lint(python: &Python) -> anyhow::Result<()> {
         .context("run `ruff format`")
 }
 
-fn image() -> anyhow::Result<()> {
-    let descriptor = build_kernels::image_descriptor(&workspace::root().join("kernels/bert-ops"))?;
-    println!("kernel image {}: {} ops", descriptor.name, descriptor.ops.len());
-    Ok(())
+fn package() -> anyhow::Result<()> {
+    let results = build_kernels::build(&workspace::root().join("kernels/bert-ops"), "native", None)?;
+    results.expect_vectors()?;
+    // The same tests and the same snapshots as of the native library: the same bits and the same messages.
+    let tests = ["golden", "properties", "shapes"].iter().flat_map(|test| ["--test", test]);
+    process::run(
+        cargo().args(["test", "--package", "gpsimd-tests"]).args(tests).env("GPSIMD_PACKAGE", &results.package),
+    )
 }

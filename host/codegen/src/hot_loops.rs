@@ -52,10 +52,12 @@ mod tests {
 
     #[test]
     fn a_remark_belongs_to_the_loop_of_its_line() {
-        let source = "static void f(int) {\n  do {  // hot\n    a;\n  } while (1);\n  do {  // hot\n    b;\n  } while (2);\n}\n";
+        let source =
+            "static void f(int) {\n  do {  // hot\n    a;\n  } while (1);\n  do {  // hot\n    b;\n  } while (2);\n}\n";
         let remarks = "k.cpp:4:5: remark: vectorized loop (vectorization width: 16, interleaved count: 1) [-Rpass]\n";
         let loops = hot_loops(source, remarks);
-        let found: Vec<_> = loops.iter().map(|found| (&*found.function, found.first, found.last, found.width)).collect();
+        let found: Vec<_> =
+            loops.iter().map(|found| (&*found.function, found.first, found.last, found.width)).collect();
         assert_eq!(found, [("f", 2, 4, Some(16)), ("f", 5, 7, None)]);
     }
 }

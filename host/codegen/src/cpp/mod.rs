@@ -106,8 +106,11 @@ pub(crate) struct Names {
 impl Names {
     fn of(module: &Module<'_>) -> Self {
         let mut taken = BTreeSet::new();
-        let mut functions: Vec<String> =
-            module.imports.iter().map(|import| identifier(&format!("import_{}_{}", import.module, import.name))).collect();
+        let mut functions: Vec<String> = module
+            .imports
+            .iter()
+            .map(|import| identifier(&format!("import_{}_{}", import.module, import.name)))
+            .collect();
         for index in module.import_count()..module.function_count() {
             let path = module.path(index).unwrap_or_else(|| format!("function_{index}"));
             functions.push(unique(identifier(&path), index, &mut taken));
@@ -146,7 +149,11 @@ fn identifier(path: &str) -> String {
         }
     }
     let name = name.trim_end_matches('_');
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() { format!("f_{name}") } else { name.to_string() }
+    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() {
+        format!("f_{name}")
+    } else {
+        name.to_string()
+    }
 }
 
 fn unique(name: String, index: u32, taken: &mut BTreeSet<String>) -> String {
@@ -168,7 +175,11 @@ fn result_type(names: &Names, results: &[ValType]) -> String {
 fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
     let ty = module.function_type(index);
     let operands: String = ty.params().iter().map(|ty| format!(", {}", type_name(*ty))).collect();
-    format!("static {} {}(Instance&, u8* __restrict{operands})", result_type(names, ty.results()), names.function(index))
+    format!(
+        "static {} {}(Instance&, u8* __restrict{operands})",
+        result_type(names, ty.results()),
+        names.function(index)
+    )
 }
 
 /// The struct of the mutable globals, and the function that fills it and the memory.
@@ -320,10 +331,7 @@ fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
 }
 
 /// The deepest that the stack can get below every function; none where calls recur, or go through the table.
-fn stack_use(
-    module: &Module<'_>,
-    functions: &BTreeMap<u32, crate::function::Function>,
-) -> BTreeMap<u32, Option<u32>> {
+fn stack_use(module: &Module<'_>, functions: &BTreeMap<u32, crate::function::Function>) -> BTreeMap<u32, Option<u32>> {
     fn depth(
         index: u32,
         module: &Module<'_>,

@@ -6,10 +6,10 @@ use super::expression::{Expression, Variable, f32_text, f64_text, u32_text, u64_
 use super::instruction::{self, Form};
 use super::statement::{Label, Statement, structure};
 use super::{Function, Named};
+use crate::Options;
 use crate::cpp::Names;
 use crate::error::ImageError;
 use crate::module::{Constant, Module};
-use crate::Options;
 
 use ValType::{F32, F64, I32, I64};
 
@@ -478,16 +478,16 @@ impl Lowering<'_, '_> {
             }
             Form::CompareSigned(symbol, signed) => {
                 let cast = |operand: &Expression| {
-                    Expression::atom(format!("{signed}({})", operand.value()), operand.ty).after(std::slice::from_ref(operand))
+                    Expression::atom(format!("{signed}({})", operand.value()), operand.ty)
+                        .after(std::slice::from_ref(operand))
                 };
                 Expression::infix(symbol, &cast(&operands[0]), &cast(&operands[1]), I32).boolean()
             }
             Form::IsZero if operands[0].is_bool || operands[0].ty == I32 => operands[0].negated(),
-            Form::IsZero => {
-                Expression::infix("==", &operands[0], &Expression::atom("u64(0)", I64), I32).boolean()
+            Form::IsZero => Expression::infix("==", &operands[0], &Expression::atom("u64(0)", I64), I32).boolean(),
+            Form::Call => {
+                divide_by_constant(name, &operands).unwrap_or_else(|| Expression::call(name, &[], &operands, result))
             }
-            Form::Call => divide_by_constant(name, &operands)
-                .unwrap_or_else(|| Expression::call(name, &[], &operands, result)),
         };
         value.traps |= numeric.traps && !is_safe_division(name, &operands);
         self.push(value);

@@ -1,6 +1,6 @@
 //! A function's statements as C++ text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use wasmparser::ValType;
@@ -25,7 +25,7 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String
         results,
         text: String::new(),
         depth: 1,
-        last: BTreeMap::new(),
+        tails: BTreeSet::new(),
         is_short: false,
     };
     printer.statements(&function.body);
@@ -79,8 +79,8 @@ struct Printer<'f> {
     results: &'f str,
     text: String,
     depth: usize,
-    /// What was assigned to a variable last, in the order of the text.
-    last: BTreeMap<Variable, Expression>,
+    /// Variables that are below 16, by what was assigned to them last in the order of the text.
+    tails: BTreeSet<Variable>,
     /// The loop that comes next is known to run fewer than 16 times.
     is_short: bool,
 }
@@ -111,7 +111,7 @@ impl Printer<'_> {
             self.is_short = steps.is_some_and(|steps| steps < LANES) || self.is_tail(statement);
             self.statement(statement);
             if let Statement::Assign(variable, value) = statement {
-                self.last.insert(*variable, value.clone());
+                self.note(*variable, value);
             }
         }
     }
@@ -138,21 +138,25 @@ impl Printer<'_> {
         (counts && distance.is_multiple_of(step_by)).then(|| distance / step_by)
     }
 
-    /// Whether a loop counts down what is left of a row after whole vectors: `n & 15`. Says so to readers only.
+    /// Whether a loop counts down what is left of a row after whole vectors. Says so to readers only.
     fn is_tail(&self, statement: &Statement) -> bool {
         let Statement::DoWhile(_, condition) = statement else { return false };
-        let [mut counter] = condition.reads[..] else { return false };
-        while let Some(value) = self.last.get(&counter) {
-            let copies = |text: &str, of: Variable| text == self.function.name(of) && of != counter;
-            match (&value.operator, &value.reads[..]) {
-                (Some(operator), _) if operator.symbol == "&" => return operator.right == "15u",
-                // In bytes.
-                (Some(operator), [of]) if operator.symbol == "<<" && copies(&operator.left, *of) => counter = *of,
-                (None, [of]) if copies(&value.text, *of) => counter = *of,
-                _ => return false,
-            }
+        matches!(condition.reads[..], [counter] if self.tails.contains(&counter))
+    }
+
+    /// Notes whether a variable is now what is left of a row after whole vectors: `n & 15`, or that in bytes.
+    fn note(&mut self, variable: Variable, value: &Expression) {
+        let is_tail = match (&value.operator, &value.reads[..]) {
+            (Some(operator), _) if operator.symbol == "&" => operator.right == "15u",
+            (Some(operator), [of]) if operator.symbol == "<<" => self.tails.contains(of),
+            (None, [of]) if value.text == self.function.name(*of) => self.tails.contains(of),
+            _ => false,
+        };
+        if is_tail {
+            self.tails.insert(variable);
+        } else {
+            self.tails.remove(&variable);
         }
-        false
     }
 
     fn statement(&mut self, statement: &Statement) {

@@ -108,11 +108,7 @@ fn nest(body: &mut Vec<Statement>, label: Label, depth: usize) -> bool {
     if count(&then, label) != 0 {
         return false;
     }
-    body.push(if then.is_empty() {
-        If(condition.negated(), rest, Vec::new())
-    } else {
-        If(condition, then, rest)
-    });
+    body.push(if then.is_empty() { If(condition.negated(), rest, Vec::new()) } else { If(condition, then, rest) });
     true
 }
 

@@ -113,9 +113,8 @@ impl Compiler {
         let mut command = self.command();
         command.arg("-c").arg(source).arg("-I").arg(includes).args(["-o", "/dev/null"]);
         command.args(FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
-        let output = command
-            .output()
-            .map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;
+        let output =
+            command.output().map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             let command = self.command.join(" ");

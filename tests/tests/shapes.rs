@@ -1,6 +1,6 @@
 //! Which shapes and dtypes the ops take, and what they say of others.
 
-use gpsimd_emulator::{DType, OpLibrary, TensorType};
+use gpsimd_emulator::{DType, TensorType};
 
 fn ty(dtype: DType, shape: &[usize]) -> TensorType {
     TensorType::new(dtype, shape).expect("at most 8 dimensions")
@@ -12,7 +12,7 @@ fn f32s<const N: usize>(shapes: [&[usize]; N]) -> [TensorType; N] {
 
 /// The output's type, or the message.
 fn shape(op: &str, operands: &[TensorType]) -> String {
-    let library = OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library");
+    let library = gpsimd_tests::library(&bert_ops::OP_LIBRARY);
     match library.op(op).expect("the op").shape(operands) {
         Ok(ty) => ty.to_string(),
         Err(error) => error.to_string(),

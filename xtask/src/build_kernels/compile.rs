@@ -1,0 +1,91 @@
+//! Compiling an op library with cargo: for this CPU, and into a kernel image.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{process, workspace};
+
+const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Bytes of a core's stack, which comes out of the TCM pool. The ops of `bert_ops` need up to 480, and 128 below these.
+const STACK_BYTES: u32 = 1024;
+
+/// What a kernel image is compiled and linked with.
+///
+/// The stack comes first in memory, so that running out of it is running below 0. Loops stay loops: LLVM would unroll
+/// those over 16 lanes into scalars that no compiler makes vectors of again.
+fn image_flags() -> String {
+    let link = ["--stack-first".to_string(), format!("-zstack-size={STACK_BYTES}")];
+    let llvm =
+        ["-unroll-full-max-count=0", "-unroll-threshold=0", "-unroll-runtime=false", "-unroll-allow-partial=false"];
+    let link = link.iter().map(|argument| format!("-C link-arg={argument}"));
+    let llvm = llvm.iter().map(|argument| format!("-C llvm-args={argument}"));
+    link.chain(llvm).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) enum Target<'a> {
+    Host { cpu: &'a str },
+    Image,
+}
+
+/// Compiles the crate and gives the path of its dynamic library, or of its image.
+pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<PathBuf> {
+    let manifest = library.join("Cargo.toml");
+    ensure!(manifest.is_file(), "{} is no crate: it has no Cargo.toml", library.display());
+    let manifest = manifest.canonicalize()?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(&manifest);
+    // Profiles are the workspace's: a crate of its own has no `kernels`.
+    let is_ours = manifest.starts_with(workspace::root());
+    cargo.args(["--profile", if is_ours { "kernels" } else { "release" }]);
+    let extension = match target {
+        Target::Host { cpu } => {
+            // With an explicit target the flags leave macros and build scripts alone. They need a build folder of their
+            // own: cargo would rebuild everything whenever they change.
+            cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace::target().join("host-cpu"));
+            cargo.env("RUSTFLAGS", format!("-C target-cpu={cpu}"));
+            std::env::consts::DLL_EXTENSION
+        }
+        Target::Image => {
+            cargo.args(["--target", IMAGE_TARGET, "--target-dir"]).arg(workspace::target().join("images"));
+            cargo.env("RUSTFLAGS", image_flags());
+            "wasm"
+        }
+    };
+    let messages = process::output(cargo.stdin(Stdio::null()))?;
+    for message in messages.lines() {
+        let message: serde_json::Value = serde_json::from_str(message).context("cargo printed something unexpected")?;
+        let is_ours = message["reason"] == "compiler-artifact"
+            && message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
+        if !is_ours {
+            continue;
+        }
+        let files = message["filenames"].as_array().into_iter().flatten().filter_map(|file| file.as_str());
+        for file in files.map(PathBuf::from) {
+            if file.extension().is_some_and(|found| found == extension) {
+                return Ok(file);
+            }
+        }
+    }
+    bail!("{} builds no .{extension}: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]", library.display())
+}
+
+fn host_triple() -> anyhow::Result<String> {
+    let version = process::output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` names no host")?.to_string())
+}
+
+/// Installs the Rust target of kernel images, if it is missing.
+pub(super) fn ensure_image_target() -> anyhow::Result<()> {
+    let libraries =
+        process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", IMAGE_TARGET]))?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    process::run(Command::new("rustup").args(["target", "add", IMAGE_TARGET])).with_context(|| {
+        format!("the Rust target {IMAGE_TARGET} is missing and could not be added: install it for this toolchain")
+    })
+}

@@ -1,0 +1,177 @@
+//! `cargo xtask build-kernels`: the native library, the kernel image and the op package of an op library.
+
+mod compile;
+mod cpp;
+mod package;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use gpsimd_codegen::Image;
+use gpsimd_codegen::host_build::Compiler;
+use gpsimd_emulator::OpLibrary;
+
+use crate::workspace;
+use compile::{Target, compile, ensure_image_target};
+use package::Built;
+
+/// Build an op library: native library, kernel image and GPSIMD op package, with every vendor limit checked.
+///
+/// An op library is a crate of `#[custom_op]` functions and one `op_library!`, with `crate-type = ["cdylib", "rlib"]`.
+/// It is compiled for this CPU (lib<name>.so, which `gpsimd_torch.load_library` and the emulator load) and for
+/// wasm32-unknown-unknown (<name>.wasm). From that image comes the op package in package/: <name>.cpp and
+/// <name>_shape.cpp, build.py, which builds them on a Trn1 or Inf2 host, and manifest.json. Here the package is compiled
+/// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
+///
+/// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
+///
+/// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
+/// for, 4 a tool is missing.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cargo xtask build-kernels\n\
+\x20 cargo xtask build-kernels --library ../my-ops --out build\n\
+\x20 cargo xtask build-kernels --json | jq .manifest.tcm\n\
+\x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build")]
+pub(crate) struct BuildKernels {
+    /// Folder of the op library's crate
+    #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true, conflicts_with = "cpp")]
+    library: PathBuf,
+    /// Folder for the results [default: target/gpsimd/<library>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// CPU that the native library is built for, as rustc's target-cpu; no choice changes a bit of any result
+    #[arg(long, value_name = "CPU", default_value = "native")]
+    cpu: String,
+    /// Kernel source in the vendor's C++ API; may be given several times
+    #[arg(long, value_name = "FILE", requires = "shape")]
+    cpp: Vec<PathBuf>,
+    /// Shape functions of the --cpp ops, with their NEURON_LIBRARY
+    #[arg(long, value_name = "FILE", requires = "cpp")]
+    shape: Option<PathBuf>,
+    /// Run the --cpp ops on the first core alone, as without `multicore=True`
+    #[arg(long, requires = "cpp")]
+    single_core: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl BuildKernels {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        if let Some(shape) = &self.shape {
+            return cpp::build(&self.cpp, shape, !self.single_core, self.out.as_deref(), self.json);
+        }
+        let results = build(&self.library, &self.cpu, self.out.as_deref())?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&results)?);
+        } else {
+            table::print(&results);
+        }
+        Ok(())
+    }
+}
+
+/// What a build gives.
+#[derive(serde::Serialize)]
+pub(crate) struct Results {
+    /// The library for this CPU.
+    pub(crate) native: PathBuf,
+    /// The kernel image.
+    pub(crate) image: PathBuf,
+    /// Folder of the op package.
+    pub(crate) folder: PathBuf,
+    /// The op package, compiled for this CPU.
+    pub(crate) package: PathBuf,
+    /// What is known of the package.
+    #[serde(flatten)]
+    built: Built,
+}
+
+impl Results {
+    /// Fails unless every hot loop became vectors.
+    pub(crate) fn expect_vectors(&self) -> anyhow::Result<()> {
+        for op in &self.built.ops {
+            let vectorized = op.vectorized.with_context(|| {
+                format!("{} does not say which loops it makes vectors of: use Clang", self.built.compiler)
+            })?;
+            ensure!(
+                vectorized == op.hot_loops,
+                "op `{}`: {vectorized} of {} hot loops became vectors of 16 f32, those of lines {:?} of {} did not; \
+                 `clang++ -Rpass-analysis=loop-vectorize` says why",
+                op.name,
+                op.hot_loops,
+                op.missed,
+                self.folder.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Builds the op library in the folder `library` and everything made of it.
+pub(crate) fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Result<Results> {
+    ensure_image_target()?;
+    step(1, "native library");
+    let native = compile(library, &Target::Host { cpu })?;
+    step(2, "kernel image");
+    let image = compile(library, &Target::Image)?;
+    let loaded = OpLibrary::load(&native)?;
+    let wasm = fs::read(&image).with_context(|| format!("cannot read {}", image.display()))?;
+    let read = Image::read(&wasm).with_context(|| format!("{}", library.display()))?;
+    ensure!(
+        *loaded.descriptor() == read.descriptor,
+        "the native library and the kernel image have different descriptors"
+    );
+
+    let name = &read.descriptor.name;
+    let out = out.map_or_else(|| workspace::artifacts().join(name), Path::to_path_buf);
+    let folder = out.join("package");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let native = put(&native, &out.join(format!("lib{name}.so")))?;
+    let built = package::build(&read, &wasm, &folder, &compiler()?)?;
+    let image = put(&image, &out.join(format!("{name}.wasm")))?;
+    let package = folder.join(format!("lib{name}.so"));
+    Ok(Results { native, image, folder, package, built })
+}
+
+/// Builds the library of the crate in `library` for this CPU, and gives its path.
+pub(crate) fn native_library(library: &Path) -> anyhow::Result<PathBuf> {
+    compile(library, &Target::Host { cpu: "native" })
+}
+
+/// `$CXX`, or the Clang of the Python environment if there is one, or what the system has.
+pub(crate) fn compiler() -> anyhow::Result<Compiler> {
+    let python = workspace::root().join(".venv/bin/python");
+    let has_clang = workspace::root().join(".venv/bin/python-zig").is_file();
+    if std::env::var_os("CXX").is_none() && has_clang {
+        let words = [python.to_string_lossy().as_ref(), "-m", "ziglang", "c++"].map(String::from);
+        return Ok(Compiler::at(words.to_vec()));
+    }
+    Ok(Compiler::find()?)
+}
+
+/// Says what is being made, on a line of its own.
+fn step(number: u32, what: &str) {
+    eprintln!("[{number}/4] {what}");
+}
+
+/// Copies a result to where it belongs, in one step, if it is not there already.
+fn put(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
+    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    write(to, &content)?;
+    Ok(to.to_path_buf())
+}
+
+/// Writes a file in one step, if it is not the same already.
+fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if fs::read(to).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let new = to.with_extension("tmp");
+    fs::write(&new, content)
+        .and_then(|()| fs::rename(&new, to))
+        .with_context(|| format!("cannot write {}", to.display()))
+}

@@ -1,0 +1,108 @@
+//! The op package: generated, written, compiled for this CPU, and measured.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use gpsimd_codegen::host_build::{Compiler, Optimisation, PackageBuild, build_package, remarks};
+use gpsimd_codegen::{HotLoop, Image, Manifest, Package, hot_loops};
+use object::{Object, ObjectSymbol};
+use serde::{Deserialize, Serialize};
+
+use super::{step, write};
+use crate::stamp::Stamp;
+
+/// What is known of a package that was built.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Built {
+    pub(super) manifest: Manifest,
+    pub(super) ops: Vec<Measured>,
+    /// The compiler, as it calls itself.
+    pub(super) compiler: String,
+}
+
+/// An op, measured.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) name: String,
+    /// Bytes of machine code of the functions that it runs, on this CPU.
+    pub(super) code_bytes: u64,
+    /// Loops that are marked as hot.
+    pub(super) hot_loops: usize,
+    /// Of these, those that became vectors of at least 16 elements on a CPU with 512-bit ones; none if the compiler does
+    /// not say.
+    pub(super) vectorized: Option<usize>,
+    /// Lines of the source where the others start.
+    pub(super) missed: Vec<usize>,
+}
+
+/// Brings the package of `image` in `folder` up to date.
+pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Compiler) -> anyhow::Result<Built> {
+    let package = Package::generate(image, wasm)?;
+    let version = compiler.version()?;
+    for (name, content) in package.files() {
+        write(&folder.join(name), content.as_bytes())?;
+    }
+    let source = folder.join(format!("{}.cpp", package.name));
+    let shapes = folder.join(format!("{}_shape.cpp", package.name));
+    let library = folder.join(format!("lib{}.so", package.name));
+    let summary = folder.join("build.json");
+    let also = format!("{version}\n{compiler:?}\n{}", gpsimd_codegen::host_build::headers_digest());
+    let stamp = Stamp::of(folder.join("build.stamp"), &[source.clone(), shapes.clone()], &also)?;
+    if stamp.is_current()
+        && library.exists()
+        && let Some(built) = fs::read(&summary).ok().and_then(|text| serde_json::from_slice(&text).ok())
+    {
+        return Ok(built);
+    }
+
+    step(3, "op package, compiled for this CPU");
+    build_package(
+        &PackageBuild {
+            descriptor: &image.descriptor,
+            compute_sources: std::slice::from_ref(&source),
+            shape_sources: &[shapes],
+            include_folders: &[],
+            is_multicore: true,
+            optimisation: Optimisation::Speed,
+            native_cpu: true,
+            output: &library,
+        },
+        compiler,
+    )?;
+    step(4, "hot loops");
+    let remarks = remarks(&source, compiler)?;
+    let loops = hot_loops(&package.kernels, remarks.as_deref().unwrap_or_default());
+    let ops = measure(&package.manifest, &loops, remarks.is_some(), &library)?;
+    let built = Built { manifest: package.manifest, ops, compiler: version };
+    fs::write(&summary, serde_json::to_vec_pretty(&built)?)
+        .with_context(|| format!("cannot write {}", summary.display()))?;
+    stamp.write()?;
+    Ok(built)
+}
+
+/// Elements of a 512-bit vector of f32.
+const LANES: usize = 16;
+
+fn measure(manifest: &Manifest, loops: &[HotLoop], has_remarks: bool, library: &Path) -> anyhow::Result<Vec<Measured>> {
+    let bytes = fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
+    let file = object::File::parse(&*bytes).with_context(|| format!("cannot read {}", library.display()))?;
+    let code_bytes = |functions: &[String]| {
+        // The Itanium ABI's name of a static function has the length and the name in it.
+        let is_one = |symbol: &str| functions.iter().any(|name| symbol.contains(&format!("L{}{name}", name.len())));
+        file.symbols().filter(|symbol| symbol.name().is_ok_and(is_one)).map(|symbol| symbol.size()).sum()
+    };
+    let measure = |op: &gpsimd_codegen::ManifestOp| {
+        let of_op: Vec<_> = loops.iter().filter(|found| op.functions.contains(&found.function)).collect();
+        let (vectors, others): (Vec<_>, Vec<_>) =
+            of_op.iter().copied().partition(|found: &&HotLoop| found.width.is_some_and(|width| width >= LANES));
+        Measured {
+            name: op.name.clone(),
+            code_bytes: code_bytes(&op.functions),
+            hot_loops: of_op.len(),
+            vectorized: has_remarks.then_some(vectors.len()),
+            missed: others.iter().map(|found| found.first).collect(),
+        }
+    };
+    Ok(manifest.ops.iter().map(measure).collect())
+}

@@ -1,0 +1,38 @@
+//! The table of what was built: one row per op.
+
+use std::fs;
+
+use super::Results;
+use crate::process::shown_path;
+
+/// Prints the table and where everything is.
+pub(super) fn print(results: &Results) {
+    let manifest = &results.built.manifest;
+    println!("op library {} {}: {} ops", manifest.library, manifest.version, manifest.ops.len());
+    println!(
+        "TCM of a core: {} of {} bytes ({} stack, {} tile buffers, the rest constants)",
+        manifest.tcm, manifest.tcm_limit, manifest.stack, manifest.tile_buffers
+    );
+    println!();
+    let width = manifest.ops.iter().map(|op| op.name.len()).max().unwrap_or(0).max(2);
+    println!(
+        "{:width$}  {:>5}  {:>9}  {:>10}  {:>16}",
+        "op", "stack", "C++ lines", "code bytes", "hot loops: 16 x f32"
+    );
+    println!("{:-<width$}  -----  ---------  ----------  -------------------", "");
+    for (op, measured) in manifest.ops.iter().zip(&results.built.ops) {
+        let stack = op.stack.map_or("?".into(), |bytes| bytes.to_string());
+        let vectorized = measured.vectorized.map_or("?".into(), |count| count.to_string());
+        let loops = format!("{vectorized} of {}", measured.hot_loops);
+        println!("{:width$}  {stack:>5}  {:>9}  {:>10}  {loops:>19}", op.name, op.lines, measured.code_bytes);
+    }
+    println!();
+    if results.built.ops.iter().any(|op| op.vectorized.is_none()) {
+        println!("({} does not say which loops became vectors; Clang does)", results.built.compiler);
+    }
+    for (what, path) in [("native", &results.native), ("image", &results.image), ("package", &results.package)] {
+        let size = fs::metadata(path).map_or(0, |found| found.len().div_ceil(1024));
+        println!("{what:8} {} ({size} KiB)", shown_path(path));
+    }
+    println!("{:8} {}: build.py builds it on a Trn1 or Inf2 host", "sources", shown_path(&results.folder));
+}
