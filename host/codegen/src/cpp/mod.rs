@@ -321,12 +321,14 @@ fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
     for at in empty {
         let _ = writeln!(failures, "    case {at}u: gpsimd_trap(\"uninitialized element\");");
     }
+    let outside = match module.table.len() {
+        0 => "\"undefined element\"".into(),
+        len => format!("at < {len}u ? \"indirect call type mismatch\" : \"undefined element\""),
+    };
     format!(
         "static {} call_indirect_{index}(Instance& {w}, u8* __restrict {m}, {parameters}u32 at) {{\n  switch (at) \
-         {{\n{cases}{failures}    default: gpsimd_trap(at < {}u ? \"indirect call type mismatch\" : \"undefined \
-         element\");\n  }}\n}}\n\n",
+         {{\n{cases}{failures}    default: gpsimd_trap({outside});\n  }}\n}}\n\n",
         result_type(names, ty.results()),
-        module.table.len(),
     )
 }
 
@@ -352,7 +354,7 @@ fn stack_use(module: &Module<'_>, functions: &BTreeMap<u32, crate::function::Fun
             deepest = deepest.zip(depth(callee, module, functions, open, known)).map(|(a, b)| a.max(b));
         }
         open.remove(&index);
-        let total = deepest.map(|below| below + function.frame);
+        let total = deepest.map(|below| below.saturating_add(function.frame));
         known.insert(index, total);
         total
     }
