@@ -97,9 +97,9 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
         .find(|(_, name)| **name == "__stack_pointer")
         .map(|(index, _)| *index)
         .ok_or_else(|| layout("no global is called __stack_pointer"))?;
-    let stack = match module.globals.get(stack_pointer as usize).map(|global| (global.init, global.mutable)) {
-        Some((Constant::I32(top), true)) => top,
-        _ => return Err(layout("the stack pointer is not a variable that starts at a number")),
+    let pointer = module.globals.get(stack_pointer as usize).map(|global| (global.init, global.mutable));
+    let Some((Constant::I32(stack), true)) = pointer else {
+        return Err(layout("the stack pointer is not a variable that starts at a number"));
     };
     let symbol = |name: &str| module.symbol(name).ok_or_else(|| layout(&format!("it does not export {name}")));
     let (pool_start, total) = (symbol(POOL_EXPORT)?, symbol("__heap_base")?);

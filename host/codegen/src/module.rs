@@ -109,6 +109,7 @@ impl<'a> Module<'a> {
         Ok(module)
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for every section")]
     fn take(&mut self, payload: Payload<'a>) -> Result<(), ImageError> {
         let refuse = |what: &str| Err(ImageError::unsupported("the module", what));
         match payload {

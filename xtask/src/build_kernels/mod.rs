@@ -48,7 +48,7 @@ pub(crate) struct BuildKernels {
     /// Kernel source in the vendor's C++ API; may be given several times
     #[arg(long, value_name = "FILE", requires = "shape")]
     cpp: Vec<PathBuf>,
-    /// Shape functions of the --cpp ops, with their NEURON_LIBRARY
+    /// Source of the shape functions of the --cpp ops, where these are registered
     #[arg(long, value_name = "FILE", requires = "cpp")]
     shape: Option<PathBuf>,
     /// Run the --cpp ops on the first core alone, as without `multicore=True`

@@ -174,7 +174,7 @@ fn result_type(names: &Names, results: &[ValType]) -> String {
 
 fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
     let ty = module.function_type(index);
-    let operands: String = ty.params().iter().map(|ty| format!(", {}", type_name(*ty))).collect();
+    let operands = ty.params().iter().fold(String::new(), |text, ty| text + ", " + type_name(*ty));
     format!(
         "static {} {}(Instance&, u8* __restrict{operands})",
         result_type(names, ty.results()),
@@ -284,10 +284,14 @@ fn result_types(module: &Module<'_>) -> String {
     let mut text = String::new();
     for results in types {
         let name = results.iter().fold(String::from("Results"), |name, ty| name + "_" + type_name(*ty));
-        let fields: String = results.iter().enumerate().map(|(i, ty)| format!(" {} r{i};", type_name(*ty))).collect();
+        let fields = concat(results.iter().enumerate().map(|(i, ty)| format!(" {} r{i};", type_name(*ty))));
         let _ = writeln!(text, "struct {name} {{{fields} }};");
     }
     text
+}
+
+fn concat(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().concat()
 }
 
 /// Functions of type `ty` in the table, with their places.
@@ -300,9 +304,8 @@ fn callable(module: &Module<'_>, ty: u32) -> impl Iterator<Item = (usize, u32)> 
 /// A call through the table, which never changes: a switch.
 fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
     let ty = &module.types[index as usize];
-    let parameters: String =
-        ty.params().iter().enumerate().map(|(i, ty)| format!("{} p{i}, ", type_name(*ty))).collect();
-    let arguments: String = (0..ty.params().len()).map(|i| format!(", p{i}")).collect();
+    let parameters = concat(ty.params().iter().enumerate().map(|(i, ty)| format!("{} p{i}, ", type_name(*ty))));
+    let arguments = concat((0..ty.params().len()).map(|i| format!(", p{i}")));
     let returns = if ty.results().is_empty() { "" } else { "return " };
     let leaves = if ty.results().is_empty() { " return;" } else { "" };
     let mut cases = String::new();

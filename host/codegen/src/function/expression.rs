@@ -7,6 +7,7 @@ pub(super) type Variable = u32;
 
 /// A C++ expression, and what has to be known to move it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four things that an expression may do, each on its own")]
 pub(super) struct Expression {
     pub(super) text: String,
     pub(super) ty: ValType,

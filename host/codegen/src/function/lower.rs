@@ -300,6 +300,7 @@ impl Lowering<'_, '_> {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for every instruction")]
     fn lower(&mut self, operator: &Operator<'_>) -> Result<(), ImageError> {
         if self.frames.last().is_some_and(|frame| frame.is_dead) {
             match operator {
@@ -674,13 +675,12 @@ impl Lowering<'_, '_> {
             Kind::Loop => self.current.push(Statement::Loop(frame.label, body)),
             Kind::If(part) => {
                 let IfPart { condition, then, parameters } = *part;
-                let (then, otherwise) = match then {
-                    Some(then) => (then, body),
+                let (then, otherwise) = if let Some(then) = then {
+                    (then, body)
+                } else {
                     // No `else`: the parameters are the results.
-                    None => {
-                        let same = results.iter().zip(parameters);
-                        (body, same.map(|(result, value)| Statement::Assign(*result, value)).collect())
-                    }
+                    let same = results.iter().zip(parameters);
+                    (body, same.map(|(result, value)| Statement::Assign(*result, value)).collect())
                 };
                 let chosen = Statement::If(condition, then, otherwise);
                 self.current.push(Statement::Block(frame.label, vec![chosen]));

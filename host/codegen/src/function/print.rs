@@ -162,7 +162,7 @@ impl Printer<'_> {
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::Assign(variable, value) => {
-                let line = self.assignment(self.function.name(*variable), value);
+                let line = Self::assignment(self.function.name(*variable), value);
                 self.line(&line);
             }
             Statement::Do(value) if value.acts => self.line(&format!("{};", value.text)),
@@ -221,7 +221,7 @@ impl Printer<'_> {
         }
     }
 
-    fn assignment(&self, name: &str, value: &Expression) -> String {
+    fn assignment(name: &str, value: &Expression) -> String {
         if let Some(operator) = &value.operator
             && !value.is_bool
             && operator.left == name

@@ -106,12 +106,12 @@ impl Compiler {
     ///
     /// # Errors
     /// When the source does not compile.
-    pub(super) fn remarks(&self, source: &Path, includes: &Path) -> Result<Option<String>, BuildError> {
+    pub(super) fn remarks(&self, source: &Path, includes: &Path, object: &Path) -> Result<Option<String>, BuildError> {
         if !self.version()?.contains("clang") {
             return Ok(None);
         }
         let mut command = self.command();
-        command.arg("-c").arg(source).arg("-I").arg(includes).args(["-o", "/dev/null"]);
+        command.arg("-c").arg(source).arg("-I").arg(includes).arg("-o").arg(object);
         command.args(FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
         let output =
             command.output().map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;

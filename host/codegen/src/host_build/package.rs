@@ -54,7 +54,7 @@ pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<()
 /// When the source does not compile.
 pub fn remarks(source: &Path, compiler: &Compiler) -> Result<Option<String>, BuildError> {
     let workspace = Workspace::new(&source.with_extension("remarks"))?;
-    compiler.remarks(source, &workspace.include())
+    compiler.remarks(source, &workspace.include(), &workspace.path("remarks.o"))
 }
 
 /// What the adapter of a library is made of.
