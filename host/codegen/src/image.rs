@@ -47,7 +47,7 @@ pub struct OpFunctions {
 impl MemoryMap {
     /// What the wrapper asks of `tcm_malloc`, which promises no alignment.
     pub const fn allocation(&self) -> u32 {
-        self.total + TCM_ALIGN as u32
+        self.total.saturating_add(TCM_ALIGN as u32)
     }
 }
 

@@ -31,7 +31,6 @@ pub struct Module<'a> {
     pub(crate) global_names: BTreeMap<u32, &'a str>,
     /// Exported globals.
     global_exports: BTreeMap<&'a str, u32>,
-    pub(crate) start: Option<u32>,
     pub(crate) custom: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -100,7 +99,6 @@ impl<'a> Module<'a> {
             names: BTreeMap::new(),
             global_names: BTreeMap::new(),
             global_exports: BTreeMap::new(),
-            start: None,
             custom: Vec::new(),
         };
         for payload in Parser::new(0).parse_all(wasm) {
@@ -181,7 +179,7 @@ impl<'a> Module<'a> {
                     }
                 }
             }
-            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::StartSection { .. } => return refuse("a start function"),
             Payload::ElementSection(section) => {
                 for element in section {
                     self.take_element(element?)?;
@@ -238,13 +236,14 @@ impl<'a> Module<'a> {
             return refuse("a segment of its table whose place is not a constant");
         };
         let mut at = offset as usize;
+        // An empty one too.
+        let mut fits = at <= self.table.len();
         let mut put = |function: Option<u32>| {
             let Some(slot) = self.table.get_mut(at) else { return false };
             *slot = function;
             at += 1;
             true
         };
-        let mut fits = true;
         match element.items {
             ElementItems::Functions(functions) => {
                 for function in functions {

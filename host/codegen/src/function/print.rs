@@ -188,6 +188,10 @@ impl Printer<'_> {
                     self.label(&format!("again_{label}:"));
                 }
                 self.line(if is_over_floats(body) { "for (;;) {  // hot" } else { "for (;;) {" });
+                if !statement::can_leave(body) {
+                    // Without an effect C++ may take it that a loop ends.
+                    self.line("  __asm__ volatile(\"\");");
+                }
                 self.nested(body);
                 self.line("}");
             }

@@ -190,6 +190,13 @@ fn breaks(body: &[Statement]) -> bool {
     })
 }
 
+/// Whether a loop with this body can end, or has an effect.
+pub(super) fn can_leave(body: &[Statement]) -> bool {
+    let mut can = breaks(body) || any_expression(body, &|value| value.acts || value.traps);
+    visit(body, &mut |statement| can |= matches!(statement, Goto(_) | Return(_) | Trap(_) | Switch(..)));
+    can
+}
+
 /// How many gotos lead to `label`.
 pub(super) fn count(body: &[Statement], label: Label) -> usize {
     let mut found = 0;

@@ -142,7 +142,7 @@ impl Image<'_> {
 
     fn check_stack(&self, runs: &Emitted) -> Result<(), ImageError> {
         for (op, functions) in self.descriptor.ops.iter().zip(&self.ops) {
-            let needed = runs.stack.get(&functions.run).copied().flatten().unwrap_or(0) + RED_ZONE;
+            let needed = runs.stack.get(&functions.run).copied().flatten().unwrap_or(0).saturating_add(RED_ZONE);
             if needed > self.memory.stack {
                 return Err(ImageError::Limit {
                     what: format!("stack of op `{}`", op.name),
