@@ -61,6 +61,7 @@ impl<'a> Image<'a> {
         let section = module.custom_section(DESCRIPTOR_SECTION).ok_or(ImageError::NoDescriptor(DESCRIPTOR_SECTION))?;
         let descriptor = LibraryDescriptor::parse(section)
             .map_err(|source| ImageError::Descriptor { section: DESCRIPTOR_SECTION, source })?;
+        check_vendor_limits(&descriptor)?;
         let (memory, stack_pointer) = memory_map(&module)?;
         let mut ops = Vec::new();
         for op in &descriptor.ops {
@@ -70,6 +71,22 @@ impl<'a> Image<'a> {
         }
         Ok(Self { module, descriptor, memory, ops, stack_pointer })
     }
+}
+
+/// What the vendor's tools take (custom-ops-ref-guide); `op_library!` says the same earlier.
+fn check_vendor_limits(library: &LibraryDescriptor) -> Result<(), ImageError> {
+    let limit = |what: String, found: usize, limit: u64, help| {
+        if found as u64 <= limit { Ok(()) } else { Err(ImageError::Limit { what, found: found as u64, limit, help }) }
+    };
+    limit(format!("the number of ops of `{}`", library.name), library.ops.len(), 10, "make two libraries of it")?;
+    for op in &library.ops {
+        let what = format!("the length of the name `{}`", op.name);
+        limit(what, op.name.len(), 31, "give the op a shorter name")?;
+    }
+    if library.name == "builtin" {
+        return Err(ImageError::Layout { what: "the vendor's runtime keeps the name \"builtin\" for itself".into() });
+    }
+    Ok(())
 }
 
 fn function(

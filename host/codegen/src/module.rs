@@ -323,6 +323,11 @@ impl<'a> Module<'a> {
         self.bodies.get((function as usize).checked_sub(self.imports.len())?)
     }
 
+    /// Bytes of a function's body.
+    pub(crate) fn code_bytes(&self, function: u32) -> usize {
+        self.body(function).map_or(0, |body| body.range().len())
+    }
+
     /// Content of the custom section `name`.
     pub fn custom_section(&self, name: &str) -> Option<&'a [u8]> {
         self.custom.iter().find(|(found, _)| *found == name).map(|(_, data)| *data)

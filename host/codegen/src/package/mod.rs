@@ -65,7 +65,9 @@ pub struct ManifestOp {
     pub shape_function: String,
     /// The deepest that its stack gets, in bytes; none where calls may recur.
     pub stack: Option<u32>,
-    /// Lines of C++ of the functions that it runs, shared ones too.
+    /// Bytes of WebAssembly of the functions that it runs, shared ones too.
+    pub code: usize,
+    /// Lines of C++ of the same.
     pub lines: usize,
     /// C++ names of the functions that it runs.
     pub functions: Vec<String>,
@@ -96,6 +98,7 @@ impl Package {
                 schema: schema(op),
                 shape_function: format!("{}_shape", op.name),
                 stack: runs.stack.get(&functions.run).copied().flatten(),
+                code: alone.emitted.iter().map(|index| image.module.code_bytes(*index)).sum(),
                 lines: alone.source.lines().count(),
                 functions: alone.emitted.iter().map(|index| alone.functions[*index as usize].clone()).collect(),
             });
