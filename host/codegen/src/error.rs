@@ -17,6 +17,14 @@ pub enum ImageError {
         /// The feature or instruction.
         what: String,
     },
+    /// The same, in a function that an op runs.
+    #[error("op `{op}`: {source}")]
+    InOp {
+        /// The op.
+        op: String,
+        /// What is refused.
+        source: Box<ImageError>,
+    },
     /// No descriptor.
     #[error("there is no custom section `{0}`: does the crate call op_library!?")]
     NoDescriptor(&'static str),
@@ -59,6 +67,10 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    pub(crate) fn in_op(self, op: &str) -> Self {
+        Self::InOp { op: op.into(), source: Box::new(self) }
+    }
+
     pub(crate) fn unsupported(place: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Unsupported { place: place.into(), what: what.into() }
     }

@@ -86,23 +86,24 @@ impl Package {
             zeroed: if image.has_unset_statics() { image.memory.stack..image.memory.pool_start } else { 0..0 },
             bounds_checks: false,
         };
-        let runs = emit(&image.module, &options(image.ops.iter().map(|op| op.run).collect()))?;
-        let shapes = emit(&image.module, &options(image.ops.iter().map(|op| op.shape).collect()))?;
-        image.check_stack(&runs)?;
-        image.check_shapes(&shapes)?;
         let mut ops = Vec::new();
         for (op, functions) in library.ops.iter().zip(&image.ops) {
-            let alone = emit(&image.module, &options(vec![functions.run]))?;
+            let emit = |function| emit(&image.module, &options(vec![function])).map_err(|error| error.in_op(&op.name));
+            let (run, shape) = (emit(functions.run)?, emit(functions.shape)?);
+            image.check_shape(&shape).map_err(|error| error.in_op(&op.name))?;
             ops.push(ManifestOp {
                 name: op.name.clone(),
                 schema: schema(op),
                 shape_function: format!("{}_shape", op.name),
-                stack: runs.stack.get(&functions.run).copied().flatten(),
-                code: alone.emitted.iter().map(|index| image.module.code_bytes(*index)).sum(),
-                lines: alone.source.lines().count(),
-                functions: alone.emitted.iter().map(|index| alone.functions[*index as usize].clone()).collect(),
+                stack: run.stack.get(&functions.run).copied().flatten(),
+                code: run.emitted.iter().map(|index| image.module.code_bytes(*index)).sum(),
+                lines: run.source.lines().count(),
+                functions: run.emitted.iter().map(|index| run.functions[*index as usize].clone()).collect(),
             });
         }
+        let runs = emit(&image.module, &options(image.ops.iter().map(|op| op.run).collect()))?;
+        let shapes = emit(&image.module, &options(image.ops.iter().map(|op| op.shape).collect()))?;
+        image.check_stack(&runs)?;
         let manifest = Manifest {
             library: library.name.clone(),
             version: library.version.clone(),
@@ -159,13 +160,13 @@ impl Image<'_> {
     }
 
     /// Shape functions run on a host, without a device.
-    fn check_shapes(&self, shapes: &Emitted) -> Result<(), ImageError> {
-        for import in &shapes.imports {
+    fn check_shape(&self, shape: &Emitted) -> Result<(), ImageError> {
+        for import in &shape.imports {
             if let Some(import) = self.module.imports.get(*import as usize)
                 && !(import.module == "gpsimd" && import.name == "fail")
             {
                 let what = format!("`{}` of the device", import.name);
-                return Err(ImageError::unsupported("a shape function", what));
+                return Err(ImageError::unsupported("its shape function", what));
             }
         }
         Ok(())
