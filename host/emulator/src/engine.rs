@@ -43,6 +43,7 @@ pub struct Engine {
     cores: usize,
     tcm_bytes: usize,
     mode: Mode,
+    copies_tiles: bool,
     workers: SharedWorkers,
     print: PrintSink,
     /// Pools that no core uses now.
@@ -56,6 +57,7 @@ pub struct EngineBuilder {
     tcm_bytes: Option<usize>,
     threads: Option<usize>,
     mode: Mode,
+    copies_tiles: bool,
     workers: Option<SharedWorkers>,
     print: PrintSink,
 }
@@ -106,6 +108,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Whether cores may read and write tensors in place of DMA copies in fast mode; they may unless set. Without it every
+    /// tile is copied to TCM and back, as on the device and as op packages do in any mode: what that costs is the
+    /// difference. No result depends on it, and checked mode always copies.
+    #[must_use]
+    pub fn direct(mut self, direct: bool) -> Self {
+        self.copies_tiles = !direct;
+        self
+    }
+
     /// Where kernels print to; standard error unless set.
     #[must_use]
     pub fn print(mut self, sink: PrintSink) -> Self {
@@ -127,7 +138,8 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found: tcm_bytes });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        Ok(Engine { cores, tcm_bytes, mode: self.mode, workers, print: self.print, pools: Mutex::default() })
+        let Self { mode, copies_tiles, print, .. } = self;
+        Ok(Engine { cores, tcm_bytes, mode, copies_tiles, workers, print, pools: Mutex::default() })
     }
 }
 
@@ -211,7 +223,12 @@ impl Engine {
 
     fn execute(&self, mut run: Run<'_>) -> Result<LaunchReport, LaunchError> {
         match self.mode {
-            Mode::Fast => self.conclude(&run, &self.run_cores(&run)),
+            Mode::Fast => {
+                if self.copies_tiles {
+                    run.copy_tiles();
+                }
+                self.conclude(&run, &self.run_cores(&run))
+            }
             Mode::Checked => {
                 run.check();
                 let result = self.run_twice(&mut run);

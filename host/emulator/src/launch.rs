@@ -108,14 +108,19 @@ impl<'a> Run<'a> {
     /// replaced operand from a copy: nothing they do can depend on who was first.
     pub(crate) fn check(&mut self) {
         self.poison = Some(Poison::Signalling);
-        for tensor in &mut self.tensors {
-            tensor.direct = std::ptr::null_mut();
-        }
+        self.copy_tiles();
         if let (true, Some(index)) = (self.in_place, self.replaced) {
             // SAFETY: no core runs yet.
             let before = unsafe { self.output() }.to_vec();
             let before = self.before.insert(before);
             self.addresses[index] = before.as_mut_ptr();
+        }
+    }
+
+    /// Leaves cores no way to the tensors but the copies of the device table.
+    pub(crate) fn copy_tiles(&mut self) {
+        for tensor in &mut self.tensors {
+            tensor.direct = std::ptr::null_mut();
         }
     }
 

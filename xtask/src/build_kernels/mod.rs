@@ -91,6 +91,11 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// The compiler of the package, as it calls itself.
+    pub(crate) fn compiler(&self) -> &str {
+        &self.built.compiler
+    }
+
     /// Fails unless every hot loop became vectors.
     pub(crate) fn expect_vectors(&self) -> anyhow::Result<()> {
         for op in &self.built.ops {

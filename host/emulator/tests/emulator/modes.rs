@@ -32,6 +32,24 @@ fn in_fast_mode_a_kernel_reaches_tensors_and_tcm_itself() {
 }
 
 #[test]
+fn fast_mode_without_direct_access_copies_tiles_to_the_same_bits() {
+    let builder = Engine::builder().mode(Mode::Fast).threads(2);
+    let [direct, copying] = [true, false].map(|direct| builder.clone().direct(direct).build().unwrap());
+    let table = |engine: &Engine| engine.run(&op("table"), &[iota(8).view()], &[]).unwrap();
+    assert_eq!(table(&direct).as_slice::<f32>().unwrap()[4..7], [1.0, 1.0, 1.0]);
+    assert_eq!(table(&copying).as_slice::<f32>().unwrap()[4..7], [1.0, 0.0, 0.0]);
+
+    let [replaced_direct, replaced_copying] = [&direct, &copying].map(|engine| {
+        let (mut state, step) = (iota(100_003), iota(100_003));
+        let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
+        engine.launch_in_place(&op("add"), launch).unwrap();
+        state
+    });
+    assert_eq!(replaced_copying, replaced_direct);
+    assert_eq!(replaced_copying.as_slice::<f32>().unwrap()[100_002], 200_004.0);
+}
+
+#[test]
 fn in_fast_mode_the_library_and_the_table_allocate_from_one_pool() {
     for mode in [Mode::Fast, Mode::Checked] {
         assert_eq!(engine(mode, 2).run(&op("allocates_itself"), &[iota(300).view()], &[]).unwrap(), iota(300));

@@ -1,0 +1,235 @@
+//! The package tier against the native tier.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Tensor, TensorType, TensorView};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::{build_kernels, workspace};
+
+/// The package's time over the native library's that is aimed at.
+const AIM: f64 = 1.3;
+
+/// An op of the package, measured.
+#[derive(Serialize)]
+struct Row {
+    op: &'static str,
+    shape: String,
+    /// Medians, in milliseconds.
+    native_ms: f64,
+    native_copies_ms: f64,
+    package_ms: f64,
+    /// Medians of the ratios within a round.
+    copies_to_native: f64,
+    package_to_copies: f64,
+    package_to_native: f64,
+}
+
+/// Builds both tiers, measures the ops called `names` (all if there are none), prints the table, and writes it to `json`.
+pub(super) fn measure(names: &[String], rounds: u32, threads: u32, json: Option<&Path>) -> anyhow::Result<()> {
+    let built = build_kernels::build(&workspace::root().join("kernels/bert-ops"), "native", None)?;
+    let (native, package) = (OpLibrary::load(&built.native)?, OpLibrary::load(&built.package)?);
+    let engine = |direct| Engine::builder().mode(Mode::Fast).threads(threads as usize).direct(direct).build();
+    let (direct, copying) = (engine(true)?, engine(false)?);
+
+    let known: Vec<_> = CASES.iter().map(|(op, _)| *op).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("no op `{unknown}`; there are {}", known.join(", "));
+    }
+    let mut rows = Vec::new();
+    for (op, case) in CASES.iter().filter(|(op, _)| names.is_empty() || names.iter().any(|name| name == op)) {
+        let bar = progress(op, rounds);
+        let [native, package] = [native.op(op)?, package.op(op)?];
+        // The package copies whatever the engine lets it do; it runs on the one that native ops copy on.
+        let contenders = [(&direct, &native), (&copying, &native), (&copying, &package)];
+        rows.push(measure_op(op, &mut case(), contenders, rounds, &bar)?);
+        bar.finish_and_clear();
+    }
+
+    println!("{threads} threads, f32, median of {rounds} rounds; package: {}", built.compiler());
+    print(&rows);
+    if let Some(file) = json {
+        let result = serde_json::json!({
+            "compiler": built.compiler(), "threads": threads, "rounds": rounds, "aim": AIM, "rows": rows,
+        });
+        fs::write(file, serde_json::to_string_pretty(&result)? + "\n")
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Operands of an op.
+struct Case {
+    tensors: Vec<Tensor>,
+    scalars: Vec<f32>,
+    /// Where the result goes. It starts as the operand that it replaces, in place, if there is one.
+    output: Tensor,
+    in_place: bool,
+}
+
+type MakeCase = fn() -> Case;
+
+/// The shapes of `gpsimd_torch.bench`: BERT-base with batch 8 and sequence 128; AdamW on 22 million parameters, in place.
+const CASES: [(&str, MakeCase); 5] = [
+    ("bias_gelu_forward", || Case::apart(vec![numbers(1, &[8, 128, 3072]), numbers(2, &[3072])], &[])),
+    ("bias_gelu_backward", || {
+        let x = &[8, 128, 3072];
+        Case::apart(vec![numbers(3, x), numbers(1, x), numbers(2, &[3072])], &[])
+    }),
+    ("masked_softmax_forward", || {
+        // The last 28 keys are padding.
+        let mask = (0..8 * 128).map(|i| if i % 128 < 100 { 0.0 } else { f32::MIN }).collect();
+        Case::apart(vec![numbers(4, &[8, 12, 128, 128]), tensor(mask, &[8, 1, 1, 128])], &[0.125])
+    }),
+    ("masked_softmax_backward", || {
+        let scores = &[8, 12, 128, 128];
+        let mut p = numbers(5, scores);
+        // What a softmax gives is positive, here about as large as with 128 keys.
+        p.as_mut_slice::<f32>().expect("f32").iter_mut().for_each(|p| *p = p.abs() / 128.0);
+        Case::apart(vec![numbers(4, scores), p], &[0.125])
+    }),
+    ("adamw_step", || {
+        let len = 22_000_000;
+        let grad = numbers(6, &[len]);
+        let scalars = vec![1e-4, 0.9, 0.999, 1e-8, 0.01, 1.0];
+        Case { tensors: vec![grad], scalars, output: tensor(vec![0.0; 3 * len], &[3, len]), in_place: true }
+    }),
+];
+
+impl Case {
+    /// An op whose output is like its first operand, in memory of its own.
+    fn apart(tensors: Vec<Tensor>, scalars: &[f32]) -> Self {
+        let like = tensors[0].view().ty();
+        let output = Tensor::zeros(TensorType::new(DType::F32, like.shape()).expect("a tensor has it"));
+        Self { tensors, scalars: scalars.to_vec(), output, in_place: false }
+    }
+
+    /// Launches an op and gives the time that it takes.
+    fn time(&mut self, engine: &Engine, op: &Op) -> anyhow::Result<Duration> {
+        let tensors: Vec<TensorView<'_>> = self.tensors.iter().map(Tensor::view).collect();
+        let launch = Launch { tensors: &tensors, scalars: &self.scalars, output: self.output.view_mut() };
+        let start = Instant::now();
+        if self.in_place {
+            engine.launch_in_place(op, launch)?
+        } else {
+            engine.launch(op, launch)?
+        };
+        Ok(start.elapsed())
+    }
+}
+
+fn measure_op(
+    name: &'static str,
+    case: &mut Case,
+    contenders: [(&Engine, &Op); 3],
+    rounds: u32,
+    bar: &ProgressBar,
+) -> anyhow::Result<Row> {
+    // Two launches each, from the same state: what is measured is warm, and has the same bits.
+    let first = case.output.as_slice::<f32>()?.to_vec();
+    let mut expected: Option<Vec<u8>> = None;
+    for (engine, op) in contenders {
+        case.output.as_mut_slice::<f32>()?.copy_from_slice(&first);
+        for _ in 0..2 {
+            case.time(engine, op)?;
+        }
+        match &expected {
+            Some(expected) => ensure!(
+                expected == case.output.bytes(),
+                "op `{name}`: the tiers do not give the same bits; `cargo xtask test package` shows where"
+            ),
+            None => expected = Some(case.output.bytes().to_vec()),
+        }
+    }
+
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let mut round = [0.0; 3];
+        for (time, (engine, op)) in round.iter_mut().zip(contenders) {
+            *time = 1e3 * case.time(engine, op)?.as_secs_f64();
+        }
+        times.push(round);
+        bar.inc(1);
+    }
+    let median_of = |value: &dyn Fn(&[f64; 3]) -> f64| median(times.iter().map(value).collect());
+    Ok(Row {
+        op: name,
+        shape: format!("{:?}", case.output.view().ty().shape()),
+        native_ms: median_of(&|round| round[0]),
+        native_copies_ms: median_of(&|round| round[1]),
+        package_ms: median_of(&|round| round[2]),
+        copies_to_native: median_of(&|round| round[1] / round[0]),
+        package_to_copies: median_of(&|round| round[2] / round[1]),
+        package_to_native: median_of(&|round| round[2] / round[0]),
+    })
+}
+
+fn print(rows: &[Row]) {
+    let op = rows.iter().map(|row| row.op.len()).max().unwrap_or(0);
+    let shape = rows.iter().map(|row| row.shape.len()).max().unwrap_or(0);
+    println!(
+        "{:op$}  {:shape$}  {:>9}  {:>14}  {:>10}  {:>13}  {:>14}  {:>14}",
+        "op", "shape", "native ms", "with copies ms", "package ms", "copies/native", "package/copies", "package/native"
+    );
+    println!(
+        "{:-<op$}  {:-<shape$}  {:->9}  {:->14}  {:->10}  {:->13}  {:->14}  {:->14}",
+        "", "", "", "", "", "", "", ""
+    );
+    for row in rows {
+        println!(
+            "{:op$}  {:shape$}  {:>9.2}  {:>14.2}  {:>10.2}  {:>12.2}x  {:>13.2}x  {:>13.2}x",
+            row.op,
+            row.shape,
+            row.native_ms,
+            row.native_copies_ms,
+            row.package_ms,
+            row.copies_to_native,
+            row.package_to_copies,
+            row.package_to_native
+        );
+    }
+    let slow: Vec<_> = rows.iter().filter(|row| row.package_to_native > AIM).map(|row| row.op).collect();
+    println!();
+    println!("copies/native: what copying tiles to TCM and back costs; package/copies: what the generated C++ costs.");
+    if slow.is_empty() {
+        println!("The package is within the aim of {AIM}x of the native library.");
+    } else {
+        println!("The aim for package/native is {AIM}x; above it: {}.", slow.join(", "));
+    }
+}
+
+fn progress(op: &'static str, rounds: u32) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} rounds, {eta} left").expect("a valid template");
+    let bar = ProgressBar::new(u64::from(rounds)).with_style(style).with_message(op);
+    bar.tick();
+    bar
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+    f64::midpoint(low, high)
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> Tensor {
+    Tensor::from_vec(values, shape).expect("as many values as the shape has")
+}
+
+/// Numbers of about the normal distribution, the same for the same seed: sums of four evenly distributed ones.
+fn numbers(seed: u64, shape: &[usize]) -> Tensor {
+    let mut state = seed;
+    let mut next = || {
+        // splitmix64
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let parts = [z, z >> 16, z >> 32, z >> 48].map(|part| (part & 0xffff) as f32 / 65536.0 - 0.5);
+        3_f32.sqrt() * parts.iter().sum::<f32>()
+    };
+    tensor((0..shape.iter().product()).map(|_| next()).collect(), shape)
+}
