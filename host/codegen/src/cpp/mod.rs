@@ -90,8 +90,8 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
             let _ = writeln!(source, "// {path}");
         }
         let ty = module.function_type(index);
-        let head = format!("static {} {}", result_type(&names, ty.results()), names.function(index));
-        source += &print(function, &head, &names.results(ty.results()));
+        let head = format!("static {} {}", result_type(ty.results()), names.function(index));
+        source += &print(function, &head, &results_name(ty.results()));
         source.push('\n');
     }
     Ok(Emitted { source, functions: names.functions, emitted, imports, stack })
@@ -130,12 +130,11 @@ impl Names {
     pub(crate) fn global(&self, index: u32) -> &str {
         &self.globals[index as usize]
     }
+}
 
-    /// The struct of several results.
-    #[expect(clippy::unused_self, reason = "a name like the others")]
-    pub(crate) fn results(&self, types: &[ValType]) -> String {
-        types.iter().fold("Results".into(), |name, ty| name + "_" + type_name(*ty))
-    }
+/// The struct of several results.
+pub(crate) fn results_name(types: &[ValType]) -> String {
+    types.iter().fold("Results".into(), |name, ty| name + "_" + type_name(*ty))
 }
 
 /// Letters, digits and single `_` of a Rust path: no name that C++ keeps for itself.
@@ -164,22 +163,18 @@ fn unique(name: String, index: u32, taken: &mut BTreeSet<String>) -> String {
     name
 }
 
-fn result_type(names: &Names, results: &[ValType]) -> String {
+fn result_type(results: &[ValType]) -> String {
     match results {
         [] => "void".into(),
         [one] => type_name(*one).into(),
-        several => names.results(several),
+        several => results_name(several),
     }
 }
 
 fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
     let ty = module.function_type(index);
     let operands = ty.params().iter().fold(String::new(), |text, ty| text + ", " + type_name(*ty));
-    format!(
-        "static {} {}(Instance&, u8* __restrict{operands})",
-        result_type(names, ty.results()),
-        names.function(index)
-    )
+    format!("static {} {}(Instance&, u8* __restrict{operands})", result_type(ty.results()), names.function(index))
 }
 
 /// The struct of the mutable globals, and the function that fills it and the memory.
@@ -283,7 +278,7 @@ fn result_types(module: &Module<'_>) -> String {
     }
     let mut text = String::new();
     for results in types {
-        let name = results.iter().fold(String::from("Results"), |name, ty| name + "_" + type_name(*ty));
+        let name = results_name(&results);
         let fields = concat(results.iter().enumerate().map(|(i, ty)| format!(" {} r{i};", type_name(*ty))));
         let _ = writeln!(text, "struct {name} {{{fields} }};");
     }
@@ -331,7 +326,7 @@ fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
     format!(
         "static {} call_indirect_{index}(Instance& {w}, u8* __restrict {m}, {parameters}u32 at) {{\n  switch (at) \
          {{\n{cases}{failures}    default: gpsimd_trap({outside});\n  }}\n}}\n\n",
-        result_type(names, ty.results()),
+        result_type(ty.results()),
     )
 }
 

@@ -181,3 +181,12 @@ pub(crate) fn f64_text(bits: u64) -> String {
     let value = f64::from_bits(bits);
     if value.is_finite() { format!("{value:?}") } else { format!("f64_reinterpret_i64(u64({bits:#x}))") }
 }
+
+/// The value of a constant expression's text.
+pub(super) fn parse_constant(text: &str) -> Option<u64> {
+    let digits = text.strip_suffix('u').or_else(|| text.strip_prefix("u64(")?.strip_suffix(')'))?;
+    match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}

@@ -2,12 +2,12 @@
 
 use wasmparser::{BlockType, Operator, ValType};
 
-use super::expression::{Expression, Variable, f32_text, f64_text, u32_text, u64_text};
+use super::expression::{Expression, Variable, f32_text, f64_text, parse_constant, u32_text, u64_text};
 use super::instruction::{self, Form};
 use super::statement::{Label, Statement, structure};
 use super::{Function, Named};
 use crate::Options;
-use crate::cpp::Names;
+use crate::cpp::{Names, results_name};
 use crate::error::ImageError;
 use crate::module::{Constant, Module};
 
@@ -730,7 +730,7 @@ impl Lowering<'_, '_> {
             }
             several => {
                 let variables: Vec<_> = several.iter().map(|ty| self.temporary(*ty)).collect();
-                let name = self.names.results(several);
+                let name = results_name(several);
                 self.current.push(Statement::AssignResults(name, variables.clone(), call));
                 for variable in variables {
                     let value = self.read(variable);
@@ -761,15 +761,6 @@ fn constant(value: Constant) -> Expression {
         Constant::I64(value) => Expression::atom(u64_text(value), I64),
         Constant::F32(bits) => Expression::atom(f32_text(bits), F32),
         Constant::F64(bits) => Expression::atom(f64_text(bits), F64),
-    }
-}
-
-/// The value of a constant expression's text.
-fn parse_constant(text: &str) -> Option<u64> {
-    let digits = text.strip_suffix('u').or_else(|| text.strip_prefix("u64(")?.strip_suffix(')'))?;
-    match digits.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => digits.parse().ok(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use wasmparser::ValType;
 
-use super::expression::{Expression, Variable};
+use super::expression::{Expression, Variable, parse_constant};
 use super::statement::{self, Statement, count, remove_dead};
 use super::{Function, type_name};
 
@@ -131,8 +131,8 @@ impl Printer<'_> {
         });
         let (step, None) = (steps.next()??, steps.next()) else { return None };
         let end = condition.operator.as_ref()?;
-        let [first, step_by, last] = [&first.text, &step.right, &end.right].map(|text| parse_u32(text));
-        let (first, step_by, last) = (first?, step_by?, last?);
+        let [first, step_by, last] = [&first.text, &step.right, &end.right].map(|text| parse_constant(text));
+        let (first, step_by, last) = (first? as u32, step_by? as u32, last? as u32);
         let counts = end.symbol == "!=" && end.left == name && step.symbol == "+" && step.left == name && step_by != 0;
         let distance = last.wrapping_sub(first);
         (counts && distance.is_multiple_of(step_by)).then(|| distance / step_by)
@@ -299,11 +299,6 @@ fn is_over_floats(body: &[Statement]) -> bool {
 
 /// Of a vector register, in f32.
 const LANES: u32 = 16;
-
-fn parse_u32(text: &str) -> Option<u32> {
-    let digits = text.strip_suffix('u')?;
-    digits.strip_prefix("0x").map_or_else(|| digits.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
-}
 
 /// An operand of `+=`, which binds looser than any operator.
 fn unparenthesized(operand: &str) -> &str {
