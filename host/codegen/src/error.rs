@@ -6,7 +6,10 @@ use gpsimd_abi::descriptor::DescriptorError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// Not a WebAssembly module, or an invalid one.
+    /// Another kind of file.
+    #[error("not a WebAssembly module: a kernel image is the .wasm of `cargo xtask build-kernels`")]
+    NoModule,
+    /// An invalid WebAssembly module.
     #[error("not a valid WebAssembly module: {0}")]
     Invalid(#[from] wasmparser::BinaryReaderError),
     /// Valid WebAssembly that no C++ is generated for.
@@ -25,6 +28,29 @@ pub enum ImageError {
         /// What is refused.
         source: Box<ImageError>,
     },
+    /// An instruction or type of a WebAssembly feature that kernels are compiled without.
+    #[error(
+        "{place} needs a WebAssembly feature that no C++ is generated for ({feature}): compile the kernels without \
+         target features of your own, the device's compiler makes the vectors"
+    )]
+    Feature {
+        /// "the module", "function `path`", ...
+        place: String,
+        /// What the validator says.
+        feature: String,
+    },
+    /// A call of something that is not there.
+    #[error("op `{op}`: its {caller} calls `{called}`, {reason}")]
+    Call {
+        /// The op.
+        op: String,
+        /// "kernel" or "shape function".
+        caller: &'static str,
+        /// What is called, as it is imported.
+        called: String,
+        /// Why it cannot be, and what to do.
+        reason: &'static str,
+    },
     /// No descriptor.
     #[error("there is no custom section `{0}`: does the crate call op_library!?")]
     NoDescriptor(&'static str),
@@ -37,7 +63,9 @@ pub enum ImageError {
         source: DescriptorError,
     },
     /// An export that an op needs is missing.
-    #[error("op `{op}` has no export `{export}` of the type `{expected}`")]
+    #[error(
+        "op `{op}` has no export `{export}` of the type `{expected}`: build it with the `gpsimd` crate of this version"
+    )]
     NoExport {
         /// The op.
         op: String,
@@ -52,8 +80,13 @@ pub enum ImageError {
         /// What is wrong.
         what: String,
     },
+    /// A name that is not the library's to take.
+    #[error(
+        "the library cannot be called `{0}`, a name that the vendor's runtime keeps for itself: choose another in op_library!"
+    )]
+    ReservedName(String),
     /// A limit of the device or of the vendor's tools.
-    #[error("{what} is {found}, the limit is {limit}: {help}")]
+    #[error("{what} is {found}{unit}, the limit is {limit}: {help}")]
     Limit {
         /// What is too large.
         what: String,
@@ -61,6 +94,8 @@ pub enum ImageError {
         found: u64,
         /// Allowed.
         limit: u64,
+        /// " bytes", " characters", or nothing for what is counted.
+        unit: &'static str,
         /// What to do.
         help: &'static str,
     },

@@ -5,7 +5,7 @@ use gpsimd_abi::{DESCRIPTOR_SECTION, POOL_EXPORT, TCM_ALIGN, TCM_POOL_BYTES};
 
 use crate::cpp::RED_ZONE;
 use crate::error::ImageError;
-use crate::module::{Constant, Module};
+use crate::module::{Constant, Data, Module};
 
 /// A kernel image.
 pub struct Image<'a> {
@@ -75,16 +75,17 @@ impl<'a> Image<'a> {
 
 /// What the vendor's tools take (custom-ops-ref-guide); `op_library!` says the same earlier.
 fn check_vendor_limits(library: &LibraryDescriptor) -> Result<(), ImageError> {
-    let limit = |what: String, found: usize, limit: u64, help| {
-        if found as u64 <= limit { Ok(()) } else { Err(ImageError::Limit { what, found: found as u64, limit, help }) }
+    let limit = |what: String, found: usize, limit: u64, unit, help| {
+        let found = found as u64;
+        if found <= limit { Ok(()) } else { Err(ImageError::Limit { what, found, limit, unit, help }) }
     };
-    limit(format!("the number of ops of `{}`", library.name), library.ops.len(), 10, "make two libraries of it")?;
+    limit(format!("the number of ops of `{}`", library.name), library.ops.len(), 10, "", "make two libraries of it")?;
     for op in &library.ops {
         let what = format!("the length of the name `{}`", op.name);
-        limit(what, op.name.len(), 31, "give the op a shorter name")?;
+        limit(what, op.name.len(), 31, " characters", "give the op a shorter name")?;
     }
     if library.name == "builtin" {
-        return Err(ImageError::Layout { what: "the vendor's runtime keeps the name \"builtin\" for itself".into() });
+        return Err(ImageError::ReservedName(library.name.clone()));
     }
     Ok(())
 }
@@ -136,8 +137,13 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
             ),
             found: u64::from(memory.allocation()),
             limit: TCM_POOL_BYTES as u64,
+            unit: " bytes",
             help: "give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants",
         });
+    }
+    let end = |data: &Data<'_>| u64::from(data.offset) + data.bytes.len() as u64;
+    if module.data.iter().any(|data| end(data) > u64::from(pool_start)) {
+        return Err(layout("it has constants where the pool is, or behind it"));
     }
     if memory.stack <= RED_ZONE {
         return Err(layout("the stack is smaller than what leaf functions may use"));

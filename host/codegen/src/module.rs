@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use wasmparser::{
-    CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody,
-    KnownCustom, Name, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+    BinaryReaderError, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType,
+    FunctionBody, KnownCustom, Name, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
 };
 
 use crate::error::ImageError;
@@ -85,7 +85,10 @@ impl<'a> Module<'a> {
     /// # Errors
     /// When it is not valid, or uses what no C++ is generated for.
     pub fn read(wasm: &'a [u8]) -> Result<Self, ImageError> {
-        Validator::new_with_features(FEATURES).validate_all(wasm)?;
+        if !wasm.starts_with(b"\0asm") {
+            return Err(ImageError::NoModule);
+        }
+        Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| invalid(wasm, error))?;
         let mut module = Self {
             types: Vec::new(),
             imports: Vec::new(),
@@ -332,6 +335,46 @@ impl<'a> Module<'a> {
     pub fn custom_section(&self, name: &str) -> Option<&'a [u8]> {
         self.custom.iter().find(|(found, _)| *found == name).map(|(_, data)| *data)
     }
+}
+
+/// Why the validator refuses a module: it is wrong, or needs a feature that is not accepted, in which case the function
+/// is found out.
+fn invalid(wasm: &[u8], error: BinaryReaderError) -> ImageError {
+    // The parser is compiled without SIMD.
+    let is_simd = error.message().contains("SIMD");
+    if !is_simd && Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_err() {
+        return error.into();
+    }
+    let (mut imports, mut bodies, mut names) = (0, Vec::new(), BTreeMap::new());
+    for payload in Parser::new(0).parse_all(wasm).flatten() {
+        match payload {
+            Payload::ImportSection(section) => {
+                let is_function = |import: &wasmparser::Import<'_>| matches!(import.ty, TypeRef::Func(_));
+                imports += section.into_iter().flatten().filter(is_function).count();
+            }
+            Payload::CodeSectionEntry(body) => bodies.push(body.range()),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(sections) = section.as_known() {
+                    for name in sections.flatten() {
+                        if let Name::Function(map) = name {
+                            names.extend(map.into_iter().flatten().map(|naming| (naming.index as usize, naming.name)));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let body = bodies.iter().position(|range| range.contains(&error.offset()));
+    let place = body.map(|body| body + imports).map_or_else(
+        || "the module".into(),
+        |function| match names.get(&function) {
+            Some(name) => format!("function `{:#}`", rustc_demangle::demangle(name)),
+            None => format!("function {function}"),
+        },
+    );
+    let feature = if is_simd { "SIMD" } else { error.message() };
+    ImageError::Feature { place, feature: feature.into() }
 }
 
 fn is_number(ty: ValType) -> bool {

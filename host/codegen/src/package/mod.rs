@@ -16,6 +16,24 @@ use crate::image::Image;
 /// change no bit but let loops with square roots become vectors, and keep what the source says apart apart.
 pub(crate) const FLAGS: [&str; 3] = ["-O3", "-fno-math-errno", "-ffp-contract=off"];
 
+/// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
+const DEVICE_CALLS: [&str; 14] = [
+    "core_id",
+    "core_count",
+    "tensor_count",
+    "tensor_dtype",
+    "tensor_rank",
+    "tensor_dim",
+    "tensor_len",
+    "load",
+    "store",
+    "fail",
+    "print_text",
+    "print_float",
+    "print_signed",
+    "print_unsigned",
+];
+
 /// An op package: text files that are the same for the same image.
 #[derive(Clone, Debug)]
 pub struct Package {
@@ -77,7 +95,8 @@ impl Package {
     /// Generates the package of an image.
     ///
     /// # Errors
-    /// When a function has an instruction that no C++ is generated for, or needs more stack than there is.
+    /// When a function has an instruction that no C++ is generated for, calls what is not there, or needs more stack than
+    /// there is.
     pub fn generate(image: &Image<'_>, wasm: &[u8]) -> Result<Self, ImageError> {
         let library = &image.descriptor;
         let options = |roots: Vec<u32>| Options {
@@ -90,7 +109,8 @@ impl Package {
         for (op, functions) in library.ops.iter().zip(&image.ops) {
             let emit = |function| emit(&image.module, &options(vec![function])).map_err(|error| error.in_op(&op.name));
             let (run, shape) = (emit(functions.run)?, emit(functions.shape)?);
-            image.check_shape(&shape).map_err(|error| error.in_op(&op.name))?;
+            image.check_calls(&op.name, Caller::Kernel, &run)?;
+            image.check_calls(&op.name, Caller::ShapeFunction, &shape)?;
             ops.push(ManifestOp {
                 name: op.name.clone(),
                 schema: schema(op),
@@ -152,6 +172,7 @@ impl Image<'_> {
                     what: format!("stack of op `{}`", op.name),
                     found: u64::from(needed),
                     limit: u64::from(self.memory.stack),
+                    unit: " bytes",
                     help: "keep less in local arrays; tile buffers come from `core.tcm()`",
                 });
             }
@@ -159,18 +180,32 @@ impl Image<'_> {
         Ok(())
     }
 
-    /// Shape functions run on a host, without a device.
-    fn check_shape(&self, shape: &Emitted) -> Result<(), ImageError> {
-        for import in &shape.imports {
-            if let Some(import) = self.module.imports.get(*import as usize)
-                && !(import.module == "gpsimd" && import.name == "fail")
-            {
-                let what = format!("`{}` of the device", import.name);
-                return Err(ImageError::unsupported("its shape function", what));
+    /// What a kernel or a shape function calls has to be there.
+    fn check_calls(&self, op: &str, caller: Caller, emitted: &Emitted) -> Result<(), ImageError> {
+        let (caller, present, reason) = match caller {
+            Caller::Kernel => {
+                ("kernel", &DEVICE_CALLS[..], "which the device does not have: it has what the `gpsimd` crate offers")
             }
+            Caller::ShapeFunction => (
+                "shape function",
+                &["fail"][..],
+                "which the host, where shapes are computed, does not have: use nothing but the types of the operands",
+            ),
+        };
+        let mut called = emitted.imports.iter().filter_map(|import| self.module.imports.get(*import as usize));
+        match called.find(|import| import.module != "gpsimd" || !present.contains(&import.name)) {
+            Some(import) => {
+                let called = format!("{}.{}", import.module, import.name);
+                Err(ImageError::Call { op: op.into(), caller, called, reason })
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+enum Caller {
+    Kernel,
+    ShapeFunction,
 }
 
 fn heading(image: &Image<'_>, what: &str) -> String {

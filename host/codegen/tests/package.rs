@@ -1,0 +1,10 @@
+//! Op packages: what is emitted for a small op, that it compiles without a warning, and why an image is refused.
+
+#[path = "package/compiles.rs"]
+mod compiles;
+#[path = "package/emitted.rs"]
+mod emitted;
+#[path = "package/images.rs"]
+mod images;
+#[path = "package/refusals.rs"]
+mod refusals;
