@@ -192,17 +192,19 @@ impl Image<'_> {
                 "which the host, where shapes are computed, does not have: use nothing but the types of the operands",
             ),
         };
-        let mut called = emitted.imports.iter().filter_map(|import| self.module.imports.get(*import as usize));
-        match called.find(|import| import.module != "gpsimd" || !present.contains(&import.name)) {
+        let mut imports = emitted.imports.iter().filter_map(|import| self.module.imports.get(*import as usize));
+        match imports.find(|import| import.module != "gpsimd" || !present.contains(&import.name)) {
             Some(import) => {
-                let called = format!("{}.{}", import.module, import.name);
-                Err(ImageError::Call { op: op.into(), caller, called, reason })
+                let name = format!("{}.{}", import.module, import.name);
+                Err(ImageError::Call { op: op.into(), caller, called: name, reason })
             }
             None => Ok(()),
         }
     }
 }
 
+/// Whose calls are looked at.
+#[derive(Clone, Copy)]
 enum Caller {
     Kernel,
     ShapeFunction,

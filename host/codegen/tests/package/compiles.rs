@@ -102,8 +102,7 @@ fn compiles_without_a_warning(test: &str, compiler: Option<Vec<String>>) {
             let object = sources.file("object.o");
             compile(&compiler, &arguments, &sources.file(name), &object);
             let found = needs_before_main(&object);
-            // The registration of the shape functions, which run on the host, is a constructor.
-            assert!(found.is_empty() || name == "small_ops_shape.cpp", "{name} {level}: {found:?}");
+            assert!(found.is_empty(), "{name} {level}: {found:?}");
         }
     }
 }
