@@ -37,7 +37,7 @@ fn a_module_that_is_not_valid() {
         "(result i32)\n    i32.const 0)\n  (func $my_ops::scale::shape",
         "(result i32) \n    f32.const 0 drop drop i32.const 0)\n  (func $my_ops::scale::shape",
     )]);
-    insta::assert_snapshot!(refusal, @"not a valid WebAssembly module: type mismatch: expected a type but nothing on stack (at offset 0x8f)");
+    insta::assert_snapshot!(refusal, @"not a valid WebAssembly module: type mismatch: expected a type but nothing on stack (at offset 0xa9)");
 }
 
 #[test]
@@ -262,6 +262,12 @@ fn a_name_that_is_no_identifier() {
 }
 
 #[test]
+fn a_name_that_no_cpp_function_can_have() {
+    let refusal = refusal(&[("'name':'scale'", "'name':'double'")]);
+    insta::assert_snapshot!(refusal, @"op `double`: no C++ function can have this name: rename the op");
+}
+
+#[test]
 fn an_op_without_its_kernel() {
     let refusal = refusal(&[(r#"(export "run:scale")"#, "")]);
     insta::assert_snapshot!(refusal, @"op `scale` has no export `run:scale` of the type `() -> i32`: build it with the `gpsimd` crate of this version");
@@ -335,6 +341,18 @@ fn an_image_without_a_pool() {
 }
 
 #[test]
+fn an_image_that_does_not_say_how_large_its_pool_is() {
+    let refusal = refusal(&[(r#"(export "gpsimd.pool_bytes" (global $pool_bytes))"#, "")]);
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export gpsimd.pool_bytes; build it with `cargo xtask build-kernels`");
+}
+
+#[test]
+fn a_size_of_the_pool_that_is_not_there() {
+    let refusal = refusal(&[("$pool_bytes i32 (i32.const 1040)", "$pool_bytes i32 (i32.const 2000)")]);
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: gpsimd.pool_bytes does not lead to a number; build it with `cargo xtask build-kernels`");
+}
+
+#[test]
 fn an_image_whose_end_is_unknown() {
     let refusal = refusal(&[(r#"(export "__heap_base" (global $end))"#, "")]);
     insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export __heap_base; build it with `cargo xtask build-kernels`");
@@ -349,7 +367,7 @@ fn a_stack_that_is_not_first() {
 #[test]
 fn a_pool_that_is_not_aligned() {
     let refusal = refusal(&[("$pool i32 (i32.const 1088)", "$pool i32 (i32.const 1096)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the pool is not the last thing in its memory, aligned to 64 bytes; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the pool is not in its memory after the stack, aligned to 64 bytes; build it with `cargo xtask build-kernels`");
 }
 
 #[test]
@@ -366,8 +384,11 @@ fn a_stack_of_nothing() {
 
 #[test]
 fn more_tcm_than_a_core_has() {
-    let refusal = refusal(&[("$end i32 (i32.const 13376)", "$end i32 (i32.const 16384)")]);
-    insta::assert_snapshot!(refusal, @"TCM of the library (1024 bytes of stack, 64 of constants and statics, 15296 of tile buffers, 64 to align) is 16448 bytes, the limit is 16384: give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants");
+    let refusal = refusal(&[
+        ("$end i32 (i32.const 13376)", "$end i32 (i32.const 16384)"),
+        ("\\00\\30\\00\\00", "\\80\\3b\\00\\00"),
+    ]);
+    insta::assert_snapshot!(refusal, @"TCM of the library (1024 bytes of stack, 128 of constants and statics, 15232 of tile buffers, 64 to align) is 16448 bytes, the limit is 16384: give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants");
 }
 
 #[test]
