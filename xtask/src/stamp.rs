@@ -28,6 +28,16 @@ impl Stamp {
         fs::read_to_string(&self.file).is_ok_and(|digest| digest == self.digest)
     }
 
+    /// To be called before what was made is replaced.
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
+        match fs::remove_file(&self.file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", self.file.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// To be called when it has been made, and not before.
     pub(crate) fn write(&self) -> anyhow::Result<()> {
         fs::write(&self.file, &self.digest).with_context(|| format!("cannot write {}", self.file.display()))

@@ -74,6 +74,12 @@ pub enum ImageError {
         /// Its type.
         expected: &'static str,
     },
+    /// A name that no C++ function can have.
+    #[error("op `{op}`: no C++ function can have this name: rename the op")]
+    Name {
+        /// The op.
+        op: String,
+    },
     /// Its memory is not laid out as a core's TCM.
     #[error("the image is not linked for a core's TCM: {what}; build it with `cargo xtask build-kernels`")]
     Layout {

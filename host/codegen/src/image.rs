@@ -1,7 +1,7 @@
 //! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory lies in TCM.
 
 use gpsimd_abi::descriptor::LibraryDescriptor;
-use gpsimd_abi::{DESCRIPTOR_SECTION, POOL_EXPORT, TCM_ALIGN, TCM_POOL_BYTES};
+use gpsimd_abi::{DESCRIPTOR_SECTION, POOL_BYTES_EXPORT, POOL_EXPORT, TCM_ALIGN, TCM_POOL_BYTES};
 
 use crate::cpp::RED_ZONE;
 use crate::error::ImageError;
@@ -20,7 +20,8 @@ pub struct Image<'a> {
     pub(crate) stack_pointer: u32,
 }
 
-/// What is where in a core's block of TCM: the stack from 0, then constants and statics, then the pool of tile buffers.
+/// What is where in a core's block of TCM: the stack from 0, then constants and statics, and among these the pool of tile
+/// buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryMap {
     /// Bytes of the stack.
@@ -45,6 +46,11 @@ pub struct OpFunctions {
 }
 
 impl MemoryMap {
+    /// What is zero at the start of a launch, but for the data that is copied there: constants and statics.
+    pub(crate) fn zeroed(&self) -> Vec<std::ops::Range<u32>> {
+        vec![self.stack..self.pool_start, self.pool_start + self.pool..self.total]
+    }
+
     /// What the wrapper asks of `tcm_malloc`, which promises no alignment.
     pub const fn allocation(&self) -> u32 {
         self.total.saturating_add(TCM_ALIGN as u32)
@@ -73,6 +79,19 @@ impl<'a> Image<'a> {
     }
 }
 
+/// Words that no C++ function in the global namespace can be called: C++'s own, and what its headers use.
+#[rustfmt::skip]
+const CPP_NAMES: &[&str] = &[
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "case", "catch", "char", "char16_t",
+    "char32_t", "class", "compl", "constexpr", "const_cast", "decltype", "default", "delete", "do", "double",
+    "dynamic_cast", "explicit", "export", "float", "friend", "goto", "inline", "int", "long", "mutable", "namespace",
+    "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public",
+    "register", "reinterpret_cast", "short", "signed", "sizeof", "static_assert", "static_cast", "switch", "template",
+    "this", "thread_local", "throw", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual",
+    "void", "volatile", "wchar_t", "xor", "xor_eq",
+    "main", "torch", "at", "c10", "neuron", "std", "NULL", "assert", "errno",
+];
+
 /// What the vendor's tools take (custom-ops-ref-guide); `op_library!` says the same earlier.
 fn check_vendor_limits(library: &LibraryDescriptor) -> Result<(), ImageError> {
     let limit = |what: String, found: usize, limit: u64, unit, help| {
@@ -83,6 +102,9 @@ fn check_vendor_limits(library: &LibraryDescriptor) -> Result<(), ImageError> {
     for op in &library.ops {
         let what = format!("the length of the name `{}`", op.name);
         limit(what, op.name.len(), 31, " characters", "give the op a shorter name")?;
+    }
+    if let Some(op) = library.ops.iter().find(|op| CPP_NAMES.contains(&op.name.as_str())) {
+        return Err(ImageError::Name { op: op.name.clone() });
     }
     if library.name == "builtin" {
         return Err(ImageError::ReservedName(library.name.clone()));
@@ -121,13 +143,17 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
     };
     let symbol = |name: &str| module.symbol(name).ok_or_else(|| layout(&format!("it does not export {name}")));
     let (pool_start, total) = (symbol(POOL_EXPORT)?, symbol("__heap_base")?);
+    let pool = module
+        .u32_at(symbol(POOL_BYTES_EXPORT)?)
+        .ok_or_else(|| layout(&format!("{POOL_BYTES_EXPORT} does not lead to a number")))?;
     if module.data.iter().any(|data| data.offset < stack) {
         return Err(layout("the stack does not come first in its memory"));
     }
-    if pool_start < stack || total < pool_start || !pool_start.is_multiple_of(TCM_ALIGN as u32) {
-        return Err(layout("the pool is not the last thing in its memory, aligned to 64 bytes"));
+    let pool_end = pool_start.checked_add(pool).filter(|end| *end <= total);
+    if pool_start < stack || pool_end.is_none() || !pool_start.is_multiple_of(TCM_ALIGN as u32) {
+        return Err(layout("the pool is not in its memory after the stack, aligned to 64 bytes"));
     }
-    let memory = MemoryMap { stack, statics: pool_start - stack, pool_start, pool: total - pool_start, total };
+    let memory = MemoryMap { stack, statics: total - stack - pool, pool_start, pool, total };
     if memory.allocation() > TCM_POOL_BYTES as u32 {
         return Err(ImageError::Limit {
             what: format!(

@@ -297,6 +297,15 @@ impl<'a> Module<'a> {
         }
     }
 
+    /// The number that the data has at an address.
+    pub(crate) fn u32_at(&self, address: u32) -> Option<u32> {
+        self.data.iter().find_map(|data| {
+            let at = address.checked_sub(data.offset)? as usize;
+            let bytes = data.bytes.get(at..at.checked_add(4)?)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        })
+    }
+
     /// The type of function `index`: operands and results.
     pub fn function_type(&self, index: u32) -> &FuncType {
         &self.types[self.function_types[index as usize] as usize]

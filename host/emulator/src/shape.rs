@@ -1,6 +1,7 @@
 //! Calls an op's shape function and says in words why it refuses.
 
 use gpsimd_abi as abi;
+use gpsimd_abi::descriptor::ElementType;
 
 use crate::error::{ShapeError, kernel_text};
 use crate::library::Op;
@@ -15,8 +16,21 @@ impl Op {
     pub fn shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
         operands::verify_types(self, operands.iter().copied()).map_err(ShapeError::Operands)?;
         let ty = self.call_shape(operands)?;
+        self.verify_output(operands, ty)?;
         operands::verify_dims(self, &self.descriptor().output.name, ty).map_err(ShapeError::Operands)?;
         Ok(ty)
+    }
+
+    /// The shape function gives the dtype that the kernel writes.
+    fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), ShapeError> {
+        let descriptor = self.descriptor();
+        let generic = descriptor.tensors().zip(operands).find(|((_, element), _)| *element == ElementType::Generic);
+        let generic = generic.map_or(ty.dtype(), |(_, operand)| operand.dtype());
+        if descriptor.output.element.accepts(ty.dtype(), generic) {
+            return Ok(());
+        }
+        let output = &descriptor.output.name;
+        Err(self.broken(format!("{} where the kernel writes `{output}` in another dtype", ty.dtype().name())))
     }
 
     fn call_shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {

@@ -38,6 +38,9 @@ pub const DESCRIPTOR_SECTION: &str = "gpsimd.descriptor";
 /// starts there needs no content when a launch starts.
 pub const POOL_EXPORT: &str = "gpsimd.pool";
 
+/// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
+pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
+
 /// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
 pub const TCM_POOL_BYTES: usize = 16 * 1024;
 

@@ -18,7 +18,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let ops: Vec<Path> = ops.into_iter().collect();
     let op_count = ops.len() as u32;
     let section = gpsimd_abi::DESCRIPTOR_SECTION;
-    let pool = gpsimd_abi::POOL_EXPORT;
+    let (pool, pool_bytes) = (gpsimd_abi::POOL_EXPORT, gpsimd_abi::POOL_BYTES_EXPORT);
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
     let mut descriptors = Vec::new();
     for (i, op) in ops.iter().enumerate() {
@@ -80,6 +80,9 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             // Exported, so that the code generator knows which part of TCM needs no content at the start.
             #[unsafe(export_name = #pool)]
             pub static POOL: Pool = Pool(::core::cell::UnsafeCell::new([0; #tcm_bytes]));
+
+            #[unsafe(export_name = #pool_bytes)]
+            pub static POOL_BYTES: u32 = #tcm_bytes as u32;
 
             #(const _: () = {
                 #[unsafe(export_name = #run_exports)]

@@ -103,7 +103,8 @@ pub unsafe fn shape<const COUNT: usize>(
 ) -> u32 {
     let result = if operand_count as usize == COUNT {
         // SAFETY: the caller's promise, and `i` is below `operand_count`.
-        function(core::array::from_fn(|i| TensorType::new(unsafe { *operands.add(i) }, i as u32)))
+        let types = core::array::from_fn(|i| TensorType::new(unsafe { *operands.add(i) }, i as u32));
+        caught(|| function(types))
     } else {
         Err(ShapeError::new("the shape function was called with another number of operands"))
     };
@@ -119,6 +120,14 @@ pub unsafe fn shape<const COUNT: usize>(
             abi::STATUS_FAILED
         }
     }
+}
+
+/// Calls a shape function; on a host a panic of it is a refusal.
+fn caught(function: impl FnOnce() -> Result<TensorType, ShapeError>) -> Result<TensorType, ShapeError> {
+    #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+    return crate::panics::catch(function).unwrap_or_else(|_| Err(ShapeError::new("the shape function panicked")));
+    #[cfg(any(target_arch = "wasm32", target_os = "none"))]
+    function()
 }
 
 /// `parts` one after the other, `N` bytes in all.

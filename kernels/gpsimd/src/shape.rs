@@ -108,7 +108,8 @@ impl TensorType {
 
     /// The product of the sizes of the dimensions in `dims`.
     pub fn elements_in(&self, dims: Range<usize>) -> usize {
-        dims.map(|i| self.dim(i)).product()
+        // On a core `usize` has 32 bits: more elements than that fit no tensor, and do not become a few.
+        dims.fold(1, |elements, i| elements.saturating_mul(self.dim(i)))
     }
 
     fn expect(&self, holds: bool, code: u32, dim: usize, expected: usize, found: usize) -> Result<&Self, ShapeError> {

@@ -56,6 +56,8 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
         return Ok(built);
     }
 
+    // What an interrupted build leaves is not current, whatever the sources are next time.
+    stamp.remove()?;
     step(3, "op package, compiled for this CPU");
     build_package(
         &PackageBuild {

@@ -21,8 +21,8 @@ pub struct Options {
     pub stack: Option<u32>,
     /// Functions to emit, with all that they call; all functions if there are none.
     pub roots: Vec<u32>,
-    /// Part of the memory that `instantiate` sets to zero before it copies data; memory that is fresh needs none.
-    pub zeroed: std::ops::Range<u32>,
+    /// Parts of the memory that `instantiate` sets to zero before it copies data; memory that is all zero needs none.
+    pub zeroed: Vec<std::ops::Range<u32>>,
 }
 
 /// A module as C++.
@@ -209,8 +209,8 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
         let offset = u32_text(segment.offset);
         let _ = writeln!(body, "  __builtin_memcpy(m + {offset}, data_{index}, sizeof data_{index});");
     }
-    if !options.zeroed.is_empty() {
-        let (start, len) = (u32_text(options.zeroed.start), u32_text(options.zeroed.len() as u32));
+    for part in options.zeroed.iter().filter(|part| !part.is_empty()) {
+        let (start, len) = (u32_text(part.start), u32_text(part.len() as u32));
         body.insert_str(0, &format!("  __builtin_memset(m + {start}, 0, {len});\n"));
     }
     let (w, m) = (if body.contains("w.") { "w" } else { "" }, if body.contains("m +") { "m" } else { "" });

@@ -741,18 +741,23 @@ impl Lowering<'_, '_> {
     }
 }
 
-/// Bytes that a function takes of the stack: how its first instructions move the stack pointer.
+/// Bytes that a function takes of the stack: how its first instructions move the stack pointer, down by a number and then,
+/// for locals of large alignment, to a multiple of one.
 fn frame(body: &wasmparser::FunctionBody<'_>, options: &Options) -> Result<u32, ImageError> {
-    let mut operators = body.get_operators_reader()?;
-    let first = (operators.read()?, operators.eof());
-    if let (Operator::GlobalGet { global_index }, false) = first
-        && options.stack == Some(global_index)
-        && let Operator::I32Const { value } = operators.read()?
-        && let Operator::I32Sub = operators.read()?
-    {
-        return Ok(value as u32);
+    let first: Vec<_> = body.get_operators_reader()?.into_iter().take(6).collect::<Result<_, _>>()?;
+    let first: Vec<_> = first.iter().filter(|operator| !matches!(operator, Operator::LocalTee { .. })).collect();
+    match first[..] {
+        [Operator::GlobalGet { global_index }, Operator::I32Const { value }, Operator::I32Sub, ref rest @ ..]
+            if options.stack == Some(*global_index) =>
+        {
+            let alignment = match rest {
+                [Operator::I32Const { value }, Operator::I32And, ..] if *value < 0 => value.unsigned_abs(),
+                _ => 0,
+            };
+            Ok((*value as u32).saturating_add(alignment))
+        }
+        _ => Ok(0),
     }
-    Ok(0)
 }
 
 fn constant(value: Constant) -> Expression {

@@ -17,10 +17,11 @@ GPSIMD_INLINE const torch::Tensor& tensor_of(const Instance& w, u32 tensor) {
   char message[128];
   u32 i = 0;
   for (; i < len && i + 1 < sizeof message; ++i) message[i] = static_cast<char>(text[i]);
+  while (i < len && i > 0 && (text[i] & 0xc0) == 0x80) --i;  // Not in the middle of a character.
   message[i] = 0;
 #ifdef GPSIMD_EMULATED
   // A device call that failed has ended the launch itself; what is left of that kind is the pool in the image.
-  gpsimd::stop(code == GPSIMD_FAILURE_DEVICE ? GPSIMD_FAILURE_REFUSED : code, message, gpsimd::Location::here());
+  gpsimd::stop(code == GPSIMD_FAILURE_DEVICE ? static_cast<u32>(GPSIMD_FAILURE_REFUSED) : code, message, gpsimd::Location::here());
 #else
   static_cast<void>(code);
   gpsimd_trap(message);

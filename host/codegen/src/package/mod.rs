@@ -102,7 +102,7 @@ impl Package {
         let options = |roots: Vec<u32>| Options {
             roots,
             stack: Some(image.stack_pointer),
-            zeroed: if image.has_unset_statics() { image.memory.stack..image.memory.pool_start } else { 0..0 },
+            zeroed: image.memory.zeroed(),
             bounds_checks: false,
         };
         let mut ops = Vec::new();
@@ -123,7 +123,7 @@ impl Package {
         }
         let runs = emit(&image.module, &options(image.ops.iter().map(|op| op.run).collect()))?;
         let shapes = emit(&image.module, &options(image.ops.iter().map(|op| op.shape).collect()))?;
-        image.check_stack(&runs)?;
+        image.check_stack(&runs, &shapes)?;
         let manifest = Manifest {
             library: library.name.clone(),
             version: library.version.clone(),
@@ -157,16 +157,11 @@ impl Package {
 }
 
 impl Image<'_> {
-    /// Whether constants and statics have parts that no data is copied to, which are zero.
-    fn has_unset_statics(&self) -> bool {
-        let set: usize = self.module.data.iter().map(|data| data.bytes.len()).sum();
-        // Up to the alignment of the pool.
-        (self.memory.statics as usize).saturating_sub(set) >= gpsimd_abi::TCM_ALIGN
-    }
-
-    fn check_stack(&self, runs: &Emitted) -> Result<(), ImageError> {
+    fn check_stack(&self, runs: &Emitted, shapes: &Emitted) -> Result<(), ImageError> {
         for (op, functions) in self.descriptor.ops.iter().zip(&self.ops) {
-            let needed = runs.stack.get(&functions.run).copied().flatten().unwrap_or(0).saturating_add(RED_ZONE);
+            let shape = shapes.stack.get(&functions.shape).copied().flatten().unwrap_or(0);
+            let run = runs.stack.get(&functions.run).copied().flatten().unwrap_or(0);
+            let needed = run.max(shape).saturating_add(RED_ZONE);
             if needed > self.memory.stack {
                 return Err(ImageError::Limit {
                     what: format!("stack of op `{}`", op.name),
@@ -232,8 +227,8 @@ fn kernels(image: &Image<'_>, runs: &Emitted) -> String {
     text += include_str!("launch.hpp");
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
         let parameters = parameters(op);
-        let declared: Vec<_> = parameters.iter().map(|name| format!("const torch::Tensor& {name}")).collect();
-        let pointers: Vec<_> = parameters.iter().map(|name| format!("&{name}")).collect();
+        let declared: Vec<_> = parameters.iter().map(|name| format!("const torch::Tensor& {name}_")).collect();
+        let pointers: Vec<_> = parameters.iter().map(|name| format!("&{name}_")).collect();
         text += &comment(&op.doc);
         let _ = writeln!(
             text,
@@ -265,11 +260,11 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
         include_str!("shape.hpp")
     );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
-        let mut declared: Vec<_> = op.tensors().map(|(name, _)| format!("torch::Tensor {name}")).collect();
+        let mut declared: Vec<_> = op.tensors().map(|(name, _)| format!("torch::Tensor {name}_")).collect();
         if op.scalars().next().is_some() {
             declared.push("torch::Tensor /* params */".into());
         }
-        let names: Vec<_> = op.tensors().map(|(name, _)| name.to_string()).collect();
+        let names: Vec<_> = op.tensors().map(|(name, _)| format!("{name}_")).collect();
         let operands: Vec<_> = op
             .tensors()
             .map(|(name, element)| {
@@ -305,10 +300,10 @@ fn split_at_functions(source: &str) -> (&str, &str) {
     source.split_at(source.find(crate::cpp::FUNCTIONS).unwrap_or(0))
 }
 
-/// Names of the kernel function's parameters.
+/// Names of the kernel function's parameters. In C++ they end in `_`, as no word does that means something there.
 fn parameters(op: &OpDescriptor) -> Vec<String> {
-    let params = op.scalars().next().map(|_| "params".to_string());
-    op.tensors().map(|(name, _)| name.to_string()).chain(params).collect()
+    let params = op.scalars().next().map(|_| "params");
+    op.tensors().map(|(name, _)| name).chain(params).map(str::to_string).collect()
 }
 
 /// Schema of the op on the device: scalars are packed into one tensor.
@@ -317,8 +312,18 @@ fn schema(op: &OpDescriptor) -> String {
     format!("{}({}) -> Tensor", op.name, operands.join(", "))
 }
 
+/// A doc comment as a C++ comment: no line of it can become code.
 fn comment(doc: &str) -> String {
-    doc.lines().fold(String::new(), |text, line| text + format!("// {line}").trim_end() + "\n")
+    let is_text = |c: char| {
+        !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    doc.lines().fold(String::new(), |text, line| {
+        let line: String = line.chars().map(|c| if is_text(c) { c } else { ' ' }).collect();
+        let line = line.trim_end();
+        // A backslash at the end, also written as a trigraph, goes on with the next line.
+        let end = if line.ends_with('\\') || line.ends_with("??/") { " ." } else { "" };
+        text + format!("// {line}{end}").trim_end() + "\n"
+    })
 }
 
 fn build_script(name: &str) -> String {

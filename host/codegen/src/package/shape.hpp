@@ -10,7 +10,8 @@ struct Operand {
 };
 
 GPSIMD_INLINE void copy_text(char* to, u32 size, const u8* text, u32 len) {
-  const u32 fits = len < size - 1 ? len : size - 1;
+  u32 fits = len < size - 1 ? len : size - 1;
+  while (fits < len && fits > 0 && (text[fits] & 0xc0) == 0x80) --fits;  // Not in the middle of a character.
   __builtin_memcpy(to, text, fits);
   to[fits] = 0;
 }
