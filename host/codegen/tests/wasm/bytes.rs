@@ -26,7 +26,9 @@ const IMAGE: &str = r#"(module
     (global $__stack_pointer (mut i32) (i32.const 1024))
     (global (export "POOL") i32 (i32.const 1088))
     (global (export "__heap_base") i32 (i32.const 4096))
+    (global (export "SIZE") i32 (i32.const 1040))
     (data (i32.const 1024) "constants")
+    (data (i32.const 1040) "\c0\0b\00\00")
     (func $add (type $binary) local.get 0 local.get 1 i32.add)
     (func (export "run:scale") (result i32) (local $i i32)
         (global.set $__stack_pointer (i32.sub (global.get $__stack_pointer) (i32.const 16)))
@@ -47,6 +49,7 @@ const IMAGE: &str = r#"(module
 static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let text = IMAGE
         .replace("POOL", gpsimd_abi::POOL_EXPORT)
+        .replace("SIZE", gpsimd_abi::POOL_BYTES_EXPORT)
         .replace("SECTION", gpsimd_abi::DESCRIPTOR_SECTION)
         .replace("DESCRIPTOR", &DESCRIPTOR.replace('"', "\\\"").replace('\n', " "));
     let buffer = ParseBuffer::new(&text).expect("text");
