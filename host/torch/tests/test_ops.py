@@ -17,6 +17,7 @@ from torch import Tensor
 
 ROOT = pathlib.Path(__file__).parents[3]
 FIXTURES = ROOT / "host" / "emulator" / "tests" / "fixtures"
+HEADERS = FIXTURES.parents[3] / "kernels/gpsimd-abi/include"
 DTYPES = [torch.float32, torch.bfloat16]
 HYPER = (1e-2, 0.8, 0.97, 1e-6, 0.1, 3.0)  # lr, beta1, beta2, eps, weight_decay, step
 
@@ -408,6 +409,6 @@ def test_a_library_without_ops_is_refused(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the fixtures are C")
 def test_a_library_of_another_abi_version_is_refused(tmp_path: pathlib.Path) -> None:
-    library = built(tmp_path, "newer", FIXTURES / "broken.c", "-DVERSION=99")
+    library = built(tmp_path, "newer", FIXTURES / "broken.c", "-DVERSION=99", f"-I{HEADERS}")
     with pytest.raises(LibraryError, match=r"newer\.so has ABI version 99, this host speaks \d+: rebuild it with"):
         gpsimd_torch.load_library(library)
