@@ -17,6 +17,7 @@ mod headers;
 mod package;
 mod workspace;
 
+pub(crate) use compiler::ARITHMETIC_FLAGS;
 pub use compiler::{Compiler, Optimisation};
 pub use cpp::{CppBuild, TorchFolder, build_cpp};
 pub use error::BuildError;

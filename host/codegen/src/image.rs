@@ -1,7 +1,9 @@
 //! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory lies in TCM.
 
 use gpsimd_abi::descriptor::LibraryDescriptor;
-use gpsimd_abi::{DESCRIPTOR_SECTION, POOL_BYTES_EXPORT, POOL_EXPORT, TCM_ALIGN, TCM_POOL_BYTES};
+use gpsimd_abi::{
+    DESCRIPTOR_SECTION, MAX_NAME, MAX_OPS, POOL_BYTES_EXPORT, POOL_EXPORT, RESERVED_LIBRARY, TCM_ALIGN, TCM_POOL_BYTES,
+};
 
 use crate::cpp::RED_ZONE;
 use crate::error::ImageError;
@@ -94,19 +96,25 @@ const CPP_NAMES: &[&str] = &[
 
 /// What the vendor's tools take (custom-ops-ref-guide); `op_library!` says the same earlier.
 fn check_vendor_limits(library: &LibraryDescriptor) -> Result<(), ImageError> {
-    let limit = |what: String, found: usize, limit: u64, unit, help| {
-        let found = found as u64;
+    let limit = |what: String, found: usize, limit: usize, unit, help| {
+        let (found, limit) = (found as u64, limit as u64);
         if found <= limit { Ok(()) } else { Err(ImageError::Limit { what, found, limit, unit, help }) }
     };
-    limit(format!("the number of ops of `{}`", library.name), library.ops.len(), 10, "", "make two libraries of it")?;
+    limit(
+        format!("the number of ops of `{}`", library.name),
+        library.ops.len(),
+        MAX_OPS,
+        "",
+        "make two libraries of it",
+    )?;
     for op in &library.ops {
         let what = format!("the length of the name `{}`", op.name);
-        limit(what, op.name.len(), 31, " characters", "give the op a shorter name")?;
+        limit(what, op.name.len(), MAX_NAME, " characters", "give the op a shorter name")?;
     }
     if let Some(op) = library.ops.iter().find(|op| CPP_NAMES.contains(&op.name.as_str())) {
         return Err(ImageError::Name { op: op.name.clone() });
     }
-    if library.name == "builtin" {
+    if library.name == RESERVED_LIBRARY {
         return Err(ImageError::ReservedName(library.name.clone()));
     }
     Ok(())

@@ -47,6 +47,15 @@ pub const TCM_POOL_BYTES: usize = 16 * 1024;
 /// Alignment of TCM buffers in bytes: the width of a core's vector register, 512 bit.
 pub const TCM_ALIGN: usize = 64;
 
+/// The vendor's limit on the ops of one library (custom-ops-ref-guide).
+pub const MAX_OPS: usize = 10;
+
+/// \[3rd\] The vendor's tools take function names of at most as many characters.
+pub const MAX_NAME: usize = 31;
+
+/// The name that no library can have: the vendor's runtime keeps it for itself (custom-ops-ref-guide).
+pub const RESERVED_LIBRARY: &str = "builtin";
+
 /// Cores of one GPSIMD engine.
 pub const CORES: usize = 8;
 

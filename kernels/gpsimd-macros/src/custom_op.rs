@@ -1,6 +1,7 @@
 //! `#[custom_op]`: checks the kernel's signature, keeps the function as it is, and puts a module with the descriptor
 //! and the entries beside it.
 
+use gpsimd_abi::MAX_NAME;
 use gpsimd_abi::descriptor::{ElementType, OpDescriptor, Operand, OperandKind, Output};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -12,9 +13,6 @@ use syn::{
 };
 
 use crate::gradient::{GradientSyntax, list};
-
-/// \[3rd\] The vendor's tools take function names of fewer characters.
-const NAME_LIMIT: usize = 32;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let arguments: Arguments = syn::parse2(arguments)?;
@@ -180,9 +178,9 @@ impl Kernel {
             return refuse(generic.span(), "no operand has this type, so nothing says which version to run");
         }
         let name = sig.ident.to_string();
-        if name.len() >= NAME_LIMIT {
+        if name.len() > MAX_NAME {
             let message =
-                format!("the name has {} characters; the vendor's tools take fewer than {NAME_LIMIT}", name.len());
+                format!("the name has {} characters; the vendor's tools take fewer than {}", name.len(), MAX_NAME + 1);
             return refuse(sig.ident.span(), &message);
         }
         Ok(Self { is_generic: generic.is_some(), operands, output })

@@ -1,13 +1,12 @@
 //! `op_library!`: the descriptor of the library, its C entry point on a host, its exports in a kernel image.
 
+use gpsimd_abi::{MAX_OPS, RESERVED_LIBRARY};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Ident, LitInt, LitStr, Path, Token, bracketed};
 
-/// Vendor: functions of one op library.
-const OP_LIMIT: usize = 10;
 /// What an image keeps for buffers unless told otherwise.
 const TCM_BYTES: u32 = 12 * 1024;
 /// The pool that a custom op may allocate from.
@@ -151,8 +150,8 @@ impl Parse for OpLibrary {
         if ops.is_empty() {
             return Err(syn::Error::new(span, "an op library has at least one op"));
         }
-        if let Some(op) = ops.iter().nth(OP_LIMIT) {
-            let message = format!("the {}th op: the vendor's limit is {OP_LIMIT} in one library", OP_LIMIT + 1);
+        if let Some(op) = ops.iter().nth(MAX_OPS) {
+            let message = format!("the {}th op: the vendor's limit is {MAX_OPS} in one library", MAX_OPS + 1);
             return Err(syn::Error::new_spanned(op, message));
         }
         for (i, op) in ops.iter().enumerate() {
@@ -178,7 +177,7 @@ fn library_name(name: LitStr) -> syn::Result<LitStr> {
         let message = "the name of an op library is lower case letters, digits and `_`: torch.ops.<name>";
         return Err(syn::Error::new(name.span(), message));
     }
-    if text == "builtin" {
+    if text == RESERVED_LIBRARY {
         return Err(syn::Error::new(name.span(), "the vendor's runtime keeps the name \"builtin\" for itself"));
     }
     Ok(name)

@@ -9,7 +9,7 @@ use crate::{process, workspace};
 
 const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Bytes of a core's stack, which comes out of the TCM pool. The ops of `bert_ops` need up to 480, and 128 below these.
+/// Bytes of a core's stack, which comes out of the TCM pool: about twice what the ops of `bert_ops` need, as the table shows.
 const STACK_BYTES: u32 = 1024;
 
 /// What a kernel image is compiled and linked with.

@@ -283,13 +283,12 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn jump(&mut self, depth: u32) -> Vec<Statement> {
-        let frame = self.frame_of(depth);
-        if frame == 0 {
-            let results = self.frames[0].results.iter().map(|result| self.read(*result)).collect();
-            return vec![Statement::Return(results)];
+    /// Leaves for a block around this code, or for the caller if it wants no results.
+    fn jump(&self, depth: u32) -> Statement {
+        match self.frame_of(depth) {
+            0 => Statement::Return(Vec::new()),
+            frame => Statement::Goto(self.frames[frame].label),
         }
-        vec![Statement::Goto(self.frames[frame].label)]
     }
 
     /// Nothing reaches what follows in this block.
@@ -538,7 +537,7 @@ impl Lowering<'_, '_> {
         self.settle_state_but(targets.len());
         self.pass(&targets);
         let jump = self.jump(depth);
-        self.current.extend(jump);
+        self.current.push(jump);
     }
 
     /// `return` with what is on top of the stack.
@@ -578,7 +577,7 @@ impl Lowering<'_, '_> {
             std::mem::swap(&mut inside, &mut self.current);
             self.stack = stack;
         }
-        inside.extend(self.jump(depth));
+        inside.push(self.jump(depth));
         self.current.push(Statement::If(condition, inside, Vec::new()));
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use wasmparser::ValType;
 
 use super::expression::{Expression, Variable, parse_constant};
-use super::statement::{self, Statement, count, remove_dead};
+use super::statement::{self, Label, Statement, count, remove_dead};
 use super::{Function, type_name};
 
 /// The definition of a function: `head` is what stands before its parameters, `results` the type that several are.
@@ -20,8 +20,15 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String
         }
     }
     let read = read_variables(&function.body);
+    let mut loops = BTreeSet::new();
+    statement::visit(&function.body, &mut |statement| {
+        if let Statement::Forever(label, _) = statement {
+            loops.insert(*label);
+        }
+    });
     let mut printer = Printer {
         function: &function,
+        loops,
         results,
         text: String::new(),
         depth: 1,
@@ -76,6 +83,8 @@ fn read_variables(body: &[Statement]) -> BTreeSet<Variable> {
 
 struct Printer<'f> {
     function: &'f Function,
+    /// Labels that are before loops; the others are after blocks.
+    loops: BTreeSet<Label>,
     results: &'f str,
     text: String,
     depth: usize,
@@ -109,9 +118,16 @@ impl Printer<'_> {
                 self.line("GPSIMD_LANES");
             }
             self.is_short = steps.is_some_and(|steps| steps < LANES) || self.is_tail(statement);
+            let assigned = statement::assigned(std::slice::from_ref(statement));
+            if matches!(statement, Statement::Loop(..) | Statement::Forever(..) | Statement::DoWhile(..)) {
+                // Later in the body is also before it.
+                self.tails.retain(|variable| !assigned.contains(variable));
+            }
             self.statement(statement);
-            if let Statement::Assign(variable, value) = statement {
-                self.note(*variable, value);
+            match statement {
+                Statement::Assign(variable, value) => self.note(*variable, value),
+                // It may have been skipped.
+                _ => self.tails.retain(|variable| !assigned.contains(variable)),
             }
         }
     }
@@ -120,20 +136,23 @@ impl Printer<'_> {
     fn steps(&self, before: &[Statement], statement: &Statement) -> Option<u32> {
         let Statement::DoWhile(body, condition) = statement else { return None };
         let [counter] = condition.reads[..] else { return None };
-        let first = before.iter().rev().find_map(|statement| match statement {
-            Statement::Assign(variable, value) => (*variable == counter).then_some(value),
-            _ => None,
-        })?;
+        let assigns = |statement: &&Statement| statement::assigned(std::slice::from_ref(*statement)).contains(&counter);
+        let Some(Statement::Assign(_, first)) = before.iter().rev().find(assigns) else { return None };
         let name = self.function.name(counter);
         let mut steps = body.iter().filter_map(|statement| match statement {
             Statement::Assign(variable, value) => (*variable == counter).then_some(value.operator.as_ref()),
             _ => None,
         });
         let (step, None) = (steps.next()??, steps.next()) else { return None };
-        let end = condition.operator.as_ref()?;
-        let [first, step_by, last] = [&first.text, &step.right, &end.right].map(|text| parse_constant(text));
-        let (first, step_by, last) = (first? as u32, step_by? as u32, last? as u32);
-        let counts = end.symbol == "!=" && end.left == name && step.symbol == "+" && step.left == name && step_by != 0;
+        let last = match &condition.operator {
+            Some(end) if end.symbol == "!=" && end.left == name => parse_constant(&end.right)?,
+            // As a condition: until it is 0.
+            None if condition.text == name => 0,
+            _ => return None,
+        };
+        let [first, step_by] = [&first.text, &step.right].map(|text| parse_constant(text));
+        let (first, step_by, last) = (first? as u32, step_by? as u32, last as u32);
+        let counts = step.symbol == "+" && step.left == name && step_by != 0;
         let distance = last.wrapping_sub(first);
         (counts && distance.is_multiple_of(step_by)).then(|| distance / step_by)
     }
@@ -253,7 +272,7 @@ impl Printer<'_> {
         self.line("}");
     }
 
-    fn switch(&mut self, index: &Expression, labels: &[u32], default: u32) {
+    fn switch(&mut self, index: &Expression, labels: &[Label], default: Label) {
         self.line(&format!("switch ({}) {{", index.value()));
         self.depth += 1;
         for (i, label) in labels.iter().enumerate() {
@@ -268,11 +287,8 @@ impl Printer<'_> {
         self.line("}");
     }
 
-    fn goto(&self, label: u32) -> String {
-        let is_loop = |statement: &Statement| matches!(statement, Statement::Forever(found, _) if *found == label);
-        let mut leads_back = false;
-        statement::visit(&self.function.body, &mut |statement| leads_back |= is_loop(statement));
-        format!("goto {}_{label};", if leads_back { "again" } else { "after" })
+    fn goto(&self, label: Label) -> String {
+        format!("goto {}_{label};", if self.loops.contains(&label) { "again" } else { "after" })
     }
 }
 

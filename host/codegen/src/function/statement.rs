@@ -1,5 +1,7 @@
 //! [`Statement`]: the body of a function as structured C++ control flow.
 
+use std::collections::BTreeSet;
+
 use super::expression::{Expression, Variable};
 
 /// A place that branches lead to: the end of a block, or the start of a loop.
@@ -240,6 +242,19 @@ pub(super) fn any_expression(body: &[Statement], is: &impl Fn(&Expression) -> bo
     let mut found = false;
     visit(body, &mut |statement| found |= expressions(statement).into_iter().any(is));
     found
+}
+
+/// Variables that these statements assign, or those inside them.
+pub(super) fn assigned(body: &[Statement]) -> BTreeSet<Variable> {
+    let mut variables = BTreeSet::new();
+    visit(body, &mut |statement| match statement {
+        Assign(variable, _) => {
+            variables.insert(*variable);
+        }
+        AssignResults(_, several, _) => variables.extend(several),
+        _ => {}
+    });
+    variables
 }
 
 /// Removes assignments to variables that nothing reads.

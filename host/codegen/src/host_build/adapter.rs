@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
-use gpsimd_abi::ENTRY_POINT;
 use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_abi::{ENTRY_POINT, MAX_OPS};
 
 use super::error::BuildError;
-
-/// The vendor's limit on the functions of a library.
-const MAX_OPS: usize = 10;
 
 /// Tensors of a launch that `gpsimd/adapter.hpp` has room for.
 const MAX_TENSORS: usize = 64;

@@ -10,9 +10,12 @@ use super::workspace::file;
 /// Commands tried when `$CXX` is not set: Clang first, because it vectorises as the device's compiler does.
 const COMMANDS: [&str; 3] = ["clang++", "g++", "c++"];
 
-/// Every source. Contraction would change the bits; no core has `errno`, which would keep `sqrtf` from becoming an
-/// instruction; `printf` must stay the function that the adapter takes over.
-const FLAGS: &[&str] = &["-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-U_FORTIFY_SOURCE"];
+/// What the device's compiler gets, too. Contraction would change the bits; no core has `errno`, which would keep `sqrtf`
+/// from becoming an instruction.
+pub(crate) const ARITHMETIC_FLAGS: [&str; 2] = ["-ffp-contract=off", "-fno-math-errno"];
+
+/// Every source. `printf` must stay the function that the adapter takes over.
+const FLAGS: &[&str] = &["-fPIC", "-fvisibility=hidden", "-U_FORTIFY_SOURCE"];
 
 /// Sources for the device: what its compiler takes. Assertions hold at every optimisation, which not every compiler does
 /// unasked.
@@ -112,7 +115,7 @@ impl Compiler {
         }
         let mut command = self.command();
         command.arg("-c").arg(source).arg("-I").arg(includes).arg("-o").arg(object);
-        command.args(FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
+        command.args(FLAGS).args(ARITHMETIC_FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
         let output =
             command.output().map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -138,7 +141,7 @@ impl Compiler {
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
             command.current_dir(folder).arg("-c").arg(name);
         }
-        command.arg("-o").arg(&source.object).args(FLAGS);
+        command.arg("-o").arg(&source.object).args(FLAGS).args(ARITHMETIC_FLAGS);
         match source.flavour {
             Flavour::Device { optimisation, native_cpu } => {
                 command.args(DEVICE_FLAGS).arg(match optimisation {

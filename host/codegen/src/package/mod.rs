@@ -10,11 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::cpp::{Emitted, Options, PRELUDE, RED_ZONE, emit};
 use crate::error::ImageError;
+use crate::host_build::ARITHMETIC_FLAGS;
 use crate::image::Image;
-
-/// Flags that both of the vendor's compilers get after their own. The first because their default is `-Os`; the others
-/// change no bit but let loops with square roots become vectors, and keep what the source says apart apart.
-pub(crate) const FLAGS: [&str; 3] = ["-O3", "-fno-math-errno", "-ffp-contract=off"];
 
 /// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
 const DEVICE_CALLS: [&str; 14] = [
@@ -327,7 +324,8 @@ fn comment(doc: &str) -> String {
 }
 
 fn build_script(name: &str) -> String {
-    let flags: Vec<_> = FLAGS.iter().map(|flag| format!("\"{flag}\"")).collect();
+    // Both of the vendor's compilers get these after their own `-Os`.
+    let flags: Vec<_> = ["-O3"].iter().chain(&ARITHMETIC_FLAGS).map(|flag| format!("\"{flag}\"")).collect();
     format!(
         r#""""Builds lib{name}.so beside this file, on a Trn1 or Inf2 host with the Neuron SDK, and loads it.
 
