@@ -1,0 +1,1 @@
+//! libnrt, the Neuron Runtime, opened at run time.
