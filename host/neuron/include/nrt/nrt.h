@@ -25,8 +25,8 @@ typedef struct nrt_tensor_set nrt_tensor_set_t;
 
 typedef enum {
     NRT_TENSOR_PLACEMENT_DEVICE = 0,  /* device memory (HBM) of a NeuronCore */
-    NRT_TENSOR_PLACEMENT_HOST = 1,    /* host memory */
-    NRT_TENSOR_PLACEMENT_VIRTUAL = 2  /* no memory of its own: a slice, or a buffer that is attached */
+    NRT_TENSOR_PLACEMENT_HOST = 1,    /* host memory that the device reaches by DMA */
+    NRT_TENSOR_PLACEMENT_VIRTUAL = 2  /* host memory as any other; a buffer that is attached is this */
 } nrt_tensor_placement_t;
 
 typedef enum {
@@ -37,11 +37,6 @@ typedef enum {
     NRT_FRAMEWORK_TYPE_MXNET = 4,
     NRT_FRAMEWORK_TYPE_PRECHECK = 5
 } nrt_framework_type_t;
-
-typedef enum {
-    NRT_TENSOR_USAGE_INPUT = 0,
-    NRT_TENSOR_USAGE_OUTPUT = 1
-} nrt_tensor_usage_t;
 
 typedef enum {
     NRT_DTYPE_UNKNOWN = 0x0,
@@ -63,36 +58,6 @@ typedef enum {
     NRT_DTYPE_FP8_E5 = 0xF
 } nrt_dtype_t;
 
-/* Bytes of a tensor's name, the terminating zero among them. */
-#define NRT_TENSOR_NAME_MAX 256
-
-typedef struct nrt_tensor_info {
-    char name[NRT_TENSOR_NAME_MAX];
-    nrt_tensor_usage_t usage;
-    size_t size; /* bytes */
-    nrt_dtype_t dtype;
-    uint32_t *shape; /* ndim numbers, freed with the array */
-    uint32_t ndim;
-} nrt_tensor_info_t;
-
-typedef struct nrt_tensor_info_array {
-    uint64_t tensor_count;
-    nrt_tensor_info_t tensor_array[];
-} nrt_tensor_info_array_t;
-
-/* The lengths are those of the published header; the facts this was written from do not give them. */
-#define RT_VERSION_DETAIL_LEN 128
-#define GIT_HASH_LEN 64
-
-typedef struct nrt_version {
-    uint64_t rt_major;
-    uint64_t rt_minor;
-    uint64_t rt_patch;
-    uint64_t rt_maintenance;
-    char rt_detail[RT_VERSION_DETAIL_LEN];
-    char git_hash[GIT_HASH_LEN];
-} nrt_version_t;
-
 /* Once per process, before anything else. `framework` and the two versions name the caller, for the logs. */
 NRT_STATUS nrt_init(nrt_framework_type_t framework, const char *fw_version, const char *fal_version);
 /* Unloads what is loaded and gives the NeuronCores back. */
@@ -103,9 +68,6 @@ NRT_STATUS nrt_load(const void *neff_bytes, size_t size, int32_t vnc, int32_t vn
 NRT_STATUS nrt_unload(nrt_model_t *model);
 NRT_STATUS nrt_get_model_nc_count(const nrt_model_t *model, uint32_t *nc_count);
 NRT_STATUS nrt_get_model_instance_count(nrt_model_t *model, uint32_t *instance_count);
-/* Inputs and outputs of a model; the array is the caller's, to be given to nrt_free_model_tensor_info. */
-NRT_STATUS nrt_get_model_tensor_info(nrt_model_t *model, nrt_tensor_info_array_t **tensor_info);
-NRT_STATUS nrt_free_model_tensor_info(nrt_tensor_info_array_t *tensor_info);
 
 NRT_STATUS nrt_tensor_allocate(nrt_tensor_placement_t placement, int vnc, size_t size, const char *name,
                                nrt_tensor_t **tensor);
@@ -141,11 +103,12 @@ NRT_STATUS nrt_get_total_nc_count(uint32_t *nc_count);
 NRT_STATUS nrt_get_visible_nc_count(uint32_t *nc_count);
 NRT_STATUS nrt_get_total_vnc_count(uint32_t *vnc_count);
 
-/* `size` is sizeof(nrt_version_t) of the caller. */
-NRT_STATUS nrt_get_version(nrt_version_t *ver, size_t size);
-
 #ifdef __cplusplus
 }
 #endif
+
+/* The SDK's nrt.h does not include these two: a program that is to compile there, too, includes them itself. */
+#include "nrt/nrt_experimental.h"
+#include "nrt/nrt_version.h"
 
 #endif
