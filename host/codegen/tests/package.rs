@@ -6,5 +6,7 @@ mod compiles;
 mod emitted;
 #[path = "package/images.rs"]
 mod images;
+#[path = "package/loops.rs"]
+mod loops;
 #[path = "package/refusals.rs"]
 mod refusals;

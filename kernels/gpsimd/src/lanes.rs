@@ -6,9 +6,9 @@
 
 use crate::LANES;
 
-/// Elements of each operand that [`Lanes::fold2`] takes at a time where there are as many: four vectors. In a kernel image
-/// the lanes live in TCM; this way they are loaded and stored once for four vectors. It also keeps a maximum from becoming
-/// a masked store of the lanes that change, which costs an x86 CPU more than all the rest of the row.
+/// Elements that [`Lanes::fold`] and [`Lanes::fold2`] take of each operand at a time where there are as many: four vectors.
+/// In a kernel image the lanes live in TCM; this way they are loaded and stored once for four vectors. It also keeps a
+/// maximum from becoming a masked store of the lanes that change, which costs an x86 CPU more than all the rest of the row.
 const STRIP: usize = 4 * LANES;
 
 /// Sixteen partial results of a reduction.
@@ -24,17 +24,7 @@ impl Lanes {
     /// Takes the elements of `a`: `lane = f(lane, a)`.
     #[inline(always)]
     pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(f32, A) -> f32) {
-        // One vector at a time: rustc would count a strip's loop up to 0, which the code generator takes for no loop over
-        // lanes.
-        let mut chunks = a.chunks_exact(LANES);
-        for chunk in &mut chunks {
-            for (lane, a) in self.0.iter_mut().zip(chunk) {
-                *lane = f(*lane, *a);
-            }
-        }
-        for (lane, a) in self.0.iter_mut().zip(chunks.remainder()) {
-            *lane = f(*lane, *a);
-        }
+        self.fold2(a, a, |lane, a, _| f(lane, a));
     }
 
     /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use wasmparser::ValType;
+use wasmparser::{FuncType, ValType};
 
 use crate::error::ImageError;
 use crate::function::{f32_text, f64_text, lower, print, type_name, u32_text, u64_text};
@@ -19,6 +19,8 @@ pub struct Options {
     pub bounds_checks: bool,
     /// The global that is the stack pointer, checked whenever it is moved.
     pub stack: Option<u32>,
+    /// How many calls of functions that recur may be open; a call more traps. As many as the machine's stack takes if `None`.
+    pub deepest_recursion: Option<u32>,
     /// Functions to emit, with all that they call; all functions if there are none.
     pub roots: Vec<u32>,
     /// Parts of the memory that `instantiate` sets to zero before it copies data; memory that is all zero needs none.
@@ -74,8 +76,13 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
     }
     let stack = stack_use(module, &functions);
     let emitted = functions.keys().copied().collect();
+    let recursive = match options.deepest_recursion {
+        Some(_) => recursive(module, &functions),
+        None => BTreeSet::new(),
+    };
 
-    let mut source = format!("{LANES}\n{}", instance(module, &names, options));
+    let limit = options.deepest_recursion.filter(|_| !recursive.is_empty());
+    let mut source = format!("{LANES}\n{}", instance(module, &names, options, limit));
     source += FUNCTIONS;
     source += &result_types(module);
     for index in functions.keys() {
@@ -90,8 +97,16 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
             let _ = writeln!(source, "// {path}");
         }
         let ty = module.function_type(index);
-        let head = format!("static {} {}", result_type(ty.results()), names.function(index));
-        source += &print(function, &head, &results_name(ty.results()));
+        let result = result_type(ty.results());
+        let name = names.function(index);
+        let results = results_name(ty.results());
+        if recursive.contains(&index) {
+            let unguarded = format!("unguarded_{index}");
+            source += &print(function, &format!("static {result} {unguarded}"), &results);
+            source += &guarded(ty, name, &unguarded);
+        } else {
+            source += &print(function, &format!("static {result} {name}"), &results);
+        }
         source.push('\n');
     }
     Ok(Emitted { source, functions: names.functions, emitted, imports, stack })
@@ -115,7 +130,8 @@ impl Names {
             let path = module.path(index).unwrap_or_else(|| format!("function_{index}"));
             functions.push(unique(identifier(&path), index, &mut taken));
         }
-        let mut taken = BTreeSet::from(["memory".to_string(), "memory_bytes".into(), "host".into()]);
+        let mut taken =
+            BTreeSet::from(["memory".to_string(), "memory_bytes".into(), "host".into(), "open_calls".into()]);
         let globals = (0..module.globals.len() as u32).map(|index| {
             let name = module.global_names.get(&index).map_or_else(|| format!("global_{index}"), ToString::to_string);
             unique(identifier(&name), index, &mut taken)
@@ -178,9 +194,13 @@ fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
 }
 
 /// The struct of the mutable globals, and the function that fills it and the memory.
-fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
+fn instance(module: &Module<'_>, names: &Names, options: &Options, deepest_recursion: Option<u32>) -> String {
     let mut fields = String::from("  u8* memory;\n  u32 memory_bytes;\n  void* host;\n");
     let mut body = String::new();
+    if deepest_recursion.is_some() {
+        fields += "  u32 open_calls;\n";
+        body += "  w.open_calls = 0u;\n";
+    }
     for (index, global) in module.globals.iter().enumerate().filter(|(_, global)| global.mutable) {
         let name = names.global(index as u32);
         let value = match global.init {
@@ -234,7 +254,31 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options) -> String {
             top.saturating_sub(RED_ZONE),
         );
     }
+    if let Some(limit) = deepest_recursion {
+        let _ = writeln!(
+            text,
+            "// Calls of functions that recur take of the processor's stack, whatever they take of the one in memory.\n\
+             GPSIMD_INLINE void open_call(Instance& w) {{\n  if (++w.open_calls > {limit}u) gpsimd_trap(\"call stack \
+             exhausted: functions call each other more than {limit} deep\");\n}}\n"
+        );
+    }
     text
+}
+
+/// A function that counts how many calls of functions that recur are open.
+fn guarded(ty: &FuncType, name: &str, unguarded: &str) -> String {
+    let operands: Vec<_> = ty.params().iter().enumerate().map(|(i, ty)| format!(", {} p{i}", type_name(*ty))).collect();
+    let passed: Vec<_> = (0..operands.len()).map(|i| format!(", p{i}")).collect();
+    let call = format!("{unguarded}(w, m{})", passed.concat());
+    let result = result_type(ty.results());
+    let (call, end) = match ty.results() {
+        [] => (call, ""),
+        _ => (format!("const {result} result = {call}"), "  return result;\n"),
+    };
+    format!(
+        "static {result} {name}(Instance& w, u8* __restrict m{}) {{\n  open_call(w);\n  {call};\n  --w.open_calls;\n{end}}}\n",
+        operands.concat(),
+    )
 }
 
 /// What stands before the functions, and after what they are written with.
@@ -330,12 +374,20 @@ fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
     )
 }
 
-/// The deepest that the stack can get below every function; none where calls recur, or go through the table.
-fn stack_use(module: &Module<'_>, functions: &BTreeMap<u32, crate::function::Function>) -> BTreeMap<u32, Option<u32>> {
+type Functions = BTreeMap<u32, crate::function::Function>;
+
+/// Functions that a function calls, or may call through the table.
+fn callees<'a>(module: &'a Module<'_>, function: &'a crate::function::Function) -> impl Iterator<Item = u32> + use<'a> {
+    let through_table = function.indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
+    function.calls.iter().copied().chain(through_table)
+}
+
+/// The deepest that the stack can get below every function; none where calls recur.
+fn stack_use(module: &Module<'_>, functions: &Functions) -> BTreeMap<u32, Option<u32>> {
     fn depth(
         index: u32,
         module: &Module<'_>,
-        functions: &BTreeMap<u32, crate::function::Function>,
+        functions: &Functions,
         open: &mut BTreeSet<u32>,
         known: &mut BTreeMap<u32, Option<u32>>,
     ) -> Option<u32> {
@@ -346,9 +398,8 @@ fn stack_use(module: &Module<'_>, functions: &BTreeMap<u32, crate::function::Fun
         if !open.insert(index) {
             return None;
         }
-        let through_table = function.indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
         let mut deepest = Some(0);
-        for callee in function.calls.iter().copied().chain(through_table) {
+        for callee in callees(module, function) {
             deepest = deepest.zip(depth(callee, module, functions, open, known)).map(|(a, b)| a.max(b));
         }
         open.remove(&index);
@@ -361,6 +412,25 @@ fn stack_use(module: &Module<'_>, functions: &BTreeMap<u32, crate::function::Fun
         depth(*index, module, functions, &mut BTreeSet::new(), &mut known);
     }
     known
+}
+
+/// Functions that call themselves, through others or not.
+fn recursive(module: &Module<'_>, functions: &Functions) -> BTreeSet<u32> {
+    let reaches_itself = |index: &u32| {
+        let (mut seen, mut pending) = (BTreeSet::new(), vec![*index]);
+        while let Some(function) = pending.pop().and_then(|index| functions.get(&index)) {
+            for callee in callees(module, function) {
+                if callee == *index {
+                    return true;
+                }
+                if functions.contains_key(&callee) && seen.insert(callee) {
+                    pending.push(callee);
+                }
+            }
+        }
+        false
+    };
+    functions.keys().copied().filter(reaches_itself).collect()
 }
 
 const _: () = assert!(PAGE == 65_536, "memory.size is printed as a shift by 16");

@@ -8,6 +8,7 @@ mod expression;
 mod instruction;
 mod lower;
 mod print;
+mod short_loops;
 mod statement;
 
 pub(crate) use expression::{f32_text, f64_text, type_name, u32_text, u64_text};

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use wasmparser::ValType;
 
 use super::expression::{Expression, Variable, parse_constant};
+use super::short_loops::ShortLoops;
 use super::statement::{self, Label, Statement, count, remove_dead};
 use super::{Function, type_name};
 
@@ -32,7 +33,7 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String
         results,
         text: String::new(),
         depth: 1,
-        tails: BTreeSet::new(),
+        short_loops: ShortLoops::of(&function),
         is_short: false,
     };
     printer.statements(&function.body);
@@ -88,8 +89,7 @@ struct Printer<'f> {
     results: &'f str,
     text: String,
     depth: usize,
-    /// Variables that are below 16, by what was assigned to them last in the order of the text.
-    tails: BTreeSet<Variable>,
+    short_loops: ShortLoops<'f>,
     /// The loop that comes next is known to run fewer than 16 times.
     is_short: bool,
 }
@@ -117,18 +117,8 @@ impl Printer<'_> {
                 // overlap; it then compares the addresses first.
                 self.line("GPSIMD_LANES");
             }
-            self.is_short = steps.is_some_and(|steps| steps < LANES) || self.is_tail(statement);
-            let assigned = statement::assigned(std::slice::from_ref(statement));
-            if matches!(statement, Statement::Loop(..) | Statement::Forever(..) | Statement::DoWhile(..)) {
-                // Later in the body is also before it.
-                self.tails.retain(|variable| !assigned.contains(variable));
-            }
+            self.is_short = steps.is_some_and(|steps| steps < LANES) || self.short_loops.contain(statement);
             self.statement(statement);
-            match statement {
-                Statement::Assign(variable, value) => self.note(*variable, value),
-                // It may have been skipped.
-                _ => self.tails.retain(|variable| !assigned.contains(variable)),
-            }
         }
     }
 
@@ -155,27 +145,6 @@ impl Printer<'_> {
         let counts = step.symbol == "+" && step.left == name && step_by != 0;
         let distance = last.wrapping_sub(first);
         (counts && distance.is_multiple_of(step_by)).then(|| distance / step_by)
-    }
-
-    /// Whether a loop counts down what is left of a row after whole vectors. Says so to readers only.
-    fn is_tail(&self, statement: &Statement) -> bool {
-        let Statement::DoWhile(_, condition) = statement else { return false };
-        matches!(condition.reads[..], [counter] if self.tails.contains(&counter))
-    }
-
-    /// Notes whether a variable is now what is left of a row after whole vectors: `n & 15`, or that in bytes.
-    fn note(&mut self, variable: Variable, value: &Expression) {
-        let is_tail = match (&value.operator, &value.reads[..]) {
-            (Some(operator), _) if operator.symbol == "&" => operator.right == "15u",
-            (Some(operator), [of]) if operator.symbol == "<<" => self.tails.contains(of),
-            (None, [of]) if value.text == self.function.name(*of) => self.tails.contains(of),
-            _ => false,
-        };
-        if is_tail {
-            self.tails.insert(variable);
-        } else {
-            self.tails.remove(&variable);
-        }
     }
 
     fn statement(&mut self, statement: &Statement) {

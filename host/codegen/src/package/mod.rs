@@ -13,6 +13,10 @@ use crate::error::ImageError;
 use crate::host_build::ARITHMETIC_FLAGS;
 use crate::image::Image;
 
+/// Calls of functions that recur that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
+/// 8 KiB are in local memory (custom-c++-operators-devguide).
+const DEEPEST_RECURSION: u32 = 64;
+
 /// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
 const DEVICE_CALLS: [&str; 14] = [
     "core_id",
@@ -51,6 +55,9 @@ pub struct Package {
 pub struct Manifest {
     /// Name, as in `torch.ops.<name>`.
     pub library: String,
+    /// Name that the Neuron SDK registers it under, `<name>_neuron`: `torch.ops.<name>` is `gpsimd_torch`'s, which has scalars
+    /// and gradients that the SDK's ops lack, and calls these with the scalars packed into `params`.
+    pub neuron_library: String,
     /// Version of the crate that holds the kernels.
     pub version: String,
     /// Version of the code generator.
@@ -72,7 +79,7 @@ pub struct Manifest {
 /// An op of a package.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManifestOp {
-    /// Name, as in `torch.ops.<library>.<name>`; also of the kernel function.
+    /// Name, as in `torch.ops.<neuron_library>.<name>`; also of the kernel function.
     pub name: String,
     /// Schema, as PyTorch writes it.
     pub schema: String,
@@ -99,6 +106,7 @@ impl Package {
         let options = |roots: Vec<u32>| Options {
             roots,
             stack: Some(image.stack_pointer),
+            deepest_recursion: Some(DEEPEST_RECURSION),
             zeroed: image.memory.zeroed(),
             bounds_checks: false,
         };
@@ -123,6 +131,7 @@ impl Package {
         image.check_stack(&runs, &shapes)?;
         let manifest = Manifest {
             library: library.name.clone(),
+            neuron_library: neuron_library(&library.name),
             version: library.version.clone(),
             generator: env!("CARGO_PKG_VERSION").into(),
             image_sha256: format!("{:x}", Sha256::digest(wasm)),
@@ -285,7 +294,7 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
             shapes.functions[functions.shape as usize],
         );
     }
-    let _ = writeln!(text, "NEURON_LIBRARY({}, m) {{", image.descriptor.name);
+    let _ = writeln!(text, "NEURON_LIBRARY({}, m) {{", neuron_library(&image.descriptor.name));
     for op in &image.descriptor.ops {
         let _ = writeln!(text, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
     }
@@ -323,11 +332,16 @@ fn comment(doc: &str) -> String {
     })
 }
 
+fn neuron_library(name: &str) -> String {
+    format!("{name}_neuron")
+}
+
 fn build_script(name: &str) -> String {
+    let neuron_library = neuron_library(name);
     // Both of the vendor's compilers get these after their own `-Os`.
     let flags: Vec<_> = ["-O3"].iter().chain(&ARITHMETIC_FLAGS).map(|flag| format!("\"{flag}\"")).collect();
     format!(
-        r#""""Builds lib{name}.so beside this file, on a Trn1 or Inf2 host with the Neuron SDK, and loads it.
+        r#""""Builds lib{neuron_library}.so beside this file, on a Trn1 or Inf2 host with the Neuron SDK, and loads it.
 
     python build.py
 
@@ -341,7 +355,7 @@ from torch_neuronx.xla_impl import custom_op
 FOLDER = pathlib.Path(__file__).resolve().parent
 
 custom_op.load(
-    name="{name}",
+    name="{neuron_library}",
     compute_srcs=[str(FOLDER / "{name}.cpp")],
     shape_srcs=[str(FOLDER / "{name}_shape.cpp")],
     extra_cflags=[{flags}],

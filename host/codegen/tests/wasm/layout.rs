@@ -173,6 +173,7 @@ impl Function {
             r#"extern "C" void m{id}_function{index}(void* instance, const u64* operands, u64* results) {{
   Instance& w = *(Instance*)instance;
   (void)operands, (void)results;
+  close_calls(w, 0);
   {body}
 }}
 "#

@@ -214,7 +214,9 @@ impl Tally {
 /// None for what asserts nothing and changes nothing.
 fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Command> {
     let skip = |reason: &str| Some(Command::Skip { reason: reason.to_owned() });
-    let mut add = |wasm: &[u8]| library.add(wasm, &Options { bounds_checks: true, ..Options::default() });
+    let mut add = |wasm: &[u8]| {
+        library.add(wasm, &Options { bounds_checks: true, deepest_recursion: Some(1000), ..Options::default() })
+    };
     match directive {
         WastDirective::Module(mut module) => {
             let name = module.name().map(|id| id.name().to_owned());
@@ -240,7 +242,9 @@ fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Com
             Some(Command::Start { emitted, message: message.to_owned() })
         }
         WastDirective::AssertInvalid { module, .. } | WastDirective::AssertMalformed { module, .. } => refusal(module),
-        WastDirective::AssertExhaustion { .. } => skip("recursion without end"),
+        WastDirective::AssertExhaustion { call: invoke, message, .. } => {
+            Some(call(&invoke, Outcome::Trap(message.to_owned())))
+        }
         WastDirective::AssertUnlinkable { .. } => skip(LINKING),
         WastDirective::Register { module, .. } => {
             Some(Command::Register { module: module.map(|id| id.name().to_owned()) })

@@ -1,0 +1,73 @@
+//! Which loops are said to be hot, and how functions that recur are kept from running out of stack.
+
+use crate::images::{image, package};
+
+const RUN: &str = "(func $my_ops::scale::run (export \"run:scale\") (result i32)\n    i32.const 0)";
+
+/// The kernel's C++ when the op's function is `locals` and `body`, with `functions` beside it.
+fn kernel(locals: &str, body: &str, functions: &str) -> String {
+    let run = format!(
+        "{functions} (func $my_ops::scale::run (export \"run:scale\") (result i32) {locals}\n    {body}\n    i32.const 0)"
+    );
+    package(&image(&[(RUN, &run)])).unwrap_or_else(|error| panic!("{error}")).kernels
+}
+
+const LOCALS: &str = "(local $n i32) (local $at i32)";
+
+/// A loop over floats that runs `$n` times.
+const LOOP: &str = "
+    loop $next
+      local.get $at  local.get $at f32.load  f32.const 2  f32.mul  f32.store
+      local.get $at i32.const 4 i32.add local.set $at
+      local.get $n i32.const 1 i32.sub local.tee $n
+      br_if $next
+    end";
+
+/// `$n` is what is left of a row after vectors.
+const TAIL: &str = "call $core_id i32.const 15 i32.and local.set $n";
+
+fn loops(before: &str) -> (usize, usize) {
+    let text = kernel(LOCALS, &format!("{before} {LOOP}"), "");
+    (text.matches("do {  // hot").count(), text.matches("do {  // fewer than 16 times").count())
+}
+
+#[test]
+fn a_loop_over_a_row_is_hot() {
+    assert_eq!(loops("call $core_id local.set $n"), (1, 0));
+}
+
+#[test]
+fn a_loop_over_what_is_left_of_a_row_is_not_hot() {
+    assert_eq!(loops(TAIL), (0, 1));
+}
+
+#[test]
+fn a_counter_that_one_branch_makes_large_is_not_what_is_left_of_a_row() {
+    let large = "call $core_id if i32.const 64 local.set $n end";
+    assert_eq!(loops(&format!("{TAIL} {large}")), (1, 0));
+}
+
+#[test]
+fn a_counter_that_one_jump_leaves_large_is_not_what_is_left_of_a_row() {
+    let jump = "block $after call $core_id local.tee $n br_if $after";
+    assert_eq!(loops(&format!("{jump} {TAIL} end")), (1, 0));
+    let small = "block $after call $core_id i32.const 15 i32.and local.tee $n br_if $after";
+    assert_eq!(loops(&format!("{small} {TAIL} end")), (0, 1));
+}
+
+#[test]
+fn a_counter_that_a_loop_changes_is_not_what_is_left_of_a_row() {
+    let text = kernel(LOCALS, &format!("{TAIL} loop $rows {LOOP} call $core_id local.tee $n br_if $rows end"), "");
+    assert_eq!(text.matches("do {  // hot").count(), 1, "{text}");
+}
+
+#[test]
+fn a_function_that_recurs_counts_its_open_calls() {
+    let again = "(func $again (param i32) (result i32)
+        local.get 0 if (result i32) local.get 0 i32.const 1 i32.sub call $again else i32.const 7 end)";
+    let text = kernel("", "call $core_id call $again drop", again);
+    let trap = "gpsimd_trap(\"call stack exhausted: functions call each other more than 64 deep\")";
+    assert_eq!(text.matches(trap).count(), 1);
+    assert_eq!(text.matches("  open_call(w);\n").count(), 1);
+    assert!(!kernel("", "call $core_id drop", "").contains("open_call"), "nothing recurs here");
+}
