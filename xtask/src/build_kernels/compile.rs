@@ -1,5 +1,6 @@
 //! Compiling an op library with cargo: for this CPU, and into a kernel image.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,9 +33,7 @@ pub(super) enum Target<'a> {
 
 /// Compiles the crate and gives the path of its dynamic library, or of its image.
 pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<PathBuf> {
-    let manifest = library.join("Cargo.toml");
-    ensure!(manifest.is_file(), "{} is no crate: it has no Cargo.toml", library.display());
-    let manifest = manifest.canonicalize()?;
+    let manifest = manifest(library)?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(&manifest);
     // Profiles are the workspace's: a crate of its own has no `kernels`.
@@ -42,6 +41,7 @@ pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<Pat
     cargo.args(["--profile", if is_ours { "kernels" } else { "release" }]);
     let extension = match target {
         Target::Host { cpu } => {
+            check_cpu(cpu)?;
             // With an explicit target the flags leave macros and build scripts alone. They need a build folder of their
             // own: cargo would rebuild everything whenever they change.
             cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace::target().join("host-cpu"));
@@ -70,6 +70,28 @@ pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<Pat
         }
     }
     bail!("{} builds no .{extension}: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]", library.display())
+}
+
+/// The manifest of the crate in the folder `library`.
+fn manifest(library: &Path) -> anyhow::Result<PathBuf> {
+    ensure!(library.is_dir(), "{} is no folder: name the folder of an op library's crate", library.display());
+    let manifest = library.join("Cargo.toml");
+    ensure!(manifest.is_file(), "{} is no crate: it has no Cargo.toml", library.display());
+    let text = fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    ensure!(
+        text.lines().any(|line| line.trim() == "[package]"),
+        "{} is a workspace, not a crate: name the folder of an op library in it",
+        library.display()
+    );
+    manifest.canonicalize().with_context(|| format!("cannot find {}", manifest.display()))
+}
+
+/// rustc only warns of a CPU that it does not know.
+fn check_cpu(cpu: &str) -> anyhow::Result<()> {
+    let known = process::output(Command::new("rustc").args(["--print", "target-cpus"]))?;
+    let is_known = known.lines().any(|line| line.split_whitespace().next() == Some(cpu));
+    ensure!(is_known, "rustc knows no CPU `{cpu}`: `rustc --print target-cpus` lists them");
+    Ok(())
 }
 
 fn host_triple() -> anyhow::Result<String> {

@@ -18,6 +18,7 @@ impl Workspace {
         static BUILDS: AtomicU32 = AtomicU32::new(0);
         let number = BUILDS.fetch_add(1, Ordering::Relaxed);
         let output = std::path::absolute(output).map_err(|source| file("find", output, source))?;
+        remove_abandoned(&output);
         let folder = output.with_extension(format!("{}-{number}.build", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|source| file("create", &folder, source))?;
         let workspace = Self { folder };
@@ -43,6 +44,27 @@ impl Drop for Workspace {
     }
 }
 
+/// Removes the folders of builds of `output` that were killed: those of processes that are no more.
+fn remove_abandoned(output: &Path) {
+    let (Some(folder), Some(stem)) = (output.parent(), output.file_stem().and_then(|stem| stem.to_str())) else {
+        return;
+    };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| {
+            let number = name.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(".build")?.split_once('-')?.0;
+            number.parse::<u32>().ok()
+        });
+        // Where there is no /proc, all seem alive and stay.
+        let is_alive =
+            |process: u32| !Path::new("/proc/self").exists() || Path::new("/proc").join(process.to_string()).exists();
+        if process.is_some_and(|process| !is_alive(process)) {
+            // What is left costs nothing but space.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Writes a file and the folders it is in.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), BuildError> {
     if let Some(folder) = path.parent() {
@@ -54,4 +76,27 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), BuildError> {
 /// An error of the file system.
 pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) -> BuildError {
     BuildError::File { action, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_build_left_goes_with_the_next() {
+        let folder = std::env::temp_dir().join(format!("gpsimd-abandoned-{}", std::process::id()));
+        let output = folder.join("libx.so");
+        // No process has the number 0.
+        let abandoned = folder.join("libx.0-0.build");
+        let [other, alive] = ["liby.0-0.build".into(), format!("libx.{}-9.build", std::process::id())];
+        for name in [&other, &alive] {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        std::fs::create_dir_all(abandoned.join("include")).unwrap();
+        let workspace = Workspace::new(&output).unwrap();
+        assert!(!abandoned.exists());
+        assert!(folder.join(&other).exists() && folder.join(&alive).exists() && workspace.include().exists());
+        drop(workspace);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

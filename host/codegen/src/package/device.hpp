@@ -53,7 +53,10 @@ GPSIMD_INLINE u64 import_gpsimd_tensor_dim(Instance& w, u8*, u32 tensor, u32 dim
   return static_cast<u64>(tensor_of(w, tensor).sizes()[dim]);
 }
 GPSIMD_INLINE u64 import_gpsimd_tensor_len(Instance& w, u8*, u32 tensor) {
-  return static_cast<u64>(tensor_of(w, tensor).numel());
+  const u64 elements = static_cast<u64>(tensor_of(w, tensor).numel());
+  // Kernels count in 32 bits there.
+  if (elements > 0xffffffffu) gpsimd_trap("a tensor has more than 4294967295 elements: split it");
+  return elements;
 }
 
 __attribute__((unused, noinline)) static u32 import_gpsimd_load(Instance& w, u8* m, u32 tensor, u64 start, u64 len,

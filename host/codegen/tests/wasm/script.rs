@@ -234,7 +234,8 @@ fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Com
             }
         }
         WastDirective::AssertReturn { exec: WastExecute::Get { .. }, .. } => skip("exported globals"),
-        WastDirective::AssertTrap { exec: WastExecute::Invoke(invoke), message, .. } => {
+        WastDirective::AssertTrap { exec: WastExecute::Invoke(invoke), message, .. }
+        | WastDirective::AssertExhaustion { call: invoke, message, .. } => {
             Some(call(&invoke, Outcome::Trap(message.to_owned())))
         }
         WastDirective::AssertTrap { exec: WastExecute::Wat(mut module), message, .. } => {
@@ -242,9 +243,6 @@ fn command(directive: WastDirective, library: &mut LibraryBuilder) -> Option<Com
             Some(Command::Start { emitted, message: message.to_owned() })
         }
         WastDirective::AssertInvalid { module, .. } | WastDirective::AssertMalformed { module, .. } => refusal(module),
-        WastDirective::AssertExhaustion { call: invoke, message, .. } => {
-            Some(call(&invoke, Outcome::Trap(message.to_owned())))
-        }
         WastDirective::AssertUnlinkable { .. } => skip(LINKING),
         WastDirective::Register { module, .. } => {
             Some(Command::Register { module: module.map(|id| id.name().to_owned()) })
