@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::GraphError;
 use crate::Dtype;
 
 /// A straight-line program of op calls on named tensors.
@@ -65,4 +66,43 @@ pub struct Call {
 impl Graph {
     /// Version of the format written here, and the only one read.
     pub const VERSION: u32 = 1;
+
+    /// Bytes that the name of a tensor can have: `NRT_TENSOR_NAME_MAX` without the zero at its end.
+    pub const MAX_NAME: usize = 255;
+
+    /// Inputs, outputs and intermediates.
+    pub fn tensors(&self) -> impl Iterator<Item = &TensorSpec> {
+        self.inputs.iter().chain(&self.outputs).chain(&self.intermediates)
+    }
+
+    /// Checks what can be checked without the op libraries: every name is there once, every tensor is written once before
+    /// it is read, every library that is called is listed, every tensor fits in memory.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), GraphError> {
+        super::graph_check::check(self)
+    }
+}
+
+impl TensorSpec {
+    /// Elements; none when they are too many for this host's memory.
+    pub fn elements(&self) -> Option<usize> {
+        let dims = self.shape.iter().map(|&dim| dim as usize);
+        // A size of 0 does not make the others smaller: their product is what strides are computed with.
+        dims.clone().try_fold(1_usize, |product, dim| product.checked_mul(dim.max(1)))?;
+        Some(dims.product())
+    }
+
+    /// Bytes; none when they are too many for this host's memory.
+    pub fn bytes(&self) -> Option<usize> {
+        self.elements()?.checked_mul(self.dtype.size()).filter(|&bytes| isize::try_from(bytes).is_ok())
+    }
+}
+
+impl Call {
+    /// Name of the library and of the op; none when `op` is not of that form.
+    pub fn op_path(&self) -> Option<(&str, &str)> {
+        self.op.split_once('.').filter(|(library, op)| !library.is_empty() && !op.is_empty())
+    }
 }

@@ -1,0 +1,165 @@
+//! [`Neff`]: a NEFF file, read and verified.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::archive::Archive;
+use super::json::JsonReader;
+use super::{Graph, HashCheck, Header, Library, Limits, NeffError, Subgraph, emulated, hash};
+use crate::Dtype;
+
+/// A NEFF file, read and verified: its header, its archive, and what the JSON files in there say.
+#[derive(Clone, Debug)]
+pub struct Neff<'a> {
+    header: Header,
+    hash_check: HashCheck,
+    archive: Archive<'a>,
+    subgraphs: Vec<Subgraph>,
+    libraries: Vec<Library>,
+    graph: Option<Graph>,
+}
+
+/// An input or output of a NEFF.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TensorInfo {
+    /// Its name.
+    pub name: String,
+    /// Element type, if the NEFF says.
+    pub dtype: Option<Dtype>,
+    /// Dimensions, if the NEFF says.
+    pub shape: Option<Vec<u32>>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+impl<'a> Neff<'a> {
+    /// Reads a NEFF within the default [`Limits`]. An archive that is not compressed stays where it is.
+    ///
+    /// A hash that does not match is no error here: see [`Neff::hash_check`].
+    ///
+    /// # Errors
+    /// When it is no NEFF, cut off, of a version that is not known, beyond a limit, or contradicts itself; when its archive
+    /// has paths that lead elsewhere, or anything but files and folders; when it has a graph that cannot be run.
+    pub fn parse(file: &'a [u8]) -> Result<Self, NeffError> {
+        Self::parse_within(file, &Limits::default())
+    }
+
+    /// As [`Neff::parse`], within other limits.
+    ///
+    /// # Errors
+    /// As [`Neff::parse`].
+    pub fn parse_within(file: &'a [u8], limits: &Limits) -> Result<Self, NeffError> {
+        let (header, data) = Header::read(file)?;
+        let archive = Archive::read(data, limits)?;
+        let mut json = JsonReader::new(limits);
+        let neff = Self {
+            header,
+            hash_check: HashCheck::of(&header, data),
+            subgraphs: Subgraph::read_all(&archive, &mut json)?,
+            libraries: Library::read_all(&archive, &mut json)?,
+            graph: read_graph(&archive, &mut json)?,
+            archive,
+        };
+        Ok(neff)
+    }
+
+    /// The same, with an archive of its own.
+    pub fn into_owned(self) -> Neff<'static> {
+        let Self { header, hash_check, archive, subgraphs, libraries, graph } = self;
+        Neff { header, hash_check, archive: archive.into_owned(), subgraphs, libraries, graph }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Whether the archive has the hash of the header. What to do if not is the caller's to say
+    /// (`NEURON_RT_VALIDATE_HASH`).
+    pub fn hash_check(&self) -> HashCheck {
+        self.hash_check
+    }
+
+    /// The digest that the hash of the header is, in hexadecimal, with its name.
+    pub fn hash(&self) -> (String, &'static str) {
+        let version = self.header.pkg_version;
+        (hash::hex(&self.header.hash[..hash::digest_len(version)]), hash::digest_name(version))
+    }
+
+    /// Paths and contents of the files in the archive, sorted by path.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.archive.files()
+    }
+
+    /// The content of a file in the archive.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.archive.file(path)
+    }
+
+    /// Inputs of the model, in the order of their numbers; one that several subgraphs read counts once.
+    pub fn inputs(&self) -> Vec<TensorInfo> {
+        self.variables("input")
+    }
+
+    /// Outputs of the model, in the order of their numbers; one that several subgraphs write counts once.
+    pub fn outputs(&self) -> Vec<TensorInfo> {
+        self.variables("output")
+    }
+
+    /// The subgraphs.
+    pub fn subgraphs(&self) -> &[Subgraph] {
+        &self.subgraphs
+    }
+
+    /// The custom-op libraries, sorted by file.
+    pub fn libraries(&self) -> &[Library] {
+        &self.libraries
+    }
+
+    /// What an emulated NEFF runs: valid, and every library that it names is in the archive. None of a NEFF of the Neuron
+    /// compiler.
+    pub fn graph(&self) -> Option<&Graph> {
+        self.graph.as_ref()
+    }
+
+    /// What an emulated NEFF runs.
+    ///
+    /// # Errors
+    /// [`NeffError::NotEmulated`] of a NEFF of the Neuron compiler.
+    pub fn emulated_graph(&self) -> Result<&Graph, NeffError> {
+        self.graph().ok_or(NeffError::NotEmulated)
+    }
+
+    /// Writes the files of the archive into a folder that is empty or does not exist yet.
+    ///
+    /// # Errors
+    /// When the folder is not empty, or something cannot be written.
+    pub fn extract_to(&self, folder: impl AsRef<Path>) -> Result<(), NeffError> {
+        super::extract::extract(&self.archive, folder.as_ref())
+    }
+
+    fn variables(&self, kind: &str) -> Vec<TensorInfo> {
+        let mut seen = BTreeSet::new();
+        let variables = self.subgraphs.iter().flat_map(|subgraph| subgraph.variables_of(kind));
+        let info = |variable: &super::Variable| TensorInfo {
+            name: variable.name.clone(),
+            dtype: variable.dtype,
+            shape: variable.shape.clone(),
+            size: variable.size.unwrap_or(0),
+        };
+        variables.filter(|variable| seen.insert(variable.name.as_str())).map(info).collect()
+    }
+}
+
+fn read_graph(archive: &Archive<'_>, json: &mut JsonReader) -> Result<Option<Graph>, NeffError> {
+    let Some(content) = archive.file(emulated::GRAPH_FILE) else { return Ok(None) };
+    let graph: Graph = json.read(emulated::GRAPH_FILE, content)?;
+    graph.validate()?;
+    for library in &graph.libraries {
+        if archive.file(&library.file).is_none() {
+            let (path, named_by) = (library.file.clone(), emulated::GRAPH_FILE.into());
+            return Err(NeffError::Missing { path, named_by });
+        }
+    }
+    Ok(Some(graph))
+}
