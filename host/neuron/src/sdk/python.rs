@@ -1,0 +1,75 @@
+//! The Python that has `torch_neuronx`, and the versions of what it has installed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+use super::environment::Environment;
+use super::program::answer;
+
+/// Where pip finds `torch-neuronx` and `neuronx-cc`.
+const PACKAGE_INDEX: &str = "https://pip.repos.neuron.amazonaws.com";
+
+/// Prints what there is, without importing any of it: that takes seconds, and opens the device.
+const PROBE: &str = r#"
+import importlib.metadata, importlib.util, json, platform
+def version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+names = ["torch", "torch-xla", "torch-neuronx", "neuronx-cc"]
+packages = {name: version(name) for name in names}
+has_neuron = importlib.util.find_spec("torch_neuronx") is not None
+print(json.dumps({"python": platform.python_version(), "packages": packages, "has_neuron": has_neuron}))
+"#;
+
+/// An interpreter, and what it says.
+pub(super) struct Python {
+    pub(super) interpreter: PathBuf,
+    pub(super) version: String,
+    pub(super) has_neuron: bool,
+    packages: HashMap<String, Option<String>>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    python: String,
+    packages: HashMap<String, Option<String>>,
+    has_neuron: bool,
+}
+
+impl Python {
+    /// The first interpreter with `torch_neuronx`, or else the first that answers.
+    pub(super) fn of(environment: &Environment) -> Option<Self> {
+        let mut first = None;
+        for interpreter in environment.interpreters() {
+            match Self::ask(&interpreter, environment) {
+                Some(python) if python.has_neuron => return Some(python),
+                python => first = first.or(python),
+            }
+        }
+        first
+    }
+
+    fn ask(interpreter: &Path, environment: &Environment) -> Option<Self> {
+        let mut command = Command::new(interpreter);
+        // A file in the current folder is no module of the interpreter.
+        let output = answer(command.args(["-c", PROBE]).env("PYTHONSAFEPATH", "1"), environment.time_limit)?;
+        let Answer { python, packages, has_neuron } = serde_json::from_str(output.lines().last()?).ok()?;
+        Some(Self { interpreter: interpreter.into(), version: python, has_neuron, packages })
+    }
+
+    /// The version of a pip package.
+    pub(super) fn package(&self, name: &str) -> Option<&str> {
+        self.packages.get(name)?.as_deref()
+    }
+}
+
+/// The command that installs pip packages, into `python` or the environment that is active.
+pub(super) fn pip_install(python: Option<&Python>, packages: &str) -> String {
+    let interpreter = python.map_or("python3".into(), |python| python.interpreter.display().to_string());
+    format!("{interpreter} -m pip install --extra-index-url {PACKAGE_INDEX} {packages}")
+}
