@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::bindings;
 use super::status::Status;
 use crate::Dtype;
 
@@ -157,6 +158,15 @@ impl NrtError {
     pub fn hint(&self) -> Option<&'static str> {
         self.status.hint(self.call)
     }
+}
+
+/// The error of a status that is not success; `what` the call was made on.
+pub(super) fn check(
+    status: bindings::NRT_STATUS,
+    call: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<(), NrtError> {
+    Status::from_code(status).map_or(Ok(()), |status| Err(NrtError { call, what: what(), status }))
 }
 
 fn advice(status: Status, call: &str) -> String {

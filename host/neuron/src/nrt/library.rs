@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::bindings::{self, Functions};
-use super::error::{Error, LibraryError, NrtError};
-use super::status::Status;
+use super::error::{Error, LibraryError, check};
 
 /// The library's name for the loader.
 const NAME: &str = "libnrt.so.1";
@@ -19,7 +18,7 @@ const EMULATED: &str = "gpsimd_emulated_libnrt";
 static OPENED: Mutex<Vec<&'static Opened>> = Mutex::new(Vec::new());
 
 /// libnrt, opened. It stays loaded until the process ends.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Library {
     opened: &'static Opened,
 }
@@ -116,7 +115,7 @@ impl Library {
         let mut count = 0;
         // SAFETY: the call writes one number.
         let status = unsafe { self.functions().nrt_get_total_nc_count(&raw mut count) };
-        self.check(status, "nrt_get_total_nc_count", || "the instance".into())?;
+        check(status, "nrt_get_total_nc_count", || "the instance".into())?;
         Ok(count)
     }
 
@@ -128,7 +127,7 @@ impl Library {
         let mut count = 0;
         // SAFETY: the call writes one number.
         let status = unsafe { self.functions().nrt_get_visible_nc_count(&raw mut count) };
-        self.check(status, "nrt_get_visible_nc_count", || "this process".into())?;
+        check(status, "nrt_get_visible_nc_count", || "this process".into())?;
         Ok(count)
     }
 
@@ -138,16 +137,6 @@ impl Library {
 
     pub(super) fn state(&self) -> &'static Mutex<State> {
         &self.opened.state
-    }
-
-    /// The error of a status that is not success; `what` the call was made on.
-    pub(super) fn check(
-        &self,
-        status: bindings::NRT_STATUS,
-        call: &'static str,
-        what: impl FnOnce() -> String,
-    ) -> Result<(), NrtError> {
-        Status::from_code(status).map_or(Ok(()), |status| Err(NrtError { call, what: what(), status }))
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {

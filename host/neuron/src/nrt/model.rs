@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use super::bindings;
-use super::error::Error;
+use super::error::{Error, check};
 use super::memory::{Access, conflict, lock};
 use super::runtime::Runtime;
 use super::tensor::core_number;
@@ -63,7 +63,7 @@ impl Model {
         // SAFETY: the bytes are as many, and live as long as the model; the call writes one pointer.
         let status =
             unsafe { runtime.functions().nrt_load(neff.as_ptr().cast(), neff.len(), number, -1, &raw mut handle) };
-        runtime.check(status, "nrt_load", || {
+        check(status, "nrt_load", || {
             let core = core.map_or("any NeuronCore".into(), |core| format!("NeuronCore {core}"));
             format!("{} bytes onto {core}", neff.len())
         })?;
@@ -150,7 +150,7 @@ impl Model {
         drop(guards);
         let names = |set: &TensorSet| set.iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         let what = || format!("a model ({} -> {})", names(inputs), names(outputs));
-        Ok(self.runtime.check(status, call, what)?)
+        Ok(check(status, call, what)?)
     }
 
     fn read_info(&mut self) -> Result<(), Error> {
@@ -158,7 +158,7 @@ impl Model {
         let mut array = ptr::null_mut();
         // SAFETY: the model is loaded, and the call writes one pointer.
         let status = unsafe { functions.nrt_get_model_tensor_info(self.handle.as_ptr(), &raw mut array) };
-        self.runtime.check(status, "nrt_get_model_tensor_info", || "the model".into())?;
+        check(status, "nrt_get_model_tensor_info", || "the model".into())?;
         let Some(array) = NonNull::new(array) else {
             return Err(Error::Info { tensor: "all".into(), problem: "success, and no list of tensors" });
         };
@@ -173,7 +173,7 @@ impl Model {
         };
         // SAFETY: given by the runtime, freed once: here.
         let status = unsafe { functions.nrt_free_model_tensor_info(array.as_ptr()) };
-        self.runtime.check(status, "nrt_free_model_tensor_info", || "the model".into())?;
+        check(status, "nrt_free_model_tensor_info", || "the model".into())?;
         for (is_input, info) in tensors? {
             if is_input { &mut self.inputs } else { &mut self.outputs }.push(info);
         }
@@ -184,11 +184,11 @@ impl Model {
         let functions = self.runtime.functions();
         // SAFETY: the model is loaded, and the call writes one number.
         let status = unsafe { functions.nrt_get_model_nc_count(self.handle.as_ptr(), &raw mut self.core_count) };
-        self.runtime.check(status, "nrt_get_model_nc_count", || "the model".into())?;
+        check(status, "nrt_get_model_nc_count", || "the model".into())?;
         // SAFETY: as above.
         let status =
             unsafe { functions.nrt_get_model_instance_count(self.handle.as_ptr(), &raw mut self.instance_count) };
-        Ok(self.runtime.check(status, "nrt_get_model_instance_count", || "the model".into())?)
+        Ok(check(status, "nrt_get_model_instance_count", || "the model".into())?)
     }
 }
 

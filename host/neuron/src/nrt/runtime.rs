@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::bindings::{self, Functions};
-use super::error::{Error, NrtError};
+use super::error::{Error, NrtError, check};
 use super::library::{Library, State};
 use super::status::Status;
 use super::version::Version;
@@ -41,12 +41,12 @@ impl Runtime {
         // SAFETY: the strings outlive the call; with no framework they are to be empty.
         let status =
             unsafe { library.functions().nrt_init(bindings::NRT_FRAMEWORK_TYPE_NO_FW, c"".as_ptr(), c"".as_ptr()) };
-        library.check(status, "nrt_init", what)?;
+        check(status, "nrt_init", what)?;
         *state = State::Initialised;
         drop(state);
 
         // From here on dropping it closes the runtime.
-        let mut inner = Inner { library: *library, version: Version::of(&empty_version()) };
+        let mut inner = Inner { library: library.clone(), version: Version::of(&empty_version()) };
         inner.version = version(library)?;
         if inner.version.major != Version::SUPPORTED_MAJOR {
             return Err(Error::Version {
@@ -77,15 +77,6 @@ impl Runtime {
         self.inner.library.functions()
     }
 
-    pub(super) fn check(
-        &self,
-        status: bindings::NRT_STATUS,
-        call: &'static str,
-        what: impl FnOnce() -> String,
-    ) -> Result<(), NrtError> {
-        self.inner.library.check(status, call, what)
-    }
-
     /// Fails when `other` is a runtime of another library, whose handles mean nothing to this one.
     pub(super) fn expect_same(
         &self,
@@ -113,7 +104,7 @@ fn version(library: &Library) -> Result<Version, Error> {
     let mut version = empty_version();
     // SAFETY: the call fills at most as many bytes as it is told.
     let status = unsafe { library.functions().nrt_get_version(&raw mut version, size_of::<bindings::nrt_version_t>()) };
-    library.check(status, "nrt_get_version", || "the library".into())?;
+    check(status, "nrt_get_version", || "the library".into())?;
     Ok(Version::of(&version))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bindings;
 use super::element::Element;
-use super::error::Error;
+use super::error::{Error, check};
 use super::memory::{Access, Buffer, Memory, conflict, lock};
 use super::model::TensorInfo;
 use super::runtime::Runtime;
@@ -32,19 +32,25 @@ pub struct Tensor {
     inner: Arc<Inner>,
 }
 
-/// Fields are dropped in this order, after the handle is freed.
+/// The fields are dropped after the handle is freed.
 #[derive(Debug)]
 struct Inner {
     handle: NonNull<bindings::nrt_tensor_t>,
     name: String,
     dtype: Dtype,
     len: usize,
-    /// Where it begins in its memory, in bytes.
-    start: usize,
-    /// What it is a slice of. The runtime is said to keep the memory alive; this keeps the handle, too.
-    source: Option<Arc<Self>>,
-    memory: Arc<Memory>,
+    place: Place,
     runtime: Runtime,
+}
+
+/// What a tensor is made of.
+#[derive(Debug, Default)]
+struct Place {
+    memory: Arc<Memory>,
+    /// Where it begins there, in bytes.
+    start: usize,
+    /// What it is a slice of. The runtime keeps the memory alive, by its documentation; this keeps the handle, too.
+    source: Option<Arc<Inner>>,
 }
 
 impl Tensor {
@@ -61,7 +67,7 @@ impl Tensor {
     ) -> Result<Self, Error> {
         let c_name = c_name(name)?;
         let bytes = byte_len(name, dtype, len)?;
-        let (code, core) = match placement {
+        let (kind, core) = match placement {
             Placement::Device(core) => (bindings::NRT_TENSOR_PLACEMENT_DEVICE, core_number(core)?),
             // Of no NeuronCore.
             Placement::Host => (bindings::NRT_TENSOR_PLACEMENT_HOST, -1),
@@ -70,9 +76,9 @@ impl Tensor {
         let mut handle = ptr::null_mut();
         // SAFETY: the name outlives the call, which writes one pointer.
         let status =
-            unsafe { runtime.functions().nrt_tensor_allocate(code, core, bytes, c_name.as_ptr(), &raw mut handle) };
-        runtime.check(status, "nrt_tensor_allocate", || format!("`{name}` of {bytes} bytes ({placement:?})"))?;
-        Self::of(runtime, handle, name, dtype, len, Arc::default())
+            unsafe { runtime.functions().nrt_tensor_allocate(kind, core, bytes, c_name.as_ptr(), &raw mut handle) };
+        check(status, "nrt_tensor_allocate", || format!("`{name}` of {bytes} bytes ({placement:?})"))?;
+        Self::of(runtime, handle, name, dtype, len, Place::default())
     }
 
     /// Allocates what an input or output of a model needs.
@@ -97,13 +103,14 @@ impl Tensor {
         let mut handle = ptr::null_mut();
         // SAFETY: the name outlives the call, which writes one pointer.
         let status = unsafe { runtime.functions().nrt_tensor_allocate_empty(c_name.as_ptr(), &raw mut handle) };
-        runtime.check(status, "nrt_tensor_allocate_empty", || format!("`{name}`"))?;
+        check(status, "nrt_tensor_allocate_empty", || format!("`{name}`"))?;
         let buffer = Buffer::new(buffer);
         let start = buffer.start();
-        let tensor = Self::of(runtime, handle, name, T::DTYPES[0], len, Arc::new(Memory::attached(buffer)))?;
+        let place = Place { memory: Arc::new(Memory::attached(buffer)), ..Place::default() };
+        let tensor = Self::of(runtime, handle, name, T::DTYPES[0], len, place)?;
         // SAFETY: the memory is as large and lives until `inner` has freed the handle; nothing in Rust refers to it.
         let status = unsafe { runtime.functions().nrt_tensor_attach_buffer(handle, start.cast(), bytes) };
-        runtime.check(status, "nrt_tensor_attach_buffer", || format!("`{name}` and {bytes} bytes"))?;
+        check(status, "nrt_tensor_attach_buffer", || format!("`{name}` and {bytes} bytes"))?;
         Ok(tensor)
     }
 
@@ -126,14 +133,15 @@ impl Tensor {
                 &raw mut handle,
             )
         };
-        inner.runtime.check(status, "nrt_tensor_allocate_slice", || {
+        check(status, "nrt_tensor_allocate_slice", || {
             format!("bytes {}..{} of `{}`", bytes.start, bytes.end, inner.name)
         })?;
-        let mut slice = Self::of(&inner.runtime, handle, name, inner.dtype, range.len(), Arc::clone(&inner.memory))?;
-        let slice_inner = Arc::get_mut(&mut slice.inner).expect("made just now");
-        slice_inner.start = inner.start + bytes.start;
-        slice_inner.source = Some(Arc::clone(&self.inner));
-        Ok(slice)
+        let place = Place {
+            memory: Arc::clone(&inner.place.memory),
+            start: inner.place.start + bytes.start,
+            source: Some(Arc::clone(&self.inner)),
+        };
+        Self::of(&inner.runtime, handle, name, inner.dtype, range.len(), place)
     }
 
     /// The name it was given, which the runtime's log uses.
@@ -235,7 +243,7 @@ impl Tensor {
             )
         };
         let what = || format!("{} bytes of `{}` to `{}`", source.len(), from.name, into.name);
-        Ok(from.runtime.check(status, "nrt_tensor_copy", what)?)
+        Ok(check(status, "nrt_tensor_copy", what)?)
     }
 
     /// Gives the attached buffer back.
@@ -245,10 +253,10 @@ impl Tensor {
     pub fn detach<T: Element>(self) -> Result<Vec<T>, Error> {
         self.expect::<T>()?;
         let name = self.name().to_owned();
-        if !self.inner.memory.is_attached() || self.inner.source.is_some() {
+        if !self.inner.place.memory.is_attached() || self.inner.place.source.is_some() {
             return Err(Error::NotAttached { tensor: name });
         }
-        let memory = Arc::clone(&self.inner.memory);
+        let memory = Arc::clone(&self.inner.place.memory);
         let inner = Arc::try_unwrap(self.inner).map_err(|_| Error::InUse { tensor: name.clone() })?;
         drop(inner);
         let memory = Arc::try_unwrap(memory).map_err(|_| Error::InUse { tensor: name.clone() })?;
@@ -277,12 +285,12 @@ impl Tensor {
         name: &str,
         dtype: Dtype,
         len: usize,
-        memory: Arc<Memory>,
+        place: Place,
     ) -> Result<Self, Error> {
         let handle = NonNull::new(handle)
             .ok_or_else(|| Error::Info { tensor: name.to_owned(), problem: "success, and no handle" })?;
         let (name, runtime) = (name.to_owned(), runtime.clone());
-        Ok(Self { inner: Arc::new(Inner { handle, name, dtype, len, start: 0, source: None, memory, runtime }) })
+        Ok(Self { inner: Arc::new(Inner { handle, name, dtype, len, place, runtime }) })
     }
 
     fn put(&self, range: &Range<usize>, data: &[u8]) -> Result<(), Error> {
@@ -302,7 +310,7 @@ impl Tensor {
             )
         };
         let what = || format!("bytes {}..{} of `{}`", bytes.start, bytes.end, inner.name);
-        Ok(inner.runtime.check(status, "nrt_tensor_write", what)?)
+        Ok(check(status, "nrt_tensor_write", what)?)
     }
 
     fn get(&self, range: &Range<usize>, data: &mut [u8]) -> Result<(), Error> {
@@ -322,13 +330,13 @@ impl Tensor {
             )
         };
         let what = || format!("bytes {}..{} of `{}`", bytes.start, bytes.end, inner.name);
-        Ok(inner.runtime.check(status, "nrt_tensor_read", what)?)
+        Ok(check(status, "nrt_tensor_read", what)?)
     }
 
     fn access(&self, bytes: &Range<usize>, writes: bool) -> Access<'_> {
         let inner = &*self.inner;
-        let bytes = inner.start + bytes.start..inner.start + bytes.end;
-        Access { memory: &inner.memory, bytes, writes, tensor: &inner.name }
+        let bytes = inner.place.start + bytes.start..inner.place.start + bytes.end;
+        Access { memory: &inner.place.memory, bytes, writes, tensor: &inner.name }
     }
 
     /// The bytes of elements that it has to have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ptr::{self, NonNull};
 
 use super::bindings;
-use super::error::Error;
+use super::error::{Error, check};
 use super::runtime::Runtime;
 use super::tensor::{Tensor, c_name};
 
@@ -26,7 +26,7 @@ impl TensorSet {
         let mut handle = ptr::null_mut();
         // SAFETY: the call writes one pointer.
         let status = unsafe { runtime.functions().nrt_allocate_tensor_set(&raw mut handle) };
-        runtime.check(status, "nrt_allocate_tensor_set", || "an empty set".into())?;
+        check(status, "nrt_allocate_tensor_set", || "an empty set".into())?;
         let handle = NonNull::new(handle)
             .ok_or_else(|| Error::Info { tensor: "a set".into(), problem: "success, and no handle" })?;
         Ok(Self { handle, tensors: BTreeMap::new(), runtime: runtime.clone() })
@@ -50,7 +50,7 @@ impl TensorSet {
                 tensor.handle(),
             )
         };
-        self.runtime.check(status, "nrt_add_tensor_to_tensor_set", || format!("`{name}`"))?;
+        check(status, "nrt_add_tensor_to_tensor_set", || format!("`{name}`"))?;
         self.tensors.insert(name.to_owned(), tensor.clone());
         Ok(())
     }
