@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_kernels;
+mod doctor;
 mod miri;
 mod process;
 mod python;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use gpsimd_codegen::ImageError;
 use gpsimd_codegen::host_build::BuildError;
+use gpsimd_neuron::sdk;
 
 /// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
 ///
@@ -34,6 +36,7 @@ enum Command {
     Test(test::Test),
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
+    Doctor(doctor::Doctor),
     Miri(miri::Miri),
 }
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Miri(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
@@ -56,12 +60,25 @@ fn status(error: &anyhow::Error) -> u8 {
     let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
     let is_missing = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
+            || cause.is::<doctor::Missing>()
     };
     if error.chain().any(is_refused) {
         3
     } else if error.chain().any(is_missing) {
         4
+    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::BuildError>()) {
+        sdk_status(error)
     } else {
         1
+    }
+}
+
+/// Exit status of what kept the Neuron SDK from building.
+fn sdk_status(error: &sdk::BuildError) -> u8 {
+    match error {
+        sdk::BuildError::Incomplete { .. } | sdk::BuildError::NoModule { .. } => 5,
+        sdk::BuildError::Stopped => 130,
+        sdk::BuildError::NoPackage { .. } | sdk::BuildError::File { .. } => 1,
+        _ => 6,
     }
 }

@@ -2,18 +2,22 @@
 
 mod compile;
 mod cpp;
+mod neuron;
 mod package;
 mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use gpsimd_codegen::Image;
 use gpsimd_codegen::host_build::Compiler;
 use gpsimd_emulator::OpLibrary;
+use gpsimd_neuron::sdk::Sdk;
 
 use crate::workspace;
+pub(crate) use compile::IMAGE_TARGET;
 use compile::{Target, compile, ensure_image_target};
 use package::Built;
 
@@ -25,15 +29,19 @@ use package::Built;
 /// <name>_shape.cpp, build.py, which builds them on a Trn1 or Inf2 host, and manifest.json. Here the package is compiled
 /// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
 ///
+/// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes.
+///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///
 /// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
-/// for, 4 a tool is missing.
+/// for, 4 a tool is missing, 5 --neuron without a Neuron SDK that can build, 6 the SDK's build failed, 130 stopped.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask build-kernels\n\
 \x20 cargo xtask build-kernels --library ../my-ops --out build\n\
 \x20 cargo xtask build-kernels --json | jq .manifest.tcm\n\
+\x20 cargo xtask build-kernels --neuron\n\
 \x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build")]
 pub(crate) struct BuildKernels {
     /// Folder of the op library's crate
@@ -45,6 +53,12 @@ pub(crate) struct BuildKernels {
     /// CPU that the native library is built for, as rustc's target-cpu; no choice changes a bit of any result
     #[arg(long, value_name = "CPU", default_value = "native")]
     cpu: String,
+    /// Build the package with the Neuron SDK of this host, too
+    #[arg(long, conflicts_with = "cpp")]
+    neuron: bool,
+    /// Minutes that the SDK's build may take
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "neuron", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    time_limit: u64,
     /// Kernel source in the vendor's C++ API; may be given several times
     #[arg(long, value_name = "FILE", requires = "shape")]
     cpp: Vec<PathBuf>,
@@ -64,11 +78,25 @@ impl BuildKernels {
         if let Some(shape) = &self.shape {
             return cpp::build(&self.cpp, shape, !self.single_core, self.out.as_deref(), self.json);
         }
-        let results = build(&self.library, &self.cpu, self.out.as_deref())?;
+        let sdk = self.neuron.then(Sdk::locate);
+        if let Some(sdk) = &sdk {
+            // Before minutes of compilation that would be for nothing.
+            sdk.expect_to_build()?;
+        }
+        let mut results = build(&self.library, &self.cpu, self.out.as_deref())?;
+        if let Some(sdk) = &sdk {
+            let built = neuron::build(&results, sdk, Duration::from_mins(self.time_limit))?;
+            let package = workspace::root();
+            if self.library.canonicalize()? == package.join("kernels/bert-ops") {
+                neuron::bundle(&built, &package.join("host/torch/python/gpsimd_torch/op_libraries"))?;
+            }
+            results.neuron = Some(built);
+        }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&results)?);
         } else {
             table::print(&results);
+            results.neuron.iter().for_each(neuron::print);
         }
         Ok(())
     }
@@ -85,6 +113,9 @@ pub(crate) struct Results {
     pub(crate) folder: PathBuf,
     /// The op package, compiled for this CPU.
     pub(crate) package: PathBuf,
+    /// The op package, built with the Neuron SDK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    neuron: Option<gpsimd_neuron::sdk::Built>,
     /// What is known of the package.
     #[serde(flatten)]
     built: Built,
@@ -139,7 +170,7 @@ pub(crate) fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Re
     let built = package::build(&read, &wasm, &folder, &compiler()?)?;
     let image = put(&image, &out.join(format!("{name}.wasm")))?;
     let package = folder.join(format!("lib{name}.so"));
-    Ok(Results { native, image, folder, package, built })
+    Ok(Results { native, image, folder, package, neuron: None, built })
 }
 
 /// Builds the library of the crate in `library` for this CPU, and gives its path.
