@@ -1,5 +1,6 @@
 //! [`Library`]: libnrt, opened.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -71,7 +72,7 @@ impl Library {
         let failed = |error: libloading::Error| LibraryError::Load {
             path: path.to_path_buf(),
             named_by: "which the caller names",
-            problem: error.to_string(),
+            problem: problem(&error),
         };
         // SAFETY: what runs when a library is loaded is up to that library; this is the one that was asked for.
         let library = unsafe { libloading::Library::new(path) }.map_err(failed)?;
@@ -148,6 +149,11 @@ impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Library").field(&self.opened.path).finish()
     }
+}
+
+/// What the loader says.
+fn problem(error: &libloading::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 impl LibraryError {

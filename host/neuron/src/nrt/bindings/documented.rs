@@ -599,4 +599,3 @@ pub(crate) const NAMES: [&str; 24] = [
     "nrt_get_visible_nc_count",
     "nrt_get_version",
 ];
-
