@@ -51,10 +51,16 @@ pub(crate) fn execute(
     let inputs = bind(runtime, "input", &inputs.snapshot(), &model.inputs)?;
     let outputs = bind(runtime, "output", &outputs.snapshot(), &model.outputs)?;
     let turn = model.core().turn()?;
-    model.program().take_inputs(&inputs);
+    {
+        let mut program = model.program();
+        if count > 1 {
+            program.expect_repeatable()?;
+        }
+        program.take_inputs(&inputs);
+    }
     for repetition in 0..count {
         if repetition > 0 {
-            model.program().feed_back()?;
+            model.program().feed_back();
         }
         let (model, engine) = (Arc::clone(model), Arc::clone(&runtime.engine));
         let timeout = model.timeout;

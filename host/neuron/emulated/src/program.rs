@@ -91,24 +91,30 @@ impl Program {
         }
     }
 
-    /// Makes the outputs the inputs of the next execution.
+    /// Fails when the outputs cannot be the inputs of a next execution.
     ///
-    /// The documentation has `nrt_execute_repeat` do so for a NEFF that was made for it and leaves open which output
-    /// becomes which input. Our assumption: the first the first, and so on, each of the input's type; inputs that are left
-    /// over keep their values.
-    pub(crate) fn feed_back(&mut self) -> Result<(), Error> {
-        let (inputs, rest) = self.slots.split_at(self.inputs);
-        for (index, output) in rest[..self.outputs].iter().enumerate() {
-            let input = inputs.get(index).filter(|input| (input.dtype, &input.shape) == (output.dtype, &output.shape));
-            let input = input.ok_or_else(|| {
-                let what =
-                    "becomes the input of that number in the next execution, which has to have its dtype and shape";
-                Error::NotRepeatable(format!("output {index}, `{}`, {what}", output.name))
-            })?;
+    /// The documentation has `nrt_execute_repeat` make them so for a NEFF that was made for it, and leaves open which
+    /// output becomes which input. Our assumption: the first the first, and so on, each of the input's type; inputs that
+    /// are left over keep their values.
+    pub(crate) fn expect_repeatable(&self) -> Result<(), Error> {
+        let inputs = &self.slots[..self.inputs];
+        let fits = |(index, output): &(usize, &Slot)| {
+            inputs.get(*index).is_some_and(|input| (input.dtype, &input.shape) == (output.dtype, &output.shape))
+        };
+        let Some((index, output)) = self.output_slots().iter().enumerate().find(|pair| !fits(pair)) else {
+            return Ok(());
+        };
+        let what = "becomes the input of that number in the next execution, which has to have its dtype and shape";
+        Err(Error::NotRepeatable(format!("output {index}, `{}`, {what}", output.name)))
+    }
+
+    /// Makes the outputs the inputs of the next execution, of a program that is repeatable.
+    pub(crate) fn feed_back(&mut self) {
+        for (input, output) in self.slots.iter().zip(self.output_slots()) {
+            debug_assert_eq!(input.memory.size(), output.memory.size());
             // SAFETY: two blocks of the same size.
             unsafe { output.memory.as_ptr().copy_to_nonoverlapping(input.memory.as_ptr(), output.memory.size()) };
         }
-        Ok(())
     }
 
     /// Runs the calls, unless `stop` says before one that nobody waits for them any more.

@@ -1,0 +1,8 @@
+//! The emulated runtime as C programs see it: every program is compiled against the header, linked to the library, and runs
+//! one of its cases in a process of its own.
+
+mod cases;
+mod fixtures;
+mod log;
+mod neffs;
+mod processes;
