@@ -24,8 +24,10 @@ impl Panic {
     }
 }
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
 /// The hook that was there before this library's.
-static PREVIOUS: OnceLock<Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>> = OnceLock::new();
+static PREVIOUS: OnceLock<Hook> = OnceLock::new();
 
 std::thread_local! {
     /// Whether this thread runs a kernel.
