@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The `NeuronCores` that a process wants.
+/// The NeuronCores that a process wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
     /// These.
@@ -21,13 +21,13 @@ impl Selection {
     pub(crate) fn parse(list: &str, cores: usize) -> Option<Self> {
         let mut all: Option<Range<usize>> = None;
         for part in list.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-            let follows = all.as_ref().is_none_or(|before| before.end == first);
-            if !follows || last < first || last >= cores {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            let (low, high): (usize, usize) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+            let follows = all.as_ref().is_none_or(|before| before.end == low);
+            if !follows || high < low || high >= cores {
                 return None;
             }
-            all = Some(all.map_or(first, |before| before.start)..last + 1);
+            all = Some(all.map_or(low, |before| before.start)..high + 1);
         }
         all.map(Self::These)
     }
@@ -41,7 +41,7 @@ impl Selection {
     }
 }
 
-/// `NeuronCores` that belong to this process until it ends or drops this: every one has a locked file.
+/// NeuronCores that belong to this process until it ends or drops this: every one has a locked file.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     /// The first, counted over all of the host's.

@@ -47,7 +47,7 @@ pub(crate) enum Error {
         /// What is understood.
         expected: String,
     },
-    /// `NeuronCores` that another process has.
+    /// NeuronCores that another process has.
     #[error("{wanted} in use by another process (found by the locks in {})", folder.display())]
     CoresInUse {
         /// "NeuronCore 1 is", ...

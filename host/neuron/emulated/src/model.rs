@@ -11,12 +11,12 @@ use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::ModelSettings;
 
-/// A NEFF, loaded on a `NeuronCore`.
+/// A NEFF, loaded on a NeuronCore.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// For messages.
     pub(crate) name: String,
-    /// `NeuronCores` that it was compiled for. Its calls run on the first.
+    /// NeuronCores that it was compiled for. Its calls run on the first.
     pub(crate) cores: u32,
     /// What the program gives.
     pub(crate) inputs: Vec<TensorSpec>,
@@ -72,7 +72,7 @@ impl Model {
     }
 }
 
-/// `NeuronCores` that a NEFF takes: as many as were asked for when it was compiled, or as it says it can use.
+/// NeuronCores that a NEFF takes: as many as were asked for when it was compiled, or as it says it can use.
 fn cores(header: &Header) -> u32 {
     if header.requested_tpb_count == 0 { header.num_tpb.max(1) } else { header.requested_tpb_count }
 }

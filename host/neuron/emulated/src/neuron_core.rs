@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a core runs; it is told how to ask whether anybody still waits for the result.
 pub(crate) type Job = Box<dyn FnOnce(&dyn Fn() -> bool) -> Result<(), Error> + Send>;
 
-/// An emulated `NeuronCore`. It has a thread of its own, so that a caller can stop waiting for it.
+/// An emulated NeuronCore. It has a thread of its own, so that a caller can stop waiting for it.
 #[derive(Debug)]
 pub(crate) struct NeuronCore {
     /// Counted over the cores of this process.
@@ -143,17 +143,15 @@ impl Turn<'_> {
         let limit = timeout.unwrap_or(Duration::MAX);
         let waited = core.state.changed.wait_timeout_while(core.state.lock(), limit, runs);
         let (mut doing, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *doing, Doing::Taken) {
-            Doing::Done(result) => result,
-            _ => {
-                *doing = Doing::Abandoned;
-                self.is_held.set(false);
-                drop(doing);
-                // Those that wait for their turn learn that it does not come.
-                core.state.changed.notify_all();
-                Err(Error::Timeout { seconds: limit.as_secs(), core: core.index })
-            }
+        if let Doing::Done(result) = std::mem::replace(&mut *doing, Doing::Taken) {
+            return result;
         }
+        *doing = Doing::Abandoned;
+        self.is_held.set(false);
+        drop(doing);
+        // Those that wait for their turn learn that it does not come.
+        core.state.changed.notify_all();
+        Err(Error::Timeout { seconds: limit.as_secs(), core: core.index })
     }
 }
 

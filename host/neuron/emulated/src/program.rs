@@ -207,12 +207,12 @@ impl Step {
         let library = libraries.iter().find(|(name, _)| name == library);
         let (_, library) = library.ok_or_else(|| broken("no library of that name in `libraries`".into()))?;
         let op = library.op(op)?;
-        let typed = |name: &String| {
+        let find = |name: &String| {
             let slot = index[name.as_str()];
             Ok((slot, slots[slot].ty()?))
         };
-        let operands = call.tensors.iter().map(typed).collect::<Result<Vec<_>, Error>>()?;
-        let output = typed(&call.output)?;
+        let operands = call.tensors.iter().map(find).collect::<Result<Vec<_>, Error>>()?;
+        let output = find(&call.output)?;
         let types: Vec<_> = operands.iter().map(|&(_, ty)| ty).collect();
         let expected = engine.shape(&op, &types).map_err(|error| Error::Graph(error.to_string()))?;
         if expected != output.1 {

@@ -23,7 +23,7 @@ pub(crate) const IDENTITY: &str = concat!("gpsimd emulated runtime ", env!("CARG
 /// What a process has between `nrt_init` and `nrt_close`.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    /// `NeuronCores` of this process.
+    /// NeuronCores of this process.
     pub(crate) cores: Vec<Arc<NeuronCore>>,
     /// Runs the ops of all cores; launches do not wait for each other.
     pub(crate) engine: Arc<Engine>,

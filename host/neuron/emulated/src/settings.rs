@@ -20,14 +20,14 @@ const EMULATED_HBM: &str = "GPSIMD_EMULATED_HBM_BYTES";
 const EMULATED_MODE: &str = "GPSIMD_EMULATED_MODE";
 const EMULATED_LOCKS: &str = "GPSIMD_EMULATED_LOCK_DIR";
 
-/// `NeuronCores` of a Trainium chip.
+/// NeuronCores of a Trainium chip.
 const DEFAULT_CORES: usize = 2;
-/// `NeuronCores` of a trn1.32xlarge: no instance has more of this kind.
+/// NeuronCores of a trn1.32xlarge: no instance has more of this kind.
 const MAX_CORES: usize = 32;
-/// A Trainium chip has 32 GiB, half for each `NeuronCore`.
+/// A Trainium chip has 32 GiB, half for each NeuronCore.
 const DEFAULT_HBM_BYTES: u64 = 16 << 30;
 /// The documented default for Trn1 and Inf2.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 /// Largest queue of what kernels print.
 const MAX_STDOUT_QUEUE: u64 = 131_072;
 
@@ -42,7 +42,7 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 /// What `nrt_init` reads.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// `NeuronCores` there are.
+    /// NeuronCores there are.
     pub(crate) cores: usize,
     /// Those that this process wants.
     pub(crate) selection: Selection,
@@ -80,7 +80,7 @@ impl Settings {
     }
 }
 
-/// `NeuronCores` there are, and those that the process wants.
+/// NeuronCores there are, and those that the process wants.
 pub(crate) fn read_cores(variables: Variables) -> Result<(usize, Selection), Error> {
     let expected = format!("a number from 1 to {MAX_CORES}");
     let cores = match number(variables, EMULATED_CORES, &expected)? {
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_model_has_ten_minutes_unless_said_otherwise() {
         let read = |pairs: &[(&str, &str)]| ModelSettings::read(&with(pairs));
-        let default = ModelSettings { timeout: Some(Duration::from_secs(600)), validate_hash: false };
+        let default = ModelSettings { timeout: Some(Duration::from_mins(10)), validate_hash: false };
         assert_eq!(read(&[]).unwrap(), default);
         assert_eq!(read(&[(EXEC_TIMEOUT, "0")]).unwrap().timeout, None);
         assert_eq!(read(&[(EXEC_TIMEOUT, "7")]).unwrap().timeout, Some(Duration::from_secs(7)));

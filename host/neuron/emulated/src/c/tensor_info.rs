@@ -59,6 +59,7 @@ extern "C" fn nrt_free_model_tensor_info(tensor_info: *mut NrtTensorInfoArray) -
 }
 
 /// The array in one block: its head, the entries, the sizes of all shapes.
+#[expect(clippy::cast_ptr_alignment, reason = "a block is aligned for anything, and so is what lies in it")]
 fn describe(model: &Model) -> Result<Block, Error> {
     let usages = [(INPUT, &model.inputs), (OUTPUT, &model.outputs)];
     let tensors = || usages.iter().flat_map(|(usage, specs)| specs.iter().map(|spec| (*usage, spec)));

@@ -25,7 +25,7 @@ pub(crate) struct Run {
     pub(crate) folder: TempDir,
 }
 
-/// A case of a program, with `NeuronCore`s and temporary files of its own and no settings.
+/// A case of a program, with NeuronCores and temporary files of its own and no settings.
 pub(crate) fn run(program: &str, case: &str, build: Build) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let temporary = folder.path().join("tmp");
@@ -56,7 +56,7 @@ pub(crate) fn pass(program: &str, case: &str, build: Build, settings: &[(&str, &
 pub(crate) fn expect_success(what: &str, output: &Output) {
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {}\n{log}", output.status);
-    assert!(!log.contains("panicked"), "{what}:\n{log}");
+    assert!(!log.contains("panicked at"), "{what}:\n{log}");
 }
 
 /// The folder that cargo builds libraries and tests in.
