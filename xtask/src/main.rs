@@ -3,6 +3,7 @@
 mod bench;
 mod build_kernels;
 mod doctor;
+mod emulated_runtime;
 mod miri;
 mod process;
 mod python;
@@ -37,6 +38,7 @@ enum Command {
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
     Doctor(doctor::Doctor),
+    EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Miri(miri::Miri),
 }
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::EmulatedRuntime(command) => command.run(),
         Command::Miri(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
