@@ -5,6 +5,7 @@ mod build_kernels;
 mod doctor;
 mod emulated_runtime;
 mod miri;
+mod neff;
 mod process;
 mod python;
 mod stamp;
@@ -40,6 +41,7 @@ enum Command {
     Doctor(doctor::Doctor),
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Miri(miri::Miri),
+    Neff(neff::Neff),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::EmulatedRuntime(command) => command.run(),
         Command::Miri(command) => command.run(),
+        Command::Neff(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Without the backtrace that `Debug` shows: these are errors of what was asked for.
