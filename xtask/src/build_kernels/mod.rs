@@ -30,7 +30,8 @@ use package::Built;
 /// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
-/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes.
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes. That of
+/// kernels/bert-ops also goes among the files of gpsimd_torch, with the native library, for `pip install host/torch`.
 ///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///
@@ -88,7 +89,9 @@ impl BuildKernels {
             let built = neuron::build(&results, sdk, Duration::from_mins(self.time_limit))?;
             let package = workspace::root();
             if self.library.canonicalize()? == package.join("kernels/bert-ops") {
-                neuron::bundle(&built, &package.join("host/torch/python/gpsimd_torch/op_libraries"))?;
+                let folder = package.join("host/torch/python/gpsimd_torch/op_libraries");
+                crate::python::bundle(&results.native, &folder)?;
+                neuron::bundle(&built, &folder)?;
             }
             results.neuron = Some(built);
         }
