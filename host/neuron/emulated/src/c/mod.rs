@@ -81,3 +81,14 @@ unsafe fn name(text: *const c_char) -> Result<String, Error> {
     // SAFETY: the caller's promise.
     unsafe { optional_name(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_in_the_function_that_it_is_in() {
+        assert_eq!(call("test", || panic!("on purpose")), Status::Failure as NrtStatus);
+        assert_eq!(value("test", 7, || panic!("on purpose")), 7);
+    }
+}

@@ -49,6 +49,7 @@ static void a_neff_of_another_version_is_unsupported(void) {
   nrt_model_t *model = NULL;
   EXPECT(NRT_UNSUPPORTED_NEFF_VERSION, try_load("neff_version", 0, &model));
   EXPECT(NRT_UNSUPPORTED_NEFF_VERSION, try_load("package_version", 0, &model));
+  EXPECT(NRT_UNSUPPORTED_NEFF_VERSION, try_load("graph_version", 0, &model));
   CHECK(model == NULL);
   nrt_close();
 }

@@ -97,7 +97,7 @@ static void *execute_behind(void *argument) {
 static void a_thread_that_waits_for_a_core_learns_that_it_stays_busy(void) {
   init();
   setenv("NEURON_RT_EXEC_TIMEOUT", "1", 1);
-  ready slow = prepare("slow", 0), behind = prepare("doubles", 0);
+  ready slow = prepare("slower", 0), behind = prepare("doubles", 0);
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, execute_behind, &behind) == 0);
   EXPECT(NRT_TIMEOUT, nrt_execute(slow.model, slow.in, slow.out));

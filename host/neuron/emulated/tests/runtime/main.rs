@@ -2,6 +2,7 @@
 //! one of its cases in a process of its own.
 
 mod cases;
+mod documented;
 mod fixtures;
 mod log;
 mod neffs;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gpsimd_neuron::Dtype;
-use gpsimd_neuron::neff::{Call, Graph, GraphLibrary, Header, NeffBuilder, TensorSpec};
+use gpsimd_neuron::neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, TensorSpec};
 
 use crate::fixtures;
 
@@ -33,6 +33,7 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("prints", one("prints")),
         ("no_such_op", one("halves")),
         ("slow", pack(&x_to_y(vec![call("slow", &["x"], &[800.0], "y")]))),
+        ("slower", pack(&x_to_y(vec![call("slow", &["x"], &[1500.0], "y")]))),
         ("too_few_operands", pack(&x_to_y(vec![call("doubles", &[], &[], "y")]))),
         ("too_many_scalars", pack(&x_to_y(vec![call("doubles", &["x"], &[1.0], "y")]))),
         ("chain", pack(&chain())),
@@ -51,6 +52,7 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("three_cores", with_header(&doubles, |header| header.requested_tpb_count = 3)),
         ("neff_version", with_header(&doubles, |header| header.neff_version_major = 99)),
         ("package_version", with_header(&doubles, |header| header.pkg_version = 99)),
+        ("graph_version", with_graph_version(&doubles)),
         ("wrong_hash", with_header(&doubles, |header| header.hash[0] ^= 1)),
         ("for_the_device", for_the_device(&doubles)),
         ("doubles", doubles),
@@ -138,6 +140,26 @@ fn for_the_device(neff: &[u8]) -> Vec<u8> {
         header.hash = [0; 32];
     });
     [&header[..Header::SIZE], &archive].concat()
+}
+
+/// The same archive but for the version of the graph.
+fn with_graph_version(neff: &[u8]) -> Vec<u8> {
+    let neff = Neff::parse(neff).unwrap();
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, content) in neff.files() {
+        let text = String::from_utf8_lossy(content);
+        let content = if path == "graph.json" {
+            text.replacen("\"version\": 1", "\"version\": 2", 1).into()
+        } else {
+            content.to_vec()
+        };
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, path, &content[..]).unwrap();
+    }
+    let archive = archive.into_inner().unwrap();
+    let header = Header { data_size: archive.len() as u64, hash: [0; 32], ..*neff.header() };
+    [&header.to_bytes()[..], &archive].concat()
 }
 
 fn with_header(neff: &[u8], change: impl FnOnce(&mut Header)) -> Vec<u8> {
