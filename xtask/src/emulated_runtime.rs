@@ -25,15 +25,20 @@ pub(crate) struct EmulatedRuntime {
 impl EmulatedRuntime {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let out = self.out.unwrap_or_else(|| workspace::artifacts().join("neuron-runtime"));
-        process::run(
-            Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-                .current_dir(workspace::root())
-                .args(["build", "--release", "--package", "gpsimd-nrt-emulated", "--lib"]),
-        )?;
-        lay_out(&workspace::target().join("release/libnrt.so"), &out)?;
+        lay_out(&build()?, &out)?;
         println!("{}", instructions(&shown_path(&out)));
         Ok(())
     }
+}
+
+/// Builds the library, and gives its path.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    process::run(
+        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(workspace::root())
+            .args(["build", "--release", "--package", "gpsimd-nrt-emulated", "--lib"]),
+    )?;
+    Ok(workspace::target().join("release/libnrt.so"))
 }
 
 /// The library by the name that programs ask for, the link that linkers look for, the headers.

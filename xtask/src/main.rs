@@ -8,6 +8,7 @@ mod miri;
 mod neff;
 mod process;
 mod python;
+mod run_neff;
 mod stamp;
 mod test;
 mod train;
@@ -42,6 +43,7 @@ enum Command {
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Miri(miri::Miri),
     Neff(neff::Neff),
+    RunNeff(run_neff::RunNeff),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::EmulatedRuntime(command) => command.run(),
         Command::Miri(command) => command.run(),
         Command::Neff(command) => command.run(),
+        Command::RunNeff(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Without the backtrace that `Debug` shows: these are errors of what was asked for.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::python::Python;
-use crate::{build_kernels, process, workspace};
+use crate::{build_kernels, process, run_neff, workspace};
 
 /// Run every test: formatting, lints, Rust, the op package, Python.
 ///
@@ -14,7 +14,7 @@ use crate::{build_kernels, process, workspace};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, package, python\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, neuron, python\n\
 \x20 cargo xtask test python")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
@@ -30,13 +30,15 @@ enum Group {
     Rust,
     /// The op package: builds, gives the bits of the native library, and its hot loops become vectors
     Package,
+    /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
+    Neuron,
     /// Python tests: ops under autograd, optimizer, BERT, trainer
     Python,
 }
 
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let all = [Group::Lint, Group::Rust, Group::Package, Group::Python];
+        let all = [Group::Lint, Group::Rust, Group::Package, Group::Neuron, Group::Python];
         let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
         let start = Instant::now();
         let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust));
@@ -53,7 +55,8 @@ impl Test {
                     process::run(cargo().args(["test", "--workspace", "--exclude", "gpsimd-torch"]))?;
                 }
                 (Group::Package, _) => package()?,
-                (Group::Lint | Group::Python, None) => unreachable!("set up above"),
+                (Group::Neuron, Some(python)) => neuron(python)?,
+                (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
         }
         println!("all tests passed in {} s", start.elapsed().as_secs());
@@ -83,4 +86,16 @@ fn package() -> anyhow::Result<()> {
     process::run(
         cargo().args(["test", "--package", "gpsimd-tests"]).args(tests).env("GPSIMD_PACKAGE", &results.package),
     )
+}
+
+fn neuron(python: &Python) -> anyhow::Result<()> {
+    // The group `rust` passes without libclang, and leaves these to this one.
+    let libclang = python.package_folder("clang")?.join("native");
+    process::run(
+        cargo()
+            .args(["test", "--package", "gpsimd-neuron", "--test", "bindings"])
+            .env("LIBCLANG_PATH", libclang)
+            .env("GPSIMD_REQUIRE_LIBCLANG", "1"),
+    )?;
+    run_neff::on_golden_files()
 }

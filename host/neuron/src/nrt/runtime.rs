@@ -48,7 +48,8 @@ impl Runtime {
         // From here on dropping it closes the runtime.
         let mut inner = Inner { library: library.clone(), version: Version::of(&empty_version()) };
         inner.version = version(library)?;
-        if inner.version.major != Version::SUPPORTED_MAJOR {
+        // The emulation has the version of gpsimd, and the interface of its headers.
+        if inner.version.major != Version::SUPPORTED_MAJOR && !library.is_emulated() {
             return Err(Error::Version {
                 library: library.path().to_path_buf(),
                 found: inner.version.to_string(),
