@@ -4,8 +4,8 @@ mod fits;
 mod pack;
 
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use gpsimd_neuron::neff::Summary;
@@ -61,22 +61,24 @@ impl Neff {
 impl Show {
     fn run(self) -> anyhow::Result<()> {
         let file = self.file.context("no file named")?;
-        print(&shown(&file, self.json)?)
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let neff = gpsimd_neuron::neff::Neff::parse(&bytes).with_context(|| file.display().to_string())?;
+        match print(&Summary::of(&neff), self.json) {
+            // Whoever reads it may stop, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.context("cannot print"),
+        }
     }
 }
 
-/// What is printed of a NEFF.
-fn shown(file: &Path, json: bool) -> anyhow::Result<String> {
-    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let neff = gpsimd_neuron::neff::Neff::parse(&bytes).with_context(|| file.display().to_string())?;
-    let summary = Summary::of(&neff);
-    Ok(if json { serde_json::to_string_pretty(&summary)? + "\n" } else { summary.to_string() })
-}
-
-/// Prints what may be long: whoever reads it may stop, as `head` does.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot print"),
+/// Prints as it goes: a summary may be long.
+fn print(summary: &Summary<'_>, json: bool) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if json {
+        serde_json::to_writer_pretty(&mut out, summary)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{summary}")?;
     }
+    out.flush()
 }

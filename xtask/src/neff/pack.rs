@@ -18,13 +18,14 @@ use crate::process::shown_path;
 #[derive(clap::Args)]
 #[command(after_help = concat!("Examples:\n\
 \x20 cargo xtask build-kernels\n\
-\x20 cargo xtask neff pack --graph graph.json --library target/gpsimd/bert_ops/libbert_ops.so --out model.neff\n\
+\x20 cargo xtask neff pack --graph graph.json --out model.neff \\\n\
+\x20   --library target/gpsimd/bert_ops/libbert_ops.so\n\
 \x20 cargo xtask neff model.neff\n\
 \n\
-graph.json: calls run in the order in which they are listed. Each writes one tensor, which is an output or an\n\
-intermediate, and reads inputs and what calls before it wrote. An op is <library>.<op>; scalars are in the order of its\n\
-parameters. Dtypes are float32, bfloat16, float16, int32, int16, int8, uint8, as the op takes them. `file` is where the\n\
-library lies in the NEFF. For example, the activation of a feed-forward layer and a softmax:\n\n",
+graph.json: calls run in the order in which they are listed. Each writes one tensor, which is an output or an \
+intermediate, and reads inputs and what calls before it wrote. An op is <library>.<op>; scalars are in the order of its \
+parameters. Dtypes are float32, bfloat16, float16, int32, int16, int8, uint8, as the op takes them. `file` is where the \
+library lies in the NEFF. For example, bias and GELU, then a softmax:\n\n",
 include_str!("example.json")))]
 pub(super) struct Pack {
     /// The graph: JSON as below

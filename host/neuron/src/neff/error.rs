@@ -112,7 +112,7 @@ pub enum NeffError {
     },
     /// A graph that cannot be run.
     #[error("graph.json: {0}")]
-    Graph(#[from] GraphError),
+    Graph(GraphError),
     /// A file that is needed is not there.
     #[error("{needed_by} needs the file `{path}`, which is not in the archive: pack it again with that file")]
     Missing {
@@ -152,6 +152,13 @@ pub enum NeffError {
         /// What the system says.
         problem: std::io::Error,
     },
+}
+
+// Written out: a source would be told twice by whoever prints the chain.
+impl From<GraphError> for NeffError {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
 }
 
 impl NeffError {
