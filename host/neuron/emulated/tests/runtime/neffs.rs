@@ -1,5 +1,6 @@
 //! The NEFFs that the programs load.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -8,14 +9,22 @@ use gpsimd_neuron::neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, 
 
 use crate::fixtures;
 
-/// The folder of the NEFFs, written when it is first asked for.
+/// The folder of the NEFFs, one for every content, written once.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("neffs-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, neff) in all() {
-            std::fs::write(folder.join(format!("{name}.neff")), neff).unwrap();
+        let neffs = all();
+        let mut hasher = DefaultHasher::new();
+        neffs.hash(&mut hasher);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = root.join(format!("neffs-{:016x}", hasher.finish()));
+        if !folder.exists() {
+            let unfinished = tempfile::tempdir_in(root).unwrap();
+            for (name, neff) in neffs {
+                std::fs::write(unfinished.path().join(format!("{name}.neff")), neff).unwrap();
+            }
+            // Another process of the same tests may have been first.
+            let _ = std::fs::rename(unfinished.path(), &folder);
         }
         folder
     })
