@@ -6,7 +6,9 @@ mod doctor;
 mod emulated_runtime;
 mod miri;
 mod neff;
+mod numbers;
 mod process;
+mod profile;
 mod python;
 mod run_neff;
 mod stamp;
@@ -41,6 +43,7 @@ enum Command {
     BuildKernels(build_kernels::BuildKernels),
     Doctor(doctor::Doctor),
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
+    Profile(profile::Profile),
     Miri(miri::Miri),
     Neff(neff::Neff),
     RunNeff(run_neff::RunNeff),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::BuildKernels(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::EmulatedRuntime(command) => command.run(),
+        Command::Profile(command) => command.run(),
         Command::Miri(command) => command.run(),
         Command::Neff(command) => command.run(),
         Command::RunNeff(command) => command.run(),

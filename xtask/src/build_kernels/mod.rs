@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use gpsimd_codegen::Image;
 use gpsimd_codegen::host_build::Compiler;
+use gpsimd_codegen::{HotLoop, Image};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron::sdk::Sdk;
 
@@ -130,6 +130,16 @@ impl Results {
         &self.built.compiler
     }
 
+    /// Loops that are marked as hot, with what became of them.
+    pub(crate) fn hot_loops(&self) -> &[HotLoop] {
+        &self.built.hot_loops
+    }
+
+    /// Hot loops that became no vectors, by op.
+    pub(crate) fn missed_loops(&self) -> Vec<(String, usize)> {
+        self.built.ops.iter().map(|op| (op.name.clone(), op.missed.len())).collect()
+    }
+
     /// Fails unless every hot loop became vectors.
     pub(crate) fn expect_vectors(&self) -> anyhow::Result<()> {
         for op in &self.built.ops {
@@ -205,7 +215,7 @@ fn put(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Writes a file in one step, if it is not the same already.
-fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
     if fs::read(to).is_ok_and(|found| found == content) {
         return Ok(());
     }
