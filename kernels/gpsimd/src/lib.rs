@@ -77,7 +77,7 @@ pub use self::lanes::{Lanes, greater};
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, Stage, Tcm, Tile};
+pub use self::tcm::{Buffer, Row, Stage, Tcm, Tile, Transform};
 pub use self::tensor::{Input, Output};
 pub use gpsimd_macros::{custom_op, op_library, print};
 

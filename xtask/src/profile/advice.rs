@@ -36,8 +36,16 @@ pub(super) fn advice(op: &Measured) -> String {
             percent(latency),
             kib(op.bytes_per_transfer() as u64)
         );
+        let loaded = op.tile_bytes_loaded;
         return if room > 0.1 {
             format!("{tile}, and {} of {} of tile buffers are used: load larger tiles", kib(used), kib(all))
+        } else if loaded as f64 / (used as f64) < 0.9 {
+            format!(
+                "{tile}, and {} of {} of tile buffers are the output's alone: make the output where an operand was \
+                 (`tcm.transform`), and tiles can be larger",
+                kib(used - loaded),
+                kib(all)
+            )
         } else {
             format!("{tile}, and the tile buffers are full: only fewer operands in TCM at the same time would help")
         };

@@ -9,7 +9,7 @@ use super::counting;
 use crate::numbers::numbers;
 use crate::workspace;
 
-/// Iterations per second of the tutorial's whole model, which calls ReLU twice (customop-mlp-perf-opt).
+/// Iterations per second of the tutorial's whole model, which calls `relu` twice (`customop-mlp-perf-opt`).
 const PUBLISHED: [(&str, &str, usize, f64); 3] = [
     ("element-wise accessor, one core", "relu_elements", 1, 8.10),
     ("TCM accessor, 1024 elements, one core", "relu_tiles", 1, 220.74),
@@ -19,7 +19,7 @@ const PUBLISHED: [(&str, &str, usize, f64); 3] = [
 /// Elements of the two calls: batch 32 of 4096 and of 2048.
 const CALLS: [usize; 2] = [131_072, 65_536];
 
-/// A version of the tutorial's ReLU.
+/// A version of the tutorial's `relu`.
 pub(super) struct Row {
     version: &'static str,
     published: f64,

@@ -51,7 +51,7 @@ fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<
     if !stamp.is_current() || !output.exists() {
         stamp.remove()?;
         eprintln!("[+] kernels that count, compiled for this CPU");
-        let build = PackageBuild {
+        let package = PackageBuild {
             descriptor: &image.descriptor,
             compute_sources: std::slice::from_ref(&source),
             shape_sources: &[shapes],
@@ -61,7 +61,7 @@ fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<
             native_cpu: true,
             output: &output,
         };
-        build_package(&build, &compiler)?;
+        build_package(&package, &compiler)?;
         stamp.write()?;
     }
     Ok(output)

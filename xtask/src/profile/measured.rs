@@ -1,9 +1,12 @@
 //! [`Measured`]: a launch of an op, counted and put through the cost model.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use gpsimd_emulator::cost::{Cost, CostModel};
-use gpsimd_emulator::{Engine, Launch, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView};
+use gpsimd_emulator::{
+    Dma, Engine, Launch, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView, TraceStep, Transfer,
+};
 use serde::{Deserialize, Serialize};
 
 use super::operands::Operands;
@@ -19,8 +22,11 @@ pub(super) struct Measured {
     pub(super) cores: Vec<Core>,
     /// Bytes that cannot be moved fewer: every operand in and the output out, once.
     pub(super) least_bytes: u64,
-    /// Most bytes of tile buffers of a core in use at the same time.
+    /// Bytes of tile buffers of a core that its DMAs reach.
     pub(super) tile_bytes_used: u64,
+    /// Bytes of those that it loads to: the least that it has to have at the same time, as the output can be made where an
+    /// operand was.
+    pub(super) tile_bytes_loaded: u64,
     /// Bytes of tile buffers that a core has.
     pub(super) tile_bytes: u64,
     /// Hot loops that the compiler makes no vectors of.
@@ -119,7 +125,8 @@ impl Measured {
             op: op.name().to_owned(),
             tensors: shown,
             least_bytes: (of_operands + of_scalars + output.bytes().len()) as u64,
-            tile_bytes_used: tile_bytes_used(&report, tile_buffers.start),
+            tile_bytes_used: tile_bytes(&report, |_| true),
+            tile_bytes_loaded: tile_bytes(&report, |dma| dma.transfer == Transfer::Load),
             tile_bytes: tile_buffers.len() as u64,
             missed_loops,
             roof: Roof {
@@ -164,15 +171,15 @@ impl Measured {
         self.bytes() as f64 / self.transfers().max(1) as f64
     }
 
-    /// Seconds of the DMAs of the slowest core over those of its limit: no byte twice, cores evenly loaded, and tiles as
-    /// much larger as the tile buffers are than what was used of them.
+    /// How near the DMAs of the slowest core are to their limit, 1: no byte moved twice, cores evenly loaded, and tiles so
+    /// large that what is loaded fills the tile buffers.
     pub(super) fn dma_limit(&self) -> f64 {
         let slowest = self.slowest();
         if self.bytes() == 0 {
             return 1.0;
         }
         let least = self.least_bytes as f64 / self.bytes() as f64;
-        let larger = self.tile_bytes.max(1) as f64 / self.tile_bytes_used.max(1) as f64;
+        let larger = self.tile_bytes as f64 / self.tile_bytes_loaded.max(1) as f64;
         let mean = |part: fn(&Core) -> f64| self.cores.iter().map(part).sum::<f64>() / self.cores.len() as f64;
         let limit = mean(|core| core.setup) * least / larger.max(1.0) + mean(|core| core.transfer) * least;
         limit / (slowest.setup + slowest.transfer)
@@ -200,8 +207,22 @@ fn show(name: &str, tensor: &Tensor) -> String {
     format!("{name} {} {}", ty.dtype().name(), sizes.join("x"))
 }
 
-/// Most bytes of the tile buffers that a core's DMAs reach; these start `before` bytes into its TCM.
-fn tile_bytes_used(report: &LaunchReport, before: u32) -> u64 {
-    let dmas = report.traces.iter().flatten().filter_map(|step| step.dma);
-    dmas.map(|dma| dma.tcm + dma.bytes).max().unwrap_or(0).saturating_sub(u64::from(before))
+/// Bytes of the buffers of the core whose chosen DMAs reach most.
+fn tile_bytes(report: &LaunchReport, chosen: impl Fn(&Dma) -> bool) -> u64 {
+    let of_core = |trace: &Vec<TraceStep>| {
+        let mut buffers = BTreeMap::new();
+        for dma in trace.iter().filter_map(|step| step.dma).filter(&chosen) {
+            let bytes = buffers.entry(dma.tcm).or_insert(0);
+            *bytes = dma.bytes.max(*bytes);
+        }
+        // A buffer that starts inside another is not there at the same time.
+        let mut end = 0;
+        let mut sum = 0;
+        for (start, bytes) in buffers {
+            sum += (start + bytes).saturating_sub(start.max(end));
+            end = end.max(start + bytes);
+        }
+        sum
+    };
+    report.traces.iter().map(of_core).max().unwrap_or(0)
 }

@@ -30,9 +30,9 @@ use operands::{Given, operands};
 /// the only speeds it has published, and two assumptions: --calibration shows them and how well they fit. The book's page
 /// "What will it cost on the device?" says what that is worth.
 ///
-/// Without --shape the ops of bert_ops run on BERT-base with batch 8 and 128 tokens. Besides the table there are two pictures
-/// in the folder of the op library: roofline.svg, and a timeline of the 8 cores for each op, which https://ui.perfetto.dev
-/// opens.
+/// Without --shape the ops of `bert_ops` run on BERT-base with batch 8 and 128 tokens. Besides the table there are two pictures
+/// in the folder of the op library: roofline.svg, and a timeline of the 8 cores for each op, which
+/// <https://ui.perfetto.dev> opens.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask profile\n\

@@ -46,7 +46,7 @@ pub(super) fn show(ops: &[Measured]) -> String {
     }
     text += "\nlatency, bandwidth, compute: shares of the slowest core's time; tiles: of the tile buffers, how much DMAs reach;\n\
              balance: mean time of the cores over the slowest's; DMA limit: the time that DMAs would take with no byte moved\n\
-             twice and tile buffers full, over what they take; roofline: operations on floats per second over the most that\n\
+             twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over the most that\n\
              there can be for the bytes moved. The times are a model's: nothing has run on a Trainium.\n";
     for op in ops {
         let (scalar, vector) = operations(op);
