@@ -130,12 +130,11 @@ impl<'c> Tcm<'c> {
         let range = resolve(&range, input.len());
         let stage = self.stage(output, range.clone())?;
         let direct = if stage.is_in_tcm() { None } else { input.hbm.direct::<T>(&range) };
-        let from = match direct {
-            Some(data) => data,
-            None => {
-                dma_load(&input.hbm, &range, &stage.memory, at)?;
-                stage.memory.tcm.cast()
-            }
+        let from = if let Some(data) = direct {
+            data
+        } else {
+            dma_load(&input.hbm, &range, &stage.memory, at)?;
+            stage.memory.tcm.cast()
         };
         Ok(Transform { from, stage })
     }
