@@ -77,7 +77,7 @@ class Host:
     def script(self, body: str) -> list:
         """What a script's last `print` says, JSON; it has `load` to load the ops and `xla`, the device."""
         start = f"""
-            import json, torch, gpsimd_torch
+            import json, os, pathlib, torch, gpsimd_torch
             build = {str(self.build)!r}
             def load():
                 global xla, ops
@@ -111,46 +111,42 @@ def here(host, monkeypatch) -> Host:
 
 # What runs where.
 
+# Importing torch_xla and compiling take seconds: one process computes all of it, and marks the calls of each part.
+COMPUTE = """
+    library = load()
+    calls, results = pathlib.Path(os.environ["NEURON_CALLS"]), {}
 
-def test_ops_on_xla_tensors_are_those_of_the_build_with_scalars_packed(host):
-    result = host.script("""
-        library = load()
+    def compute(name):
+        def run(function):
+            with calls.open("a") as file:
+                file.write(json.dumps({"mark": name}) + "\\n")
+            results[name] = function()
+        return run
+
+    @compute("ops")
+    def _():
         scores, mask = torch.randn(2, 3, 4, 19), torch.randn(2, 1, 1, 19)
         x, bias = torch.randn(3, 19), torch.randn(19)
         softmax = ops.masked_softmax_forward(scores.to(xla), mask.to(xla), 0.25)
         gelu = ops.bias_gelu_forward(x.to(xla), bias.to(xla))
-        print(json.dumps([
+        return [
             str(library.neuron), softmax.device.type,
             torch.equal(softmax.cpu(), ops.masked_softmax_forward(scores, mask, 0.25)),
             torch.equal(gelu.cpu(), ops.bias_gelu_forward(x, bias)),
-        ]))
-    """)
-    assert result == [str(host.build), "xla", True, True]
-    assert host.calls() == [
-        {"loaded": str(host.build)},
-        {"op": "masked_softmax_forward", "devices": ["xla"] * 3, "scalars": [0.25]},
-        {"op": "bias_gelu_forward", "devices": ["xla"] * 2, "scalars": []},
-    ]
+        ]
 
-
-def test_gradients_on_xla_are_ops_of_the_build(host):
-    result = host.script("""
-        load()
+    @compute("gradients")
+    def _():
         x, bias = torch.randn(3, 19), torch.randn(19)
         gradients = []
         for place in ("cpu", xla):
             leaves = [t.to(place).detach().requires_grad_() for t in (x, bias)]
             ops.bias_gelu_forward(*leaves).sum().backward()
             gradients.append([leaf.grad.cpu() for leaf in leaves])
-        print(json.dumps([torch.allclose(a, b, rtol=1e-6) for a, b in zip(*gradients)]))
-    """)
-    assert result == [True, True]
-    assert [call["op"] for call in host.calls()[1:]] == ["bias_gelu_forward", "bias_gelu_backward"]
+        return [torch.allclose(a, b, rtol=1e-6) for a, b in zip(*gradients)]
 
-
-def test_the_optimizers_step_on_xla_packs_its_hyperparameters(host):
-    result = host.script("""
-        load()
+    @compute("optimizer")
+    def _():
         from gpsimd_torch.optim import AdamW
         values = []
         for place in ("cpu", xla):
@@ -158,24 +154,61 @@ def test_the_optimizers_step_on_xla_packs_its_hyperparameters(host):
             parameter.grad = torch.full((40,), 0.5, device=place)
             AdamW([parameter], lr=0.125, betas=(0.75, 0.5), eps=0.25, weight_decay=0.5).step()
             values.append(parameter.detach().cpu())
-        print(json.dumps(torch.equal(*values)))
-    """)
-    assert result is True
-    assert host.calls()[1:] == [
-        {"op": "adamw_step", "devices": ["xla"] * 3, "scalars": [0.125, 0.75, 0.5, 0.25, 0.5, 1.0]}
-    ]
+        return torch.equal(*values)
 
-
-def test_operands_are_refused_in_our_words_before_the_build_sees_them(host):
-    result = host.script("""
-        load()
+    @compute("wrong operands")
+    def _():
         try:
             ops.bias_gelu_forward(torch.randn(2, 3).to(xla), torch.randn(2).to(xla))
         except gpsimd_torch.OperandError as error:
-            print(json.dumps(str(error)))
-    """)
+            return str(error)
+
+    print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory) -> dict[str, tuple]:
+    """Of every part of `COMPUTE`, its result and the calls that `torch_neuronx` got."""
+    host = Host(tmp_path_factory.mktemp("host"))
+    results = host.script(COMPUTE)
+    calls: dict[str, list[dict]] = {}
+    first, *rest = host.calls()
+    assert first == {"loaded": str(host.build)}
+    for call in rest:
+        if "mark" in call:
+            part = calls.setdefault(call["mark"], [])
+        else:
+            part.append(call)
+    results["ops"][0] = results["ops"][0] == str(host.build)
+    return {name: (results[name], calls[name]) for name in results}
+
+
+def test_ops_on_xla_tensors_are_those_of_the_build_with_scalars_packed(computed):
+    result, calls = computed["ops"]
+    assert result == [True, "xla", True, True]
+    assert calls == [
+        {"op": "masked_softmax_forward", "devices": ["xla"] * 3, "scalars": [0.25]},
+        {"op": "bias_gelu_forward", "devices": ["xla"] * 2, "scalars": []},
+    ]
+
+
+def test_gradients_on_xla_are_ops_of_the_build(computed):
+    result, calls = computed["gradients"]
+    assert result == [True, True]
+    assert [call["op"] for call in calls] == ["bias_gelu_forward", "bias_gelu_backward"]
+
+
+def test_the_optimizers_step_on_xla_packs_its_hyperparameters(computed):
+    result, calls = computed["optimizer"]
+    assert result is True
+    assert calls == [{"op": "adamw_step", "devices": ["xla"] * 3, "scalars": [0.125, 0.75, 0.5, 0.25, 0.5, 1.0]}]
+
+
+def test_operands_are_refused_in_our_words_before_the_build_sees_them(computed):
+    result, calls = computed["wrong operands"]
     assert "operand `bias` has 2 elements in dimension 0, expected 3" in result
-    assert len(host.calls()) == 1
+    assert calls == []
 
 
 def test_a_build_can_come_after_the_library(host):
@@ -201,13 +234,13 @@ def test_a_build_beside_the_library_is_found_on_a_neuron_host_alone(host):
         print(json.dumps(str(gpsimd_torch.load_library({str(library)!r}).neuron)))
     """
     assert host.script(body) == str(build)
-    assert host.script("import os; os.environ['PJRT_DEVICE'] = 'CPU'\n" + textwrap.dedent(body)) == "None"
+    assert host.script("os.environ['PJRT_DEVICE'] = 'CPU'\n" + textwrap.dedent(body)) == "None"
 
 
 def test_without_a_build_ops_on_a_neuron_host_say_what_to_do(host):
     result = host.script("""
         library = gpsimd_torch.load_library("bert_ops")
-        import os; os.environ["PJRT_DEVICE"] = "CPU"
+        os.environ["PJRT_DEVICE"] = "CPU"
         import torch_xla
         x, bias = torch.randn(2, 3), torch.randn(3)
         torch.ops.bert_ops.bias_gelu_forward(x, bias)
