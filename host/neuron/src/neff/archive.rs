@@ -237,5 +237,7 @@ mod tests {
             assert!(plain_path(path.as_bytes()).is_err(), "{path:?}");
         }
         assert!(plain_path(b"\xff").is_err());
+        assert!(plain_path("a/".repeat(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(plain_path("a/".repeat(MAX_DEPTH + 1).as_bytes()).is_err());
     }
 }
