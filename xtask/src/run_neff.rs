@@ -14,9 +14,10 @@ const LIBRARY: &str = "NEURON_RT_LIBRARY";
 
 /// Run a NEFF through libnrt: two ops of a BERT layer, checked against the golden files, or a NEFF of your own.
 ///
-/// Without FILE it builds bert_ops and the emulated Neuron Runtime, makes an emulated NEFF of bias+GELU and softmax, runs it
+/// Without FILE it builds the ops and the emulated Neuron Runtime, makes an emulated NEFF of bias+GELU and softmax, runs it
 /// on the tensors of every golden file of these ops and compares the results. With FILE it runs that NEFF once: one of
-/// `neff pack` on the emulated runtime, any other through the libnrt.so.1 of this host. NEURON_RT_LIBRARY names another.
+/// `neff pack` on the emulated runtime, any other through the libnrt.so.1 of this host. `$NEURON_RT_LIBRARY` names another
+/// one.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask run-neff\n\

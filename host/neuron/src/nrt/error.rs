@@ -170,7 +170,7 @@ pub(super) fn check(
 }
 
 fn advice(status: Status, call: &str) -> String {
-    status.hint(call).map(|hint| format!(". {hint}")).unwrap_or_default()
+    status.hint(call).map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
 /// Why libnrt could not be opened.

@@ -107,7 +107,9 @@ impl Model {
     /// Runs it once, and returns when the outputs are written.
     ///
     /// # Errors
-    /// When an output shares memory with another tensor, and what the runtime gives.
+    /// When an output shares memory with another tensor, and what the runtime gives. After
+    /// [`Status::ExecCompletedWithNumErr`](super::Status::ExecCompletedWithNumErr) the outputs are written, with a NaN in
+    /// them; after any other they may hold anything.
     pub fn execute(&self, inputs: &TensorSet, outputs: &mut TensorSet) -> Result<(), Error> {
         self.run(inputs, outputs, "nrt_execute", || {
             // SAFETY: all three are alive; `run` holds the locks of all memory that is used.

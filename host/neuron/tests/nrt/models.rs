@@ -42,7 +42,7 @@ fn a_missing_tensor_is_an_error_that_names_those_there_are() {
     let error = loaded.model.execute(&inputs, &mut loaded.outputs).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "nrt_execute of a model (z -> y) gave NRT_EXEC_BAD_INPUT (1002): the inputs are not what the model wants. the \
+        "nrt_execute of a model (z -> y) gave NRT_EXEC_BAD_INPUT (1002): the inputs are not what the model wants; the \
          sets have to hold every tensor of `Model::inputs` and `Model::outputs`, by its name and of its size"
     );
 }

@@ -18,7 +18,7 @@ fn every_status_of_an_execution_is_its_error() {
         let beginning =
             format!("nrt_execute of a model (x -> y) gave {} ({}): {}", status.name(), status.code(), status.meaning());
         assert!(text.starts_with(&beginning), "{text}");
-        assert_eq!(text[beginning.len()..].strip_prefix(". "), error.hint());
+        assert_eq!(text[beginning.len()..].strip_prefix("; "), error.hint());
     }
     fake.fail("nrt_execute", 4711);
     let error = loaded.model.execute(&loaded.inputs, &mut loaded.outputs).unwrap_err();
