@@ -151,10 +151,15 @@ static void a_new_nan_completes_with_a_numerical_error(void) {
   for (int i = 0; i < 8; i++) CHECK(i == 3 ? isnan(values[i]) : values[i] == (float)i);
   values[3] = INFINITY;
   OK(nrt_tensor_write(r.x, values, 0, sizeof(values)));
-  OK(nrt_execute(r.model, r.in, r.out)); /* infinities are none */
+  OK(nrt_execute(r.model, r.in, r.out));
   values[5] = -NAN, values[3] = 3;
   OK(nrt_tensor_write(r.x, values, 0, sizeof(values)));
   OK(nrt_execute(r.model, r.in, r.out)); /* a NaN came in */
+  release(&r);
+  r = prepare("doubles", 0);
+  const float large[8] = {3e38f, -3e38f};
+  OK(nrt_tensor_write(r.x, large, 0, sizeof(large)));
+  OK(nrt_execute(r.model, r.in, r.out)); /* an infinity is no NaN, a new one neither */
   release(&r);
   nrt_close();
 }
