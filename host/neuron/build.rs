@@ -72,7 +72,7 @@ fn advice(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("bindgen panicked").lines().next().unwrap_or_default();
     if text.contains("libclang") {
-        return format!("{text}: install libclang, or name the folder of libclang.so in LIBCLANG_PATH");
+        return "bindgen finds no libclang: install it, or name the folder of libclang.so in LIBCLANG_PATH".to_owned();
     }
     text.to_owned()
 }
