@@ -31,7 +31,7 @@ use package::Built;
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
 /// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes. That of
-/// kernels/bert-ops also goes among the files of gpsimd_torch, with the native library, for `pip install host/torch`.
+/// kernels/bert-ops also goes into host/torch, with the native library, for `pip install host/torch`.
 ///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///
