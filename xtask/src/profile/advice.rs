@@ -13,6 +13,9 @@ pub(super) fn advice(op: &Measured) -> String {
     if op.bytes() == 0 {
         return "it moves nothing".into();
     }
+    if slowest.bytes <= all {
+        return "all that a core moves fits in its tile buffers at once: launch the op on more data at a time".into();
+    }
     if op.balance() < 0.9 {
         return format!(
             "the slowest core takes {:.2}x the mean: share the work in smaller granules",
@@ -64,4 +67,96 @@ pub(super) fn advice(op: &Measured) -> String {
         };
     }
     format!("DMA bandwidth is {}: it is at the limit of what it moves", percent(bandwidth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::measured::{Core, Counts, Roof};
+    use super::*;
+
+    /// An op with this core 8 times, which moves the least bytes and fills its tile buffers.
+    fn op(core: &Core) -> Measured {
+        Measured {
+            op: "op".into(),
+            tensors: Vec::new(),
+            cores: vec![core.clone(); 8],
+            least_bytes: 8 * core.bytes,
+            tile_bytes_used: 12_288,
+            tile_bytes_loaded: 12_288,
+            tile_bytes: 12_288,
+            missed_loops: 0,
+            roof: Roof { intensity: 1.0, attained: 1.0, attainable: 1.0 },
+        }
+    }
+
+    fn core(setup: f64, transfer: f64, compute: f64) -> Core {
+        let vector = Counts { fma: 1600, ..Counts::default() };
+        Core { transfers: 10, bytes: 40_960, scalar: Counts::default(), vector, setup, transfer, compute }
+    }
+
+    #[test]
+    fn waiting_for_dmas_with_room_for_larger_tiles() {
+        let op = Measured { tile_bytes_used: 4096, tile_bytes_loaded: 4096, ..op(&core(71.0, 20.0, 9.0)) };
+        insta::assert_snapshot!(advice(&op), @"DMA latency is 71%: a DMA moves 4.0 KiB on average, and 4.0 KiB of 12.0 KiB of tile buffers are used: load larger tiles");
+    }
+
+    #[test]
+    fn waiting_for_dmas_with_room_that_only_the_output_has() {
+        let op = Measured { tile_bytes_loaded: 6144, ..op(&core(71.0, 20.0, 9.0)) };
+        insta::assert_snapshot!(advice(&op), @"DMA latency is 71%: a DMA moves 4.0 KiB on average, and 6.0 KiB of 12.0 KiB of tile buffers are the output's alone: make the output where an operand was (`tcm.transform`), and tiles can be larger");
+    }
+
+    #[test]
+    fn waiting_for_dmas_without_room() {
+        insta::assert_snapshot!(advice(&op(&core(71.0, 20.0, 9.0))), @"DMA latency is 71%: a DMA moves 4.0 KiB on average, and the tile buffers are full: only fewer operands in TCM at the same time would help");
+    }
+
+    #[test]
+    fn moving_bytes() {
+        insta::assert_snapshot!(advice(&op(&core(20.0, 71.0, 9.0))), @"DMA bandwidth is 71%: it is at the limit of what it moves");
+    }
+
+    #[test]
+    fn moving_bytes_twice() {
+        let op = op(&core(20.0, 71.0, 9.0));
+        let op = Measured { least_bytes: op.bytes() / 2, ..op };
+        insta::assert_snapshot!(advice(&op), @"it moves 2.00x the least bytes: keep what is used again in TCM, or make fewer passes");
+    }
+
+    #[test]
+    fn computing_in_vectors() {
+        insta::assert_snapshot!(advice(&op(&core(10.0, 10.0, 80.0))), @"compute is 80%, in vectors: only fewer operations per element would help");
+    }
+
+    #[test]
+    fn computing_outside_of_vectors() {
+        let scalar = Counts { integer: 300, ..Counts::default() };
+        let op = op(&Core { scalar, ..core(10.0, 10.0, 80.0) });
+        insta::assert_snapshot!(advice(&op), @"compute is 80%, and 75% of that is outside of vectors: make rows longer, or handle several at a time");
+    }
+
+    #[test]
+    fn hot_loops_that_became_no_vectors() {
+        let op = Measured { missed_loops: 2, ..op(&core(10.0, 10.0, 80.0)) };
+        insta::assert_snapshot!(advice(&op), @"2 of its hot loops became no vectors: `cargo xtask build-kernels --json` has their lines");
+    }
+
+    #[test]
+    fn cores_that_wait_for_one() {
+        let mut op = op(&core(10.0, 10.0, 80.0));
+        op.cores[3].compute = 500.0;
+        insta::assert_snapshot!(advice(&op), @"the slowest core takes 3.41x the mean: share the work in smaller granules");
+    }
+
+    #[test]
+    fn too_little_data() {
+        let op = op(&Core { bytes: 12_288, ..core(71.0, 20.0, 9.0) });
+        insta::assert_snapshot!(advice(&op), @"all that a core moves fits in its tile buffers at once: launch the op on more data at a time");
+    }
+
+    #[test]
+    fn nothing_to_move() {
+        let op = op(&Core { bytes: 0, ..core(0.0, 0.0, 1.0) });
+        insta::assert_snapshot!(advice(&op), @"it moves nothing");
+    }
 }

@@ -20,6 +20,7 @@ const PUBLISHED: [(&str, &str, usize, f64); 3] = [
 const CALLS: [usize; 2] = [131_072, 65_536];
 
 /// A version of the tutorial's `relu`.
+#[derive(Debug)]
 pub(super) struct Row {
     version: &'static str,
     published: f64,
@@ -34,16 +35,17 @@ const REST: f64 = 3.48e-3;
 
 /// Counts the kernels and predicts the tutorial's speeds. No loop is taken for vectors: the tutorial names no flags, and the
 /// vendor's are `-Os`.
-pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<Vec<Row>> {
+pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<[Row; PUBLISHED.len()]> {
     let counting = counting::build(&workspace::root().join("tests/relu-ops"), |_| false)?;
-    PUBLISHED
+    let rows = PUBLISHED
         .iter()
         .map(|&(version, op, cores, published)| {
             let seconds = CALLS.iter().map(|len| launch(&counting.library, op, cores, *len, model));
             let seconds = seconds.sum::<anyhow::Result<f64>>()?;
             Ok(Row { version, published, predicted: 1.0 / (REST + seconds), seconds })
         })
-        .collect()
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(rows.try_into().unwrap_or_else(|_| unreachable!("a row for each")))
 }
 
 fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostModel) -> anyhow::Result<f64> {
@@ -56,7 +58,7 @@ fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostM
 }
 
 /// The constants, and the table.
-pub(super) fn show(model: &CostModel, rows: &[Row]) -> String {
+pub(super) fn show(model: &CostModel, rows: &[Row; PUBLISHED.len()]) -> String {
     let mut text = String::from("constants of the cost model\n\n");
     for constant in model.constants() {
         let value = format!("{} {}", constant.value, constant.unit);
@@ -80,12 +82,34 @@ pub(super) fn show(model: &CostModel, rows: &[Row]) -> String {
         );
     }
     let _ = writeln!(text, "\nthe rest of the MLP is fitted, {} ms an iteration", REST * 1e3);
-    for (what, from, to) in [("accessor to TCM", 0, 1), ("one core to 8", 1, 2)] {
-        if let (Some(from), Some(to)) = (rows.get(from), rows.get(to)) {
-            let (published, predicted) = (to.published / from.published, to.predicted / from.predicted);
-            let residual = 100.0 * (predicted / published - 1.0);
-            let _ = writeln!(text, "{what}: published {published:.3}x, predicted {predicted:.3}x, {residual:+.1}%");
-        }
+    for ratio in ratios(rows) {
+        let Ratio { what, published, predicted } = ratio;
+        let residual = 100.0 * ratio.residual();
+        let _ = writeln!(text, "{what}: published {published:.3}x, predicted {predicted:.3}x, {residual:+.1}%");
     }
     text
+}
+
+/// How much faster a version is than another.
+pub(super) struct Ratio {
+    pub(super) what: &'static str,
+    published: f64,
+    predicted: f64,
+}
+
+impl Ratio {
+    pub(super) fn residual(&self) -> f64 {
+        self.predicted / self.published - 1.0
+    }
+}
+
+/// What the published speeds say about TCM, and about 8 cores.
+pub(super) fn ratios(rows: &[Row; PUBLISHED.len()]) -> impl Iterator<Item = Ratio> {
+    let [element, one_core, all_cores] = rows;
+    let ratio = |what, from: &Row, to: &Row| Ratio {
+        what,
+        published: to.published / from.published,
+        predicted: to.predicted / from.predicted,
+    };
+    [ratio("accessor to TCM", element, one_core), ratio("one core to 8", one_core, all_cores)].into_iter()
 }

@@ -8,6 +8,8 @@ mod measured;
 mod operands;
 mod roofline;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::fs;
@@ -49,10 +51,10 @@ pub(crate) struct Profile {
     #[arg(long, value_name = "NAME")]
     op: Vec<String>,
     /// Shape of a tensor operand; may be given several times
-    #[arg(long, value_name = "OPERAND=8x128x3072", requires = "op")]
+    #[arg(long, value_name = "OPERAND=8x128x3072")]
     shape: Vec<Given>,
     /// Value of a scalar operand [default: 1]; may be given several times
-    #[arg(long, value_name = "OPERAND=NUMBER", requires = "op")]
+    #[arg(long, value_name = "OPERAND=NUMBER")]
     scalar: Vec<Given>,
     /// Element type of the generic operands
     #[arg(long, value_enum, default_value = "f32")]
