@@ -135,6 +135,11 @@ impl Results {
         &self.built.hot_loops
     }
 
+    /// Whether the compiler says which loops it makes vectors of.
+    pub(crate) fn knows_vectors(&self) -> bool {
+        self.built.ops.iter().all(|op| op.vectorized.is_some())
+    }
+
     /// Hot loops that became no vectors, by op.
     pub(crate) fn missed_loops(&self) -> Vec<(String, usize)> {
         self.built.ops.iter().map(|op| (op.name.clone(), op.missed.len())).collect()

@@ -32,7 +32,7 @@ pub(super) fn advice(op: &Measured) -> String {
             op.missed_loops
         );
     }
-    if latency > compute.max(bandwidth) {
+    if latency > compute.max(bandwidth) || (op.dma_limit() < 0.9 && latency > 0.2) {
         let room = 1.0 - used as f64 / all as f64;
         let tile = format!(
             "DMA latency is {}: a DMA moves {} on average",
@@ -104,6 +104,12 @@ mod tests {
     fn waiting_for_dmas_with_room_that_only_the_output_has() {
         let op = Measured { tile_bytes_loaded: 6144, ..op(&core(71.0, 20.0, 9.0)) };
         insta::assert_snapshot!(advice(&op), @"DMA latency is 71%: a DMA moves 4.0 KiB on average, and 6.0 KiB of 12.0 KiB of tile buffers are the output's alone: make the output where an operand was (`tcm.transform`), and tiles can be larger");
+    }
+
+    #[test]
+    fn computing_while_the_output_takes_the_room_of_larger_tiles() {
+        let op = Measured { tile_bytes_loaded: 6144, ..op(&core(33.0, 22.0, 45.0)) };
+        insta::assert_snapshot!(advice(&op), @"DMA latency is 33%: a DMA moves 4.0 KiB on average, and 6.0 KiB of 12.0 KiB of tile buffers are the output's alone: make the output where an operand was (`tcm.transform`), and tiles can be larger");
     }
 
     #[test]

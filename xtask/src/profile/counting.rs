@@ -21,19 +21,40 @@ pub(super) struct Counting {
     pub(super) missed: Vec<(String, usize)>,
 }
 
-/// Builds the counting kernels of the op library in the folder `library`. `vectors` says which loops are taken for vectors.
-pub(super) fn build(library: &Path, vectors: impl Fn(&HotLoop) -> bool) -> anyhow::Result<Counting> {
+/// Which hot loops count as vectors.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Vectors {
+    /// Those that the compiler makes vectors of; all if it does not say.
+    Compiler,
+    All,
+    None,
+}
+
+/// Builds the counting kernels of the op library in the folder `library`.
+pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting> {
     let built = build_kernels::build(library, "native", None)?;
+    let knows = built.knows_vectors();
+    if vectors == Vectors::Compiler && !knows {
+        eprintln!(
+            "{} does not say which loops it makes vectors of, so every hot loop is taken for one: use Clang",
+            built.compiler()
+        );
+    }
+    let is_vector = |hot: &HotLoop| match vectors {
+        Vectors::Compiler if knows => hot.width.is_some_and(|width| width >= LANES),
+        Vectors::Compiler | Vectors::All => true,
+        Vectors::None => false,
+    };
     let wasm = fs::read(&built.image).with_context(|| format!("cannot read {}", built.image.display()))?;
     let image = Image::read(&wasm)?;
     let loops: Vec<HotLoop> =
-        built.hot_loops().iter().map(|hot| HotLoop { width: vectors(hot).then_some(LANES), ..hot.clone() }).collect();
+        built.hot_loops().iter().map(|hot| HotLoop { width: is_vector(hot).then_some(LANES), ..hot.clone() }).collect();
     let kernels = Package::counting_kernels(&image, &loops)?;
     let file = compile(&built, &image, &kernels)?;
     Ok(Counting {
         library: OpLibrary::load(&file)?,
         tile_buffers: image.memory.pool_start..image.memory.pool_start + image.memory.pool,
-        missed: built.missed_loops(),
+        missed: if knows { built.missed_loops() } else { Vec::new() },
     })
 }
 

@@ -16,12 +16,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use gpsimd_codegen::LANES;
 use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{DType, LaunchReport};
 use serde::{Deserialize, Serialize};
 
 use crate::{process, workspace};
+use counting::Vectors;
 use measured::Measured;
 use operands::{Given, operands};
 
@@ -96,7 +96,7 @@ impl Profile {
             return Ok(());
         }
         let before = self.compare.as_deref().map(read).transpose()?;
-        let counting = counting::build(&self.library, |hot| hot.width.is_some_and(|width| width >= LANES))?;
+        let counting = counting::build(&self.library, Vectors::Compiler)?;
         let library = counting.library.name().to_owned();
         let known: Vec<_> = counting.library.ops().map(|op| op.name().to_owned()).collect();
         if let Some(unknown) = self.op.iter().find(|name| !known.contains(name)) {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use gpsimd_emulator::DType;
 use gpsimd_emulator::cost::{Cost, CostModel};
 
-use super::counting::{self, Counting};
+use super::counting::{self, Counting, Vectors};
 use super::measured::{Counts, Measured};
 use super::operands::{Given, operands};
 use super::{calibration, comparison, roofline, table, timeline};
@@ -14,7 +14,7 @@ use crate::workspace;
 
 fn bert_ops() -> &'static Counting {
     static BUILT: OnceLock<Counting> = OnceLock::new();
-    BUILT.get_or_init(|| counting::build(&workspace::root().join("kernels/bert-ops"), |_| true).unwrap())
+    BUILT.get_or_init(|| counting::build(&workspace::root().join("kernels/bert-ops"), Vectors::All).unwrap())
 }
 
 fn measure(op: &str, given: &str, dtype: DType) -> (Measured, gpsimd_emulator::LaunchReport) {
