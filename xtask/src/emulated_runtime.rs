@@ -62,8 +62,9 @@ fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> anyh
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
-    let made = make(&unfinished).and_then(|()| std::fs::rename(&unfinished, path));
-    made.with_context(|| format!("cannot write {}", path.display()))
+    make(&unfinished)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn instructions(out: &str) -> String {

@@ -26,6 +26,7 @@ pub(super) struct Counting {
 pub(super) enum Vectors {
     /// Those that the compiler makes vectors of; all if it does not say.
     Compiler,
+    #[cfg(test)]
     All,
     None,
 }
@@ -42,7 +43,9 @@ pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting
     }
     let is_vector = |hot: &HotLoop| match vectors {
         Vectors::Compiler if knows => hot.width.is_some_and(|width| width >= LANES),
-        Vectors::Compiler | Vectors::All => true,
+        Vectors::Compiler => true,
+        #[cfg(test)]
+        Vectors::All => true,
         Vectors::None => false,
     };
     let wasm = fs::read(&built.image).with_context(|| format!("cannot read {}", built.image.display()))?;

@@ -104,7 +104,7 @@ fn a_timeline_is_in_the_trace_event_format_and_no_core_does_two_things_at_once()
     let trace: serde_json::Value = serde_json::from_str(&text).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     assert!(["ns", "ms"].contains(&trace["displayTimeUnit"].as_str().unwrap()));
-    let mut ends = vec![0.0; 8];
+    let mut ends = [0.0; 8];
     let mut names = vec![String::new(); 8];
     for event in events {
         let core = event["tid"].as_u64().unwrap() as usize;
