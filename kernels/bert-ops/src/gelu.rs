@@ -32,7 +32,7 @@ pub fn bias_gelu_forward<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, mut
         let bias = &bias_tile[..resident.len()];
         let mut tile = core.tcm().transform(&x, &mut y, piece.elements)?;
         for row in tile.rows(bias.len()) {
-            row.replace(bias, bias, |x, b, _| T::from_f32(math::gelu(x.to_f32() + b.to_f32())));
+            row.map(bias, |x, b| T::from_f32(math::gelu(x.to_f32() + b.to_f32())));
         }
         tile.store()?;
     }
@@ -64,7 +64,7 @@ pub fn bias_gelu_backward<T: Float>(
         let x = core.tcm().load(&x, piece.elements.clone())?;
         let mut tile = core.tcm().transform(&dy, &mut dx, piece.elements)?;
         for (row, x) in tile.rows(bias.len()).zip(x.chunks_exact(bias.len())) {
-            row.replace(x, bias, |dy, x, b| T::from_f32(dy.to_f32() * math::gelu_derivative(x.to_f32() + b.to_f32())));
+            row.map2(x, bias, |dy, x, b| T::from_f32(dy.to_f32() * math::gelu_derivative(x.to_f32() + b.to_f32())));
         }
         tile.store()?;
     }

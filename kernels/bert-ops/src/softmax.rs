@@ -112,7 +112,7 @@ pub fn masked_softmax_backward<T: Float>(
                 let p = tcm.load(&p, range.clone())?;
                 let mut tile = tcm.transform(&dp, &mut dscores, range)?;
                 for row in tile.rows(p.len()) {
-                    row.replace(&p, &p, |dp, p, _| gradient(dp, p, dot));
+                    row.map(&p, |dp, p| gradient(dp, p, dot));
                 }
                 tile.store()?;
             }
@@ -126,7 +126,7 @@ pub fn masked_softmax_backward<T: Float>(
             let mut dot = Lanes::splat(0.0);
             add_products(&mut dot, row.old(), p);
             let dot = dot.sum();
-            row.replace(p, p, |dp, p, _| gradient(dp, p, dot));
+            row.map(p, |dp, p| gradient(dp, p, dot));
         }
         tile.store()?;
     }
@@ -189,7 +189,7 @@ fn short_row<T: Float>(row: Row<'_, T>, mask: &[T], scale: f32, exponentials: &m
     let mut sum = Lanes::splat(0.0);
     sum.fold(exponentials, |sum, e| sum + e);
     let sum = sum.sum();
-    row.replace(exponentials, exponentials, |_, e, _| T::from_f32(e / sum));
+    row.map(exponentials, |_, e| T::from_f32(e / sum));
 }
 
 /// One row of scores that starts at element `start` and does not fit in TCM: three passes over HBM, of the same

@@ -264,17 +264,29 @@ pub struct Row<'t, T> {
 }
 
 impl<T: Float> Row<'_, T> {
-    /// The operand's elements, until they are [replaced](Self::replace).
+    /// The operand's elements, until [`map`](Self::map) takes the row.
     #[inline(always)]
     pub fn old(&self) -> &[T] {
         // SAFETY: `from` leads to `len` elements of the transform, initialised and aligned: in its TCM, or of the operand's
-        // range, which nothing writes, or, where it is the output's, this row alone, which `replace` consumes.
+        // range, which nothing writes, or, where it is the output's, this row alone, which `map2` consumes.
         unsafe { slice::from_raw_parts(self.from, self.len) }
     }
 
-    /// Every element becomes `f` of it and those beside it in `a` and `b`, which are at least as long.
+    /// Every element becomes `f` of it and the one beside it in `a`, which is at least as long.
+    ///
+    /// # Panics
+    /// When `a` is shorter.
     #[inline(always)]
-    pub fn replace<A: Copy, B: Copy>(self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
+    pub fn map<A: Copy>(self, a: &[A], f: impl Fn(T, A) -> T) {
+        self.map2(a, a, |element, a, _| f(element, a));
+    }
+
+    /// Every element becomes `f` of it and those beside it in `a` and `b`, which are at least as long.
+    ///
+    /// # Panics
+    /// When `a` or `b` is shorter.
+    #[inline(always)]
+    pub fn map2<A: Copy, B: Copy>(self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
         let (a, b) = (&a[..self.len], &b[..self.len]);
         // SAFETY: `to` leads to `len` elements of the transform's stage, initialised and aligned, of this row alone.
         let to = unsafe { slice::from_raw_parts_mut(self.to, self.len) };

@@ -71,7 +71,7 @@ pub fn step_4_in_place(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Outp
     for range in core.share(x.len(), bias.len()).chunks(rows.max(1) * bias.len()) {
         let mut tile = core.tcm().transform(&x, &mut y, range)?;
         for row in tile.rows(bias.len()) {
-            row.replace(&bias, &bias, |x, b, _| relu(x + b));
+            row.map(&bias, |x, b| relu(x + b));
         }
         tile.store()?;
     }
