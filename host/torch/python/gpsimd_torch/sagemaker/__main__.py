@@ -1,0 +1,62 @@
+"""`python -m gpsimd_torch.sagemaker`: the commands and their exit status."""
+
+import argparse
+import os
+import sys
+
+from . import compare, deploy, launch, status, transform
+from .errors import CommandError
+
+DESCRIPTION = """\
+Train the BERT classifier on SageMaker (Trn1), compare what jobs cost, and serve the result from a CPU. Every command
+has its own --help with examples. Written from AWS's public documentation and tested against a local double of the
+service; it has not met the real one.
+"""
+
+EPILOG = """\
+a round:
+  python -m gpsimd_torch.sagemaker launch --role SageMakerRole --data reviews/ --name first -- --epochs 1
+  python -m gpsimd_torch.sagemaker compare first --chart first.png
+  python -m gpsimd_torch.sagemaker deploy first --role SageMakerRole
+
+exit status: 0 done, 1 AWS refused or a job failed, 2 wrong arguments, 130 Ctrl-C
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # argparse would take what stands after `--` for positional arguments.
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m gpsimd_torch.sagemaker",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in (launch, status, compare, deploy, transform):
+        command.add_parser(commands)
+    options = parser.parse_args(arguments[:cut])
+    options.trainer = arguments[cut + 1 :]
+    if options.trainer and options.command != "launch":
+        parser.error(f"only launch takes arguments for the trainer after `--`, not {options.command}")
+    try:
+        return options.run(options)
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

