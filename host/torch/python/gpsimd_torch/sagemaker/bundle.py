@@ -6,6 +6,7 @@ Archives are the same bytes for the same files: no times, no owners, names in or
 import gzip
 import io
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ TRAINING_REQUIREMENTS = ("transformers>=5.23,<6", "tqdm")
 INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
 # Of an op package: what `build.py` reads. The rest is the library for this machine's CPU.
 PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
+# What a job looks for in the log.
+TRAINER = "gpsimd_torch/train/metrics.py"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 
 
@@ -42,6 +45,7 @@ def find_source(wheel: Path | None, package: Path | None, neuron_library: Path |
         wheel = wheels[-1]
     if wheel.suffix != ".whl" or not wheel.is_file():
         raise UsageError(f"--wheel {wheel}: expected a wheel of gpsimd_torch, a file that ends in .whl")
+    _check_wheel(wheel)
     if package is None:
         package = _target() / "bert_ops" / "package"
     missing = next((name for name in ("build.py", "manifest.json") if not (package / name).is_file()), None)
@@ -56,6 +60,20 @@ def find_source(wheel: Path | None, package: Path | None, neuron_library: Path |
             "makes it on a Neuron host"
         )
     return Source(wheel, package, neuron_library)
+
+
+def _check_wheel(wheel: Path) -> None:
+    """`UsageError` for a wheel whose trainer is from before there were training jobs."""
+    try:
+        with zipfile.ZipFile(wheel) as files:
+            names = set(files.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{wheel}: expected a wheel of gpsimd_torch, found a file that is none ({error})") from error
+    if TRAINER not in names:
+        raise UsageError(
+            f"{wheel}: expected a wheel with {TRAINER}, found none: it is of another package or older than the "
+            "trainer; `cargo xtask train --help` builds a new one"
+        )
 
 
 def _target() -> Path:

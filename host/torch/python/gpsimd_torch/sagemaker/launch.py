@@ -208,8 +208,8 @@ def hyperparameters_of(arguments: list[str], instance: str, instances: int) -> d
             value = rest.pop(0) if rest and not rest[0].startswith("--") else True
         found[name] = value
     _check_trainer_takes(found)
-    price = prices.PER_HOUR.get(instance)
-    defaults = DEFAULTS | ({"price-per-hour": round(price * instances, 4)} if price is not None else {})
+    # 0 where no price is known: the trainer's own default is that of an ml.trn1.32xlarge.
+    defaults = DEFAULTS | {"price-per-hour": round(prices.PER_HOUR.get(instance, 0) * instances, 4)}
     return {name: _plain(value) for name, value in (defaults | found).items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from . import bundle, images, s3
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError, calling, code_of
-from .options import console
+from .options import console, whole
 
 MODEL_HELP = (
     "a folder that plain transformers loads (the trainer's --output-dir), a model.tar.gz, s3://.../model.tar.gz, or "
@@ -61,7 +61,7 @@ class Model:
             )
         return artifacts
 
-    def plan(self, files: Path | None = None) -> dict[str, Any]:
+    def plan(self) -> dict[str, Any]:
         """For `--dry-run`: what `publish` would do."""
         return {"from": self.what, "kind": self.kind, "to": self.archive, "adds": sorted(bundle.handlers())}
 
@@ -121,7 +121,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instance", default="ml.c5.xlarge", metavar="TYPE", help="instance type (default: ml.c5.xlarge, a CPU)"
     )
-    parser.add_argument(
-        "--instances", type=int, choices=range(1, 101), default=1, metavar="N", help="how many (default: 1)"
-    )
+    parser.add_argument("--instances", type=whole(1), default=1, metavar="N", help="how many (default: 1)")
     parser.add_argument("--image", metavar="URI", help=f"another container than AWS's {images.INFERENCE}")

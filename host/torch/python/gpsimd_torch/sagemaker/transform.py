@@ -23,9 +23,9 @@ TEXTS_PER_LINE = 32
 CSV_LAYOUT = 'expected "class","title","content" or one column, the text, in UTF-8 without a header'
 
 DESCRIPTION = """\
-Classify the reviews of a file in a batch job on a CPU instance. A local CSV file (the layout of Amazon Reviews Polarity,
-or one column) is sent as JSON lines of 32 reviews: batch jobs split files at line ends, which reviews contain. The result
-is one JSON object per review, in their order.
+Classify the reviews of a file in a batch job on a CPU instance. A local CSV file (the layout of Amazon Reviews
+Polarity, or one column) is sent as JSON lines of 32 reviews each: batch jobs split files at line ends, which reviews
+contain. The result is one JSON object per review, in their order.
 """
 
 EPILOG = """\
@@ -57,9 +57,7 @@ def add_parser(commands: Any) -> None:
     serving.add_arguments(parser)
     parser.add_argument("input", metavar="INPUT", help="a CSV file of reviews, or s3://BUCKET/PREFIX of JSON lines")
     parser.add_argument("--name", metavar="NAME", help="name of the job (default: gpsimd-transform- and the time)")
-    parser.add_argument(
-        "--predictions", type=output_file, metavar="FILE", help="download the result of a CSV file to FILE"
-    )
+    parser.add_argument("--predictions", type=output_file, metavar="FILE", help="download the result to FILE")
     add_role_and_bucket(parser)
     add_tags(parser)
     parser.add_argument("--no-wait", action="store_true", help="start the job and return")
@@ -122,8 +120,8 @@ def start(aws: Aws, options: argparse.Namespace, name: str, requests: list, outp
         except KeyboardInterrupt:
             console(
                 f"\nthe job {name} goes on without you; its predictions will be below {output}\n"
-                f"  look at it: aws sagemaker describe-transform-job --transform-job-name {name} --region {aws.region}\n"
-                f"  stop it:    aws sagemaker stop-transform-job --transform-job-name {name} --region {aws.region}"
+                f"  look: aws sagemaker describe-transform-job --transform-job-name {name} --region {aws.region}\n"
+                f"  stop: aws sagemaker stop-transform-job --transform-job-name {name} --region {aws.region}"
             )
             raise
         serving.undo(aws, made[:1])
