@@ -12,7 +12,7 @@ const SDK_ROOT: &str = "/opt/aws/neuron";
 const COMMITTED: &str = "src/nrt/bindings/documented.rs";
 
 fn main() {
-    for variable in ["GPSIMD_NRT_HEADERS", "NEURON_SDK_ROOT", "LIBCLANG_PATH"] {
+    for variable in ["GPSIMD_NRT_HEADERS", "NEURON_SDK_ROOT"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -57,6 +57,7 @@ fn sdk_headers() -> Option<PathBuf> {
 }
 
 fn from_sdk(include: &Path) -> Result<PathBuf, String> {
+    println!("cargo::rerun-if-env-changed=LIBCLANG_PATH");
     // bindgen panics where there is no libclang; that is to be read as advice, not as a backtrace.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));

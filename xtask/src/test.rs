@@ -51,8 +51,7 @@ impl Test {
                     process::run(python.command().current_dir(tests).args(["-m", "pytest"]))?;
                 }
                 (Group::Rust, _) => {
-                    // The extension module is tested from Python.
-                    process::run(cargo().args(["test", "--workspace", "--exclude", "gpsimd-torch"]))?;
+                    process::run(&mut workspace_tests())?;
                 }
                 (Group::Package, _) => package()?,
                 (Group::Neuron, Some(python)) => neuron(python)?,
@@ -92,10 +91,19 @@ fn neuron(python: &Python) -> anyhow::Result<()> {
     // The group `rust` passes without libclang, and leaves these to this one.
     let libclang = python.package_folder("clang")?.join("native");
     process::run(
-        cargo()
-            .args(["test", "--package", "gpsimd-neuron", "--test", "bindings"])
+        workspace_tests()
+            .args(["--test", "bindings"])
             .env("LIBCLANG_PATH", libclang)
             .env("GPSIMD_REQUIRE_LIBCLANG", "1"),
     )?;
+    process::run(workspace_tests().arg("--no-run"))?;
     run_neff::on_golden_files()
+}
+
+/// All packages, in every group: with fewer, dependencies would be compiled again for other features.
+fn workspace_tests() -> Command {
+    let mut tests = cargo();
+    // The extension module is tested from Python.
+    tests.args(["test", "--workspace", "--exclude", "gpsimd-torch"]);
+    tests
 }
