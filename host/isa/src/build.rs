@@ -20,28 +20,21 @@ extern crate gpsimd_isa_runner as _;
 extern crate op_library as _;
 ";
 
-/// A program that was built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// The program: `<name of the crate>.elf`, with `_` for `-`.
-    pub elf: PathBuf,
-}
-
-/// Builds the program of the op library whose crate is in the folder `library` into `out`. `target` is cargo's build
-/// folder, where `core` for the target stays from one library to the next.
+/// Builds the program of the op library whose crate is in the folder `library`, and gives its path. `target` is cargo's
+/// build folder, where `core` for the target stays from one library to the next.
 ///
 /// Installs the pinned nightly with rustup if it is missing.
 ///
 /// # Errors
 /// When a tool is missing, the folder is no crate, or the crate does not compile.
-pub fn build(library: &Path, out: &Path, target: &Path) -> Result<Built, IsaError> {
+pub fn build(library: &Path, target: &Path) -> Result<PathBuf, IsaError> {
     if let Some(missing) = missing_tools().into_iter().next() {
         return Err(missing.into());
     }
     ensure_nightly()?;
     let crate_of_library = Crate::read(library)?;
     let program = crate_of_library.name.replace('-', "_");
-    let folder = out.join("program");
+    let folder = target.join("programs").join(&program);
     write(&folder.join("Cargo.toml"), &manifest(&program, &crate_of_library))?;
     write(&folder.join("src/main.rs"), MAIN)?;
     let description = folder.join(format!("{TARGET_NAME}.json"));
@@ -64,12 +57,7 @@ pub fn build(library: &Path, out: &Path, target: &Path) -> Result<Built, IsaErro
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&crate_of_library))
         .env_remove("RUSTFLAGS");
     run(&mut cargo)?;
-    let built = target.join(TARGET_NAME).join("release").join(&program);
-    let elf = out.join(format!("{program}.elf"));
-    let new = elf.with_extension("new");
-    fs::copy(&built, &new).map_err(file("read", &built))?;
-    fs::rename(&new, &elf).map_err(file("write", &elf))?;
-    Ok(Built { elf })
+    Ok(target.join(TARGET_NAME).join("release").join(program))
 }
 
 fn manifest(program: &str, library: &Crate) -> String {

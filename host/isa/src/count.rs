@@ -30,7 +30,9 @@ impl Counter {
         build::run(&mut command)?;
         let library = library.to_string_lossy();
         if library.contains(',') {
-            return Err(IsaError::Count { problem: format!("QEMU takes no plugin with a comma in its path: {library}") });
+            return Err(IsaError::Count {
+                problem: format!("QEMU takes no plugin with a comma in its path: {library}"),
+            });
         }
         let ranges = symbols.functions().filter_map(|symbol| {
             let owner = match symbol.group {

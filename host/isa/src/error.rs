@@ -14,7 +14,9 @@ pub enum IsaError {
     #[error("{0}")]
     Missing(#[from] MissingTool),
     /// The toolchain that has the Xtensa backend is not there and cannot be installed.
-    #[error("the Rust toolchain {toolchain} with rust-src is missing: `{command}` installs it, and failed here:\n{output}")]
+    #[error(
+        "the Rust toolchain {toolchain} with rust-src is missing: `{command}` installs it, and failed here:\n{output}"
+    )]
     NoNightly {
         /// Name of the toolchain.
         toolchain: &'static str,

@@ -21,11 +21,12 @@ mod sizes;
 mod symbols;
 mod toolchain;
 
-pub use build::{Built, build};
+pub use build::build;
 pub use error::IsaError;
 pub use library::IsaLibrary;
 pub use measure::{Instructions, Measured, measure};
 pub use sizes::{CodeSize, Sizes, sizes};
+pub use symbols::Group;
 pub use toolchain::{MissingTool, NIGHTLY, ensure_nightly, missing_tools};
 
 /// Bytes of a core's stack that are in its local memory; a larger one goes to slow memory

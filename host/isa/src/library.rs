@@ -50,6 +50,16 @@ impl IsaLibrary {
         Self::with_counter(elf.as_ref(), None)
     }
 
+    /// What the program in `elf` says of its op library, without loading it.
+    ///
+    /// # Errors
+    /// When QEMU is missing or the file is no program with a sound descriptor.
+    pub fn descriptor_of(elf: &Path) -> Result<LibraryDescriptor, IsaError> {
+        let (_, hello) = Process::start(elf, None)?;
+        LibraryDescriptor::parse(&hello.descriptor)
+            .map_err(|error| IsaError::NotOurs { path: elf.into(), problem: error.to_string() })
+    }
+
     /// As [`load`](Self::load), with every instruction of kernels counted.
     pub(crate) fn with_counter(elf: &Path, counter: Option<Counter>) -> Result<Self, IsaError> {
         let (process, hello) = Process::start(elf, None)?;
@@ -227,8 +237,18 @@ const fn op<const PLACE: usize, const OP: usize>() -> Op {
 }
 
 const fn ops<const P: usize>() -> [Op; MAX_OPS] {
-    [op::<P, 0>(), op::<P, 1>(), op::<P, 2>(), op::<P, 3>(), op::<P, 4>(), op::<P, 5>(), op::<P, 6>(), op::<P, 7>(),
-     op::<P, 8>(), op::<P, 9>()]
+    [
+        op::<P, 0>(),
+        op::<P, 1>(),
+        op::<P, 2>(),
+        op::<P, 3>(),
+        op::<P, 4>(),
+        op::<P, 5>(),
+        op::<P, 6>(),
+        op::<P, 7>(),
+        op::<P, 8>(),
+        op::<P, 9>(),
+    ]
 }
 
 static OPS: [[Op; MAX_OPS]; PLACES] = [ops::<0>(), ops::<1>(), ops::<2>(), ops::<3>()];

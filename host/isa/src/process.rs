@@ -43,12 +43,8 @@ impl Process {
         }
         command.args(["-cpu", "lx106"]).arg(elf);
         let start = |source| IsaError::Start { command: format!("{QEMU} {}", elf.display()), source };
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(start)?;
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both are piped");
         };

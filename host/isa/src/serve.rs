@@ -26,8 +26,12 @@ pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &Device) -> io:
     // SAFETY: the caller's promise.
     let tensors = unsafe { std::slice::from_raw_parts(device.tensors, device.tensor_count as usize) };
     if tensors.len() > MAX_TENSORS || device.tcm_bytes > process.pool_bytes {
-        return Err(lost(&format!("{} tensors and {} bytes of TCM, it has room for {MAX_TENSORS} and {}",
-            tensors.len(), device.tcm_bytes, process.pool_bytes)));
+        return Err(lost(&format!(
+            "{} tensors and {} bytes of TCM, it has room for {MAX_TENSORS} and {}",
+            tensors.len(),
+            device.tcm_bytes,
+            process.pool_bytes
+        )));
     }
     let words = [RUN, op, device.core_id, device.core_count, device.in_place, device.tcm_bytes, device.tensor_count];
     words.iter().try_for_each(|word| process.put_u32(*word))?;

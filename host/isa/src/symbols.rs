@@ -44,7 +44,8 @@ impl Group {
         let is_in = |path: &str| name.contains(path);
         if is_in("gpsimd_isa_") || symbol == "_start" || symbol.contains("rust_begin_unwind") {
             Self::Runner
-        } else if matches!(symbol, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp" | "strlen") || is_in("::mem::mem")
+        } else if matches!(symbol, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp" | "strlen")
+            || is_in("::mem::mem")
         {
             Self::Memory
         } else if is_in("compiler_builtins::") || is_in("libm::") || is_in("gpsimd::math::intrinsics::") {

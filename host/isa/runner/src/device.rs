@@ -165,4 +165,3 @@ unsafe extern "C" fn fail(_: *mut c_void, code: u32, message: Text, location: *c
     // SAFETY: the kernel passes a location or null.
     unsafe { put_location(location) };
 }
-

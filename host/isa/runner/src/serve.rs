@@ -74,8 +74,7 @@ fn shape(op: &Op) {
         *operand = get_type();
     }
     let mut output = NO_TYPE;
-    let mut error =
-        ShapeError { code: 0, operand: 0, dim: 0, expected: 0, found: 0, message: Text::new("") };
+    let mut error = ShapeError { code: 0, operand: 0, dim: 0, expected: 0, found: 0, message: Text::new("") };
     panics::set(Activity::Shape);
     // SAFETY: `count` operands, and places for the output and the error.
     let status = unsafe { (op.shape)(operands.as_ptr(), count, &raw mut output, &raw mut error) };

@@ -22,8 +22,7 @@ struct Stack {
 // SAFETY: the program has one thread.
 unsafe impl Sync for Stack {}
 
-static STACK: Stack =
-    Stack { guard: UnsafeCell::new([0; PAGE_BYTES]), words: UnsafeCell::new([0; WORDS]) };
+static STACK: Stack = Stack { guard: UnsafeCell::new([0; PAGE_BYTES]), words: UnsafeCell::new([0; WORDS]) };
 
 // call_on(function: a2, argument: a3, top of the stack: a4): the result of `function(argument)`.
 global_asm!(
