@@ -1,7 +1,4 @@
-//! What the Xtensa programs take: instructions, stack and TCM of every op, exactly, and what becomes of mistakes that only
-//! this tier can make.
-//!
-//! Counts change with the kernels and with the pinned nightly; `cargo insta review` shows by how much.
+//! What the Xtensa program of the BERT ops takes: instructions, stack and TCM, exactly. Counts change with the kernels and with the pinned nightly; `cargo insta review` shows by how much.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

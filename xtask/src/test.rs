@@ -102,10 +102,12 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 3] = [
+    let runs: [(&str, &[&str]); 4] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "isa"]),
         ("tests/faulty-ops", &["misuse"]),
         ("tests/float-ops", &["floats"]),
+        // Of this tier alone.
+        ("tests/dying-ops", &["deaths"]),
     ];
     for (library, tests) in runs {
         let program = build_kernels::isa_program(&workspace::root().join(library))?;

@@ -93,8 +93,6 @@ debug = "line-tables-only"
 
 fn flags(library: &Crate) -> String {
     [
-        // compiler_builtins and core then have nothing of the float types that LLVM has no registers for.
-        "--cfg=no_fp_fmt_parse".to_owned(),
         // rustc warns of every crate that the target has no windowed calls, which is meant.
         "-Awarnings".to_owned(),
         // Places in messages are then those of the native library.

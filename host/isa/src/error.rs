@@ -105,7 +105,7 @@ pub enum IsaError {
         /// The types of its operands.
         operands: String,
         /// Why.
-        source: LaunchError,
+        source: Box<LaunchError>,
     },
     /// The instructions of a launch were not counted.
     #[error("cannot count instructions: {problem}")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gpsimd_abi::descriptor::{ElementType, OperandKind};
-use gpsimd_emulator::{DType, Engine, Mode, Op, Tensor, TensorType, TensorView, bf16};
+use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, Tensor, TensorType, TensorView, bf16};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -87,7 +87,11 @@ fn measure_op(
     let names: Vec<String> = types.iter().map(ToString::to_string).collect();
     let launch = |library: &IsaLibrary, engine: &Engine| {
         let op = op(library);
-        let failed = |source| IsaError::Launch { op: op.name().into(), operands: names.join(", "), source };
+        let failed = |source: LaunchError| IsaError::Launch {
+            op: op.name().into(),
+            operands: names.join(", "),
+            source: Box::new(source),
+        };
         let output = op.shape(&types).map_err(|source| failed(source.into()))?;
         let mut output = Tensor::zeros(output);
         let launch = gpsimd_emulator::Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };

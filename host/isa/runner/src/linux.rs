@@ -19,6 +19,9 @@ const READ: u32 = 12;
 const WRITE: u32 = 13;
 const MPROTECT: u32 = 82;
 const EXIT: u32 = 118;
+const SETRLIMIT: u32 = 188;
+
+const RLIMIT_CORE: u32 = 4;
 
 /// Bytes that were read to `to`, at most `len`; 0 at the end of the input, negative when it fails.
 ///
@@ -45,6 +48,13 @@ pub(crate) unsafe fn write(from: *const u8, len: usize) -> i32 {
 pub(crate) unsafe fn protect(start: *mut u8, len: usize) {
     // SAFETY: the caller's promise.
     unsafe { call(MPROTECT, start as u32, len as u32, 0) };
+}
+
+/// Lets a program that dies leave no memory dump behind, neither its own nor QEMU's.
+pub(crate) fn no_core_dumps() {
+    let limits = [0_u32; 2];
+    // SAFETY: the kernel reads the two limits.
+    unsafe { call(SETRLIMIT, RLIMIT_CORE, limits.as_ptr() as u32, 0) };
 }
 
 /// Ends the program.

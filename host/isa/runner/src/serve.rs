@@ -15,6 +15,7 @@ unsafe extern "C" {
 
 /// Where the program starts.
 pub(crate) extern "C" fn serve() -> ! {
+    linux::no_core_dumps();
     stack::guard();
     // SAFETY: every op library has the function, and it has no preconditions. What it gives is a static.
     let library = unsafe { &*gpsimd_op_library() };
