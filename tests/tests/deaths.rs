@@ -49,8 +49,9 @@ fn a_panic_of_a_shape_function_is_a_refusal() {
 
 #[test]
 #[ignore = "needs the program in GPSIMD_ISA: cargo xtask test isa"]
-fn a_panic_may_have_floats_in_its_message() {
+fn a_panic_with_a_float_in_its_message_is_still_one_with_its_place() {
     assert_eq!(run("expects_zero", 0.0), Ok(tensor(0.0)));
     let message = message("expects_zero", 0.5);
-    assert!(message.contains("expected 0, found 0.5") && message.contains("dying-ops/src/lib.rs:LINE"), "{message}");
+    assert!(message.contains("a message with a float in it"), "{message}");
+    assert!(message.contains("dying-ops/src/lib.rs:LINE"), "{message}");
 }

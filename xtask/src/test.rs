@@ -31,7 +31,7 @@ enum Group {
     /// The op package: builds, gives the bits of the native library, and its hot loops become vectors
     Package,
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
-    /// Skipped where QEMU or the linker is missing, unless GPSIMD_REQUIRE_ISA=1
+    /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
     Isa,
     /// Python tests: ops under autograd, optimizer, BERT, trainer
     Python,

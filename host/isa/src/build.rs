@@ -93,6 +93,9 @@ debug = "line-tables-only"
 
 fn flags(library: &Crate) -> String {
     [
+        // LLVM runs out of registers in the printing and parsing of floats: `core` without them. A kernel that prints
+        // floats with `core::fmt` does not compile; `gpsimd::print!` is the host's printing.
+        "--cfg=no_fp_fmt_parse".to_owned(),
         // rustc warns of every crate that the target has no windowed calls, which is meant.
         "-Awarnings".to_owned(),
         // Places in messages are then those of the native library.

@@ -128,9 +128,9 @@ impl Core<'_> {
                 PRINT_UNSIGNED => (device.print_unsigned)(context, self.process.u64()?),
                 FAIL => {
                     let code = self.process.u32()?;
-                    let message = self.process.text()?;
                     let at = self.place()?;
                     let location = at.location();
+                    let message = self.process.text()?;
                     (device.fail)(context, code, text(&message), &raw const location);
                 }
                 other => return Err(lost(&format!("message {other} while an op runs"))),

@@ -59,7 +59,7 @@ pub fn has_no_shape(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult 
 #[custom_op(shape = like_x)]
 pub fn expects_zero(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult {
     let first = core.tcm().load(&x, ..1)?[0];
-    assert!(first == 0.0, "expected 0, found {first}");
+    assert!(first == 0.0, "expected 0, found {first:?}");
     copy(core, &x, &mut y)
 }
 

@@ -160,8 +160,8 @@ unsafe extern "C" fn print_unsigned(_: *mut c_void, value: u64) {
 unsafe extern "C" fn fail(_: *mut c_void, code: u32, message: Text, location: *const Location) {
     put_u32(FAIL);
     put_u32(code);
-    // SAFETY: the kernel passes readable text.
-    put_text(unsafe { message.bytes() });
     // SAFETY: the kernel passes a location or null.
     unsafe { put_location(location) };
+    // SAFETY: the kernel passes readable text.
+    put_text(unsafe { message.bytes() });
 }

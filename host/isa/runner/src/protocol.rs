@@ -18,7 +18,7 @@
 //! | program | [`STORE`] | as [`LOAD`]; then bytes (u32) and the bytes | status (u32) |
 //! | program | [`PRINT_TEXT`] | text | |
 //! | program | [`PRINT_FLOAT`], [`PRINT_SIGNED`], [`PRINT_UNSIGNED`] | 64 bits | |
-//! | program | [`FAIL`] | code (u32), message (text), place | |
+//! | program | [`FAIL`] | code (u32), place, message (text) | |
 //!
 //! A type is dtype and rank (u32) and 8 dims (u64). Addresses are the program's; the pool of the launch starts at the
 //! address of [`HELLO`]. The bytes of a [`STORE`] are as many of the elements as lie in the pool.
