@@ -1,4 +1,6 @@
-//! What the Xtensa program of the BERT ops takes: instructions, stack and TCM, exactly. Counts change with the kernels and with the pinned nightly; `cargo insta review` shows by how much.
+//! What the Xtensa program of the BERT ops takes: instructions and TCM, exactly. The stack is only held to its limit: rustc
+//! orders functions by hashes of their crates' paths, and how the runner's are inlined moves it by some bytes from checkout to
+//! checkout, which the counts of kernels have not been seen to. Counts change with the kernels and with the pinned nightly; `cargo insta review` shows by how much.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -19,13 +21,12 @@ fn ops_execute_as_many_instructions_as_they_did() {
         let counts = op.instructions;
         writeln!(
             lines,
-            "{} of {}: kernels {}, arithmetic {}, memory {}; stack {}, TCM {}",
+            "{} of {}: kernels {}, arithmetic {}, memory {}; TCM {}",
             op.op,
             op.operands.join(", "),
             counts.kernels,
             counts.arithmetic,
             counts.memory,
-            op.stack,
             op.tcm
         )
         .expect("a string takes all");

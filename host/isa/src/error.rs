@@ -11,7 +11,7 @@ use crate::toolchain::MissingTool;
 #[non_exhaustive]
 pub enum IsaError {
     /// A program of the system is not installed.
-    #[error("{0}")]
+    #[error(transparent)]
     Missing(#[from] MissingTool),
     /// The toolchain that has the Xtensa backend is not there and cannot be installed.
     #[error(
