@@ -1,6 +1,8 @@
-//! What the Xtensa program of the BERT ops takes: instructions and TCM, exactly. The stack is only held to its limit: rustc
-//! orders functions by hashes of their crates' paths, and how the runner's are inlined moves it by some bytes from checkout to
-//! checkout, which the counts of kernels have not been seen to. Counts change with the kernels and with the pinned nightly; `cargo insta review` shows by how much.
+//! What the Xtensa program of the BERT ops takes: instructions and TCM, exactly. Counts change with the kernels and with
+//! the pinned nightly; `cargo insta review` shows by how much.
+//!
+//! The stack is only held to its limit: rustc orders functions by hashes of their crates' paths, and how the runner's are
+//! inlined moves it by some bytes from checkout to checkout. The counts of kernels have not been seen to move.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
