@@ -99,6 +99,20 @@ fn decides_by_unwritten_tcm(core: &Core, x: Input<f32>, mut y: Output<f32>) -> O
     core.tcm().update(&x, &mut y, range)?.store()
 }
 
+/// y = x minus the sum of its row of 4 and the row's number, in place of x.
+#[custom_op(shape = like_x, replaces = x)]
+fn transforms<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> OpResult {
+    for range in core.share(x.len(), 4).chunks(8) {
+        let mut tile = core.tcm().transform(&x, &mut y, range)?;
+        for (number, row) in tile.rows(4).enumerate() {
+            let sum: f32 = row.old().iter().map(|x| x.to_f32()).sum();
+            row.map2(&[sum; 4], &[number; 4], |x, sum, number| T::from_f32(x.to_f32() - sum - number as f32));
+        }
+        tile.store()?;
+    }
+    Ok(())
+}
+
 /// Prints one of everything that can be printed.
 #[custom_op(shape = like_x)]
 fn prints(core: &Core, x: Input<f32>, factor: f32, mut y: Output<f32>) -> OpResult {
@@ -124,6 +138,7 @@ op_library! {
         overfills_a_buffer,
         decides_by_unwritten_tcm,
         prints,
+        transforms,
     ],
 }
 
@@ -156,6 +171,23 @@ fn an_update_gives_the_same_in_place_and_apart_in_either_mode() {
         let mut x = counting(80);
         in_place(mode, "doubles", &mut x).expect("a good launch");
         assert_eq!(x, doubled, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_transform_gives_the_same_in_place_and_apart_in_either_mode() {
+    // Rows of 4 from 4 row on, in tiles of 2 rows; 20 rows are 3 or 2 for each core.
+    let numbers = [0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1];
+    let expected = |i: usize| {
+        let (row, x) = (i / 4, i as f32);
+        x - (16 * row + 6) as f32 - numbers[row] as f32
+    };
+    let expected = Tensor::from_vec((0..80).map(expected).collect(), &[80]).expect("a tensor");
+    for mode in [Mode::Checked, Mode::Fast] {
+        assert_eq!(engine(mode).run(&op("transforms"), &[counting(80).view()], &[]), Ok(expected.clone()), "{mode:?}");
+        let mut x = counting(80);
+        in_place(mode, "transforms", &mut x).expect("a good launch");
+        assert_eq!(x, expected, "{mode:?}");
     }
 }
 

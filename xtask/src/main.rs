@@ -2,9 +2,15 @@
 
 mod bench;
 mod build_kernels;
+mod doctor;
+mod emulated_runtime;
 mod miri;
+mod neff;
+mod numbers;
 mod process;
+mod profile;
 mod python;
+mod run_neff;
 mod stamp;
 mod test;
 mod train;
@@ -16,6 +22,7 @@ use clap::{Parser, Subcommand};
 use gpsimd_codegen::ImageError;
 use gpsimd_codegen::host_build::BuildError;
 use gpsimd_isa::IsaError;
+use gpsimd_neuron::sdk;
 
 /// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
 ///
@@ -35,7 +42,12 @@ enum Command {
     Test(test::Test),
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
+    Doctor(doctor::Doctor),
+    EmulatedRuntime(emulated_runtime::EmulatedRuntime),
+    Profile(profile::Profile),
     Miri(miri::Miri),
+    Neff(neff::Neff),
+    RunNeff(run_neff::RunNeff),
 }
 
 fn main() -> ExitCode {
@@ -44,7 +56,12 @@ fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::EmulatedRuntime(command) => command.run(),
+        Command::Profile(command) => command.run(),
         Command::Miri(command) => command.run(),
+        Command::Neff(command) => command.run(),
+        Command::RunNeff(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Without the backtrace that `Debug` shows: these are errors of what was asked for.
@@ -58,12 +75,25 @@ fn status(error: &anyhow::Error) -> u8 {
     let is_missing = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
             || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
+            || cause.is::<doctor::Missing>()
     };
     if error.chain().any(is_refused) {
         3
     } else if error.chain().any(is_missing) {
         4
+    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::BuildError>()) {
+        sdk_status(error)
     } else {
         1
+    }
+}
+
+/// Exit status of what kept the Neuron SDK from building.
+fn sdk_status(error: &sdk::BuildError) -> u8 {
+    match error {
+        sdk::BuildError::Incomplete { .. } | sdk::BuildError::NoModule { .. } => 5,
+        sdk::BuildError::Stopped => 130,
+        sdk::BuildError::NoPackage { .. } | sdk::BuildError::File { .. } => 1,
+        _ => 6,
     }
 }

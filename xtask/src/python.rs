@@ -109,7 +109,7 @@ impl Python {
 }
 
 /// Puts an op library among the files of the Python package, if it is not there already.
-fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
     let name = library.file_name().context("an op library is a file")?;
     let (bundled, new) = (folder.join(name), folder.join("new.tmp"));
     let content = fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
@@ -130,7 +130,7 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The Python that the environment is made of: `$PYTHON`, or the first on the path that is new enough.
-fn system_python() -> anyhow::Result<String> {
+pub(crate) fn system_python() -> anyhow::Result<String> {
     let chosen = std::env::var("PYTHON").ok();
     let candidates: Vec<String> = chosen.map_or_else(
         || ["python3", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(),

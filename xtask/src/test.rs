@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::python::Python;
-use crate::{build_kernels, process, workspace};
+use crate::{build_kernels, process, run_neff, workspace};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
 ///
@@ -14,7 +14,7 @@ use crate::{build_kernels, process, workspace};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, package, isa, python\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python\n\
 \x20 cargo xtask test python")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
@@ -33,13 +33,15 @@ enum Group {
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
     Isa,
+    /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
+    Neuron,
     /// Python tests: ops under autograd, optimizer, BERT, trainer
     Python,
 }
 
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let all = [Group::Lint, Group::Rust, Group::Package, Group::Isa, Group::Python];
+        let all = [Group::Lint, Group::Rust, Group::Package, Group::Isa, Group::Neuron, Group::Python];
         let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
         let start = Instant::now();
         let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa));
@@ -57,7 +59,8 @@ impl Test {
                 }
                 (Group::Package, _) => package()?,
                 (Group::Isa, _) => isa()?,
-                (Group::Lint | Group::Python, None) => unreachable!("set up above"),
+                (Group::Neuron, Some(python)) => neuron(python)?,
+                (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
         }
         println!("all tests passed in {} s", start.elapsed().as_secs());
@@ -122,4 +125,16 @@ fn isa() -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn neuron(python: &Python) -> anyhow::Result<()> {
+    // The group `rust` passes without libclang, and leaves these to this one.
+    let libclang = python.package_folder("clang")?.join("native");
+    process::run(
+        cargo()
+            .args(["test", "--package", "gpsimd-neuron", "--test", "bindings"])
+            .env("LIBCLANG_PATH", libclang)
+            .env("GPSIMD_REQUIRE_LIBCLANG", "1"),
+    )?;
+    run_neff::on_golden_files()
 }

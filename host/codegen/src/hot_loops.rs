@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+/// Elements of a 512-bit vector of f32: what a hot loop should handle at a time.
+pub const LANES: usize = 16;
+
 /// A loop that the generator marks as hot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HotLoop {
     /// C++ name of the function that it is in.
     pub function: String,

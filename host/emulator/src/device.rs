@@ -97,6 +97,7 @@ unsafe extern "C" fn load(
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses.load(range.clone(), location) };
     }
+    core.trace_dma(Transfer::Load, tensor, start, bytes, tcm);
     core.report.loads += 1;
     core.report.load_bytes += bytes as u64;
     if bytes != 0 {
@@ -121,6 +122,7 @@ unsafe extern "C" fn store(
         // SAFETY: the kernel passes a location or null.
         Err(misuse) => return unsafe { core.misused(misuse, location) },
     };
+    core.trace_dma(Transfer::Store, tensor, start, bytes, tcm);
     core.report.stores += 1;
     core.report.store_bytes += bytes as u64;
     if bytes == 0 {

@@ -1,15 +1,16 @@
 //! [`EmulatedCore`]: one core during a run of a launch, and how its part ended.
 
 use std::ops::Range;
+use std::ptr::NonNull;
 
-use gpsimd_abi::{self as abi, Location, STATUS_FAILED, STATUS_OK};
+use gpsimd_abi::{self as abi, Location, Operations, STATUS_FAILED, STATUS_OK};
 
 use crate::checks::{Accesses, inside};
 use crate::device;
 use crate::error::{KernelError, Misuse, SourceLocation, Transfer};
 use crate::launch::Run;
 use crate::print::Printer;
-use crate::report::{CoreReport, PrintedLine};
+use crate::report::{CoreReport, Dma, PrintedLine, TraceStep, between};
 use crate::tcm::{Memory, Pool, Refusal};
 
 /// How one core's part of a run ended.
@@ -20,6 +21,8 @@ pub(crate) struct CoreOutcome {
     pub(crate) printed: Vec<PrintedLine>,
     /// Empty in fast mode.
     pub(crate) accesses: Accesses,
+    /// Empty unless the engine traces.
+    pub(crate) trace: Vec<TraceStep>,
 }
 
 /// One core during a run.
@@ -36,6 +39,11 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     /// The first failure that the kernel reported.
     pub(crate) failure: Option<Failure>,
     pub(crate) accesses: Accesses,
+    trace: Vec<TraceStep>,
+    /// Where the library counts, if it does; on this thread until the kernel returns.
+    operations: Option<NonNull<Operations>>,
+    /// What was counted at the last step of the trace.
+    traced: Operations,
 }
 
 pub(crate) type Found = (Misuse, Option<SourceLocation>);
@@ -60,7 +68,14 @@ impl EmulatedCore<'_, '_> {
             exhausted: None,
             failure: None,
             accesses: Accesses::default(),
+            trace: Vec::new(),
+            operations: run.op.operations_here(),
+            traced: Operations::default(),
         };
+        if let Some(operations) = core.operations {
+            // SAFETY: the library's counters of this thread, which nothing else reaches before the kernel runs.
+            unsafe { operations.write(Operations::default()) };
+        }
         let device = device::table(&mut core);
         // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
         // the table alone until it returns.
@@ -68,8 +83,32 @@ impl EmulatedCore<'_, '_> {
         core.finish(status)
     }
 
-    fn finish(self, status: u32) -> CoreOutcome {
-        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, accesses } = self;
+    /// What the core has computed so far.
+    fn computed(&self) -> Operations {
+        // SAFETY: the library's counters of this thread; the kernel waits for this call, or has returned.
+        self.operations.map(|operations| unsafe { operations.read() }).unwrap_or_default()
+    }
+
+    /// Adds a DMA of `bytes` to or from `tcm` to the trace.
+    pub(crate) fn trace_dma(&mut self, transfer: Transfer, tensor: u32, start: u64, bytes: usize, tcm: *const u8) {
+        // A DMA of nothing may be to nowhere.
+        let tcm = (tcm as usize).saturating_sub(self.pool.start() as usize) as u64;
+        self.trace(Some(Dma { transfer, tensor, start, bytes: bytes as u64, tcm }));
+    }
+
+    /// Adds to the trace what was computed since the last step, and what ended that.
+    fn trace(&mut self, dma: Option<Dma>) {
+        if self.run.traces {
+            let computed = self.computed();
+            self.trace.push(TraceStep { operations: between(&self.traced, &computed), dma });
+            self.traced = computed;
+        }
+    }
+
+    fn finish(mut self, status: u32) -> CoreOutcome {
+        self.trace(None);
+        self.report.operations = self.computed();
+        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, accesses, trace, .. } = self;
         let found = verdict(run, status, misuse, exhausted, failure);
         report.tcm_high_water = pool.high_water();
         CoreOutcome {
@@ -77,6 +116,7 @@ impl EmulatedCore<'_, '_> {
             report,
             printed: printer.finish(),
             accesses,
+            trace,
         }
     }
 

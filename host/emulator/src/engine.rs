@@ -44,6 +44,7 @@ pub struct Engine {
     tcm_bytes: usize,
     mode: Mode,
     copies_tiles: bool,
+    traces: bool,
     workers: SharedWorkers,
     print: PrintSink,
     /// Pools that no core uses now.
@@ -58,6 +59,7 @@ pub struct EngineBuilder {
     threads: Option<usize>,
     mode: Mode,
     copies_tiles: bool,
+    traces: bool,
     workers: Option<SharedWorkers>,
     print: PrintSink,
 }
@@ -117,6 +119,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Whether launches report what every core did in its order; they do not unless set. A native library in fast mode has
+    /// nothing to report, unless it [copies](Self::direct).
+    #[must_use]
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.traces = trace;
+        self
+    }
+
     /// Where kernels print to; standard error unless set.
     #[must_use]
     pub fn print(mut self, sink: PrintSink) -> Self {
@@ -138,8 +148,8 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found: tcm_bytes });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        let Self { mode, copies_tiles, print, .. } = self;
-        Ok(Engine { cores, tcm_bytes, mode, copies_tiles, workers, print, pools: Mutex::default() })
+        let Self { mode, copies_tiles, traces, print, .. } = self;
+        Ok(Engine { cores, tcm_bytes, mode, copies_tiles, traces, workers, print, pools: Mutex::default() })
     }
 }
 
@@ -222,6 +232,7 @@ impl Engine {
     }
 
     fn execute(&self, mut run: Run<'_>) -> Result<LaunchReport, LaunchError> {
+        run.traces = self.traces;
         match self.mode {
             Mode::Fast => {
                 if self.copies_tiles {
@@ -262,6 +273,11 @@ impl Engine {
         let report = LaunchReport {
             cores: outcomes.iter().map(|outcome| outcome.report).collect(),
             printed: outcomes.iter().flat_map(|outcome| &outcome.printed).cloned().collect(),
+            traces: if self.traces {
+                outcomes.iter().map(|outcome| outcome.trace.clone()).collect()
+            } else {
+                Vec::new()
+            },
         };
         self.print.emit(run.op.name(), &report.printed);
         checks::judge(run, outcomes).map_or(Ok(report), |error| Err(error.into()))

@@ -36,6 +36,8 @@ pub(crate) struct Run<'a> {
     /// Index of the operand that the output replaces, in place or not.
     pub(crate) replaced: Option<usize>,
     pub(crate) in_place: bool,
+    /// Whether the report says what every core did in its order.
+    pub(crate) traces: bool,
     /// What TCM holds at the start; none in fast mode.
     pub(crate) poison: Option<Poison>,
     /// What the operand replaced in place was before, in checked mode.
@@ -97,6 +99,7 @@ impl<'a> Run<'a> {
             addresses,
             replaced,
             in_place,
+            traces: false,
             poison: None,
             before: None,
             stores: Mutex::new(()),

@@ -19,6 +19,7 @@
 //! whatever would be silent corruption on the device, [`Mode::Fast`] is for training.
 
 mod checks;
+pub mod cost;
 mod cpu;
 mod device;
 mod emulated_core;
@@ -35,7 +36,7 @@ mod tensor;
 mod workers;
 
 pub use gpsimd_abi;
-pub use gpsimd_abi::DType;
+pub use gpsimd_abi::{DType, OperationCounts, Operations};
 pub use half::{bf16, f16};
 
 pub use engine::{Engine, EngineBuilder, Mode};
@@ -46,6 +47,6 @@ pub use error::{
 pub use launch::Launch;
 pub use library::{Op, OpLibrary};
 pub use print::PrintSink;
-pub use report::{CoreReport, LaunchReport, PrintedLine};
+pub use report::{CoreReport, Dma, LaunchReport, PrintedLine, TraceStep};
 pub use tensor::{Element, Tensor, TensorError, TensorType, TensorView, TensorViewMut};
 pub use workers::{ThreadPool, Workers};

@@ -6,7 +6,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
-use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, Text};
+use gpsimd_abi::{
+    ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, OPERATIONS_SYMBOL, Operations, OperationsOf, Text,
+};
 
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
@@ -27,6 +29,7 @@ pub struct Op {
 struct Inner {
     descriptor: LibraryDescriptor,
     ops: Vec<OpEntry>,
+    operations: Option<OperationsOf>,
     // Last, so that nothing of the library outlives it.
     _file: Option<libloading::Library>,
 }
@@ -165,7 +168,11 @@ impl OpLibrary {
             // SAFETY: `ops` has `op_count` entries, and `index` is below.
             .map(|(index, op)| unsafe { OpEntry::read(library.ops.add(index), op, name) })
             .collect::<Result<_, _>>()?;
-        Ok(Self { inner: Arc::new(Inner { descriptor, ops, _file: file }) })
+        // SAFETY: the symbol of this name has this type; it is called while the file is loaded.
+        let counting =
+            |file: &libloading::Library| unsafe { file.get(OPERATIONS_SYMBOL.as_bytes()).map(|symbol| *symbol) };
+        let operations = file.as_ref().and_then(|file| counting(file).ok());
+        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, _file: file }) })
     }
 }
 
@@ -178,6 +185,17 @@ impl Op {
     /// What the library says about the op.
     pub fn descriptor(&self) -> &OpDescriptor {
         &self.library.descriptor.ops[self.index]
+    }
+
+    /// Whether launches report what cores compute: of a library that `cargo xtask profile` builds.
+    pub fn counts_operations(&self) -> bool {
+        self.library.operations.is_some()
+    }
+
+    /// The counters of the core that runs on this thread, if the library counts.
+    pub(crate) fn operations_here(&self) -> Option<NonNull<Operations>> {
+        // SAFETY: it has no preconditions.
+        self.library.operations.and_then(|operations| NonNull::new(unsafe { operations() }))
     }
 
     pub(crate) fn entry(&self) -> &OpEntry {

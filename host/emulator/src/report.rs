@@ -1,5 +1,9 @@
 //! [`LaunchReport`]: what a launch did.
 
+use gpsimd_abi::{OperationCounts, Operations};
+
+use crate::error::Transfer;
+
 /// What a launch did, core by core.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -8,6 +12,34 @@ pub struct LaunchReport {
     pub cores: Vec<CoreReport>,
     /// What the kernel printed, in the order of the cores. The print sink has had these lines already.
     pub printed: Vec<PrintedLine>,
+    /// What every core did in its order, of an engine that [traces](crate::EngineBuilder::trace); empty otherwise.
+    pub traces: Vec<Vec<TraceStep>>,
+}
+
+/// A part of what a core did: it computed, and then moved data or was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TraceStep {
+    /// What it computed since the step before; nothing of a library that does not count.
+    pub operations: Operations,
+    /// The DMA that ended the step; none at the end of the launch.
+    pub dma: Option<Dma>,
+}
+
+/// A DMA of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dma {
+    /// Its direction.
+    pub transfer: Transfer,
+    /// Index of the tensor: the operands, `params` if the op has scalars, the output.
+    pub tensor: u32,
+    /// First element.
+    pub start: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Where in the core's TCM pool it starts, in bytes.
+    pub tcm: u64,
 }
 
 /// What one core did.
@@ -27,6 +59,8 @@ pub struct CoreReport {
     pub store_bytes: u64,
     /// Most bytes of TCM in use at the same time, each buffer rounded up to 64 bytes.
     pub tcm_high_water: usize,
+    /// What it computed; nothing of a library that does not count.
+    pub operations: Operations,
 }
 
 /// A line that a kernel printed.
@@ -47,6 +81,32 @@ impl LaunchReport {
             stores: sum.stores + core.stores,
             store_bytes: sum.store_bytes + core.store_bytes,
             tcm_high_water: sum.tcm_high_water.max(core.tcm_high_water),
+            operations: Operations {
+                scalar: add(sum.operations.scalar, core.operations.scalar),
+                vector: add(sum.operations.vector, core.operations.vector),
+            },
         })
+    }
+}
+
+fn add(a: OperationCounts, b: OperationCounts) -> OperationCounts {
+    combine(a, b, |a, b| a + b)
+}
+
+/// What was counted from `before` to `after`.
+pub(crate) fn between(before: &Operations, after: &Operations) -> Operations {
+    let counted = |before, after| combine(before, after, |before, after| after - before);
+    Operations { scalar: counted(before.scalar, after.scalar), vector: counted(before.vector, after.vector) }
+}
+
+fn combine(a: OperationCounts, b: OperationCounts, f: impl Fn(u64, u64) -> u64) -> OperationCounts {
+    OperationCounts {
+        float: f(a.float, b.float),
+        fma: f(a.fma, b.fma),
+        divide: f(a.divide, b.divide),
+        integer: f(a.integer, b.integer),
+        compare: f(a.compare, b.compare),
+        memory: f(a.memory, b.memory),
+        branch: f(a.branch, b.branch),
     }
 }

@@ -80,6 +80,20 @@ impl Dtype {
         }
     }
 
+    /// The dtype of an op's tensor, if an op can have such.
+    pub const fn op_dtype(self) -> Option<gpsimd_abi::DType> {
+        match self {
+            Self::Float32 => Some(gpsimd_abi::DType::F32),
+            Self::Bfloat16 => Some(gpsimd_abi::DType::Bf16),
+            Self::Float16 => Some(gpsimd_abi::DType::F16),
+            Self::Int32 => Some(gpsimd_abi::DType::I32),
+            Self::Int16 => Some(gpsimd_abi::DType::I16),
+            Self::Int8 => Some(gpsimd_abi::DType::I8),
+            Self::Uint8 => Some(gpsimd_abi::DType::U8),
+            _ => None,
+        }
+    }
+
     /// The name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -119,5 +133,15 @@ mod tests {
             assert_eq!(Dtype::from_code(dtype.code()), Some(dtype));
         }
         assert_eq!(Dtype::from_code(0), None);
+    }
+
+    #[test]
+    fn every_dtype_of_an_op_is_one_of_the_runtime_of_the_same_size() {
+        let of_ops: Vec<_> =
+            Dtype::ALL.into_iter().filter_map(|dtype| Some((dtype.size(), dtype.op_dtype()?))).collect();
+        assert_eq!(of_ops.len(), gpsimd_abi::DType::ALL.len());
+        for dtype in gpsimd_abi::DType::ALL {
+            assert!(of_ops.contains(&(dtype.bytes(), dtype)), "{}", dtype.name());
+        }
     }
 }

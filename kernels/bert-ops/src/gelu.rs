@@ -20,24 +20,21 @@ fn like_x_and_dy(dy: &TensorType, x: &TensorType, bias: &TensorType) -> Result<T
 /// x: [.., H], bias: [H], y: like x. f32 or bf16, computed in f32.
 #[custom_op(shape = like_x, gradient(x, bias) = bias_gelu_backward(grad, x, bias))]
 pub fn bias_gelu_forward<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, mut y: Output<T>) -> OpResult {
-    let width = width(bias.len(), core.tcm().tile_len::<T>(3));
+    let width = width(bias.len(), core.tcm().tile_len::<T>(2));
     let mut bias_tile = core.tcm().buffer::<T>(width)?;
     let mut resident = 0..0;
-    let room = core.tcm().tile_len::<T>(2);
+    let room = core.tcm().tile_len::<T>(1);
     for piece in pieces(core, x.len(), bias.len(), width, room) {
         if piece.columns != resident {
             bias_tile.load(&bias, piece.columns.clone())?;
             resident = piece.columns;
         }
         let bias = &bias_tile[..resident.len()];
-        let x = core.tcm().load(&x, piece.elements.clone())?;
-        let mut y = core.tcm().stage(&mut y, piece.elements)?;
-        for (y, x) in y.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
-            for ((y, x), b) in y.iter_mut().zip(x).zip(bias) {
-                *y = T::from_f32(math::gelu(x.to_f32() + b.to_f32()));
-            }
+        let mut tile = core.tcm().transform(&x, &mut y, piece.elements)?;
+        for row in tile.rows(bias.len()) {
+            row.map(bias, |x, b| T::from_f32(math::gelu(x.to_f32() + b.to_f32())));
         }
-        y.store()?;
+        tile.store()?;
     }
     Ok(())
 }
@@ -54,26 +51,22 @@ pub fn bias_gelu_backward<T: Float>(
     bias: Input<T>,
     mut dx: Output<T>,
 ) -> OpResult {
-    let width = width(bias.len(), core.tcm().tile_len::<T>(4));
+    let width = width(bias.len(), core.tcm().tile_len::<T>(3));
     let mut bias_tile = core.tcm().buffer::<T>(width)?;
     let mut resident = 0..0;
-    let room = core.tcm().tile_len::<T>(3);
+    let room = core.tcm().tile_len::<T>(2);
     for piece in pieces(core, x.len(), bias.len(), width, room) {
         if piece.columns != resident {
             bias_tile.load(&bias, piece.columns.clone())?;
             resident = piece.columns;
         }
         let bias = &bias_tile[..resident.len()];
-        let dy = core.tcm().load(&dy, piece.elements.clone())?;
         let x = core.tcm().load(&x, piece.elements.clone())?;
-        let mut dx = core.tcm().stage(&mut dx, piece.elements)?;
-        let rows = dx.chunks_exact_mut(bias.len()).zip(dy.chunks_exact(bias.len())).zip(x.chunks_exact(bias.len()));
-        for ((dx, dy), x) in rows {
-            for (((dx, dy), x), b) in dx.iter_mut().zip(dy).zip(x).zip(bias) {
-                *dx = T::from_f32(dy.to_f32() * math::gelu_derivative(x.to_f32() + b.to_f32()));
-            }
+        let mut tile = core.tcm().transform(&dy, &mut dx, piece.elements)?;
+        for (row, x) in tile.rows(bias.len()).zip(x.chunks_exact(bias.len())) {
+            row.map2(x, bias, |dy, x, b| T::from_f32(dy.to_f32() * math::gelu_derivative(x.to_f32() + b.to_f32())));
         }
-        dx.store()?;
+        tile.store()?;
     }
     Ok(())
 }

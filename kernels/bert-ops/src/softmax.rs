@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use gpsimd::prelude::*;
-use gpsimd::{Buffer, greater};
+use gpsimd::{Buffer, Row, greater};
 
 fn like_scores(scores: &TensorType, mask: &TensorType) -> Result<TensorType, ShapeError> {
     scores.expect_rank(4)?;
@@ -43,7 +43,7 @@ pub fn masked_softmax_forward<T: Float>(
     let mask_rows = MaskRows::of(&scores, &mask);
     // The exponentials of a row are kept in f32 between the sum and the division.
     let tcm = core.tcm();
-    let row_room = tcm.left() / (keys * size_of::<f32>() + 3 * (keys * size_of::<T>()) + 4 * 64);
+    let row_room = tcm.left() / (keys * size_of::<f32>() + 2 * (keys * size_of::<T>()) + 3 * 64);
     if row_room == 0 {
         for row in core.share(scores.len() / keys, 1).range() {
             long_row(core, &scores, &mask, scale, &mut p, row * keys, mask_rows.start(row))?;
@@ -54,12 +54,12 @@ pub fn masked_softmax_forward<T: Float>(
     let mut exponentials = tcm.buffer::<f32>(keys)?;
     let mut mask_tile;
     let rows_in_tile = if mask_rows.vary_by_query {
-        let rows = tcm.tile_len::<T>(3) / keys;
+        let rows = tcm.tile_len::<T>(2) / keys;
         mask_tile = tcm.buffer::<T>(rows * keys)?;
         rows
     } else {
         mask_tile = tcm.buffer::<T>(keys)?;
-        tcm.tile_len::<T>(2) / keys
+        tcm.tile_len::<T>(1) / keys
     };
     let mut resident = 0..0;
     let share = core.share(scores.len() / keys, 1).range();
@@ -71,13 +71,12 @@ pub fn masked_softmax_forward<T: Float>(
             mask_tile.load(&mask, resident.clone())?;
         }
         let elements = rows.start * keys..rows.end * keys;
-        let scores = tcm.load(&scores, elements.clone())?;
-        let mut p = tcm.stage(&mut p, elements)?;
-        for (i, (p, scores)) in p.chunks_exact_mut(keys).zip(scores.chunks_exact(keys)).enumerate() {
+        let mut tile = tcm.transform(&scores, &mut p, elements)?;
+        for (i, row) in tile.rows(keys).enumerate() {
             let at = if mask_rows.vary_by_query { i * keys } else { 0 };
-            short_row(scores, &mask_tile[at..at + keys], scale, &mut exponentials, p);
+            short_row(row, &mask_tile[at..at + keys], scale, &mut exponentials);
         }
-        p.store()?;
+        tile.store()?;
     }
     Ok(())
 }
@@ -98,7 +97,7 @@ pub fn masked_softmax_backward<T: Float>(
     }
     let keys = p.dim(p.shape().len() - 1);
     let tcm = core.tcm();
-    let room = tcm.tile_len::<T>(3);
+    let room = tcm.tile_len::<T>(2);
     let share = core.share(p.len(), keys);
     let gradient = |dp: T, p: T, dot: f32| T::from_f32(scale * p.to_f32() * (dp.to_f32() - dot));
     if room < keys {
@@ -110,28 +109,26 @@ pub fn masked_softmax_backward<T: Float>(
             }
             let dot = dot.sum();
             for range in Chunks::of(row, room) {
-                let (dp, p) = (tcm.load(&dp, range.clone())?, tcm.load(&p, range.clone())?);
-                let mut dscores = tcm.stage(&mut dscores, range)?;
-                for ((d, dp), p) in dscores.iter_mut().zip(&*dp).zip(&*p) {
-                    *d = gradient(*dp, *p, dot);
+                let p = tcm.load(&p, range.clone())?;
+                let mut tile = tcm.transform(&dp, &mut dscores, range)?;
+                for row in tile.rows(p.len()) {
+                    row.map(&p, |dp, p| gradient(dp, p, dot));
                 }
-                dscores.store()?;
+                tile.store()?;
             }
         }
         return Ok(());
     }
     for range in share.chunks(room / keys * keys) {
-        let (dp, p) = (tcm.load(&dp, range.clone())?, tcm.load(&p, range.clone())?);
-        let mut dscores = tcm.stage(&mut dscores, range)?;
-        for ((d, dp), p) in dscores.chunks_exact_mut(keys).zip(dp.chunks_exact(keys)).zip(p.chunks_exact(keys)) {
+        let p = tcm.load(&p, range.clone())?;
+        let mut tile = tcm.transform(&dp, &mut dscores, range)?;
+        for (row, p) in tile.rows(keys).zip(p.chunks_exact(keys)) {
             let mut dot = Lanes::splat(0.0);
-            add_products(&mut dot, dp, p);
+            add_products(&mut dot, row.old(), p);
             let dot = dot.sum();
-            for ((d, dp), p) in d.iter_mut().zip(dp).zip(p) {
-                *d = gradient(*dp, *p, dot);
-            }
+            row.map(p, |dp, p| gradient(dp, p, dot));
         }
-        dscores.store()?;
+        tile.store()?;
     }
     Ok(())
 }
@@ -184,14 +181,15 @@ fn tiles(rows: Range<usize>, queries: usize, len: usize) -> impl Iterator<Item =
 
 /// One row that is in TCM.
 #[inline(always)]
-fn short_row<T: Float>(scores: &[T], mask: &[T], scale: f32, exponentials: &mut Buffer<'_, f32>, p: &mut [T]) {
+fn short_row<T: Float>(row: Row<'_, T>, mask: &[T], scale: f32, exponentials: &mut Buffer<'_, f32>) {
     let mut max = Lanes::splat(f32::NEG_INFINITY);
-    add_maximum(&mut max, scores, mask, scale);
+    add_maximum(&mut max, row.old(), mask, scale);
     let max = max.max();
-    exponentiate(scores, mask, scale, max, exponentials);
+    exponentiate(row.old(), mask, scale, max, exponentials);
     let mut sum = Lanes::splat(0.0);
     sum.fold(exponentials, |sum, e| sum + e);
-    divide(exponentials, sum.sum(), p);
+    let sum = sum.sum();
+    row.map(exponentials, |_, e| T::from_f32(e / sum));
 }
 
 /// One row of scores that starts at element `start` and does not fit in TCM: three passes over HBM, of the same

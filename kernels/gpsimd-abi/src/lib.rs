@@ -41,6 +41,12 @@ pub const POOL_EXPORT: &str = "gpsimd.pool";
 /// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
 pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
 
+/// Name of the C symbol of a library that counts operations, of type [`OperationsOf`].
+pub const OPERATIONS_SYMBOL: &str = "gpsimd_operations_of_core";
+
+/// Type of the symbol [`OPERATIONS_SYMBOL`]: the counters of the core that runs on the calling thread.
+pub type OperationsOf = unsafe extern "C" fn() -> *mut Operations;
+
 /// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
 pub const TCM_POOL_BYTES: usize = 16 * 1024;
 
@@ -317,6 +323,36 @@ pub struct Device {
     pub print_unsigned: unsafe extern "C" fn(*mut c_void, u64),
     /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message.
     pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
+}
+
+/// What a core computes, as the instructions of its kernel image.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Operations {
+    /// One at a time.
+    pub scalar: OperationCounts,
+    /// In loops that became vectors: each is one of the elements of a vector.
+    pub vector: OperationCounts,
+}
+
+/// Operations by kind.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationCounts {
+    /// Additions, subtractions, multiplications, conversions and the like of floats.
+    pub float: u64,
+    /// Fused multiply-adds.
+    pub fma: u64,
+    /// Divisions and square roots of floats.
+    pub divide: u64,
+    /// Arithmetic of integers; addresses and counters of loops, too.
+    pub integer: u64,
+    /// Comparisons, selections, minima and maxima.
+    pub compare: u64,
+    /// Loads and stores in TCM.
+    pub memory: u64,
+    /// Branches, calls and returns.
+    pub branch: u64,
 }
 
 /// The kernel returned an error of its own.

@@ -17,16 +17,13 @@
 //! pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, mut y: Output<T>) -> OpResult {
 //!     let hidden = bias.len();
 //!     let bias = core.tcm().load(&bias, ..)?; // resident for the whole launch
-//!     let rows = core.tcm().tile_len::<T>(2) / hidden; // what fits twice: once for x, once for y
+//!     let rows = core.tcm().tile_len::<T>(1) / hidden; // as many as fit
 //!     for range in core.share(x.len(), hidden).chunks(rows * hidden) {
-//!         let x = core.tcm().load(&x, range.clone())?; // HBM -> TCM, one DMA
-//!         let mut y = core.tcm().stage(&mut y, range)?;
-//!         for (y, x) in y.chunks_exact_mut(hidden).zip(x.chunks_exact(hidden)) {
-//!             for ((y, x), b) in y.iter_mut().zip(x).zip(&*bias) {
-//!                 *y = T::from_f32(x.to_f32() + b.to_f32());
-//!             }
+//!         let mut tile = core.tcm().transform(&x, &mut y, range)?; // HBM -> TCM, one DMA; y is made where x is
+//!         for row in tile.rows(hidden) {
+//!             row.map(&bias, |x, b| T::from_f32(x.to_f32() + b.to_f32()));
 //!         }
-//!         y.store()?; // TCM -> HBM, one DMA
+//!         tile.store()?; // TCM -> HBM, one DMA
 //!     }
 //!     Ok(())
 //! }
@@ -78,7 +75,7 @@ pub use self::lanes::{Lanes, greater};
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, Stage, Tcm, Tile};
+pub use self::tcm::{Buffer, Row, Stage, Tcm, Tile, Transform};
 pub use self::tensor::{Input, Output};
 pub use gpsimd_macros::{custom_op, op_library, print};
 

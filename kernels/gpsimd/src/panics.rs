@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use std::boxed::Box;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::string::{String, ToString};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use gpsimd_abi as abi;
 
@@ -28,6 +28,11 @@ impl Panic {
     }
 }
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// The hook that was there before this library's.
+static PREVIOUS: OnceLock<Hook> = OnceLock::new();
+
 std::thread_local! {
     /// Whether this thread runs a kernel.
     static IN_KERNEL: Cell<bool> = const { Cell::new(false) };
@@ -41,8 +46,13 @@ pub(crate) fn catch<T>(kernel: impl FnOnce() -> T) -> Result<T, Panic> {
     // hook that was there.
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |info| if IN_KERNEL.get() { record(info) } else { previous(info) }));
+        // Not in the hook itself: one that holds nothing takes no memory, which nobody would free when the library is
+        // unloaded.
+        let _ = PREVIOUS.set(panic::take_hook());
+        panic::set_hook(Box::new(|info| match PREVIOUS.get() {
+            Some(previous) if !IN_KERNEL.get() => previous(info),
+            _ => record(info),
+        }));
     });
     IN_KERNEL.set(true);
     // A kernel's state is its own: nothing of it outlives the launch that a panic ends.

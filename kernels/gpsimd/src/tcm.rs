@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Tile`] | [`Tcm::load`] | | operands |
 //! | [`Stage`] | the kernel, or [`Tcm::update`] | [`Stage::store`] | the output |
+//! | [`Transform`] | [`Tcm::transform`] | [`Transform::store`] | an operand that becomes the output where it is |
 //! | [`Buffer`] | the kernel, or [`Buffer::load`] | [`Buffer::store`] | scratch, and what is loaded again and again |
 //!
 //! Buffers are 64-byte aligned and freed in reverse order of their making, which scopes do by themselves.
@@ -112,6 +113,32 @@ impl<'c> Tcm<'c> {
         Ok(stage)
     }
 
+    /// Loads the elements in `range` of `input`, to be changed into those in the same range of `output`: both have the same
+    /// TCM, which leaves room for larger tiles than a [`Tile`] and a [`Stage`] would.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) and [`stage`](Self::stage).
+    #[track_caller]
+    #[inline]
+    pub fn transform<'o, T: Float>(
+        &self,
+        input: &'o Input<'_, T>,
+        output: &'o mut Output<'_, T>,
+        range: impl RangeBounds<usize>,
+    ) -> OpResult<Transform<'c, 'o, T>> {
+        let at = Location::caller();
+        let range = resolve(&range, input.len());
+        let stage = self.stage(output, range.clone())?;
+        let direct = if stage.is_in_tcm() { None } else { input.hbm.direct::<T>(&range) };
+        let from = if let Some(data) = direct {
+            data
+        } else {
+            dma_load(&input.hbm, &range, &stage.memory, at)?;
+            stage.memory.tcm.cast()
+        };
+        Ok(Transform { from, stage })
+    }
+
     /// Reserves TCM for `len` elements. What they hold is unspecified.
     ///
     /// # Errors
@@ -189,6 +216,92 @@ impl<T: Float> DerefMut for Stage<'_, '_, T> {
         // alone, the output is borrowed mutably, and `direct` gives no tile of an operand that shares storage with it.
         // That cores share the output without overlap is the kernel's to keep and checked mode's to verify.
         unsafe { slice::from_raw_parts_mut(self.data, self.range.len()) }
+    }
+}
+
+/// Elements of an operand on their way to be elements of the output.
+#[must_use = "a transform that is not stored leaves the output as it was"]
+pub struct Transform<'c, 'o, T> {
+    /// The operand's elements: where the output's are, or (fast mode) in the operand itself.
+    from: *const T,
+    stage: Stage<'c, 'o, T>,
+}
+
+impl<T: Float> Transform<'_, '_, T> {
+    /// The elements in parts of `len`; what is left over at the end is in none.
+    ///
+    /// # Panics
+    /// When `len` is 0.
+    #[inline(always)]
+    pub fn rows(&mut self, len: usize) -> impl Iterator<Item = Row<'_, T>> {
+        assert!(len != 0, "rows of no elements");
+        let (from, to) = (self.from, self.stage.data);
+        (0..self.stage.range.len() / len).map(move |row| Row {
+            from: from.wrapping_add(row * len),
+            to: to.wrapping_add(row * len),
+            len,
+            memory: PhantomData,
+        })
+    }
+
+    /// Sends the elements to the output: TCM to HBM, one DMA.
+    ///
+    /// # Errors
+    /// When the range leaves the tensor.
+    #[track_caller]
+    #[inline]
+    pub fn store(self) -> OpResult {
+        self.stage.store()
+    }
+}
+
+/// A part of a [`Transform`].
+pub struct Row<'t, T> {
+    from: *const T,
+    to: *mut T,
+    len: usize,
+    memory: PhantomData<&'t mut T>,
+}
+
+impl<T: Float> Row<'_, T> {
+    /// The operand's elements, until [`map`](Self::map) takes the row.
+    #[inline(always)]
+    pub fn old(&self) -> &[T] {
+        // SAFETY: `from` leads to `len` elements of the transform, initialised and aligned: in its TCM, or of the operand's
+        // range, which nothing writes, or, where it is the output's, this row alone, which `map2` consumes.
+        unsafe { slice::from_raw_parts(self.from, self.len) }
+    }
+
+    /// Every element becomes `f` of it and the one beside it in `a`, which is at least as long.
+    ///
+    /// # Panics
+    /// When `a` is shorter.
+    #[inline(always)]
+    pub fn map<A: Copy>(self, a: &[A], f: impl Fn(T, A) -> T) {
+        self.map2(a, a, |element, a, _| f(element, a));
+    }
+
+    /// Every element becomes `f` of it and those beside it in `a` and `b`, which are at least as long.
+    ///
+    /// # Panics
+    /// When `a` or `b` is shorter.
+    #[inline(always)]
+    pub fn map2<A: Copy, B: Copy>(self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
+        let (a, b) = (&a[..self.len], &b[..self.len]);
+        // SAFETY: `to` leads to `len` elements of the transform's stage, initialised and aligned, of this row alone.
+        let to = unsafe { slice::from_raw_parts_mut(self.to, self.len) };
+        if ptr::eq(self.from, self.to) {
+            for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+                *to = f(*to, *a, *b);
+            }
+        } else {
+            // SAFETY: as in `old`. The operand's storage is not the output's: `from` would be `to` then, as both have the
+            // same range.
+            let from = unsafe { slice::from_raw_parts(self.from, self.len) };
+            for (((to, from), a), b) in to.iter_mut().zip(from).zip(a).zip(b) {
+                *to = f(*from, *a, *b);
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Tensor, Tensor
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::{build_kernels, workspace};
+use crate::{build_kernels, numbers, workspace};
 
 /// The package's time over the native library's that is aimed at.
 const AIM: f64 = 1.3;
@@ -240,16 +240,6 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Tensor {
     Tensor::from_vec(values, shape).expect("as many values as the shape has")
 }
 
-/// Numbers of about the normal distribution, the same for the same seed: sums of four evenly distributed ones.
 fn numbers(seed: u64, shape: &[usize]) -> Tensor {
-    let mut state = seed;
-    let mut next = || {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let parts = [z, z >> 16, z >> 32, z >> 48].map(|part| (part & 0xffff) as f32 / 65536.0 - 0.5);
-        3_f32.sqrt() * parts.iter().sum::<f32>()
-    };
-    tensor((0..shape.iter().product()).map(|_| next()).collect(), shape)
+    tensor(numbers::numbers(seed, shape.iter().product()), shape)
 }

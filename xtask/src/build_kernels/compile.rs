@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{process, workspace};
 
-const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
 
 /// Bytes of a core's stack, which comes out of the TCM pool: about twice what the ops of `bert_ops` need, as the table shows.
 const STACK_BYTES: u32 = 1024;

@@ -3,18 +3,22 @@
 mod compile;
 mod cpp;
 mod isa;
+mod neuron;
 mod package;
 mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use gpsimd_codegen::Image;
 use gpsimd_codegen::host_build::Compiler;
+use gpsimd_codegen::{HotLoop, Image};
 use gpsimd_emulator::OpLibrary;
+use gpsimd_neuron::sdk::Sdk;
 
 use crate::workspace;
+pub(crate) use compile::IMAGE_TARGET;
 use compile::{Target, compile, ensure_image_target};
 use package::Built;
 
@@ -29,17 +33,23 @@ use package::Built;
 /// With --isa it is compiled to a program for the base Xtensa ISA instead, isa/<name>.elf, which the emulator runs under
 /// QEMU: sizes, stack and instructions per element are printed. See docs/src/isa.md for what this needs and proves.
 ///
+/// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes. That of
+/// kernels/bert-ops also goes into host/torch, with the native library, for `pip install host/torch`.
+///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///
 /// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
-/// for, 4 a tool is missing.
+/// for, 4 a tool is missing, 5 --neuron without a Neuron SDK that can build, 6 the SDK's build failed, 130 stopped.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask build-kernels\n\
 \x20 cargo xtask build-kernels --library ../my-ops --out build\n\
 \x20 cargo xtask build-kernels --json | jq .manifest.tcm\n\
 \x20 cargo xtask build-kernels --isa\n\
+\x20 cargo xtask build-kernels --neuron\n\
 \x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct BuildKernels {
     /// Folder of the op library's crate
     #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true, conflicts_with = "cpp")]
@@ -50,6 +60,12 @@ pub(crate) struct BuildKernels {
     /// CPU that the native library is built for, as rustc's target-cpu; no choice changes a bit of any result
     #[arg(long, value_name = "CPU", default_value = "native")]
     cpu: String,
+    /// Build the package with the Neuron SDK of this host, too
+    #[arg(long, conflicts_with = "cpp")]
+    neuron: bool,
+    /// Minutes that the SDK's build may take
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "neuron", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    time_limit: u64,
     /// Kernel source in the vendor's C++ API; may be given several times
     #[arg(long, value_name = "FILE", requires = "shape")]
     cpp: Vec<PathBuf>,
@@ -60,7 +76,7 @@ pub(crate) struct BuildKernels {
     #[arg(long, requires = "cpp")]
     single_core: bool,
     /// Build a program for the Xtensa ISA and measure it under QEMU
-    #[arg(long, conflicts_with_all = ["cpp", "cpu"])]
+    #[arg(long, conflicts_with_all = ["cpp", "cpu", "neuron"])]
     isa: bool,
     /// Print the result as JSON
     #[arg(long)]
@@ -75,11 +91,27 @@ impl BuildKernels {
         if self.isa {
             return isa::build_and_measure(&self.library, self.out.as_deref(), self.json);
         }
-        let results = build(&self.library, &self.cpu, self.out.as_deref())?;
+        let sdk = self.neuron.then(Sdk::locate);
+        if let Some(sdk) = &sdk {
+            // Before minutes of compilation that would be for nothing.
+            sdk.expect_to_build()?;
+        }
+        let mut results = build(&self.library, &self.cpu, self.out.as_deref())?;
+        if let Some(sdk) = &sdk {
+            let built = neuron::build(&results, sdk, Duration::from_mins(self.time_limit))?;
+            let package = workspace::root();
+            if self.library.canonicalize()? == package.join("kernels/bert-ops") {
+                let folder = package.join("host/torch/python/gpsimd_torch/op_libraries");
+                crate::python::bundle(&results.native, &folder)?;
+                neuron::bundle(&built, &folder)?;
+            }
+            results.neuron = Some(built);
+        }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&results)?);
         } else {
             table::print(&results);
+            results.neuron.iter().for_each(neuron::print);
         }
         Ok(())
     }
@@ -96,6 +128,9 @@ pub(crate) struct Results {
     pub(crate) folder: PathBuf,
     /// The op package, compiled for this CPU.
     pub(crate) package: PathBuf,
+    /// The op package, built with the Neuron SDK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    neuron: Option<gpsimd_neuron::sdk::Built>,
     /// What is known of the package.
     #[serde(flatten)]
     built: Built,
@@ -105,6 +140,21 @@ impl Results {
     /// The compiler of the package, as it calls itself.
     pub(crate) fn compiler(&self) -> &str {
         &self.built.compiler
+    }
+
+    /// Loops that are marked as hot, with what became of them.
+    pub(crate) fn hot_loops(&self) -> &[HotLoop] {
+        &self.built.hot_loops
+    }
+
+    /// Whether the compiler says which loops it makes vectors of.
+    pub(crate) fn knows_vectors(&self) -> bool {
+        self.built.ops.iter().all(|op| op.vectorized.is_some())
+    }
+
+    /// Hot loops that became no vectors, by op.
+    pub(crate) fn missed_loops(&self) -> Vec<(String, usize)> {
+        self.built.ops.iter().map(|op| (op.name.clone(), op.missed.len())).collect()
     }
 
     /// Fails unless every hot loop became vectors.
@@ -150,7 +200,7 @@ pub(crate) fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Re
     let built = package::build(&read, &wasm, &folder, &compiler()?)?;
     let image = put(&image, &out.join(format!("{name}.wasm")))?;
     let package = folder.join(format!("lib{name}.so"));
-    Ok(Results { native, image, folder, package, built })
+    Ok(Results { native, image, folder, package, neuron: None, built })
 }
 
 /// Builds the Xtensa program of the op library in the folder `library`, and gives its path.
@@ -187,7 +237,7 @@ fn put(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Writes a file in one step, if it is not the same already.
-fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
     if fs::read(to).is_ok_and(|found| found == content) {
         return Ok(());
     }

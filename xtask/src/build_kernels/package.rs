@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use gpsimd_codegen::host_build::{Compiler, Optimisation, PackageBuild, build_package, remarks};
-use gpsimd_codegen::{HotLoop, Image, Manifest, Package, hot_loops};
+use gpsimd_codegen::{HotLoop, Image, LANES, Manifest, Package, hot_loops};
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ use crate::stamp::Stamp;
 pub(crate) struct Built {
     pub(super) manifest: Manifest,
     pub(super) ops: Vec<Measured>,
+    /// Loops that are marked as hot, with what became of them.
+    pub(super) hot_loops: Vec<HotLoop>,
     /// The compiler, as it calls itself.
     pub(super) compiler: String,
 }
@@ -76,15 +78,12 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
     let remarks = remarks(&source, compiler)?;
     let loops = hot_loops(&package.kernels, remarks.as_deref().unwrap_or_default());
     let ops = measure(&package.manifest, &loops, remarks.is_some(), &library)?;
-    let built = Built { manifest: package.manifest, ops, compiler: version };
+    let built = Built { manifest: package.manifest, ops, hot_loops: loops, compiler: version };
     fs::write(&summary, serde_json::to_vec_pretty(&built)?)
         .with_context(|| format!("cannot write {}", summary.display()))?;
     stamp.write()?;
     Ok(built)
 }
-
-/// Elements of a 512-bit vector of f32.
-const LANES: usize = 16;
 
 fn measure(manifest: &Manifest, loops: &[HotLoop], has_remarks: bool, library: &Path) -> anyhow::Result<Vec<Measured>> {
     let bytes = fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;

@@ -23,6 +23,9 @@ pub struct Options {
     pub deepest_recursion: Option<u32>,
     /// Functions to emit, with all that they call; all functions if there are none.
     pub roots: Vec<u32>,
+    /// Count the operations of every basic block in `gpsimd_operations_here`: those of these hot loops, by function and place
+    /// in it, as operations of vectors.
+    pub count: Option<BTreeSet<(String, usize)>>,
     /// Parts of the memory that `instantiate` sets to zero before it copies data; memory that is all zero needs none.
     pub zeroed: Vec<std::ops::Range<u32>>,
 }
@@ -100,12 +103,14 @@ pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageErro
         let result = result_type(ty.results());
         let name = names.function(index);
         let results = results_name(ty.results());
+        let vectors = options.count.iter().flatten().filter(|(function, _)| function == name);
+        let vectors = vectors.map(|(_, place)| *place).collect();
         if recursive.contains(&index) {
             let unguarded = format!("unguarded_{index}");
-            source += &print(function, &format!("static {result} {unguarded}"), &results);
+            source += &print(function, &format!("static {result} {unguarded}"), &results, &vectors);
             source += &guarded(ty, name, &unguarded);
         } else {
-            source += &print(function, &format!("static {result} {name}"), &results);
+            source += &print(function, &format!("static {result} {name}"), &results, &vectors);
         }
         source.push('\n');
     }

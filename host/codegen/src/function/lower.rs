@@ -4,6 +4,7 @@ use wasmparser::{BlockType, Operator, ValType};
 
 use super::expression::{Expression, Variable, f32_text, f64_text, parse_constant, u32_text, u64_text};
 use super::instruction::{self, Form};
+use super::operations::{self, Operations};
 use super::statement::{Label, Statement, structure};
 use super::{Function, Named};
 use crate::Options;
@@ -29,6 +30,8 @@ pub(crate) fn lower(module: &Module<'_>, names: &Names, options: &Options, index
         skipped: 0,
         calls: Vec::new(),
         indirect_calls: Vec::new(),
+        blocks: Vec::new(),
+        block: None,
     };
     for ty in ty.params() {
         lowering.variable(*ty);
@@ -58,6 +61,7 @@ pub(crate) fn lower(module: &Module<'_>, names: &Names, options: &Options, index
         calls: lowering.calls,
         indirect_calls: lowering.indirect_calls,
         frame,
+        blocks: lowering.blocks,
     })
 }
 
@@ -76,6 +80,9 @@ struct Lowering<'m, 'a> {
     skipped: u32,
     calls: Vec<u32>,
     indirect_calls: Vec<u32>,
+    blocks: Vec<Operations>,
+    /// The basic block that this is in, once it has an operation.
+    block: Option<usize>,
 }
 
 enum Kind {
@@ -299,6 +306,44 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Counts an instruction, and ends its basic block if that is the last of it.
+    fn count(&mut self, operator: &Operator<'_>) {
+        if self.options.count.is_none() {
+            return;
+        }
+        let kind = match operator {
+            Operator::Call { function_index } => match self.intrinsic(*function_index) {
+                Some("__builtin_fmaf") => Some(operations::FMA),
+                Some(_) => Some(operations::DIVIDE),
+                None => operations::kind(operator),
+            },
+            _ => operations::kind(operator),
+        };
+        if let Some(kind) = kind {
+            let block = *self.block.get_or_insert_with(|| {
+                self.blocks.push(Operations::default());
+                self.current.push(Statement::Count(self.blocks.len() - 1));
+                self.blocks.len() - 1
+            });
+            self.blocks[block][kind] += 1;
+        }
+        let ends = matches!(
+            operator,
+            Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Else
+                | Operator::End
+                | Operator::Br { .. }
+                | Operator::BrIf { .. }
+                | Operator::BrTable { .. }
+                | Operator::Return
+                | Operator::Unreachable
+        );
+        if ends {
+            self.block = None;
+        }
+    }
+
     #[expect(clippy::too_many_lines, reason = "an arm for every instruction")]
     fn lower(&mut self, operator: &Operator<'_>) -> Result<(), ImageError> {
         if self.frames.last().is_some_and(|frame| frame.is_dead) {
@@ -316,6 +361,7 @@ impl Lowering<'_, '_> {
                 _ => return Ok(()),
             }
         }
+        self.count(operator);
         match operator {
             Operator::Nop => {}
             Operator::Unreachable => {
@@ -693,10 +739,7 @@ impl Lowering<'_, '_> {
 
     fn call(&mut self, function: u32) {
         let ty = self.module.function_type(function).clone();
-        if let Some(import) = self.module.imports.get(function as usize)
-            && import.module == "gpsimd"
-            && let Some(builtin) = intrinsic(import.name)
-        {
+        if let Some(builtin) = self.intrinsic(function) {
             let operands = self.pop_in_order(ty.params().len());
             self.push(Expression::call(builtin, &[], &operands, F32));
             return;
@@ -705,6 +748,12 @@ impl Lowering<'_, '_> {
         let operands = self.pop_in_order(ty.params().len());
         let call = Expression::call(self.names.function(function), &["w", "m"], &operands, I32);
         self.finish_call(call, ty.results());
+    }
+
+    /// What C++ calls a function that is an instruction of the core.
+    fn intrinsic(&self, function: u32) -> Option<&'static str> {
+        let import = self.module.imports.get(function as usize)?;
+        if import.module == "gpsimd" { intrinsic(import.name) } else { None }
     }
 
     fn call_indirect(&mut self, ty: u32) {

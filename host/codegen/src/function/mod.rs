@@ -7,6 +7,7 @@
 mod expression;
 mod instruction;
 mod lower;
+mod operations;
 mod print;
 mod short_loops;
 mod statement;
@@ -16,6 +17,7 @@ pub(crate) use lower::lower;
 pub(crate) use print::print;
 
 use expression::Variable;
+use operations::Operations;
 use statement::Statement;
 use wasmparser::ValType;
 
@@ -30,6 +32,8 @@ pub(crate) struct Function {
     pub(crate) indirect_calls: Vec<u32>,
     /// Bytes of its frame on the stack in linear memory, if it makes one.
     pub(crate) frame: u32,
+    /// What its basic blocks compute, if that is counted.
+    blocks: Vec<Operations>,
 }
 
 /// A local variable.

@@ -6,12 +6,15 @@ use std::fmt::Write as _;
 use wasmparser::ValType;
 
 use super::expression::{Expression, Variable, parse_constant};
+use super::operations::KINDS;
 use super::short_loops::ShortLoops;
 use super::statement::{self, Label, Statement, count, remove_dead};
 use super::{Function, type_name};
 
 /// The definition of a function: `head` is what stands before its parameters, `results` the type that several are.
-pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String {
+///
+/// `vectors` are the hot loops, by their place in the order of the text, whose operations are counted as those of vectors.
+pub(crate) fn print(mut function: Function, head: &str, results: &str, vectors: &BTreeSet<usize>) -> String {
     // Assignments that nothing reads may be all that reads another.
     loop {
         let before = read_variables(&function.body);
@@ -35,6 +38,9 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str) -> String
         depth: 1,
         short_loops: ShortLoops::of(&function),
         is_short: false,
+        vectors,
+        hot_loops: 0,
+        in_vectors: false,
     };
     printer.statements(&function.body);
     let body = printer.text;
@@ -92,6 +98,11 @@ struct Printer<'f> {
     short_loops: ShortLoops<'f>,
     /// The loop that comes next is known to run fewer than 16 times.
     is_short: bool,
+    vectors: &'f BTreeSet<usize>,
+    /// Hot loops so far.
+    hot_loops: usize,
+    /// What comes is in a loop that became vectors.
+    in_vectors: bool,
 }
 
 impl Printer<'_> {
@@ -156,6 +167,7 @@ impl Printer<'_> {
             Statement::Do(value) if value.acts => self.line(&format!("{};", value.text)),
             Statement::Do(value) => self.line(&format!("(void)({});", value.text)),
             Statement::Line(line, _) => self.line(line),
+            Statement::Count(block) => self.count(*block),
             Statement::AssignResults(results, variables, call) => {
                 self.line("{");
                 self.depth += 1;
@@ -175,22 +187,24 @@ impl Printer<'_> {
                 if count(body, *label) != 0 {
                     self.label(&format!("again_{label}:"));
                 }
-                self.line(if is_over_floats(body) { "for (;;) {  // hot" } else { "for (;;) {" });
+                let is_hot = is_over_floats(body);
+                self.line(if is_hot { "for (;;) {  // hot" } else { "for (;;) {" });
                 if !statement::can_leave(body) {
                     // Without an effect C++ may take it that a loop ends.
                     self.line("  __asm__ volatile(\"\");");
                 }
-                self.nested(body);
+                self.repeated(body, is_hot);
                 self.line("}");
             }
             Statement::DoWhile(body, condition) => {
-                let is_short = self.is_short;
-                self.line(match is_over_floats(body) {
-                    true if is_short => "do {  // fewer than 16 times",
-                    true => "do {  // hot",
+                let is_over_floats = is_over_floats(body);
+                let is_hot = is_over_floats && !self.is_short;
+                self.line(match is_over_floats {
+                    true if is_hot => "do {  // hot",
+                    true => "do {  // fewer than 16 times",
                     false => "do {",
                 });
-                self.nested(body);
+                self.repeated(body, is_hot);
                 self.line(&format!("}} while ({});", condition.condition()));
             }
             Statement::If(condition, then, otherwise) => self.choice(condition, then, otherwise),
@@ -211,6 +225,24 @@ impl Printer<'_> {
             },
             Statement::Trap(message) => self.line(&format!("gpsimd_trap(\"{message}\");")),
         }
+    }
+
+    fn repeated(&mut self, body: &[Statement], is_hot: bool) {
+        if is_hot {
+            self.in_vectors = self.vectors.contains(&self.hot_loops);
+            self.hot_loops += 1;
+        }
+        self.nested(body);
+        // Hot loops have none inside.
+        self.in_vectors = false;
+    }
+
+    fn count(&mut self, block: usize) {
+        let among = if self.in_vectors { "vector" } else { "scalar" };
+        let counts = KINDS.iter().zip(self.function.blocks[block]).filter(|(_, count)| *count != 0);
+        let added: Vec<_> =
+            counts.map(|(kind, count)| format!("gpsimd_operations_here.{among}.{kind} += {count};")).collect();
+        self.line(&added.join(" "));
     }
 
     fn assignment(name: &str, value: &Expression) -> String {
@@ -264,7 +296,7 @@ impl Printer<'_> {
 /// Whether a statement is a loop without control flow inside, which stores floats.
 fn is_flat(statement: &Statement) -> bool {
     let Statement::DoWhile(body, _) = statement else { return false };
-    body.iter().all(|statement| matches!(statement, Statement::Assign(..) | Statement::Do(_)))
+    body.iter().all(|statement| matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_)))
         && statement::any_expression(body, &|value| value.text.contains("f32_store"))
 }
 

@@ -49,7 +49,7 @@ impl<'f> ShortLoops<'f> {
         match statement {
             Statement::Assign(variable, value) => self.assign(*variable, value),
             Statement::AssignResults(_, variables, _) => self.forget(&variables.iter().copied().collect()),
-            Statement::Do(_) | Statement::Line(..) => {}
+            Statement::Do(_) | Statement::Line(..) | Statement::Count(_) => {}
             Statement::Block(label, body) => {
                 self.follow_all(body);
                 let jumped = self.after.remove(label).flatten();

@@ -15,6 +15,8 @@ pub(super) enum Statement {
     Do(Expression),
     /// Any other line; its variables are read.
     Line(String, Vec<Variable>),
+    /// Counts the operations of a basic block: an index into [`super::Function::blocks`].
+    Count(usize),
     /// A call with several results: `{ const Results r = call; a = r.r0; .. }`
     AssignResults(String, Vec<Variable>, Expression),
     /// The label is after the body.
@@ -36,7 +38,8 @@ pub(super) enum Statement {
 }
 
 use Statement::{
-    Assign, AssignResults, Block, Break, Continue, Do, DoWhile, Forever, Goto, If, Line, Loop, Return, Switch, Trap,
+    Assign, AssignResults, Block, Break, Continue, Count, Do, DoWhile, Forever, Goto, If, Line, Loop, Return, Switch,
+    Trap,
 };
 
 /// How deep a chain of branches out of one block may be nested as ifs; a longer one stays a list of gotos.
@@ -233,7 +236,7 @@ pub(super) fn expressions(statement: &Statement) -> Vec<&Expression> {
         Assign(_, value) | Do(value) | AssignResults(_, _, value) => vec![value],
         DoWhile(_, condition) | If(condition, ..) | Switch(condition, ..) => vec![condition],
         Return(values) => values.iter().collect(),
-        Line(..) | Block(..) | Loop(..) | Forever(..) | Goto(_) | Break | Continue | Trap(_) => Vec::new(),
+        Count(_) | Line(..) | Block(..) | Loop(..) | Forever(..) | Goto(_) | Break | Continue | Trap(_) => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Package`]: the op package of a kernel image: the C++ of the kernels and of their shape functions, the script that
 //! builds it on a Trn1 or Inf2 host, and the manifest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use gpsimd_abi::TCM_POOL_BYTES;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::cpp::{Emitted, Options, PRELUDE, RED_ZONE, emit};
 use crate::error::ImageError;
 use crate::host_build::ARITHMETIC_FLAGS;
+use crate::hot_loops::{HotLoop, LANES};
 use crate::image::Image;
 
 /// Calls of functions that recur that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
@@ -103,13 +105,7 @@ impl Package {
     /// there is.
     pub fn generate(image: &Image<'_>, wasm: &[u8]) -> Result<Self, ImageError> {
         let library = &image.descriptor;
-        let options = |roots: Vec<u32>| Options {
-            roots,
-            stack: Some(image.stack_pointer),
-            deepest_recursion: Some(DEEPEST_RECURSION),
-            zeroed: image.memory.zeroed(),
-            bounds_checks: false,
-        };
+        let options = |roots| image.options(roots);
         let mut ops = Vec::new();
         for (op, functions) in library.ops.iter().zip(&image.ops) {
             let emit = |function| emit(&image.module, &options(vec![function])).map_err(|error| error.in_op(&op.name));
@@ -150,6 +146,28 @@ impl Package {
         })
     }
 
+    /// The kernels of an image, for this CPU, that also count what they compute, by kind of operation: see
+    /// [`gpsimd_abi::Operations`]. `vectors` are the hot loops of the package that the compiler makes vectors of.
+    ///
+    /// # Errors
+    /// As [`Self::generate`].
+    pub fn counting_kernels(image: &Image<'_>, vectors: &[HotLoop]) -> Result<String, ImageError> {
+        let mut count = BTreeSet::new();
+        let mut places = BTreeMap::new();
+        for hot in vectors {
+            let place = places.entry(&hot.function).or_insert(0);
+            if hot.width.is_some_and(|width| width >= LANES) {
+                count.insert((hot.function.clone(), *place));
+            }
+            *place += 1;
+        }
+        let roots = image.ops.iter().map(|op| op.run).collect();
+        let runs = emit(&image.module, &Options { count: Some(count), ..image.options(roots) })?;
+        let kernels = kernels(image, &runs);
+        let (start, rest) = kernels.split_at(kernels.find(PRELUDE).unwrap_or(0));
+        Ok(format!("{start}{}{rest}", include_str!("operations.hpp")))
+    }
+
     /// The files of the package: names and contents.
     pub fn files(&self) -> [(String, String); 4] {
         let manifest = serde_json::to_string_pretty(&self.manifest).unwrap_or_default() + "\n";
@@ -163,6 +181,17 @@ impl Package {
 }
 
 impl Image<'_> {
+    fn options(&self, roots: Vec<u32>) -> Options {
+        Options {
+            roots,
+            stack: Some(self.stack_pointer),
+            deepest_recursion: Some(DEEPEST_RECURSION),
+            zeroed: self.memory.zeroed(),
+            bounds_checks: false,
+            count: None,
+        }
+    }
+
     fn check_stack(&self, runs: &Emitted, shapes: &Emitted) -> Result<(), ImageError> {
         for (op, functions) in self.descriptor.ops.iter().zip(&self.ops) {
             let shape = shapes.stack.get(&functions.shape).copied().flatten().unwrap_or(0);

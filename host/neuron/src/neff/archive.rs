@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{Cursor, Read};
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use tar::EntryType;
 use super::{Limits, NeffError};
 
 /// Files of an archive, with their bytes in it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Archive<'a> {
     /// The archive, unpacked.
     data: Cow<'a, [u8]>,
@@ -48,6 +49,13 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// Without the contents, which are too long for anybody to read.
+impl fmt::Debug for Archive<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive").field("bytes", &self.data.len()).field("files", &self.files).finish()
+    }
+}
+
 /// How gzip starts.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -69,7 +77,7 @@ fn inflate(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, NeffError> {
         let left = allowed.saturating_sub(unpacked.len() as u64).saturating_add(1);
         let mut member = GzDecoder::new(rest);
         let result = (&mut member).take(left).read_to_end(&mut unpacked);
-        result.map_err(|source| NeffError::Gzip { unpacked: unpacked.len(), source })?;
+        result.map_err(|error| NeffError::Gzip { unpacked: unpacked.len(), problem: error.to_string() })?;
         if unpacked.len() as u64 > allowed {
             return Err(if allowed == limits.unpacked_bytes {
                 too_large(limits)
@@ -87,7 +95,7 @@ fn inflate(packed: &[u8], limits: &Limits) -> Result<Vec<u8>, NeffError> {
 }
 
 fn list(data: &[u8], limits: &Limits) -> Result<BTreeMap<String, Range<usize>>, NeffError> {
-    let tar = |source| NeffError::Tar { source };
+    let tar = |error: std::io::Error| NeffError::Tar { problem: shown(&error.to_string()) };
     // Reading an entry's header leaves its content where it is: entries are found without their bytes being copied.
     let mut archive = tar::Archive::new(Cursor::new(data));
     let mut files = BTreeMap::new();
@@ -156,9 +164,9 @@ pub(super) fn plain_path(path: &[u8]) -> Result<String, &'static str> {
     if path.starts_with('/') {
         return Err("is absolute");
     }
-    // On some systems these separate folders and name drives.
-    if path.contains(['\\', ':']) {
-        return Err("has a backslash or a colon");
+    // On some systems these separate folders, or name drives.
+    if path.contains('\\') || path.as_bytes().get(1) == Some(&b':') {
+        return Err("has a backslash or a drive");
     }
     let mut plain = String::with_capacity(path.len());
     for (depth, name) in path.split('/').filter(|name| !name.is_empty() && *name != ".").enumerate() {
@@ -211,16 +219,25 @@ mod tests {
 
     #[test]
     fn paths_lose_what_means_nothing() {
-        for (path, plain) in [("./sg00//def.json", "sg00/def.json"), ("a/./b/", "a/b"), ("./", ""), ("...", "...")] {
+        for (path, plain) in [
+            ("./sg00//def.json", "sg00/def.json"),
+            ("a/./b/", "a/b"),
+            ("./", ""),
+            ("...", "..."),
+            ("const:0.npy", "const:0.npy"),
+        ] {
             assert_eq!(plain_path(path.as_bytes()), Ok(plain.to_owned()));
         }
     }
 
     #[test]
     fn paths_that_lead_elsewhere_are_refused() {
-        for path in ["..", "a/../b", "../x", "/etc/passwd", "a\\..\\b", "c:x", "a\nb", "a\u{9b}2J", &"x".repeat(1025)] {
+        for path in ["..", "a/../b", "../x", "/etc/passwd", "a\\..\\b", "c:/x", "a\nb", "a\u{9b}2J", &"x".repeat(1025)]
+        {
             assert!(plain_path(path.as_bytes()).is_err(), "{path:?}");
         }
         assert!(plain_path(b"\xff").is_err());
+        assert!(plain_path("a/".repeat(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(plain_path("a/".repeat(MAX_DEPTH + 1).as_bytes()).is_err());
     }
 }

@@ -58,8 +58,8 @@ impl NeffBuilder {
         let mut files = self.libraries.clone();
         for library in &self.graph.libraries {
             if !files.contains_key(&library.file) {
-                let (path, named_by) = (library.file.clone(), emulated::GRAPH_FILE.into());
-                return Err(NeffError::Missing { path, named_by });
+                let (path, needed_by) = (library.file.clone(), emulated::GRAPH_FILE.into());
+                return Err(NeffError::Missing { path, needed_by });
             }
         }
         let is_named = |file: &str| self.graph.libraries.iter().any(|library| library.file == file);

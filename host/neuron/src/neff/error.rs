@@ -47,18 +47,18 @@ pub enum NeffError {
         found: usize,
     },
     /// What follows the header does not decompress.
-    #[error("the archive does not decompress after {unpacked} bytes: {source}")]
+    #[error("the archive does not decompress after {unpacked} bytes: {problem}")]
     Gzip {
         /// Bytes that did.
         unpacked: usize,
         /// What the decompressor says.
-        source: std::io::Error,
+        problem: String,
     },
     /// What follows the header is no archive.
-    #[error("the archive is no tar: {source}")]
+    #[error("the archive is no tar: {problem}")]
     Tar {
-        /// What its reader says.
-        source: std::io::Error,
+        /// What its reader says, with control characters escaped.
+        problem: String,
     },
     /// A file of the archive goes beyond its end.
     #[error("the archive is cut off: `{path}` has {size} bytes, {found} are there")]
@@ -103,23 +103,23 @@ pub enum NeffError {
         help: &'static str,
     },
     /// A JSON file that does not say what it should.
-    #[error("`{path}` in the archive does not parse: {source}")]
+    #[error("`{path}` in the archive does not parse: {problem}")]
     Json {
         /// The file.
         path: String,
-        /// What is wrong.
-        source: serde_json::Error,
+        /// What is wrong, with control characters escaped.
+        problem: String,
     },
     /// A graph that cannot be run.
     #[error("graph.json: {0}")]
-    Graph(#[from] GraphError),
-    /// A file that is named is not there.
-    #[error("`{named_by}` names the file `{path}`, which is not in the archive: pack it again with that file")]
+    Graph(GraphError),
+    /// A file that is needed is not there.
+    #[error("{needed_by} needs the file `{path}`, which is not in the archive: pack it again with that file")]
     Missing {
         /// The file.
         path: String,
-        /// Who names it.
-        named_by: String,
+        /// Who needs it: "graph.json", ...
+        needed_by: String,
     },
     /// A NEFF for the device.
     #[error("no graph.json: this NEFF was made by the Neuron compiler and needs a NeuronCore")]
@@ -145,13 +145,20 @@ pub enum NeffError {
         folder: PathBuf,
     },
     /// A file or folder could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {problem}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        problem: std::io::Error,
     },
+}
+
+// Written out: a source would be told twice by whoever prints the chain.
+impl From<GraphError> for NeffError {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
 }
 
 impl NeffError {

@@ -10,7 +10,7 @@ use super::archive::Archive;
 /// Writes all files below `folder`. Their paths have no `..` and none is a link, so that nothing outside is reached as long
 /// as nothing else writes there.
 pub(super) fn extract(archive: &Archive<'_>, folder: &Path) -> Result<(), NeffError> {
-    let write = |path: &Path, source: io::Error| NeffError::Write { path: path.into(), source };
+    let write = |path: &Path, problem: io::Error| NeffError::Write { path: path.into(), problem };
     fs::create_dir_all(folder).map_err(|error| write(folder, error))?;
     if fs::read_dir(folder).map_err(|error| write(folder, error))?.next().is_some() {
         return Err(NeffError::NotEmpty { folder: folder.into() });

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::archive::shown;
 use super::{Limits, NeffError};
 
 /// What may still be read of the JSON files of a NEFF.
@@ -22,6 +23,7 @@ impl JsonReader {
             limit: self.limit,
             help: "raise `json_bytes` of the limits if you trust where it comes from",
         })?;
-        serde_json::from_slice(content).map_err(|source| NeffError::Json { path: path.into(), source })
+        serde_json::from_slice(content)
+            .map_err(|error| NeffError::Json { path: path.into(), problem: shown(&error.to_string()) })
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Neff<'a> {
             hash_check: HashCheck::of(&header, data),
             subgraphs: Subgraph::read_all(&archive, &mut json)?,
             libraries: Library::read_all(&archive, &mut json)?,
-            graph: read_graph(&archive, &mut json)?,
+            graph: read_graph(&header, &archive, &mut json)?,
             archive,
         };
         Ok(neff)
@@ -117,7 +117,7 @@ impl<'a> Neff<'a> {
     }
 
     /// What an emulated NEFF runs: valid, and every library that it names is in the archive. None of a NEFF of the Neuron
-    /// compiler.
+    /// compiler, whatever files it has.
     pub fn graph(&self) -> Option<&Graph> {
         self.graph.as_ref()
     }
@@ -151,14 +151,21 @@ impl<'a> Neff<'a> {
     }
 }
 
-fn read_graph(archive: &Archive<'_>, json: &mut JsonReader) -> Result<Option<Graph>, NeffError> {
-    let Some(content) = archive.file(emulated::GRAPH_FILE) else { return Ok(None) };
+fn read_graph(header: &Header, archive: &Archive<'_>, json: &mut JsonReader) -> Result<Option<Graph>, NeffError> {
+    // A compiler may have a file of that name for something else.
+    if !header.is_emulated() {
+        return Ok(None);
+    }
+    let content = archive.file(emulated::GRAPH_FILE).ok_or_else(|| NeffError::Missing {
+        path: emulated::GRAPH_FILE.into(),
+        needed_by: "an emulated NEFF".into(),
+    })?;
     let graph: Graph = json.read(emulated::GRAPH_FILE, content)?;
     graph.validate()?;
     for library in &graph.libraries {
         if archive.file(&library.file).is_none() {
-            let (path, named_by) = (library.file.clone(), emulated::GRAPH_FILE.into());
-            return Err(NeffError::Missing { path, named_by });
+            let (path, needed_by) = (library.file.clone(), emulated::GRAPH_FILE.into());
+            return Err(NeffError::Missing { path, needed_by });
         }
     }
     Ok(Some(graph))

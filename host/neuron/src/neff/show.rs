@@ -10,7 +10,7 @@ use super::{HashCheck, Library, Neff, Subgraph, TensorInfo};
 
 /// A NEFF as a person ([`fmt::Display`]) or a script ([`Serialize`]) wants to see it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Summary {
+pub struct Summary<'a> {
     name: String,
     /// Whether it is for the emulated runtime.
     is_emulated: bool,
@@ -29,22 +29,22 @@ pub struct Summary {
     feature_bits: String,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
-    subgraphs: Vec<Subgraph>,
-    libraries: Vec<Library>,
+    subgraphs: &'a [Subgraph],
+    libraries: &'a [Library],
     /// Calls of the graph, in order; none of a NEFF of the Neuron compiler.
     calls: Option<Vec<String>>,
-    files: Vec<File>,
+    files: Vec<File<'a>>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct File {
-    path: String,
+struct File<'a> {
+    path: &'a str,
     bytes: usize,
 }
 
-impl Summary {
+impl<'a> Summary<'a> {
     /// What there is to see of a NEFF.
-    pub fn of(neff: &Neff<'_>) -> Self {
+    pub fn of(neff: &'a Neff<'_>) -> Self {
         let header = neff.header();
         let (hash, hash_algorithm) = neff.hash();
         let call = |call: &super::Call| {
@@ -69,15 +69,15 @@ impl Summary {
             feature_bits: format!("{:#x}", header.feature_bits),
             inputs: neff.inputs(),
             outputs: neff.outputs(),
-            subgraphs: neff.subgraphs().to_vec(),
-            libraries: neff.libraries().to_vec(),
+            subgraphs: neff.subgraphs(),
+            libraries: neff.libraries(),
             calls: neff.graph().map(|graph| graph.calls.iter().map(call).collect()),
-            files: neff.files().map(|(path, content)| File { path: path.into(), bytes: content.len() }).collect(),
+            files: neff.files().map(|(path, content)| File { path, bytes: content.len() }).collect(),
         }
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let check = match self.hash_check {
             HashCheck::Verified => "matches",
@@ -143,7 +143,7 @@ impl fmt::Display for Summary {
         if let Some(calls) = &self.calls {
             table(f, "calls", &["in this order"], calls.iter().map(|call| vec![shown(call)]).collect())?;
         }
-        let rows = self.files.iter().map(|file| vec![shown(&file.path), file.bytes.to_string()]);
+        let rows = self.files.iter().map(|file| vec![shown(file.path), file.bytes.to_string()]);
         table(f, "files", &["path", "bytes"], rows.collect())
     }
 }

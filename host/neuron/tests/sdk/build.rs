@@ -186,6 +186,15 @@ fn a_build_that_is_stopped_leaves_what_was_there() {
 }
 
 #[test]
+fn what_a_build_before_left_is_not_in_the_next_one() {
+    let host = that(SUCCEED);
+    host.write("out/neuron.new/wrapper.o", "of a build that was killed");
+    build(&host).unwrap();
+    let files = ["build.py", "libsmall_ops_neuron.so", "manifest.json", "small_ops.cpp", "small_ops_shape.cpp"];
+    assert_eq!(file_names(&host.path("out/neuron")), files);
+}
+
+#[test]
 fn without_an_sdk_the_doctors_lines_say_what_is_missing() {
     insta::assert_snapshot!(failure(&Host::bare()), @r"
     the Neuron SDK that builds op packages is not complete on this host:

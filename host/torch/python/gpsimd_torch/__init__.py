@@ -1,12 +1,17 @@
 """Custom operators for GPSIMD cores, written in Rust, as `torch.ops`.
 
-`load_library` makes the ops of an op library available as `torch.ops.<library>.<op>` on CPU tensors, through the
-emulated engine, with fake tensors and autograd. `gpsimd_torch.bert` and `gpsimd_torch.optim` put the ops of the bundled
-library `bert_ops` into a Hugging Face BERT and into an optimizer; `python -m gpsimd_torch.train` trains with them.
+`load_library` makes the ops of an op library available as `torch.ops.<library>.<op>`, with fake tensors and autograd:
+on CPU tensors through the emulated engine, on XLA tensors of a Neuron host on its GPSIMD cores. `gpsimd_torch.bert` and
+`gpsimd_torch.optim` put the ops of the bundled library `bert_ops` into a Hugging Face BERT and into an optimizer;
+`python -m gpsimd_torch.train` trains with them; `python -m gpsimd_torch.serve` serves what was trained, without them.
 """
 
-from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
-from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
+    from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation
 
 __all__ = [
     "KernelError",
@@ -19,3 +24,18 @@ __all__ = [
     "load_library",
     "set_emulation",
 ]
+
+_NATIVE = {"KernelError", "LibraryError", "OperandError", "__version__"}
+
+
+def __getattr__(name: str) -> object:
+    # Imported when asked for: `gpsimd_torch.serve` runs where the compiled module is not installed.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module("gpsimd_torch._native" if name in _NATIVE else "gpsimd_torch.ops"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

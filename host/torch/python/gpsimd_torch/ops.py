@@ -1,4 +1,4 @@
-"""Op libraries as `torch.ops`: schemas, CPU kernels, fake kernels and autograd, all from the library's descriptor.
+"""Op libraries as `torch.ops`: schemas, kernels, fake kernels and autograd, all from the library's descriptor.
 
 Nothing about an op is written here: a tensor operand becomes a `Tensor`, a scalar a `float`, an op that replaces an
 operand gets a second, in-place overload `<op>_`, and `gradient(..)` in the Rust source becomes the autograd formula.
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from gpsimd_torch import _native
+from gpsimd_torch import neuron as device
 from gpsimd_torch._native import LibraryError, OperandError
 
 _DTYPE_NAMES = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -25,9 +26,12 @@ _loaded: dict[str, OpLibrary] = {}
 
 
 class OpLibrary:
-    """A loaded op library: `name`, `version`, `path`, `ops` (names), `descriptor` (parsed JSON)."""
+    """A loaded op library: `name`, `version`, `path`, `ops` (names), `descriptor` (parsed JSON).
 
-    def __init__(self, native: _native.OpLibrary) -> None:
+    `neuron` is the path of its build for NeuronCores, `None` where there is none.
+    """
+
+    def __init__(self, native: _native.OpLibrary, build: device.NeuronBuild | None) -> None:
         """Register the library's ops with PyTorch. Use `load_library`."""
         self._native = native
         self.name: str = native.name
@@ -37,8 +41,26 @@ class OpLibrary:
         self.ops: list[str] = [op["name"] for op in self.descriptor["ops"]]
         # The registrations live as long as this object, which `_loaded` keeps for good.
         self._registrations = torch.library.Library(self.name, "DEF")
-        for op in self.descriptor["ops"]:
-            _Op(self, op).register(self._registrations)
+        self._registered = [_Op(self, op) for op in self.descriptor["ops"]]
+        for op in self._registered:
+            op.register(self._registrations)
+        self._build: device.NeuronBuild | None = None
+        self._is_on_xla = False
+        if build is not None or device.is_host():
+            self._use(build)
+
+    @property
+    def neuron(self) -> pathlib.Path | None:
+        """Where the build for NeuronCores is."""
+        return None if self._build is None else self._build.path
+
+    def _use(self, build: device.NeuronBuild | None) -> None:
+        """Run the ops on XLA tensors with `build` from now on."""
+        self._build = build
+        if not self._is_on_xla:
+            self._is_on_xla = True
+            for op in self._registered:
+                self._registrations.impl(op.name, op.neuron, "XLA")
 
     def __repr__(self) -> str:
         """`OpLibrary(bert_ops 0.1.0: bias_gelu_forward, ..)`."""
@@ -47,17 +69,24 @@ class OpLibrary:
 
 def bundled_libraries() -> list[str]:
     """Return the names of the op libraries that came with this package."""
-    return sorted(path.stem.removeprefix("lib") for path in _BUNDLED.glob("lib*.so"))
+    names = (path.stem.removeprefix("lib") for path in _BUNDLED.glob("lib*.so"))
+    return sorted(name for name in names if not name.endswith("_neuron"))
 
 
-def load_library(library: str | pathlib.Path) -> OpLibrary:
-    """Load an op library and register its ops as `torch.ops.<library>.<op>`.
+def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None = None) -> OpLibrary:
+    """Load an op library and register its ops as `torch.ops.<library>.<op>` for what this host has.
 
     `library` is the path of a host library that `cargo xtask build-kernels` built, or the name of a bundled one
     (`"bert_ops"`). Loading the same file again returns the library loaded before.
 
-    Raises `LibraryError` when the file is missing, no op library, of another ABI version, built for another CPU, or
-    when a library of the same name is loaded already from elsewhere.
+    CPU tensors are computed by the emulator, everywhere. On a Neuron host (`torch_neuronx` is installed, and
+    `PJRT_DEVICE` is unset or `NEURON`) XLA tensors are computed on GPSIMD cores by the library's build for them:
+    `lib<library>_neuron.so` beside the library or in a folder `neuron` there, or the file `neuron`, which is used
+    whatever the host is. Without one, ops on XLA tensors raise there; elsewhere they are computed by the emulator.
+
+    Raises `LibraryError` when a file is missing, no op library, of another ABI version, built for another CPU, or
+    when a library of the same name is loaded already from elsewhere; and when the build for NeuronCores is not of this
+    library, or `torch_neuronx` is missing, broken, or refuses it.
     """
     path = pathlib.Path(library)
     if isinstance(library, str) and path.name == library and not path.suffix:
@@ -70,6 +99,8 @@ def load_library(library: str | pathlib.Path) -> OpLibrary:
     path = path.resolve()
     for loaded in _loaded.values():
         if loaded.path == path:
+            if neuron is not None and loaded.neuron != pathlib.Path(neuron).resolve():
+                loaded._use(_only_build(loaded, neuron))
             return loaded
     native = _native.OpLibrary(str(path))
     if native.name in _loaded:
@@ -77,8 +108,20 @@ def load_library(library: str | pathlib.Path) -> OpLibrary:
             f"{path}: an op library `{native.name}` is loaded already, from {_loaded[native.name].path}: "
             "PyTorch registers a name once per process"
         )
-    _loaded[native.name] = OpLibrary(native)
+    if neuron is None and device.is_host():
+        neuron = device.find_build(path, native.name)
+    build = None if neuron is None else device.NeuronBuild(neuron, json.loads(native.descriptor))
+    _loaded[native.name] = OpLibrary(native, build)
     return _loaded[native.name]
+
+
+def _only_build(library: OpLibrary, path: str | pathlib.Path) -> device.NeuronBuild:
+    if library.neuron is not None:
+        raise LibraryError(
+            f"{path}: `{library.name}` has a build for NeuronCores already, {library.neuron}: "
+            "PyTorch registers a name once per process"
+        )
+    return device.NeuronBuild(path, library.descriptor)
 
 
 def set_emulation(mode: str) -> str:
@@ -104,6 +147,7 @@ class _Op:
     """One op's registration."""
 
     def __init__(self, library: OpLibrary, descriptor: dict[str, Any]) -> None:
+        self.owner = library
         self.native = library._native
         self.library = library.name
         self.name: str = descriptor["name"]
@@ -170,6 +214,19 @@ class _Op:
         view = (output.data_ptr(), self._dtype(0, output), list(output.shape))
         self.native.launch(self.name, self._views(tensors), scalars, view)
         return output
+
+    def neuron(self, *arguments: Any) -> torch.Tensor:
+        tensors, scalars = self._split(arguments)
+        build = self.owner._build
+        if build is None:
+            raise LibraryError(
+                f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo xtask "
+                f"build-kernels --neuron` and pass lib{self.library}_neuron.so to load_library as `neuron`, or move "
+                "them to the CPU"
+            )
+        # In our words, before the vendor's shape function refuses them in its own.
+        self.native.shape(self.name, self._types(tensors))
+        return build.launch(self.name, tensors, scalars)
 
     def cpu_in_place(self, *arguments: Any) -> None:
         tensors, scalars = self._split(arguments)

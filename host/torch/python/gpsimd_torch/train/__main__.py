@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 from .errors import TrainerError
 from .options import Options, parse
@@ -35,12 +36,14 @@ def _train(options: Options) -> int:
 
 def _job(options: Options, process) -> int:
     from .interrupt import Interrupt
-    from .model import open_checkpoint
+    from .model import load_ops, open_checkpoint
     from .report import Row, table, write_json
     from .run import prepare, run
     from .sources import open_source
 
     started = time.perf_counter()
+    if "rust" in options.ops_to_run():
+        load_ops(options.device, options.neuron_library)
     checkpoint = open_checkpoint(options.model, options.seq_len)
     process.say(f"model: {checkpoint.description}")
     source = open_source(options.data, progress=process.is_main)
@@ -49,7 +52,7 @@ def _job(options: Options, process) -> int:
     processes = f", {process.world} processes" if process.world > 1 else ""
     process.say(
         f"training: {len(prepared.train):,} steps of {options.batch_size * process.world} reviews of up to "
-        f"{options.seq_len} tokens on {process.device.type}{processes}"
+        f"{options.seq_len} tokens on {options.device}{processes}"
     )
 
     rows: list[Row] = []
@@ -69,7 +72,7 @@ def _job(options: Options, process) -> int:
 
 
 def _settings(options: Options, process) -> dict:
-    settings = {name: str(value) if name in ("output_dir", "json") else value for name, value in vars(options).items()}
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     return settings | {"processes": process.world}
 
 

@@ -1,13 +1,14 @@
 """Processes and devices: everything in which training on a CPU, on XLA, and in several processes differs.
 
-What a GPU script has to change for Trainium is in the methods of `Process`: the backend (`start`), the loader
-(`loader`), the optimizer step (`step`).
+What a GPU script has to change for Trainium is here: the device and the backend (`start`), the loader
+(`Process.loader`), the optimizer step (`Process.step`). The rest of the trainer calls nothing of CUDA.
 """
 
 import importlib.util
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -17,6 +18,8 @@ from .errors import TrainerError
 # On XLA a loss is fetched this rarely: every fetch waits for the device and undoes the overlap of tracing,
 # transfer and computation.
 XLA_STEPS_PER_FETCH = 10
+# Where the driver puts its device nodes.
+DEVICES = Path("/dev")
 
 
 @dataclass
@@ -120,14 +123,35 @@ class Process:
 
 
 def start(device: str) -> Process:
-    """Joins the job that torchrun describes in the environment, if any, and opens `device` (cpu or xla)."""
+    """Joins the job that torchrun describes in the environment, if any, and opens `device` (cpu, xla or neuron)."""
     rank, world = _from_environment("RANK", 0), _from_environment("WORLD_SIZE", 1)
-    if device == "xla":
+    if device == "neuron":
+        _expect_neuron()
+    if device != "cpu":
         return _start_xla(rank, world)
     _share_cpus(_from_environment("LOCAL_WORLD_SIZE", world))
     if world > 1:
         dist.init_process_group("gloo")
     return Process(torch.device("cpu"), rank, world)
+
+
+def _expect_neuron():
+    """Raises `TrainerError` unless this is a Neuron host with an SDK."""
+    for module in ("torch_neuronx", "torch_xla"):
+        if importlib.util.find_spec(module) is None:
+            raise _no_neuron(f"this Python has no module {module}")
+    runtime = os.environ.get("PJRT_DEVICE", "NEURON")
+    if runtime != "NEURON":
+        raise TrainerError(f"--device neuron with PJRT_DEVICE={runtime}: unset it, or use --device xla")
+    if not any(DEVICES.glob("neuron*")):
+        raise _no_neuron(f"there is no {DEVICES}/neuron0: no Trn1 or Inf2 instance, or no driver")
+
+
+def _no_neuron(problem: str) -> TrainerError:
+    return TrainerError(
+        f"--device neuron needs a Trn1 or Inf2 instance with the Neuron SDK, but {problem}; `cargo xtask doctor "
+        "--neuron` shows all that is missing; --device xla runs the same on XLA's CPU device"
+    )
 
 
 def _start_xla(rank: int, world: int) -> Process:

@@ -27,6 +27,8 @@ examples:
       two processes, data parallel (gloo on CPU); each takes --batch-size reviews per step
   python -m gpsimd_torch.train --device xla --steps 5
       through PyTorch/XLA: NeuronCores where torch_neuronx is installed, else XLA's CPU backend
+  torchrun --nproc_per_node 2 -m gpsimd_torch.train --device neuron --ops rust --data reviews/
+      on the two NeuronCores of a trn1.2xlarge, with the Rust ops built for GPSIMD (not run on a Trainium yet)
 
 review files:
   Amazon Reviews Polarity CSV: no header, three columns "class","title","content"; class 1 is negative,
@@ -58,6 +60,7 @@ class Options:
     lr: float
     seed: int
     device: str
+    neuron_library: Path | None
     price_per_hour: float
     output_dir: Path | None
     json: Path | None
@@ -75,8 +78,10 @@ class Options:
 
 def parse(argv: list[str] | None = None) -> Options:
     """Reads the command line. A wrong value ends the process with status 2 and a message."""
-    arguments = _parser().parse_args(argv)
-    values = vars(arguments)
+    parser = _parser()
+    values = vars(parser.parse_args(argv))
+    if values["neuron_library"] is not None and values["device"] == "cpu":
+        parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
     if values["epochs"] is None:
         values["epochs"] = 1
     return Options(**values)
@@ -139,7 +144,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="seed of order, head and dropout (default: 0)",
     )
-    add("--device", choices=["cpu", "xla"], default="cpu", help="where to train (default: cpu)")
+    add(
+        "--device",
+        choices=["cpu", "xla", "neuron"],
+        default="cpu",
+        help="where to train (default: cpu); neuron is xla on NeuronCores, and fails where there are none",
+    )
+    add(
+        "--neuron-library",
+        type=_file,
+        metavar="FILE",
+        help="the Rust ops built for NeuronCores, lib..._neuron.so of `cargo xtask build-kernels --neuron`; without "
+        "it, those beside the bundled ops",
+    )
     add(
         "--price-per-hour",
         type=_number(0.0),
@@ -192,6 +209,13 @@ def _number(least: float, *, exclusive: bool = False):
         return value
 
     return convert
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"expected a file, found none at {text!r}; name another")
+    return path
 
 
 def _folder(text: str) -> Path:

@@ -1,0 +1,120 @@
+"""Op libraries built with the Neuron SDK, as `torch_neuronx` loads them. Not run on a Trainium yet.
+
+`cargo xtask build-kernels --neuron` makes `lib<library>_neuron.so`. `torch_neuronx` registers its ops as
+`torch.ops.<library>_neuron.<op>`, of tensors alone: the scalars of an op are packed into a last one, `params` (f32, one
+element each, in the order of the operands), so that a learning rate that changes recompiles no graph.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import pathlib
+from typing import Any
+
+import torch
+
+from gpsimd_torch._native import LibraryError
+
+_DOCTOR = "`cargo xtask doctor` shows what is missing"
+
+
+class NeuronBuild:
+    """A library for the device, registered with `torch_neuronx`: `path`."""
+
+    def __init__(self, path: str | pathlib.Path, descriptor: dict[str, Any]) -> None:
+        """Load the build at `path` of the library that `descriptor` describes. Raises `LibraryError`."""
+        self.path = pathlib.Path(path).resolve()
+        self.name = f"{descriptor['name']}_neuron"
+        if not self.path.is_file():
+            raise LibraryError(
+                f"{self.path}: no such file; `cargo xtask build-kernels --neuron` builds lib{self.name}.so"
+            )
+        _check_manifest(self.path, descriptor)
+        loader = _loader()
+        try:
+            loader(str(self.path))
+        except Exception as error:
+            raise LibraryError(f"{self.path}: torch_neuronx cannot load it: {_text(error)}; {_DOCTOR}") from error
+        self._ops = getattr(torch.ops, self.name)
+        missing = [op["name"] for op in descriptor["ops"] if not hasattr(self._ops, op["name"])]
+        if missing:
+            raise LibraryError(
+                f"{self.path}: torch_neuronx loaded it, but registered no torch.ops.{self.name}.{missing[0]}: "
+                "build it again with `cargo xtask build-kernels --neuron`"
+            )
+
+    def launch(self, op: str, tensors: list[torch.Tensor], scalars: list[float]) -> torch.Tensor:
+        """Call an op on XLA tensors."""
+        if scalars:
+            # Data of the graph, not constants in it.
+            tensors = [*tensors, torch.tensor(scalars, dtype=torch.float32).to(tensors[0].device)]
+        return getattr(self._ops, op)(*tensors)
+
+
+def is_host() -> bool:
+    """Return whether XLA tensors of this process are on NeuronCores."""
+    has_neuron = importlib.util.find_spec("torch_neuronx") is not None
+    return has_neuron and os.environ.get("PJRT_DEVICE", "NEURON") == "NEURON"
+
+
+def find_build(library: pathlib.Path, name: str) -> pathlib.Path | None:
+    """Return where the build for the device is, if it is beside the library for the CPU, or in `neuron` beside it."""
+    file = f"lib{name}_neuron.so"
+    candidates = (library.parent / file, library.parent / "neuron" / file)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _loader() -> Any:
+    """`custom_op.load_library` of torch_neuronx."""
+    if importlib.util.find_spec("torch_neuronx") is None:
+        raise LibraryError(
+            "a build for the device needs torch_neuronx, which is not installed in this Python: activate the "
+            f"environment that has it; {_DOCTOR}"
+        )
+    try:
+        return importlib.import_module("torch_neuronx.xla_impl.custom_op").load_library
+    except Exception as error:
+        raise LibraryError(
+            "torch_neuronx is installed, but its `xla_impl.custom_op.load_library` cannot be imported: "
+            f"{_text(error)}; {_DOCTOR}"
+        ) from error
+
+
+def _check_manifest(path: pathlib.Path, descriptor: dict[str, Any]) -> None:
+    """Raise if the manifest beside the build, where there is one, is that of other ops."""
+    for manifest in (path.with_suffix(".json"), path.with_name("manifest.json")):
+        if manifest.is_file():
+            break
+    else:
+        return
+    try:
+        content = json.loads(manifest.read_text())
+        found = [content["library"], content["version"], *(op["schema"] for op in content["ops"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LibraryError(f"{manifest}: not the manifest of an op package: {_text(error)}") from error
+    expected = [descriptor["name"], descriptor["version"], *map(_schema, descriptor["ops"])]
+    for ours, theirs in zip(expected, found, strict=False):
+        if ours != theirs:
+            break
+    else:
+        if len(expected) == len(found):
+            return
+        ours, theirs = f"{len(expected) - 2} ops", f"{len(found) - 2} ops"
+    raise LibraryError(
+        f"{path} is not of this library: its manifest has `{theirs}`, expected `{ours}`; build both again with "
+        "`cargo xtask build-kernels --neuron`"
+    )
+
+
+def _schema(op: dict[str, Any]) -> str:
+    """The schema of an op on the device, as manifests have it."""
+    tensors = [operand["name"] for operand in op["operands"] if operand["kind"] != "scalar"]
+    params = ["params"] if len(tensors) < len(op["operands"]) else []
+    return f"{op['name']}({', '.join(f'Tensor {name}' for name in tensors + params)}) -> Tensor"
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,376 @@
+"""Ops on NeuronCores, as far as that goes without one: a `torch_neuronx` made up here takes the place of the real one.
+
+It registers the ops that the SDK would, for XLA tensors and of tensors alone, computes them with the emulator, and
+writes down every call. XLA runs on its CPU device.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import gpsimd_torch
+import pytest
+from gpsimd_torch import LibraryError
+from gpsimd_torch import neuron as device
+from gpsimd_torch.train import distributed, options
+from gpsimd_torch.train.errors import TrainerError
+from gpsimd_torch.train.model import load_ops
+
+CUSTOM_OP = """
+import json, os, pathlib
+import torch
+
+CALLS = pathlib.Path(os.environ["NEURON_CALLS"])
+libraries = []
+
+def write(**call):
+    with CALLS.open("a") as file:
+        file.write(json.dumps(call) + "\\n")
+
+def load_library(path):
+    write(loaded=path)
+    ops = json.loads(pathlib.Path(path).read_text())
+    library = torch.library.Library(pathlib.Path(path).stem.removeprefix("lib"), "DEF")
+    libraries.append(library)
+    for name, schema in ops.items():
+        def run(*tensors, name=name, packs="params" in schema):
+            host = [tensor.cpu() for tensor in tensors]
+            scalars = host.pop().tolist() if packs else []
+            write(op=name, devices=[tensor.device.type for tensor in tensors], scalars=scalars)
+            return getattr(torch.ops.bert_ops, name)(*host, *scalars).to(tensors[0].device)
+        library.define(schema)
+        library.impl(name, run, "XLA")
+"""
+
+
+class Host:
+    """A Python path with a `torch_neuronx`, a build of `bert_ops` for it, and the calls that it gets."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        package = folder / "site" / "torch_neuronx"
+        (package / "xla_impl").mkdir(parents=True)
+        # Here the Neuron runtime would be registered; XLA's CPU device is what there is.
+        (package / "__init__.py").write_text('import os\nos.environ["PJRT_DEVICE"] = "CPU"\n')
+        (package / "xla_impl" / "__init__.py").write_text("")
+        self.custom_op = package / "xla_impl" / "custom_op.py"
+        self.custom_op.write_text(CUSTOM_OP)
+        self.build = folder / "libbert_ops_neuron.so"
+        descriptor = gpsimd_torch.load_library("bert_ops").descriptor
+        self.schemas = {op["name"]: device._schema(op) for op in descriptor["ops"]}
+        self.build.write_text(json.dumps(self.schemas))
+        schemas = [{"name": name, "schema": schema} for name, schema in self.schemas.items()]
+        self.manifest = {"library": "bert_ops", "version": descriptor["version"], "ops": schemas}
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(self.folder / "site"), *sys.path])
+        environment = os.environ | {"PYTHONPATH": path, "NEURON_CALLS": str(self.folder / "calls")}
+        return {name: value for name, value in environment.items() if name != "PJRT_DEVICE"}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=300)
+
+    def script(self, body: str) -> list:
+        """What a script's last `print` says, JSON; it has `load` to load the ops and `xla`, the device."""
+        start = f"""
+            import json, os, pathlib, torch, gpsimd_torch
+            build = {str(self.build)!r}
+            def load():
+                global xla, ops
+                import torch_xla
+                xla, ops = torch_xla.device(), torch.ops.bert_ops
+                return gpsimd_torch.load_library("bert_ops", neuron=build)
+        """
+        finished = self.run("-c", textwrap.dedent(start) + textwrap.dedent(body))
+        assert finished.returncode == 0, finished.stderr
+        return json.loads(finished.stdout.splitlines()[-1])
+
+    def calls(self) -> list[dict]:
+        return [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+
+
+@pytest.fixture
+def host(tmp_path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.fixture
+def here(host, monkeypatch) -> Host:
+    """This process on the host; what it imports from there is forgotten afterwards."""
+    monkeypatch.syspath_prepend(host.folder / "site")
+    monkeypatch.setenv("NEURON_CALLS", str(host.folder / "calls"))
+    monkeypatch.delenv("PJRT_DEVICE", raising=False)
+    yield host
+    for name in [name for name in sys.modules if name.split(".")[0] == "torch_neuronx"]:
+        del sys.modules[name]
+
+
+# What runs where.
+
+# Importing torch_xla and compiling take seconds: one process computes all of it, and marks the calls of each part.
+COMPUTE = """
+    before = gpsimd_torch.load_library("bert_ops").neuron
+    library = load()
+    calls, results = pathlib.Path(os.environ["NEURON_CALLS"]), {}
+
+    def compute(name):
+        def run(function):
+            with calls.open("a") as file:
+                file.write(json.dumps({"mark": name}) + "\\n")
+            results[name] = function()
+        return run
+
+    @compute("loads")
+    def _():
+        return [before, gpsimd_torch.load_library("bert_ops", neuron=build) is library]
+
+    @compute("ops")
+    def _():
+        scores, mask = torch.randn(2, 3, 4, 19), torch.randn(2, 1, 1, 19)
+        x, bias = torch.randn(3, 19), torch.randn(19)
+        softmax = ops.masked_softmax_forward(scores.to(xla), mask.to(xla), 0.25)
+        gelu = ops.bias_gelu_forward(x.to(xla), bias.to(xla))
+        return [
+            str(library.neuron), softmax.device.type,
+            torch.equal(softmax.cpu(), ops.masked_softmax_forward(scores, mask, 0.25)),
+            torch.equal(gelu.cpu(), ops.bias_gelu_forward(x, bias)),
+        ]
+
+    @compute("gradients")
+    def _():
+        x, bias = torch.randn(3, 19), torch.randn(19)
+        gradients = []
+        for place in ("cpu", xla):
+            leaves = [t.to(place).detach().requires_grad_() for t in (x, bias)]
+            ops.bias_gelu_forward(*leaves).sum().backward()
+            gradients.append([leaf.grad.cpu() for leaf in leaves])
+        return [torch.allclose(a, b, rtol=1e-6) for a, b in zip(*gradients)]
+
+    @compute("optimizer")
+    def _():
+        from gpsimd_torch.optim import AdamW
+        values = []
+        for place in ("cpu", xla):
+            parameter = torch.nn.Parameter(torch.ones(40, device=place))
+            parameter.grad = torch.full((40,), 0.5, device=place)
+            AdamW([parameter], lr=0.125, betas=(0.75, 0.5), eps=0.25, weight_decay=0.5).step()
+            values.append(parameter.detach().cpu())
+        return torch.equal(*values)
+
+    @compute("wrong operands")
+    def _():
+        try:
+            ops.bias_gelu_forward(torch.randn(2, 3).to(xla), torch.randn(2).to(xla))
+        except gpsimd_torch.OperandError as error:
+            return str(error)
+
+    print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory) -> dict[str, tuple]:
+    """Of every part of `COMPUTE`, its result and the calls that `torch_neuronx` got."""
+    host = Host(tmp_path_factory.mktemp("host"))
+    results = host.script(COMPUTE)
+    calls: dict[str, list[dict]] = {}
+    first, *rest = host.calls()
+    assert first == {"loaded": str(host.build)}
+    for call in rest:
+        if "mark" in call:
+            part = calls.setdefault(call["mark"], [])
+        else:
+            part.append(call)
+    results["ops"][0] = results["ops"][0] == str(host.build)
+    return {name: (results[name], calls[name]) for name in results}
+
+
+def test_ops_on_xla_tensors_are_those_of_the_build_with_scalars_packed(computed):
+    result, calls = computed["ops"]
+    assert result == [True, "xla", True, True]
+    assert calls == [
+        {"op": "masked_softmax_forward", "devices": ["xla"] * 3, "scalars": [0.25]},
+        {"op": "bias_gelu_forward", "devices": ["xla"] * 2, "scalars": []},
+    ]
+
+
+def test_gradients_on_xla_are_ops_of_the_build(computed):
+    result, calls = computed["gradients"]
+    assert result == [True, True]
+    assert [call["op"] for call in calls] == ["bias_gelu_forward", "bias_gelu_backward"]
+
+
+def test_the_optimizers_step_on_xla_packs_its_hyperparameters(computed):
+    result, calls = computed["optimizer"]
+    assert result is True
+    assert calls == [{"op": "adamw_step", "devices": ["xla"] * 3, "scalars": [0.125, 0.75, 0.5, 0.25, 0.5, 1.0]}]
+
+
+def test_operands_are_refused_in_our_words_before_the_build_sees_them(computed):
+    result, calls = computed["wrong operands"]
+    assert "operand `bias` has 2 elements in dimension 0, expected 3" in result
+    assert calls == []
+
+
+def test_a_build_can_come_after_the_library_and_twice(computed):
+    assert computed["loads"][0] == [None, True]
+
+
+def test_a_build_beside_the_library_is_found_on_a_neuron_host_alone(host):
+    library = host.folder / "bundle" / "libbert_ops.so"
+    library.parent.mkdir()
+    library.write_bytes(pathlib.Path(gpsimd_torch.load_library("bert_ops").path).read_bytes())
+    (library.parent / "neuron").mkdir()
+    build = library.parent / "neuron" / host.build.name
+    build.write_text(host.build.read_text())
+    body = f"""
+        print(json.dumps(str(gpsimd_torch.load_library({str(library)!r}).neuron)))
+    """
+    assert host.script(body) == str(build)
+    assert host.script("os.environ['PJRT_DEVICE'] = 'CPU'\n" + textwrap.dedent(body)) == "None"
+
+
+def test_without_a_build_ops_on_a_neuron_host_say_what_to_do(host):
+    result = host.script("""
+        library = gpsimd_torch.load_library("bert_ops")
+        os.environ["PJRT_DEVICE"] = "CPU"
+        import torch_xla
+        x, bias = torch.randn(2, 3), torch.randn(3)
+        torch.ops.bert_ops.bias_gelu_forward(x, bias)
+        try:
+            torch.ops.bert_ops.bias_gelu_forward(x.to(torch_xla.device()), bias.to(torch_xla.device()))
+        except gpsimd_torch.LibraryError as error:
+            print(json.dumps(str(error)))
+    """)
+    assert "bert_ops::bias_gelu_forward has no build for NeuronCores" in result
+    assert "cargo xtask build-kernels --neuron" in result
+
+
+# Hosts that are half installed.
+
+
+def load(host: Host) -> None:
+    gpsimd_torch.load_library("bert_ops", neuron=host.build)
+
+
+def test_a_build_without_torch_neuronx_is_refused(host):
+    with pytest.raises(LibraryError, match=r"needs torch_neuronx, which is not installed .*cargo xtask doctor"):
+        load(host)
+    assert gpsimd_torch.load_library("bert_ops").neuron is None
+
+
+def test_a_build_that_is_not_there_is_refused(here):
+    here.build.unlink()
+    with pytest.raises(LibraryError, match=r"libbert_ops_neuron\.so: no such file; .*--neuron"):
+        load(here)
+
+
+def test_a_torch_neuronx_without_its_loader_is_refused(here):
+    here.custom_op.write_text("raise ImportError('libneuronxla.so: cannot open shared object file')")
+    with pytest.raises(LibraryError, match=r"cannot be imported: ImportError: libneuronxla\.so.*cargo xtask doctor"):
+        load(here)
+
+
+def test_a_build_that_torch_neuronx_refuses_is_an_error_with_its_reason(here):
+    here.build.write_text("{")
+    with pytest.raises(LibraryError, match=r"libbert_ops_neuron\.so: torch_neuronx cannot load it: JSONDecodeError"):
+        load(here)
+
+
+def test_a_build_that_lacks_an_op_is_refused(here):
+    here.build = here.build.rename(here.folder / "libbert_ops_few_neuron.so")
+    here.build.write_text("{}")
+    with pytest.raises(LibraryError, match=r"registered no torch\.ops\.bert_ops_neuron\.bias_gelu_forward"):
+        load(here)
+
+
+@pytest.mark.parametrize("name", ["libbert_ops_neuron.json", "manifest.json"])
+@pytest.mark.parametrize("change", ["version", "schema", "ops"])
+def test_a_build_of_other_ops_is_refused_before_it_is_loaded(here, name, change):
+    if change == "version":
+        here.manifest["version"] = "0.0.1"
+    elif change == "schema":
+        here.manifest["ops"][0]["schema"] = "bias_gelu_forward(Tensor x) -> Tensor"
+    else:
+        here.manifest["ops"].pop()
+    (here.folder / name).write_text(json.dumps(here.manifest))
+    with pytest.raises(LibraryError, match=r"is not of this library: its manifest has `.*`, expected `.*`; build both"):
+        load(here)
+    assert not (here.folder / "calls").exists()
+
+
+def test_the_schemas_of_the_device_are_those_of_the_manifests():
+    root = pathlib.Path(__file__).parents[3]
+    manifests = [root / "target/gpsimd/bert_ops/package/manifest.json"]
+    [manifest] = [path for path in manifests if path.is_file()] or [pytest.skip("no package was built")]
+    ops = gpsimd_torch.load_library("bert_ops").descriptor["ops"]
+    assert [device._schema(op) for op in ops] == [op["schema"] for op in json.loads(manifest.read_text())["ops"]]
+
+
+# The trainer.
+
+
+def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
+    (host.folder / "dev").mkdir()
+    (host.folder / "dev" / "neuron0").touch()
+    out = host.folder / "out.json"
+    arguments = ["--device", "neuron", "--neuron-library", str(host.build), "--model", str(checkpoint)]
+    arguments += ["--steps", "2", "--batch-size", "4", "--seq-len", "16", "--json", str(out)]
+    main = f"""
+        import pathlib, sys
+        from gpsimd_torch.train import distributed
+        from gpsimd_torch.train.__main__ import main
+        distributed.DEVICES = pathlib.Path({str(host.folder / "dev")!r})
+        sys.exit(main({arguments!r}))
+    """
+    finished = host.run("-c", textwrap.dedent(main))
+    assert finished.returncode == 0, finished.stderr
+    assert "tokens on neuron" in finished.stdout
+    document = json.loads(out.read_text())
+    assert document["max_loss_difference"] < 1e-4
+    assert document["settings"]["neuron_library"] == str(host.build)
+    ops = {call.get("op") for call in host.calls()}
+    assert ops == {None, *host.schemas}, "every op of the library ran on the device"
+
+
+def test_the_trainer_without_an_sdk_names_the_command_that_shows_what_is_missing():
+    with pytest.raises(TrainerError, match=r"this Python has no module torch_neuronx; `cargo xtask doctor --neuron`"):
+        distributed.start("neuron")
+
+
+def test_the_trainer_without_a_device_says_so(here, monkeypatch):
+    monkeypatch.setattr(distributed, "DEVICES", here.folder)
+    with pytest.raises(TrainerError, match=r"there is no .*/neuron0: no Trn1 or Inf2 instance, or no driver"):
+        distributed.start("neuron")
+
+
+def test_the_trainer_on_neuron_contradicts_xla_on_a_cpu(here, monkeypatch):
+    monkeypatch.setenv("PJRT_DEVICE", "CPU")
+    with pytest.raises(TrainerError, match="--device neuron with PJRT_DEVICE=CPU: unset it, or use --device xla"):
+        distributed.start("neuron")
+
+
+@pytest.mark.parametrize("name", ["neuron", "xla"])
+def test_the_trainer_with_rust_ops_needs_their_build_on_a_neuron_host(here, name):
+    with pytest.raises(TrainerError, match=rf"--device {name} with the Rust ops needs them built for NeuronCores"):
+        load_ops(name, None)
+
+
+def test_the_trainer_on_a_cpu_needs_no_build(here):
+    load_ops("cpu", None)
+
+
+def test_a_build_for_neuron_on_a_cpu_is_a_wrong_command_line(tmp_path, capsys):
+    file = tmp_path / "lib.so"
+    file.touch()
+    for arguments, message in [
+        (["--neuron-library", str(file)], "expected --device neuron or xla beside it, found --device cpu"),
+        (["--device", "neuron", "--neuron-library", str(tmp_path / "no.so")], "expected a file, found none at"),
+    ]:
+        with pytest.raises(SystemExit):
+            options.parse(arguments)
+        assert message in capsys.readouterr().err

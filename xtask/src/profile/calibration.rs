@@ -1,0 +1,115 @@
+//! The cost model beside the only speeds that the vendor has published.
+
+use std::fmt::Write as _;
+
+use gpsimd_emulator::cost::CostModel;
+use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor, TensorView};
+
+use super::counting::{self, Vectors};
+use crate::numbers::numbers;
+use crate::workspace;
+
+/// Iterations per second of the tutorial's whole model, which calls `relu` twice (`customop-mlp-perf-opt`).
+const PUBLISHED: [(&str, &str, usize, f64); 3] = [
+    ("element-wise accessor, one core", "relu_elements", 1, 8.10),
+    ("TCM accessor, 1024 elements, one core", "relu_tiles", 1, 220.74),
+    ("TCM accessor, 1024 elements, 8 cores", "relu_tiles", 8, 269.94),
+];
+
+/// Elements of the two calls: batch 32 of 4096 and of 2048.
+const CALLS: [usize; 2] = [131_072, 65_536];
+
+/// A version of the tutorial's `relu`.
+#[derive(Debug)]
+pub(super) struct Row {
+    version: &'static str,
+    published: f64,
+    /// Iterations per second that the model says.
+    predicted: f64,
+    /// Seconds of the two calls that the model says.
+    seconds: f64,
+}
+
+/// Seconds of the rest of the tutorial's model, an iteration: fitted, as the fixed cost of a DMA is, to have the least relative errors.
+const REST: f64 = 3.48e-3;
+
+/// Counts the kernels and predicts the tutorial's speeds. No loop is taken for vectors: the tutorial names no flags, and the
+/// vendor's are `-Os`.
+pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<[Row; PUBLISHED.len()]> {
+    let counting = counting::build(&workspace::root().join("tests/relu-ops"), Vectors::None)?;
+    let rows = PUBLISHED
+        .iter()
+        .map(|&(version, op, cores, published)| {
+            let seconds = CALLS.iter().map(|len| launch(&counting.library, op, cores, *len, model));
+            let seconds = seconds.sum::<anyhow::Result<f64>>()?;
+            Ok(Row { version, published, predicted: 1.0 / (REST + seconds), seconds })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(rows.try_into().unwrap_or_else(|_| unreachable!("a row for each")))
+}
+
+fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostModel) -> anyhow::Result<f64> {
+    let engine = Engine::builder().cores(cores).mode(Mode::Fast).direct(false).build()?;
+    let x = Tensor::from_vec(numbers(1, len), &[len])?;
+    let mut y = Tensor::zeros(x.ty());
+    let tensors: [TensorView<'_>; 1] = [x.view()];
+    let report = engine.launch(&library.op(op)?, Launch { tensors: &tensors, scalars: &[], output: y.view_mut() })?;
+    Ok(model.seconds(&report))
+}
+
+/// The constants, and the table.
+pub(super) fn show(model: &CostModel, rows: &[Row; PUBLISHED.len()]) -> String {
+    let mut text = String::from("constants of the cost model\n\n");
+    for constant in model.constants() {
+        let value = format!("{} {}", constant.value, constant.unit);
+        let _ = writeln!(text, "  {:24}  {:12}  {}", constant.name, value.trim_end(), constant.source);
+    }
+    let _ = write!(
+        text,
+        "\npublished speeds (customop-mlp-perf-opt: an MLP on a Trn1, two ReLU of 131072 and 65536 elements)\n\n\
+         {:38}  {:>9}  {:>9}  {:>8}  {:>12}\n",
+        "version of ReLU", "published", "predicted", "residual", "of it ReLU"
+    );
+    for row in rows {
+        let _ = writeln!(
+            text,
+            "{:38}  {:>4.2} it/s  {:>4.2} it/s  {:>+7.1}%  {:>9.3} ms",
+            row.version,
+            row.published,
+            row.predicted,
+            100.0 * (row.predicted / row.published - 1.0),
+            row.seconds * 1e3
+        );
+    }
+    let _ = writeln!(text, "\nthe rest of the MLP is fitted, {} ms an iteration", REST * 1e3);
+    for ratio in ratios(rows) {
+        let Ratio { what, published, predicted } = ratio;
+        let residual = 100.0 * ratio.residual();
+        let _ = writeln!(text, "{what}: published {published:.3}x, predicted {predicted:.3}x, {residual:+.1}%");
+    }
+    text
+}
+
+/// How much faster a version is than another.
+pub(super) struct Ratio {
+    pub(super) what: &'static str,
+    published: f64,
+    predicted: f64,
+}
+
+impl Ratio {
+    pub(super) fn residual(&self) -> f64 {
+        self.predicted / self.published - 1.0
+    }
+}
+
+/// What the published speeds say about TCM, and about 8 cores.
+pub(super) fn ratios(rows: &[Row; PUBLISHED.len()]) -> impl Iterator<Item = Ratio> {
+    let [element, one_core, all_cores] = rows;
+    let ratio = |what, from: &Row, to: &Row| Ratio {
+        what,
+        published: to.published / from.published,
+        predicted: to.predicted / from.predicted,
+    };
+    [ratio("accessor to TCM", element, one_core), ratio("one core to 8", one_core, all_cores)].into_iter()
+}

@@ -1,0 +1,228 @@
+//! [`Measured`]: a launch of an op, counted and put through the cost model.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use gpsimd_emulator::cost::{Cost, CostModel};
+use gpsimd_emulator::{
+    Dma, Engine, Launch, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView, TraceStep, Transfer,
+};
+use serde::{Deserialize, Serialize};
+
+use super::operands::Operands;
+
+/// An op on operands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Measured {
+    /// Name of the op.
+    pub(super) op: String,
+    /// Name, dtype and shape of the tensor operands and the output.
+    pub(super) tensors: Vec<String>,
+    /// The cores, in order.
+    pub(super) cores: Vec<Core>,
+    /// Bytes that cannot be moved fewer: every operand in and the output out, once.
+    pub(super) least_bytes: u64,
+    /// Bytes of tile buffers of a core that its DMAs reach.
+    pub(super) tile_bytes_used: u64,
+    /// Bytes of those that it loads to: the least that it has to have at the same time, as the output can be made where an
+    /// operand was.
+    pub(super) tile_bytes_loaded: u64,
+    /// Bytes of tile buffers that a core has.
+    pub(super) tile_bytes: u64,
+    /// Hot loops that the compiler makes no vectors of.
+    pub(super) missed_loops: usize,
+    /// What the model says the engine could do with the operations for every byte moved.
+    pub(super) roof: Roof,
+}
+
+/// What a core did, and seconds of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Core {
+    pub(super) transfers: u64,
+    pub(super) bytes: u64,
+    pub(super) scalar: Counts,
+    pub(super) vector: Counts,
+    /// Fixed costs of the DMAs.
+    pub(super) setup: f64,
+    /// Bytes of the DMAs.
+    pub(super) transfer: f64,
+    pub(super) compute: f64,
+}
+
+/// Operations by kind; see [`OperationCounts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    pub(super) float: u64,
+    pub(super) fma: u64,
+    pub(super) divide: u64,
+    pub(super) integer: u64,
+    pub(super) compare: u64,
+    pub(super) memory: u64,
+    pub(super) branch: u64,
+}
+
+/// A place under the roofline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Roof {
+    /// Operations on floats for every byte moved.
+    pub(super) intensity: f64,
+    /// Operations on floats per second.
+    pub(super) attained: f64,
+    /// The most that there can be of these with this intensity.
+    pub(super) attainable: f64,
+}
+
+impl From<OperationCounts> for Counts {
+    fn from(counts: OperationCounts) -> Self {
+        let OperationCounts { float, fma, divide, integer, compare, memory, branch } = counts;
+        Self { float, fma, divide, integer, compare, memory, branch }
+    }
+}
+
+impl Counts {
+    pub(super) fn total(&self) -> u64 {
+        self.float + self.fma + self.divide + self.integer + self.compare + self.memory + self.branch
+    }
+
+    fn of_floats(&self) -> u64 {
+        self.float + self.fma + self.divide + self.compare
+    }
+}
+
+impl Core {
+    pub(super) fn seconds(&self) -> f64 {
+        self.setup + self.transfer + self.compute
+    }
+}
+
+impl Measured {
+    /// Launches `op`, whose library counts and has its tile buffers at these bytes of the TCM, and gives what it did, with the report.
+    pub(super) fn launch(
+        op: &Op,
+        operands: &Operands,
+        tile_buffers: &Range<u32>,
+        missed_loops: usize,
+        model: &CostModel,
+    ) -> anyhow::Result<(Self, LaunchReport)> {
+        let engine = Engine::builder().mode(Mode::Fast).direct(false).trace(true).build()?;
+        let views: Vec<TensorView<'_>> = operands.tensors.iter().map(Tensor::view).collect();
+        let types: Vec<_> = views.iter().map(TensorView::ty).collect();
+        let mut output = Tensor::zeros(engine.shape(op, &types)?);
+        let launch = Launch { tensors: &views, scalars: &operands.scalars, output: output.view_mut() };
+        let report = engine.launch(op, launch)?;
+
+        let costs = model.cores(&report);
+        let cores: Vec<_> = report.cores.iter().zip(&costs).map(|(core, cost)| Core::of(core, cost)).collect();
+        let bytes: u64 = cores.iter().map(|core| core.bytes).sum();
+        let of_floats: u64 = cores.iter().map(|core| core.scalar.of_floats() + core.vector.of_floats()).sum();
+        let intensity = of_floats as f64 / bytes.max(1) as f64;
+        let tensors = operands.names.iter().zip(&operands.tensors);
+        let mut shown: Vec<_> = tensors.map(|(name, tensor)| show(name, tensor)).collect();
+        shown.push(show(&op.descriptor().output.name, &output));
+        let of_operands: usize = operands.tensors.iter().map(|tensor| tensor.bytes().len()).sum();
+        let of_scalars = size_of_val(&operands.scalars[..]);
+        let measured = Self {
+            op: op.name().to_owned(),
+            tensors: shown,
+            least_bytes: (of_operands + of_scalars + output.bytes().len()) as u64,
+            tile_bytes_used: tile_bytes(&report, |_| true),
+            tile_bytes_loaded: tile_bytes(&report, |dma| dma.transfer == Transfer::Load),
+            tile_bytes: tile_buffers.len() as u64,
+            missed_loops,
+            roof: Roof {
+                intensity,
+                attained: of_floats as f64 / model.seconds(&report),
+                attainable: (intensity * model.peak_bandwidth()).min(model.peak_operations()),
+            },
+            cores,
+        };
+        Ok((measured, report))
+    }
+
+    /// The core that the engine waits for.
+    pub(super) fn slowest(&self) -> &Core {
+        let slowest = self.cores.iter().max_by(|a, b| a.seconds().total_cmp(&b.seconds()));
+        slowest.expect("an engine has a core")
+    }
+
+    /// Seconds of the launch.
+    pub(super) fn seconds(&self) -> f64 {
+        self.slowest().seconds()
+    }
+
+    /// The mean time of the cores over that of the slowest: 1 when they end together.
+    pub(super) fn balance(&self) -> f64 {
+        let sum: f64 = self.cores.iter().map(Core::seconds).sum();
+        sum / self.cores.len() as f64 / self.seconds()
+    }
+
+    /// Bytes moved by all cores.
+    pub(super) fn bytes(&self) -> u64 {
+        self.cores.iter().map(|core| core.bytes).sum()
+    }
+
+    /// DMAs of all cores.
+    pub(super) fn transfers(&self) -> u64 {
+        self.cores.iter().map(|core| core.transfers).sum()
+    }
+
+    /// Bytes of a DMA, on average.
+    pub(super) fn bytes_per_transfer(&self) -> f64 {
+        self.bytes() as f64 / self.transfers().max(1) as f64
+    }
+
+    /// How near the DMAs of the slowest core are to their limit, 1: no byte moved twice, cores evenly loaded, and tiles so
+    /// large that what is loaded fills the tile buffers.
+    pub(super) fn dma_limit(&self) -> f64 {
+        let slowest = self.slowest();
+        if self.bytes() == 0 {
+            return 1.0;
+        }
+        let least = self.least_bytes as f64 / self.bytes() as f64;
+        let larger = self.tile_bytes as f64 / self.tile_bytes_loaded.max(1) as f64;
+        let mean = |part: fn(&Core) -> f64| self.cores.iter().map(part).sum::<f64>() / self.cores.len() as f64;
+        let limit = mean(|core| core.setup) * least / larger.max(1.0) + mean(|core| core.transfer) * least;
+        limit / (slowest.setup + slowest.transfer)
+    }
+}
+
+impl Core {
+    fn of(core: &gpsimd_emulator::CoreReport, cost: &Cost) -> Self {
+        let Operations { scalar, vector } = core.operations;
+        Self {
+            transfers: core.loads + core.stores,
+            bytes: core.load_bytes + core.store_bytes,
+            scalar: scalar.into(),
+            vector: vector.into(),
+            setup: cost.setup,
+            transfer: cost.transfer,
+            compute: cost.compute,
+        }
+    }
+}
+
+fn show(name: &str, tensor: &Tensor) -> String {
+    let ty = tensor.ty();
+    let sizes: Vec<_> = ty.shape().iter().map(ToString::to_string).collect();
+    format!("{name} {} {}", ty.dtype().name(), sizes.join("x"))
+}
+
+/// Bytes of the buffers of the core whose chosen DMAs reach most.
+fn tile_bytes(report: &LaunchReport, chosen: impl Fn(&Dma) -> bool) -> u64 {
+    let of_core = |trace: &Vec<TraceStep>| {
+        let mut buffers = BTreeMap::new();
+        for dma in trace.iter().filter_map(|step| step.dma).filter(&chosen) {
+            let bytes = buffers.entry(dma.tcm).or_insert(0);
+            *bytes = dma.bytes.max(*bytes);
+        }
+        // A buffer that starts inside another is not there at the same time.
+        let mut end = 0;
+        let mut sum = 0;
+        for (start, bytes) in buffers {
+            sum += (start + bytes).saturating_sub(start.max(end));
+            end = end.max(start + bytes);
+        }
+        sum
+    };
+    report.traces.iter().map(of_core).max().unwrap_or(0)
+}

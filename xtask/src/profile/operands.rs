@@ -1,0 +1,129 @@
+//! What an op is profiled on: the shapes of BERT-base, or those of the command line.
+
+use anyhow::{Context, bail, ensure};
+use gpsimd_emulator::gpsimd_abi::descriptor::{ElementType, OpDescriptor};
+use gpsimd_emulator::{DType, Op, Tensor, TensorType, bf16};
+
+use crate::numbers::numbers;
+
+/// `NAME=8x128x3072`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    name: String,
+    value: String,
+}
+
+impl std::str::FromStr for Given {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("expected NAME=SHAPE or NAME=NUMBER, such as x=8x128x3072")?;
+        Ok(Self { name: name.into(), value: value.into() })
+    }
+}
+
+/// Operands of a launch.
+pub(super) struct Operands {
+    pub(super) tensors: Vec<Tensor>,
+    pub(super) scalars: Vec<f32>,
+    pub(super) names: Vec<String>,
+}
+
+/// The ops of `bert_ops` on BERT-base, batch 8, 128 tokens; AdamW on a matrix of the feed-forward layer.
+const BERT_BASE: [(&str, &str); 5] = [
+    ("bias_gelu_forward", "x=8x128x3072 bias=3072"),
+    ("bias_gelu_backward", "dy=8x128x3072 x=8x128x3072 bias=3072"),
+    ("masked_softmax_forward", "scores=8x12x128x128 mask=8x1x1x128 scale=0.125"),
+    ("masked_softmax_backward", "dp=8x12x128x128 p=8x12x128x128 scale=0.125"),
+    ("adamw_step", "state=3x2359296 grad=2359296 lr=1e-4 beta1=0.9 beta2=0.999 eps=1e-8 weight_decay=0.01 step=1"),
+];
+
+/// The operands of `op`: those `given`, otherwise those of BERT-base.
+pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) -> anyhow::Result<Operands> {
+    let descriptor = op.descriptor();
+    let standard = BERT_BASE.iter().find(|(name, _)| library == "bert_ops" && *name == op.name());
+    let standard: Vec<Given> = match standard {
+        Some((_, text)) => {
+            text.split(' ').map(|one| one.parse().map_err(anyhow::Error::msg)).collect::<Result<_, _>>()?
+        }
+        None => Vec::new(),
+    };
+    for Given { name, .. } in given {
+        ensure!(
+            descriptor.operands.iter().any(|operand| operand.name == *name),
+            "op `{}` has no operand `{name}`; it has {}",
+            op.name(),
+            listed(descriptor)
+        );
+    }
+    let value = |name: &str| {
+        let of = |all: &[Given]| all.iter().rev().find(|given| given.name == name).map(|given| given.value.clone());
+        of(given).or_else(|| of(&standard))
+    };
+
+    let mut operands = Operands { tensors: Vec::new(), scalars: Vec::new(), names: Vec::new() };
+    for (seed, (name, element)) in descriptor.tensors().enumerate() {
+        let text = value(name).with_context(|| {
+            format!("op `{}`: give the shape of operand `{name}`, such as --shape {name}=8x128x3072", op.name())
+        })?;
+        let shape = shape(&text).with_context(|| format!("op `{}`, operand `{name}`", op.name()))?;
+        let dtype = match element {
+            ElementType::F32 => DType::F32,
+            ElementType::Bf16 => DType::Bf16,
+            ElementType::Generic | ElementType::Any => dtype,
+        };
+        operands.names.push(name.to_owned());
+        operands.tensors.push(tensor(seed as u64 + 1, dtype, &shape)?);
+    }
+    for name in descriptor.scalars() {
+        let text = value(name).unwrap_or_else(|| "1".into());
+        let number: f32 = text
+            .parse()
+            .with_context(|| format!("op `{}`: operand `{name}` is a number, found `{text}`", op.name()))?;
+        operands.scalars.push(number);
+    }
+    Ok(operands)
+}
+
+fn listed(op: &OpDescriptor) -> String {
+    op.operands.iter().map(|operand| format!("`{}`", operand.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
+    let sizes = text.split('x').map(str::parse).collect::<Result<Vec<usize>, _>>();
+    match sizes {
+        Ok(sizes) if sizes.iter().all(|size| *size > 0) => Ok(sizes),
+        _ => bail!("`{text}` is no shape: expected sizes above 0 with x between them, such as 8x128x3072"),
+    }
+}
+
+fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
+    let len = TensorType::new(dtype, shape)?.len();
+    let numbers = numbers(seed, len);
+    Ok(match dtype {
+        DType::Bf16 => Tensor::from_vec(numbers.into_iter().map(bf16::from_f32).collect(), shape)?,
+        _ => Tensor::from_vec(numbers, shape)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_sizes_above_zero() {
+        assert_eq!(shape("8x128x3072").unwrap(), [8, 128, 3072]);
+        assert_eq!(shape("7").unwrap(), [7]);
+        for wrong in ["", "8x", "8X3", "-1", "0x3", "1e3"] {
+            let error = shape(wrong).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{wrong}` is no shape")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_given_operand_has_a_name_and_a_value() {
+        let given: Given = "x=8x128".parse().unwrap();
+        assert_eq!((given.name.as_str(), given.value.as_str()), ("x", "8x128"));
+        assert!("x".parse::<Given>().is_err());
+    }
+}

@@ -1,0 +1,86 @@
+//! The table of a profile.
+
+use std::fmt::Write as _;
+
+use super::advice::advice;
+use super::measured::{Counts, Measured};
+
+/// One row per op, and below them what they were launched on and what to do about each.
+pub(super) fn show(ops: &[Measured]) -> String {
+    let name = ops.iter().map(|op| op.op.len()).max().unwrap_or(0).max("op".len());
+    let mut text = format!(
+        "{:name$}  {:>10}  {:>7}  {:>9}  {:>7}  {:>8}  {:>7}  {:>11}  {:>9}  {:>8}\n",
+        "op",
+        "device us",
+        "latency",
+        "bandwidth",
+        "compute",
+        "tiles",
+        "balance",
+        "bytes/least",
+        "DMA limit",
+        "roofline"
+    );
+    let _ = writeln!(
+        text,
+        "{:-<name$}  {:->10}  {:->7}  {:->9}  {:->7}  {:->8}  {:->7}  {:->11}  {:->9}  {:->8}",
+        "", "", "", "", "", "", "", "", "", ""
+    );
+    for op in ops {
+        let slowest = op.slowest();
+        let share = |part: f64| format!("{:.0}%", 100.0 * part / slowest.seconds());
+        let _ = writeln!(
+            text,
+            "{:name$}  {:>10.1}  {:>7}  {:>9}  {:>7}  {:>7.0}%  {:>7}  {:>11.2}  {:>9}  {:>8}",
+            op.op,
+            op.seconds() * 1e6,
+            share(slowest.setup),
+            share(slowest.transfer),
+            share(slowest.compute),
+            100.0 * op.tile_bytes_used as f64 / op.tile_bytes as f64,
+            percent(op.balance()),
+            op.bytes() as f64 / op.least_bytes as f64,
+            percent(op.dma_limit()),
+            percent(op.roof.attained / op.roof.attainable),
+        );
+    }
+    text += "\nlatency, bandwidth, compute: shares of the slowest core's time; tiles: of the tile buffers, how much DMAs reach;\n\
+             balance: mean time of the cores over the slowest's; DMA limit: the time that DMAs would take with no byte moved\n\
+             twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over the most that\n\
+             there can be for the bytes moved. The times are a model's: nothing has run on a Trainium.\n";
+    for op in ops {
+        let (scalar, vector) = operations(op);
+        let elements = |counts: &Counts| counts.total() as f64;
+        let _ = write!(
+            text,
+            "\n{}: {}\n  {} DMAs of {:.0} bytes on average; {:.1} million operations, {:.0}% of them in vectors\n  {}\n",
+            op.op,
+            op.tensors.join(", "),
+            op.transfers(),
+            op.bytes_per_transfer(),
+            (elements(&scalar) + elements(&vector)) / 1e6,
+            100.0 * elements(&vector) / (elements(&scalar) + elements(&vector)).max(1.0),
+            advice(op),
+        );
+    }
+    text
+}
+
+/// Of all cores.
+fn operations(op: &Measured) -> (Counts, Counts) {
+    let add = |a: Counts, b: Counts| Counts {
+        float: a.float + b.float,
+        fma: a.fma + b.fma,
+        divide: a.divide + b.divide,
+        integer: a.integer + b.integer,
+        compare: a.compare + b.compare,
+        memory: a.memory + b.memory,
+        branch: a.branch + b.branch,
+    };
+    let none = (Counts::default(), Counts::default());
+    op.cores.iter().fold(none, |(scalar, vector), core| (add(scalar, core.scalar), add(vector, core.vector)))
+}
+
+pub(super) fn percent(part: f64) -> String {
+    format!("{:.0}%", 100.0 * part)
+}
