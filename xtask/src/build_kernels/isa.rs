@@ -74,7 +74,7 @@ fn print(report: &Report) {
     let code: Vec<_> = sizes.code.iter().map(|code| format!("{} {}", code.group.name(), code.bytes)).collect();
     println!("code: {}", code.join(", "));
     println!(
-        "constants {}, data {}, zeroed {} (the pool and two stacks of the runner; statics of the kernels: {})",
+        "constants {}, data {}, zeroed {} (pool and stack of the runner; statics of the kernels: {})",
         sizes.rodata, sizes.data, sizes.bss, sizes.statics_of_kernels
     );
     println!();
