@@ -1,25 +1,57 @@
-//! The tier that a test runs in: the kernels compiled by rustc, or the op package that was generated from them.
+//! The tier that a test runs in: the kernels compiled by rustc for this host, the op package that was generated from
+//! them, or the Xtensa program of the same crate.
 //!
-//! `cargo xtask test package` builds the package and runs the tests of the ops again with its path in `GPSIMD_PACKAGE`.
-//! The snapshots are the same, so the bits have to be.
+//! `cargo xtask test package` builds the package and runs the tests of the ops again with its path in `GPSIMD_PACKAGE`;
+//! `cargo xtask test isa` builds the program and names it in `GPSIMD_ISA`. The snapshots are the same, so the bits have to
+//! be.
+
+use std::ffi::OsString;
+use std::sync::OnceLock;
 
 use gpsimd_emulator::OpLibrary;
 use gpsimd_emulator::gpsimd_abi::Library;
+use gpsimd_isa::IsaLibrary;
 
 const PACKAGE: &str = "GPSIMD_PACKAGE";
+const ISA: &str = "GPSIMD_ISA";
 
-/// The op library under test: `native`, or the package of the same ops.
+enum Tier {
+    Native,
+    Package(OsString),
+    Isa(OsString),
+}
+
+fn tier() -> Tier {
+    let named = |variable, tier: fn(OsString) -> Tier| std::env::var_os(variable).map(tier);
+    named(PACKAGE, Tier::Package).or_else(|| named(ISA, Tier::Isa)).unwrap_or(Tier::Native)
+}
+
+/// The op library under test: `native`, or the package or program of the same ops.
 ///
 /// # Panics
-/// When the package does not load.
+/// When the package or program does not load, or is another library's.
 pub fn library(native: &'static Library) -> OpLibrary {
-    match std::env::var_os(PACKAGE) {
-        Some(path) => OpLibrary::load(path).unwrap_or_else(|error| panic!("{PACKAGE}: {error}")),
-        None => OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}")),
+    // A process has few places for programs, and a test binary one library.
+    static PROGRAM: OnceLock<IsaLibrary> = OnceLock::new();
+    let native = || OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}"));
+    match tier() {
+        Tier::Native => native(),
+        Tier::Package(path) => OpLibrary::load(path).unwrap_or_else(|error| panic!("{PACKAGE}: {error}")),
+        Tier::Isa(path) => {
+            let load = || IsaLibrary::load(path).unwrap_or_else(|error| panic!("{ISA}: {error}"));
+            let library = PROGRAM.get_or_init(load).library().clone();
+            assert_eq!(library.descriptor(), native().descriptor(), "{ISA} is another library, or an old one");
+            library
+        }
     }
 }
 
 /// Bytes of a core's pool for a test that asks for `bytes`: a package takes all it has in one block.
 pub fn tcm_bytes(bytes: usize) -> usize {
-    if std::env::var_os(PACKAGE).is_some() { bytes.max(16 * 1024) } else { bytes }
+    if matches!(tier(), Tier::Package(_)) { bytes.max(16 * 1024) } else { bytes }
+}
+
+/// How many of `cases` cases a property is tested with: soft float under QEMU takes hundreds of times as long.
+pub fn cases(cases: u32) -> u32 {
+    if matches!(tier(), Tier::Isa(_)) { cases.div_ceil(25) } else { cases }
 }

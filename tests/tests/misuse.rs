@@ -1,8 +1,8 @@
 //! Every mistake of a kernel author that the emulator reports, made by a Rust kernel (`tests/faulty-ops`), and the message
 //! that the author reads.
 
-use gpsimd_emulator::{Engine, Launch, LaunchError, Mode, OpLibrary, Tensor, TensorView, bf16};
-use gpsimd_tests::without_lines;
+use gpsimd_emulator::{Engine, Launch, LaunchError, Mode, Tensor, TensorView, bf16};
+use gpsimd_tests::{library, without_lines};
 use insta::assert_snapshot;
 
 fn engine(mode: Mode) -> Engine {
@@ -15,7 +15,7 @@ fn counting(len: usize) -> Tensor {
 }
 
 fn run(mode: Mode, op: &str, x: &Tensor) -> Result<Tensor, LaunchError> {
-    let library = OpLibrary::from_static(&faulty_ops::OP_LIBRARY).expect("the library");
+    let library = library(&faulty_ops::OP_LIBRARY);
     engine(mode).run(&library.op(op).expect("the op"), &[x.view()], &[])
 }
 
@@ -118,7 +118,7 @@ fn freeing_out_of_order_is_an_error() {
 
 #[test]
 fn an_error_does_not_depend_on_the_number_of_threads() {
-    let library = OpLibrary::from_static(&faulty_ops::OP_LIBRARY).expect("the library");
+    let library = library(&faulty_ops::OP_LIBRARY);
     let x = counting(8 * 3000);
     for op in library.ops() {
         let error = |threads| {
@@ -131,7 +131,7 @@ fn an_error_does_not_depend_on_the_number_of_threads() {
 
 /// Launches the first op, which takes x and gives the like.
 fn launch(tensors: &[TensorView<'_>], scalars: &[f32], output: &mut Tensor, in_place: bool) -> String {
-    let library = OpLibrary::from_static(&faulty_ops::OP_LIBRARY).expect("the library");
+    let library = library(&faulty_ops::OP_LIBRARY);
     let (op, engine) = (library.op("loads_past_the_end").expect("the op"), engine(Mode::Checked));
     let launch = Launch { tensors, scalars, output: output.view_mut() };
     let result = if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) };
@@ -167,6 +167,6 @@ fn a_launch_in_place_of_an_op_that_replaces_nothing_is_refused() {
 
 #[test]
 fn an_op_that_the_library_lacks_is_named_with_those_it_has() {
-    let library = OpLibrary::from_static(&faulty_ops::OP_LIBRARY).expect("the library");
+    let library = library(&faulty_ops::OP_LIBRARY);
     assert_snapshot!(without_lines(library.op("refuse").expect_err("no such op")));
 }

@@ -147,7 +147,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 fn few(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: gpsimd_tests::cases(cases), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

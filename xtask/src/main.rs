@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use gpsimd_codegen::ImageError;
 use gpsimd_codegen::host_build::BuildError;
+use gpsimd_isa::IsaError;
 use gpsimd_neuron::sdk;
 
 /// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
@@ -73,6 +74,7 @@ fn status(error: &anyhow::Error) -> u8 {
     let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
     let is_missing = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
+            || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
             || cause.is::<doctor::Missing>()
     };
     if error.chain().any(is_refused) {

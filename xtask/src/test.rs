@@ -3,18 +3,18 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::python::Python;
 use crate::{build_kernels, process, run_neff, workspace};
 
-/// Run every test: formatting, lints, Rust, the op package, Python.
+/// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
 ///
 /// Sets up the Python environment and the wheel first. Stops at the first failure.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, package, neuron, python\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python\n\
 \x20 cargo xtask test python")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
@@ -30,6 +30,9 @@ enum Group {
     Rust,
     /// The op package: builds, gives the bits of the native library, and its hot loops become vectors
     Package,
+    /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
+    /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
+    Isa,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
     Neuron,
     /// Python tests: ops under autograd, optimizer, BERT, trainer
@@ -38,10 +41,10 @@ enum Group {
 
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let all = [Group::Lint, Group::Rust, Group::Package, Group::Neuron, Group::Python];
+        let all = [Group::Lint, Group::Rust, Group::Package, Group::Isa, Group::Neuron, Group::Python];
         let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
         let start = Instant::now();
-        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust));
+        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
         for group in &groups {
             match (group, &python) {
@@ -54,6 +57,7 @@ impl Test {
                     process::run(&mut workspace_tests())?;
                 }
                 (Group::Package, _) => package()?,
+                (Group::Isa, _) => isa()?,
                 (Group::Neuron, Some(python)) => neuron(python)?,
                 (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
@@ -85,6 +89,41 @@ fn package() -> anyhow::Result<()> {
     process::run(
         cargo().args(["test", "--package", "gpsimd-tests"]).args(tests).env("GPSIMD_PACKAGE", &results.package),
     )
+}
+
+fn isa() -> anyhow::Result<()> {
+    let missing: Vec<_> = gpsimd_isa::missing_tools().iter().map(ToString::to_string).collect();
+    let reason = if missing.is_empty() {
+        gpsimd_isa::ensure_nightly().err().map(|error| error.to_string())
+    } else {
+        Some(missing.join("; "))
+    };
+    if let Some(reason) = reason {
+        ensure!(std::env::var_os("GPSIMD_REQUIRE_ISA").is_none(), "GPSIMD_REQUIRE_ISA is set, but {reason}");
+        eprintln!("isa: skipped: {reason}");
+        return Ok(());
+    }
+    // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
+    let runs: [(&str, &[&str]); 4] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "isa"]),
+        ("tests/faulty-ops", &["misuse"]),
+        ("tests/float-ops", &["floats"]),
+        // Of this tier alone.
+        ("tests/dying-ops", &["deaths"]),
+    ];
+    for (library, tests) in runs {
+        let program = build_kernels::isa_program(&workspace::root().join(library))?;
+        let tests = tests.iter().flat_map(|test| ["--test", test]);
+        process::run(
+            cargo()
+                .args(["test", "--package", "gpsimd-tests"])
+                .args(tests)
+                // Some tests are of this tier alone.
+                .args(["--", "--include-ignored"])
+                .env("GPSIMD_ISA", &program),
+        )?;
+    }
+    Ok(())
 }
 
 fn neuron(python: &Python) -> anyhow::Result<()> {

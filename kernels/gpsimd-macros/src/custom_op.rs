@@ -47,7 +47,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
             ///
             /// # Safety
             /// As `gpsimd_abi::Op::run`.
-            #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+            #[cfg(not(target_arch = "wasm32"))]
             pub unsafe extern "C" fn run(device: *const ::gpsimd::entry::gpsimd_abi::Device) -> u32 {
                 // SAFETY: the caller's promise.
                 unsafe { ::gpsimd::entry::run(device, call) }

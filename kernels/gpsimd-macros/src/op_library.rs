@@ -43,7 +43,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         };
 
         /// The op library, as hosts see it.
-        #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+        #[cfg(not(target_arch = "wasm32"))]
         pub static OP_LIBRARY: ::gpsimd::entry::gpsimd_abi::Library = {
             use ::gpsimd::entry::gpsimd_abi as abi;
             const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
@@ -60,7 +60,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             }
         };
 
-        #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+        #[cfg(not(target_arch = "wasm32"))]
         const _: () = {
             /// The one symbol that hosts look up.
             #[unsafe(no_mangle)]

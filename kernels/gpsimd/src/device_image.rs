@@ -7,7 +7,7 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
-#[cfg_attr(target_arch = "wasm32", link(wasm_import_module = "gpsimd"))]
+#[link(wasm_import_module = "gpsimd")]
 unsafe extern "C" {
     safe fn core_id() -> u32;
     safe fn core_count() -> u32;
@@ -146,8 +146,5 @@ pub(crate) fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
     let message = info.message().as_str().unwrap_or("the kernel panicked");
     // SAFETY: the text lives through the call.
     unsafe { fail(abi::FAILURE_PANIC, message.as_ptr(), message.len()) };
-    #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
-    #[cfg(not(target_arch = "wasm32"))]
-    loop {}
 }

@@ -50,7 +50,7 @@ pub fn no_such_dtype(core: &Core) -> OpResult {
 ///
 /// # Safety
 /// `table` leads to a device table that keeps what the ABI says, for the length of the call.
-#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+#[cfg(not(target_arch = "wasm32"))]
 #[track_caller]
 pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
     let Some(table) = core::ptr::NonNull::new(table.cast_mut()) else { return abi::STATUS_FAILED };
@@ -60,7 +60,7 @@ pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpRes
     match crate::panics::catch(|| kernel(&core)) {
         Ok(result) => finish(&core, result, at),
         Err(panic) => {
-            core.device.fail_at(abi::FAILURE_PANIC, &panic.message, panic.location());
+            core.device.fail_at(abi::FAILURE_PANIC, panic.message(), panic.location());
             abi::STATUS_FAILED
         }
     }
@@ -70,7 +70,7 @@ pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpRes
 ///
 /// # Safety
 /// `pool` leads to `pool_bytes` bytes, aligned to 64, that nothing else uses during the call.
-#[cfg(any(target_arch = "wasm32", target_os = "none"))]
+#[cfg(target_arch = "wasm32")]
 #[track_caller]
 pub unsafe fn run(pool: *mut u8, pool_bytes: usize, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
     // SAFETY: the caller's promise.
@@ -124,9 +124,9 @@ pub unsafe fn shape<const COUNT: usize>(
 
 /// Calls a shape function; on a host a panic of it is a refusal.
 fn caught(function: impl FnOnce() -> Result<TensorType, ShapeError>) -> Result<TensorType, ShapeError> {
-    #[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+    #[cfg(not(target_arch = "wasm32"))]
     return crate::panics::catch(function).unwrap_or_else(|_| Err(ShapeError::new("the shape function panicked")));
-    #[cfg(any(target_arch = "wasm32", target_os = "none"))]
+    #[cfg(target_arch = "wasm32")]
     function()
 }
 
@@ -164,7 +164,7 @@ pub fn print_text(core: &Core, text: &'static str) {
 }
 
 /// The CPU features that the library is compiled for and that a CPU may lack.
-#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+#[cfg(not(target_arch = "wasm32"))]
 pub const CPU_FEATURES: &str = {
     if cfg!(target_feature = "avx512f") {
         "sse4.2,avx,avx2,fma,avx512f,avx512vl,avx512bw,avx512dq"
@@ -178,7 +178,7 @@ pub const CPU_FEATURES: &str = {
 };
 
 /// The panic handler of a kernel image: says where, and stops the core.
-#[cfg(any(target_arch = "wasm32", target_os = "none"))]
+#[cfg(target_arch = "wasm32")]
 pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
     crate::device::panicked(info)
 }

@@ -44,18 +44,19 @@
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
 #![no_std]
 
-#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+#[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
 extern crate std;
 
 mod core;
-#[cfg_attr(any(target_arch = "wasm32", target_os = "none"), path = "device_image.rs")]
-#[cfg_attr(not(any(target_arch = "wasm32", target_os = "none")), path = "device_host.rs")]
+#[cfg_attr(target_arch = "wasm32", path = "device_image.rs")]
+#[cfg_attr(not(target_arch = "wasm32"), path = "device_host.rs")]
 mod device;
 mod element;
 mod error;
 mod lanes;
 pub mod math;
-#[cfg(not(any(target_arch = "wasm32", target_os = "none")))]
+#[cfg(not(target_arch = "wasm32"))]
+#[cfg_attr(target_arch = "xtensa", path = "panics_isa.rs")]
 mod panics;
 mod print;
 mod shape;

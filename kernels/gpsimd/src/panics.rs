@@ -10,13 +10,17 @@ use gpsimd_abi as abi;
 
 /// What a panic said, and where.
 pub(crate) struct Panic {
-    pub(crate) message: String,
+    message: String,
     file: String,
     line: u32,
     column: u32,
 }
 
 impl Panic {
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Where; borrows the file name from `self`.
     pub(crate) fn location(&self) -> abi::Location {
         let file = abi::Text { data: self.file.as_ptr(), len: self.file.len() };

@@ -2,6 +2,7 @@
 
 mod compile;
 mod cpp;
+mod isa;
 mod neuron;
 mod package;
 mod table;
@@ -29,6 +30,9 @@ use package::Built;
 /// <name>_shape.cpp, build.py, which builds them on a Trn1 or Inf2 host, and manifest.json. Here the package is compiled
 /// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
 ///
+/// With --isa it is compiled to a program for the base Xtensa ISA instead, isa/<name>.elf, which the emulator runs under
+/// QEMU: sizes, stack and instructions per element are printed. See docs/src/isa.md for what this needs and proves.
+///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
 /// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes. That of
 /// kernels/bert-ops also goes into host/torch, with the native library, for `pip install host/torch`.
@@ -42,8 +46,10 @@ use package::Built;
 \x20 cargo xtask build-kernels\n\
 \x20 cargo xtask build-kernels --library ../my-ops --out build\n\
 \x20 cargo xtask build-kernels --json | jq .manifest.tcm\n\
+\x20 cargo xtask build-kernels --isa\n\
 \x20 cargo xtask build-kernels --neuron\n\
 \x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct BuildKernels {
     /// Folder of the op library's crate
     #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true, conflicts_with = "cpp")]
@@ -69,6 +75,9 @@ pub(crate) struct BuildKernels {
     /// Run the --cpp ops on the first core alone, as without `multicore=True`
     #[arg(long, requires = "cpp")]
     single_core: bool,
+    /// Build a program for the Xtensa ISA and measure it under QEMU
+    #[arg(long, conflicts_with_all = ["cpp", "cpu", "neuron"])]
+    isa: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -78,6 +87,9 @@ impl BuildKernels {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         if let Some(shape) = &self.shape {
             return cpp::build(&self.cpp, shape, !self.single_core, self.out.as_deref(), self.json);
+        }
+        if self.isa {
+            return isa::build_and_measure(&self.library, self.out.as_deref(), self.json);
         }
         let sdk = self.neuron.then(Sdk::locate);
         if let Some(sdk) = &sdk {
@@ -189,6 +201,11 @@ pub(crate) fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Re
     let image = put(&image, &out.join(format!("{name}.wasm")))?;
     let package = folder.join(format!("lib{name}.so"));
     Ok(Results { native, image, folder, package, neuron: None, built })
+}
+
+/// Builds the Xtensa program of the op library in the folder `library`, and gives its path.
+pub(crate) fn isa_program(library: &Path) -> anyhow::Result<PathBuf> {
+    isa::build(library, None)
 }
 
 /// Builds the library of the crate in `library` for this CPU, and gives its path.

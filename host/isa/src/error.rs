@@ -1,0 +1,116 @@
+//! [`IsaError`]: why a program was not built, loaded or measured.
+
+use std::path::PathBuf;
+
+use gpsimd_emulator::{ConfigError, LaunchError, LoadError};
+
+use crate::toolchain::MissingTool;
+
+/// Why a program was not built, loaded or measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IsaError {
+    /// A program of the system is not installed.
+    #[error(transparent)]
+    Missing(#[from] MissingTool),
+    /// The toolchain that has the Xtensa backend is not there and cannot be installed.
+    #[error(
+        "the Rust toolchain {toolchain} with rust-src is missing: `{command}` installs it, and failed here:\n{output}"
+    )]
+    NoNightly {
+        /// Name of the toolchain.
+        toolchain: &'static str,
+        /// The command that installs it.
+        command: String,
+        /// What it said.
+        output: String,
+    },
+    /// A command could not be started.
+    #[error("cannot run `{command}`: {source}")]
+    Start {
+        /// The command.
+        command: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A command failed.
+    #[error("`{command}` failed:\n{output}")]
+    Command {
+        /// The command.
+        command: String,
+        /// What it said.
+        output: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// "read", "write", ...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The folder is no crate of an op library.
+    #[error("{} is no crate of an op library: {problem}", folder.display())]
+    NoLibrary {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The file is no ELF, or none of a program.
+    #[error("{} is no ELF program: {problem}", path.display())]
+    NoElf {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The program does not say what a program of this version says when it starts.
+    #[error(
+        "{} is no program of the isa tier, or one of another version ({problem}): build it again with `cargo xtask \
+         build-kernels --isa`",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        problem: String,
+    },
+    /// All the places for programs are taken.
+    #[error(
+        "cannot load {}: {limit} programs are loaded, which is as many as a process can have; keep the library that \
+         was loaded first",
+        path.display()
+    )]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// The library's descriptor is broken.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// An engine to measure on was refused.
+    #[error(transparent)]
+    Engine(#[from] ConfigError),
+    /// A launch that was to be measured failed.
+    #[error("op `{op}` on {operands}: {source}")]
+    Launch {
+        /// The op.
+        op: String,
+        /// The types of its operands.
+        operands: String,
+        /// Why.
+        source: Box<LaunchError>,
+    },
+    /// The instructions of a launch were not counted.
+    #[error("cannot count instructions: {problem}")]
+    Count {
+        /// Why.
+        problem: String,
+    },
+}

@@ -1,0 +1,169 @@
+//! [`measure`]: stack, TCM and instructions of every op of a program, on operands that its shape function takes.
+
+use std::path::Path;
+
+use gpsimd_abi::descriptor::{ElementType, OperandKind};
+use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, Tensor, TensorType, TensorView, bf16};
+use serde::Serialize;
+
+use crate::count::Counter;
+use crate::error::IsaError;
+use crate::library::IsaLibrary;
+use crate::symbols::{Group, Symbols};
+
+/// The shapes that operands are given, in this order of preference: a row, a broadcast mask, a batch of attention rows,
+/// the state of an optimizer and its gradient. The first combination that the shape function takes is measured.
+const SHAPES: [&[usize]; 5] = [&[256], &[2, 1, 1, 256], &[2, 2, 4, 256], &[3, 4096], &[4096]];
+
+/// The value of every scalar operand.
+const SCALAR: f32 = 0.5;
+
+/// An op, measured with one dtype.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Name of the op.
+    pub op: String,
+    /// Type of every tensor operand.
+    pub operands: Vec<String>,
+    /// Elements of the output.
+    pub elements: usize,
+    /// The deepest stack in bytes, with a pool of 16 KiB and with one of 1 KiB, where rows are cut.
+    pub stack: u32,
+    /// Most bytes of the 16 KiB pool that a core took.
+    pub tcm: usize,
+    /// Instructions that one core executes for all elements.
+    pub instructions: Instructions,
+}
+
+/// Instructions of the base ISA, soft float among them: no measure of the vector code that the vendor's compiler makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// Of the kernels and of `core`: loads, stores, addresses, loops, calls.
+    pub kernels: u64,
+    /// Of soft float and the like.
+    pub arithmetic: u64,
+    /// Of `memcpy` and the like.
+    pub memory: u64,
+}
+
+impl Instructions {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.kernels + self.arithmetic + self.memory
+    }
+}
+
+/// Measures every op of the program in `elf`; `folder` is for the QEMU plugin that counts.
+///
+/// An op whose shape function takes none of the combinations that are tried is left out.
+///
+/// # Errors
+/// When the program does not load, a launch fails, or there is no C compiler for the plugin.
+pub fn measure(elf: &Path, folder: &Path) -> Result<Vec<Measured>, IsaError> {
+    let symbols = Symbols::read(elf)?;
+    let checked = IsaLibrary::load(elf)?;
+    let counted = IsaLibrary::with_counter(elf, Some(Counter::build(folder, &symbols)?))?;
+    let mut measured = Vec::new();
+    for index in 0..checked.library().descriptor().ops.len() {
+        for dtype in [DType::F32, DType::Bf16] {
+            measured.extend(measure_op(&checked, &counted, &symbols, index, dtype)?);
+        }
+    }
+    Ok(measured)
+}
+
+fn measure_op(
+    checked: &IsaLibrary,
+    counted: &IsaLibrary,
+    symbols: &Symbols,
+    index: usize,
+    dtype: DType,
+) -> Result<Option<Measured>, IsaError> {
+    let op = |library: &IsaLibrary| library.library().ops().nth(index).expect("the descriptor has as many");
+    let Some(types) = operand_types(&op(checked), dtype) else { return Ok(None) };
+    let operands: Vec<Tensor> = types.iter().enumerate().map(|(i, ty)| numbers(i as u64, *ty)).collect();
+    let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
+    let scalars = vec![SCALAR; op(checked).descriptor().scalars().count()];
+    let names: Vec<String> = types.iter().map(ToString::to_string).collect();
+    let launch = |library: &IsaLibrary, engine: &Engine| {
+        let op = op(library);
+        let failed = |source: LaunchError| IsaError::Launch {
+            op: op.name().into(),
+            operands: names.join(", "),
+            source: Box::new(source),
+        };
+        let output = op.shape(&types).map_err(|source| failed(source.into()))?;
+        let mut output = Tensor::zeros(output);
+        let launch = gpsimd_emulator::Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };
+        let report = engine.launch(&op, launch).map_err(failed)?;
+        Ok::<_, IsaError>((report, output.ty().len()))
+    };
+
+    let (report, elements) = launch(checked, &Engine::builder().build()?)?;
+    launch(checked, &Engine::builder().tcm_bytes(1024).build()?)?;
+    counted.take_counts();
+    launch(counted, &Engine::builder().mode(Mode::Fast).cores(1).threads(1).build()?)?;
+    let groups = counted.take_counts().by_group(symbols);
+    let of = |group| groups.get(&group).copied().unwrap_or_default();
+    let instructions = Instructions {
+        kernels: of(Group::Kernels) + of(Group::Core),
+        arithmetic: of(Group::Arithmetic),
+        memory: of(Group::Memory),
+    };
+    Ok(Some(Measured {
+        op: op(checked).name().into(),
+        operands: names,
+        elements,
+        stack: checked.stack_high_water(index),
+        tcm: report.cores.iter().map(|core| core.tcm_high_water).max().unwrap_or_default(),
+        instructions,
+    }))
+}
+
+/// The first types that the op takes; none when it takes none, or does not depend on `dtype` and this is not f32.
+fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
+    let mut is_generic = false;
+    let dtypes: Vec<DType> = op
+        .descriptor()
+        .operands
+        .iter()
+        .filter_map(|operand| match operand.kind {
+            OperandKind::Tensor(ElementType::Generic) => {
+                is_generic = true;
+                Some(dtype)
+            }
+            OperandKind::Tensor(ElementType::F32) => Some(DType::F32),
+            OperandKind::Tensor(ElementType::Bf16) => Some(DType::Bf16),
+            _ => None,
+        })
+        .collect();
+    if !is_generic && dtype != DType::F32 {
+        return None;
+    }
+    let combinations = SHAPES.len().checked_pow(dtypes.len() as u32)?;
+    (0..combinations).find_map(|combination| {
+        // The last operand changes slowest: what decides is the largest, which comes first.
+        let shape = |i: usize| SHAPES[combination / SHAPES.len().pow(i as u32) % SHAPES.len()];
+        let types: Option<Vec<_>> =
+            dtypes.iter().enumerate().map(|(i, dtype)| TensorType::new(*dtype, shape(i)).ok()).collect();
+        types.filter(|types| op.shape(types).is_ok_and(|output| output.len() >= 4096))
+    })
+}
+
+/// Numbers from 0 to 1, the same every time: soft float takes its time by the bits.
+fn numbers(seed: u64, ty: TensorType) -> Tensor {
+    let mut state = seed;
+    let mut next = || {
+        // splitmix64
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 40) as f32 / (1 << 24) as f32
+    };
+    let numbers: Vec<f32> = (0..ty.len()).map(|_| next()).collect();
+    let tensor = match ty.dtype() {
+        DType::Bf16 => Tensor::from_vec(numbers.into_iter().map(bf16::from_f32).collect(), ty.shape()),
+        _ => Tensor::from_vec(numbers, ty.shape()),
+    };
+    tensor.expect("as many numbers as the type has elements")
+}

@@ -1,0 +1,109 @@
+//! The Xtensa program of an op library: built, placed, measured, and the table of what it takes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
+use gpsimd_isa::{IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
+use serde::Serialize;
+
+use crate::process::shown_path;
+use crate::workspace;
+
+/// A program and what it takes.
+#[derive(Serialize)]
+struct Report {
+    elf: PathBuf,
+    library: String,
+    version: String,
+    sizes: Sizes,
+    /// Bytes of stack that are in a core's local memory.
+    stack_limit: u32,
+    /// Bytes of a core's TCM pool.
+    tcm_limit: usize,
+    ops: Vec<Measured>,
+}
+
+/// Builds the program and prints what it takes.
+pub(super) fn build_and_measure(library: &Path, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let elf = build(library, out)?;
+    eprintln!("[2/2] measuring under QEMU");
+    let descriptor = IsaLibrary::descriptor_of(&elf)?;
+    let report = Report {
+        sizes: gpsimd_isa::sizes(&elf)?,
+        ops: gpsimd_isa::measure(&elf, elf.parent().unwrap_or(&elf))?,
+        library: descriptor.name,
+        version: descriptor.version,
+        stack_limit: LOCAL_STACK_BYTES,
+        tcm_limit: TCM_POOL_BYTES,
+        elf,
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+        let left_out: Vec<_> = descriptor.ops.iter().map(|op| op.name.as_str()).collect();
+        let is_measured = |name: &&&str| report.ops.iter().any(|op| op.op == **name);
+        for name in left_out.iter().filter(|name| !is_measured(name)) {
+            println!("{name}: not measured, its shape function takes none of the shapes that are tried");
+        }
+    }
+    Ok(())
+}
+
+/// Builds the program into `out`, or where artifacts are, and gives its path.
+pub(super) fn build(library: &Path, out: Option<&Path>) -> anyhow::Result<PathBuf> {
+    eprintln!("[1/2] Xtensa program of {}", shown_path(library));
+    let built = gpsimd_isa::build(library, &workspace::target().join("isa"))?;
+    let name = IsaLibrary::descriptor_of(&built)?.name;
+    let folder = out.map_or_else(|| workspace::artifacts().join(&name), Path::to_path_buf).join("isa");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let elf = folder.join(format!("{name}.elf"));
+    // QEMU runs what may be executed, so the permissions go with it.
+    let new = elf.with_extension("tmp");
+    fs::copy(&built, &new)
+        .and_then(|_| fs::rename(&new, &elf))
+        .with_context(|| format!("cannot write {}", elf.display()))?;
+    Ok(elf)
+}
+
+fn print(report: &Report) {
+    let sizes = &report.sizes;
+    println!("op library {} {} as an Xtensa program: {} bytes of code", report.library, report.version, sizes.text);
+    let code: Vec<_> = sizes.code.iter().map(|code| format!("{} {}", code.group.name(), code.bytes)).collect();
+    println!("code: {}", code.join(", "));
+    println!(
+        "constants {}, data {}, zeroed {} (pool and stack of the runner; statics of the kernels: {})",
+        sizes.rodata, sizes.data, sizes.bss, sizes.statics_of_kernels
+    );
+    println!();
+    println!("per element of the output, one core, instructions of the base ISA with soft float:");
+    let width = report.ops.iter().map(|op| op.op.len()).max().unwrap_or(0).max(2);
+    let types = report.ops.iter().map(|op| op.operands.join(" ").len()).max().unwrap_or(0).max(8);
+    println!(
+        "{:width$}  {:types$}  {:>13}  {:>14}  {:>12}  {:>7}  {:>10}",
+        "op", "operands", "stack of 8192", "TCM of 16384", "instructions", "kernels", "arithmetic"
+    );
+    println!("{:-<width$}  {:-<types$}  {:-<13}  {:-<14}  {:-<12}  {:-<7}  {:-<10}", "", "", "", "", "", "", "");
+    for op in &report.ops {
+        let per_element = |count: u64| count as f64 / op.elements as f64;
+        let counts = op.instructions;
+        println!(
+            "{:width$}  {:types$}  {:>13}  {:>14}  {:>12.1}  {:>7.1}  {:>10.1}",
+            op.op,
+            op.operands.join(" "),
+            op.stack,
+            op.tcm,
+            per_element(counts.total()),
+            per_element(counts.kernels + counts.memory),
+            per_element(counts.arithmetic),
+        );
+    }
+    println!();
+    for op in report.ops.iter().filter(|op| op.stack > report.stack_limit) {
+        println!("{}: {} bytes of stack are more than a core has in its local memory", op.op, op.stack);
+    }
+    let size = fs::metadata(&report.elf).map_or(0, |found| found.len().div_ceil(1024));
+    println!("program  {} ({size} KiB)", shown_path(&report.elf));
+}
