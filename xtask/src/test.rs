@@ -86,9 +86,7 @@ fn package() -> anyhow::Result<()> {
     results.expect_vectors()?;
     // The same tests and the same snapshots as of the native library: the same bits and the same messages.
     let tests = ["golden", "properties", "shapes"].iter().flat_map(|test| ["--test", test]);
-    process::run(
-        cargo().args(["test", "--package", "gpsimd-tests"]).args(tests).env("GPSIMD_PACKAGE", &results.package),
-    )
+    process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))
 }
 
 fn isa() -> anyhow::Result<()> {
@@ -115,8 +113,7 @@ fn isa() -> anyhow::Result<()> {
         let program = build_kernels::isa_program(&workspace::root().join(library))?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(
-            cargo()
-                .args(["test", "--package", "gpsimd-tests"])
+            workspace_tests()
                 .args(tests)
                 // Some tests are of this tier alone.
                 .args(["--", "--include-ignored"])
