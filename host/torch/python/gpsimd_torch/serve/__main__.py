@@ -1,0 +1,48 @@
+"""`python -m gpsimd_torch.serve`: from the command line to the server, or to one of its other commands."""
+
+import sys
+
+from .errors import ServeError
+from .handlers import ModelError
+from .options import Bench, Compare, Predict, parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command; returns the exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped."""
+    options = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(options)
+    except (ServeError, ModelError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _run(options) -> int:
+    # Imported here: torch takes seconds, which --help and a wrong flag need not wait for.
+    if isinstance(options, Predict):
+        from .predict import predict
+
+        return predict(options)
+    if isinstance(options, Compare):
+        from .compare import compare
+
+        return compare(options)
+    if isinstance(options, Bench):
+        from .bench import bench
+
+        return bench(options)
+    try:
+        from .server import serve
+    except ModuleNotFoundError as error:
+        raise ServeError(
+            f"the server needs the package {error.name}, which is not installed; run "
+            "`pip install 'gpsimd-torch[serve]'`"
+        ) from error
+    return serve(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""`compare`: do two classifiers say the same about the reviews of a CSV file, but for ties?"""
+
+import time
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from .errors import ServeError
+from .options import Compare
+from .predict import aligned, chunks, load, write_json
+from .reviews import Reviews
+
+# Rows shown; the JSON file has all.
+SHOWN = 10
+
+
+@dataclass
+class Difference:
+    """A review that the two models label differently, and how far each is from saying the other label."""
+
+    row: int
+    first: str
+    second: str
+    first_margin: float
+    second_margin: float
+    is_tie: bool
+
+
+@dataclass
+class Agreement:
+    """What the two models said about all reviews."""
+
+    tie: float
+    reviews: int = 0
+    largest_score_difference: float = 0.0
+    differences: list[Difference] = field(default_factory=list)
+
+    def add(self, first: torch.Tensor, second: torch.Tensor, labels: list[str]):
+        """The probabilities [reviews, labels] of the next reviews."""
+        self.largest_score_difference = max(self.largest_score_difference, (first - second).abs().max().item())
+        margins = [_margins(probabilities) for probabilities in (first, second)]
+        for at in (first.argmax(dim=-1) != second.argmax(dim=-1)).nonzero().flatten().tolist():
+            one, other = (margin[at].item() for margin in margins)
+            self.differences.append(
+                Difference(
+                    row=self.reviews + at + 1,
+                    first=labels[int(first[at].argmax())],
+                    second=labels[int(second[at].argmax())],
+                    first_margin=one,
+                    second_margin=other,
+                    # Both: a model that is sure of its label has not been tied.
+                    is_tie=max(one, other) < self.tie,
+                )
+            )
+        self.reviews += len(first)
+
+    @property
+    def ties(self) -> int:
+        """Reviews labelled differently because both models find two labels about as probable."""
+        return sum(difference.is_tie for difference in self.differences)
+
+    @property
+    def disagreements(self) -> int:
+        """Reviews labelled differently for another reason."""
+        return len(self.differences) - self.ties
+
+
+def compare(options: Compare) -> int:
+    """Prints how far the two agree; 0 if they do but for ties, else 1."""
+    first, second = (load(folder, options) for folder in (options.first, options.second))
+    if first.labels != second.labels:
+        raise ServeError(
+            f"{options.second}: expected the labels {', '.join(first.labels)} of {options.first}, found "
+            f"{', '.join(second.labels)}; compare models with the same labels"
+        )
+    reviews = Reviews(options.source, first.labels, options.column)
+    agreement = Agreement(options.tie)
+    started = time.perf_counter()
+    for chunk in chunks(reviews, f"comparing on {options.source.name}"):
+        texts = [review.text for review in chunk]
+        agreement.add(*(model.probabilities(model.encode(texts)) for model in (first, second)), first.labels)
+    if not agreement.reviews:
+        raise ServeError(f"{options.source} holds no reviews; expected at least one row")
+    print(report(agreement))
+    if options.json is not None:
+        document = asdict(agreement) | {
+            "ties": agreement.ties,
+            "disagreements": agreement.disagreements,
+            "seconds": round(time.perf_counter() - started, 3),
+            "models": [str(options.first), str(options.second)],
+            "source": str(options.source),
+        }
+        write_json(options.json, document)
+    return 1 if agreement.disagreements else 0
+
+
+def report(agreement: Agreement) -> str:
+    """The agreement as text."""
+    lines = aligned(
+        [
+            ("reviews", f"{agreement.reviews:,}"),
+            ("same label", f"{agreement.reviews - len(agreement.differences):,}"),
+            (f"ties (below {agreement.tie:g})", f"{agreement.ties:,}"),
+            ("other labels", f"{agreement.disagreements:,}"),
+            ("largest difference of scores", f"{agreement.largest_score_difference:.2e}"),
+        ]
+    )
+    shown = sorted(agreement.differences, key=lambda difference: difference.is_tie)[:SHOWN]
+    lines += [
+        f"row {difference.row}: {difference.first} by {difference.first_margin:.2e}, "
+        f"{difference.second} by {difference.second_margin:.2e}{', a tie' if difference.is_tie else ''}"
+        for difference in shown
+    ]
+    if len(agreement.differences) > SHOWN:
+        lines.append(f".. and {len(agreement.differences) - SHOWN:,} more, which --json lists")
+    return "\n".join(lines)
+
+
+def _margins(probabilities: torch.Tensor) -> torch.Tensor:
+    best, next_best = probabilities.topk(2, dim=-1).values.unbind(dim=-1)
+    return best - next_best

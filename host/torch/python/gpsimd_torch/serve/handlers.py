@@ -1,0 +1,362 @@
+"""A request's body in, labels out: the four functions that the stock PyTorch inference container calls.
+
+This file needs nothing but torch and transformers, so that it can be copied as `code/inference.py` into a
+`model.tar.gz`; `python -m gpsimd_torch.serve` calls the same functions. Limits come from the environment:
+
+| variable | meaning | default |
+|---|---|---|
+| `GPSIMD_SEQ_LEN` | tokens of a text that count, the rest is cut off | 128, as in training |
+| `GPSIMD_MAX_TEXTS` | texts in one request | 1000 |
+| `GPSIMD_MAX_BATCH` | texts in one forward pass | 32 |
+
+In: `application/json` (`{"texts": [..]}`, `{"instances": [..]}` or a list of strings) or `text/csv` (one column, the
+text, or the three of Amazon Reviews Polarity; no header). Out: `application/json`, `{"predictions": [..]}` with a
+`{"label": .., "score": ..}` for each text, in their order, or `application/jsonlines`, one of these per line. The score
+is the label's probability.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from typing import TYPE_CHECKING
+
+# torch and transformers are imported where they are used: reading a request takes neither, and they take seconds.
+if TYPE_CHECKING:
+    import torch
+
+try:
+    # Of the stock container, which answers these with their status; any other exception becomes a 500.
+    from sagemaker_inference.errors import BaseInferenceToolkitError
+except ImportError:
+
+    class BaseInferenceToolkitError(Exception):
+        """What the container's toolkit calls an error that has an HTTP status."""
+
+        def __init__(self, status_code: int, message: str, phrase: str):
+            """`phrase` is the reason beside the status."""
+            super().__init__(status_code, message, phrase)
+            self.status_code, self.message, self.phrase = status_code, message, phrase
+
+
+SEQ_LEN = 128
+MAX_TEXTS = 1000
+MAX_BATCH = 32
+# Also below what Python's csv module takes as one field, 131,072.
+MAX_CHARACTERS = 100_000
+# Starting one more forward pass costs about as much as this many more tokens in one, on a CPU.
+TOKENS_OF_A_PASS = 64
+
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
+KEYS = ("texts", "instances")
+JSON_LAYOUT = 'expected {"texts": [..]}, {"instances": [..]} or a list, of strings'
+CSV_LAYOUT = (
+    'expected one column, the text, or the three columns "class","title","content" with class 1, 2 or empty; no header'
+)
+
+
+class RequestError(BaseInferenceToolkitError):
+    """A request that cannot be answered: its HTTP status, and what was expected and found."""
+
+    def __init__(self, status: int, message: str):
+        """`message` goes to the client."""
+        super().__init__(status, message, message)
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return self.message
+
+
+class ModelError(Exception):
+    """The model folder cannot be served: what was expected, found, and what to do."""
+
+
+# The four functions of the container.
+
+
+def model_fn(model_dir: str) -> Classifier:
+    """The classifier in the folder `model_dir`, ready: it has made one prediction."""
+    limit("GPSIMD_MAX_TEXTS", MAX_TEXTS)
+    return Classifier.load(
+        model_dir,
+        seq_len=limit("GPSIMD_SEQ_LEN", SEQ_LEN, least=3),
+        max_batch=limit("GPSIMD_MAX_BATCH", MAX_BATCH),
+    )
+
+
+def input_fn(body: str | bytes, content_type: str | None) -> list[str]:
+    """The texts of a request; `RequestError` with a 4xx status for what is none."""
+    return texts_of(body, content_type, limit("GPSIMD_MAX_TEXTS", MAX_TEXTS))
+
+
+def predict_fn(texts: list[str], model: Classifier) -> list[dict]:
+    """`{"label", "score"}` of each text, in their order."""
+    return model.named(model.probabilities(model.encode(texts)))
+
+
+def output_fn(predictions: list[dict], accept: str | None) -> bytes:
+    """The body of the response in the format that `accept` asks for; see `response_type`."""
+    if response_type(accept) == JSON_LINES:
+        return b"".join(json.dumps(prediction, allow_nan=False).encode() + b"\n" for prediction in predictions)
+    return json.dumps({"predictions": predictions}, allow_nan=False).encode() + b"\n"
+
+
+# What they are made of.
+
+
+class Classifier:
+    """A sequence classifier with its tokenizer, in f32 on the CPU."""
+
+    def __init__(self, model: torch.nn.Module, tokenizer, *, seq_len: int, max_batch: int):
+        """`load` makes one from a folder."""
+        self.model, self.tokenizer = model, tokenizer
+        self.seq_len, self.max_batch = seq_len, max_batch
+        self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike, *, seq_len: int = SEQ_LEN, max_batch: int = MAX_BATCH) -> Classifier:
+        """Reads the model that transformers saved in `folder`; `ModelError` if it is none. Never asks the Hub."""
+        import torch
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        where = os.fspath(folder)
+        if not os.path.isfile(os.path.join(where, "config.json")):
+            raise ModelError(
+                f"{where}: expected the folder of a trained model, found no config.json in it; name the folder that "
+                "`python -m gpsimd_torch.train --output-dir` wrote"
+            )
+        try:
+            config = AutoConfig.from_pretrained(where, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=True)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                where, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            )
+        # What a damaged file raises depends on the file: OSError, ValueError, SafetensorError, JSONDecodeError, ..
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"{where}: the model does not load ({reason}); expected config.json, model.safetensors and the "
+                "tokenizer's files as transformers saves them"
+            ) from error
+        if report["missing_keys"]:
+            missing = sorted(report["missing_keys"])
+            raise ModelError(
+                f"{where}: expected a trained classifier, found no weights for {', '.join(missing[:3])}"
+                f"{', ..' if len(missing) > 3 else ''}; a pretrained model has to be fine-tuned first"
+            )
+        if config.num_labels < 2:
+            raise ModelError(f"{where}: expected a classifier of two or more classes, found {config.num_labels}")
+        longest = getattr(config, "max_position_embeddings", seq_len)
+        if seq_len > longest:
+            raise ModelError(f"{where}: the model takes at most {longest} tokens, not {seq_len}; lower the length")
+        if tokenizer.pad_token_id is None:
+            raise ModelError(f"{where}: the tokenizer has no padding token, which batches need")
+        classifier = cls(model.eval(), tokenizer, seq_len=seq_len, max_batch=max_batch)
+        if not torch.isfinite(classifier.probabilities(classifier.encode(["first"]))).all():
+            raise ModelError(f"{where}: the model's output is not a number; its weights are damaged, train it again")
+        return classifier
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, at most `seq_len`. From one thread at a time."""
+        if not texts:
+            return []
+        encoded = self.tokenizer(
+            texts,
+            truncation=True,
+            max_length=self.seq_len,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        return encoded["input_ids"]
+
+    def probabilities(self, tokens: list[list[int]]) -> torch.Tensor:
+        """[texts, labels], in the order of `tokens`, whatever passes they went through."""
+        import torch
+
+        result = torch.empty(len(tokens), len(self.labels))
+        for rows in passes([len(ids) for ids in tokens], self.max_batch):
+            longest = max(len(tokens[row]) for row in rows)
+            input_ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
+            attention_mask = torch.zeros_like(input_ids)
+            for at, row in enumerate(rows):
+                input_ids[at, : len(tokens[row])] = torch.tensor(tokens[row])
+                attention_mask[at, : len(tokens[row])] = 1
+            with torch.inference_mode():
+                logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+                result[rows] = torch.softmax(logits.float(), dim=-1)
+        return result
+
+    def named(self, probabilities: torch.Tensor) -> list[dict]:
+        """The most probable label of each row and its probability, to six decimals."""
+        scores, indices = probabilities.max(dim=-1)
+        return [
+            {"label": self.labels[index], "score": round(score, 6)}
+            for index, score in zip(indices.tolist(), scores.tolist(), strict=True)
+        ]
+
+
+def passes(lengths: list[int], most: int) -> list[list[int]]:
+    """Which texts share a forward pass: at most `most`, and of like length, as each is padded to the longest.
+
+    A pass ends where padding its texts to the next length would cost more than one more pass.
+    """
+    result: list[list[int]] = []
+    padding = 0
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        last = result[-1] if result else None
+        if last is not None and len(last) < most:
+            padding += len(last) * (lengths[row] - lengths[last[-1]])
+            if padding <= TOKENS_OF_A_PASS:
+                last.append(row)
+                continue
+        result.append([row])
+        padding = 0
+    return result
+
+
+def texts_of(body: str | bytes, content_type: str | None, most: int) -> list[str]:
+    """The texts of a request, from one to `most`; `RequestError` for anything else."""
+    kind = _media_type(content_type)
+    text = _decoded(body)
+    if not text.strip():
+        raise RequestError(400, f"the request is empty; {CSV_LAYOUT if kind == CSV else JSON_LAYOUT}")
+    texts = _csv_texts(text) if kind == CSV else _json_texts(text)
+    if len(texts) > most:
+        raise RequestError(
+            413, f"expected at most {most:,} texts in a request, found {len(texts):,}; send them in several"
+        )
+    return texts
+
+
+def limit(variable: str, default: int, least: int = 1) -> int:
+    """The whole number in an environment variable."""
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < least:
+        raise ModelError(f"{variable}: expected a whole number of at least {least}, found {text[:40]!r}; correct it")
+    return int(text)
+
+
+def response_type(accept: str | None) -> str:
+    """The first format of an `Accept` header that we write; `RequestError` 406 if there is none."""
+    for part in (accept or "*/*").split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if any(parameter.replace(" ", "") in ("q=0", "q=0.0") for parameter in parameters):
+            continue
+        if name in ("*/*", "application/*", JSON):
+            return JSON
+        if name == JSON_LINES:
+            return JSON_LINES
+    raise RequestError(406, f"expected Accept: {JSON} or {JSON_LINES}, found {(accept or '')[:80]!r}")
+
+
+def _media_type(content_type: str | None) -> str:
+    name, *parameters = (piece.strip().lower() for piece in (content_type or JSON).split(";"))
+    if name not in (JSON, CSV):
+        raise RequestError(415, f"expected Content-Type: {JSON} or {CSV}, found {name[:80]!r}")
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            raise RequestError(415, f"expected charset=utf-8, found {value[:40]!r}; convert the text to UTF-8")
+    return name
+
+
+def _decoded(body: str | bytes) -> str:
+    if isinstance(body, str):
+        return body.removeprefix("\ufeff")
+    try:
+        return bytes(body).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            400, f"expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}; convert the text"
+        ) from error
+
+
+def _json_texts(text: str) -> list[str]:
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise RequestError(400, f"the JSON is nested too deeply; {JSON_LAYOUT}") from error
+    # Also for a number of too many digits, which is no JSONDecodeError.
+    except ValueError as error:
+        reason = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise RequestError(400, f"expected JSON: {reason}") from error
+    name = "the list"
+    if isinstance(document, dict):
+        keys = ", ".join(repr(key[:40]) for key in list(document)[:5])
+        if len(document) != 1 or (name := next(iter(document))) not in KEYS:
+            raise RequestError(422, f"{JSON_LAYOUT}, found the keys {keys or 'of an empty object'}")
+        document = document[name]
+    if not isinstance(document, list):
+        raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(document)}")
+    if not document:
+        raise RequestError(422, f"{JSON_LAYOUT}, found none in {name}")
+    for index, item in enumerate(document):
+        if not isinstance(item, str):
+            raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(item)} at {index} of {name}")
+        _check(item, f"the text at {index} of {name}")
+    return document
+
+
+def _csv_texts(text: str) -> list[str]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    texts: list[str] = []
+    columns = None
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise RequestError(
+                400, f"line {line} of the CSV: {error}; expected quotes closed and inner quotes doubled"
+            ) from error
+        if row is None:
+            break
+        if not row:
+            continue
+        columns = columns or len(row)
+        if len(row) not in (1, 3) or len(row) != columns:
+            raise RequestError(
+                422, f"line {line} of the CSV: {CSV_LAYOUT}, found {len(row)}; quote a text that contains commas"
+            )
+        if len(row) == 3 and row[0] not in ("1", "2", ""):
+            raise RequestError(
+                422,
+                f"line {line} of the CSV: {CSV_LAYOUT}, found class {row[0][:40]!r}; quote a text that contains commas",
+            )
+        _check(row[-1], f"the text in line {line} of the CSV")
+        texts.append(row[-1])
+    if not texts:
+        raise RequestError(422, f"the CSV has no rows; {CSV_LAYOUT}")
+    return texts
+
+
+def _check(text: str, what: str):
+    if len(text) > MAX_CHARACTERS:
+        raise RequestError(422, f"{what}: expected at most {MAX_CHARACTERS:,} characters, found {len(text):,}; cut it")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                422, f"{what}: character {error.start} is half of a surrogate pair, which is no text; correct it"
+            ) from error
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return "a number" if not isinstance(value, float) or math.isfinite(value) else "no number"
+    return {str: "a string", list: "a list", dict: "an object"}[type(value)]

@@ -1,0 +1,128 @@
+"""The serving process: a socket, the model loaded behind it, and an end in order on SIGTERM or Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from .app import Limits, Service, application
+from .batcher import Batcher
+from .errors import ServeError
+from .handlers import Classifier
+from .options import Serve
+
+# The container's proxy keeps its connections; one that is closed under its request costs a retry.
+KEEP_ALIVE_S = 75
+
+
+def serve(options: Serve) -> int:
+    """Serves until it is told to stop; 0 then, 1 if the model cannot be loaded."""
+    listener = _listener(options.host, options.port)
+    service = Service(Limits(options.max_bytes, options.max_texts))
+    server = _Server(options, service, listener)
+    # uvicorn raises the signal that stopped it once more when it is done; stopping is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    return server.run()
+
+
+class _Server:
+    def __init__(self, options: Serve, service: Service, listener: socket.socket):
+        self._options, self._service, self._listener = options, service, listener
+        self._forward = ThreadPoolExecutor(1, "forward")
+        self._status = 0
+        self._loading = True
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                application(service, self._lifespan),
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=options.grace,
+            )
+        )
+
+    def run(self) -> int:
+        _say(f"listening on {_address(self._listener)}, loading {self._options.model_dir}")
+        self._uvicorn.run(sockets=[self._listener])
+        if self._loading:
+            # The thread that imports and loads cannot be stopped, and waiting for it could outlast the grace.
+            sys.stderr.flush()
+            os._exit(self._status)
+        _say("stopped" if self._status == 0 else "not started")
+        return self._status
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette):
+        # Not waited for: /ping has to answer 503 meanwhile.
+        loading = asyncio.create_task(self._load())
+        yield
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        if self._service.batcher is not None:
+            await self._service.batcher.close()
+        self._forward.shutdown(wait=not self._loading, cancel_futures=True)
+
+    async def _load(self):
+        started = time.perf_counter()
+        options = self._options
+        try:
+            classifier = await asyncio.get_running_loop().run_in_executor(self._forward, _classifier, options)
+        except Exception as error:
+            self._status, self._loading = 1, False
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            self._uvicorn.should_exit = True
+            return
+        self._loading = False
+        self._service.batcher = Batcher(
+            classifier,
+            self._forward,
+            max_wait_s=options.max_wait_ms / 1000,
+            max_waiting=options.max_waiting,
+        )
+        together = "one text per pass" if options.max_batch == 1 else f"up to {options.max_batch} texts per pass"
+        _say(
+            f"ready after {time.perf_counter() - started:.1f} s: labels {', '.join(classifier.labels)}; "
+            f"{options.threads} threads, {together}, {options.seq_len} tokens per text"
+        )
+
+
+def _classifier(options: Serve) -> Classifier:
+    # Imported here, in the thread: torch and transformers take seconds, in which /ping answers already.
+    import torch
+
+    torch.set_num_threads(options.threads)
+    return Classifier.load(options.model_dir, seq_len=options.seq_len, max_batch=options.max_batch)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ServeError(f"--host {host}: {error.strerror}; expected an address of this machine") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port") from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _say(line: str):
+    print(line, file=sys.stderr, flush=True)
