@@ -1,37 +1,86 @@
 """`python -m gpsimd_torch.train`: from the command line to the table."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-from .errors import TrainerError
+from .errors import JobFailure, TrainerError
 from .options import Options, parse
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the trainer; returns the exit status: 0 done, 2 wrong arguments or data, 130 stopped."""
+    """Runs the trainer; returns the exit status.
+
+    0 done, 1 failed, 2 wrong arguments or data, 130 stopped by SIGINT, 143 stopped by SIGTERM.
+    """
     options = parse(argv)
+    # Until there is something to save, SIGTERM ends the trainer as Ctrl-C does.
+    previous = signal.signal(signal.SIGTERM, _stop)
     try:
         return _train(options)
-    except TrainerError as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (TrainerError, JobFailure) as error:
+        # Before the processes have met, each host tells its own.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2 if isinstance(error, TrainerError) else 1
     except KeyboardInterrupt:
         print("stopped before the first step", file=sys.stderr)
         return 130
+    except _Terminated:
+        print("stopped before the first step", file=sys.stderr)
+        return 143
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _Terminated(BaseException):
+    """SIGTERM before the first step."""
+
+
+def _stop(*_):
+    raise _Terminated
 
 
 def _train(options: Options) -> int:
     # Imported here: torch and transformers take seconds, which --help and a wrong flag need not wait for.
     from . import distributed
 
-    process = distributed.start(options.device)
+    process = distributed.start(options.device, options.worker_timeout)
     try:
-        return _job(options, process)
-    finally:
-        process.end()
+        status = _job(options, process)
+    except (TrainerError, JobFailure) as error:
+        if process.peers is None:
+            raise
+        process.fail(str(error))
+        if process.peers.is_first_to_say(str(error)):
+            print(f"error: {error} ({process.peers.name})", file=sys.stderr, flush=True)
+        return 2 if isinstance(error, TrainerError) else 1
+    except RuntimeError as error:
+        # Any collective may fail when a process is gone; where all are there it is a fault of this program.
+        missing = process.peers.missing() if process.peers is not None else []
+        if not missing:
+            process.fail(f"{type(error).__name__}: {error}".splitlines()[0])
+            raise
+        message = _lost(missing, options)
+        process.fail(f"stopped, as {missing[0]}")
+        if process.peers.is_first_to_say(message, on_host=True):
+            print(f"error: {message} ({process.peers.name})", file=sys.stderr, flush=True)
+        return 1
+    except BaseException as error:
+        process.fail(type(error).__name__)
+        raise
+    process.end()
+    return status
+
+
+def _lost(missing: list[str], options: Options) -> str:
+    if options.checkpoints is None:
+        then = "start it again, best with --checkpoints, from which it would have gone on"
+    else:
+        then = f"start it again with the same command: it goes on from the newest checkpoint in {options.checkpoints}"
+    return f"{'; '.join(missing)}; the job ends here, {then}"
 
 
 def _job(options: Options, process) -> int:
@@ -42,11 +91,15 @@ def _job(options: Options, process) -> int:
     from .sources import open_source
 
     started = time.perf_counter()
+    if options.origins:
+        process.say("from the container's environment, which flags override:")
+    for line in options.origins:
+        process.say(line)
     if "rust" in options.ops_to_run():
         load_ops(options.device, options.neuron_library)
     checkpoint = open_checkpoint(options.model, options.seq_len)
     process.say(f"model: {checkpoint.description}")
-    source = open_source(options.data, progress=process.is_main)
+    source = open_source(options.data, options.channels, progress=process.is_main)
     process.say(f"data: {source.description}")
     prepared = prepare(options, source, checkpoint, process, started)
     processes = f", {process.world} processes" if process.world > 1 else ""
@@ -68,12 +121,13 @@ def _job(options: Options, process) -> int:
             process.say("\n" + table(rows))
             if options.json is not None:
                 write_json(options.json, rows, _settings(options, process))
-    return 130 if interrupt.requested else 0
+    return interrupt.status
 
 
 def _settings(options: Options, process) -> dict:
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    return settings | {"processes": process.world}
+    channels = None if options.channels is None else vars(options.channels)
+    return settings | {"channels": channels, "origins": list(options.origins), "processes": process.world}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ All of it depends on the seed and the number of processes only, so that runs wit
 batches.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -76,6 +77,13 @@ class TokenizedReviews:
         """Reviews."""
         return len(self._rows)
 
+    def digest(self) -> str:
+        """The same for the same tokens and labels in the same rows, and else another."""
+        digest = hashlib.blake2b(digest_size=8)
+        for array in (self._rows, self._starts, self._ids, self._labels[self._rows]):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
     def lengths(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each of `rows`."""
         at = np.searchsorted(self._rows, rows)
@@ -114,6 +122,14 @@ class Batches:
     def __len__(self) -> int:
         """Batches."""
         return len(self._steps)
+
+    def after(self, steps: int) -> "Batches":
+        """Those that come after the first `steps`."""
+        return Batches(self._reviews, self._steps[steps:], self._fixed)
+
+    def digest(self) -> str:
+        """Of the reviews that they are made of."""
+        return self._reviews.digest()
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches as `TokenizedReviews.batch` makes them."""

@@ -4,20 +4,29 @@ What a GPU script has to change for Trainium is here: the device and the backend
 (`Process.loader`), the optimizer step (`Process.step`). The rest of the trainer calls nothing of CUDA.
 """
 
+import fcntl
 import importlib.util
 import os
+import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
-from .errors import TrainerError
+from .errors import JobFailure, TrainerError
+from .peers import Peers
 
 # On XLA a loss is fetched this rarely: every fetch waits for the device and undoes the overlap of tracing,
 # transfer and computation.
 XLA_STEPS_PER_FETCH = 10
+# Of a checkpoint, from process 0 to the others: bounds the memory that gloo copies into.
+BROADCAST_BYTES = 1 << 28
+# Linux: the IPv4 address of a network interface.
+SIOCGIFADDR = 0x8915
 # Where the driver puts its device nodes.
 DEVICES = Path("/dev")
 
@@ -29,6 +38,9 @@ class Process:
     device: torch.device
     rank: int = 0
     world: int = 1
+    peers: Peers | None = None
+    # For what is no tensor of the model: gloo, also where the default group is XLA's.
+    _control: dist.ProcessGroup | None = None
 
     @property
     def is_main(self) -> bool:
@@ -53,6 +65,26 @@ class Process:
             import torch_xla.core.xla_model as xm
 
             xm.set_rng_state(seed, device=str(self.device))
+
+    def random_state(self) -> dict:
+        """The state of the generators that dropout draws from, of this process."""
+        state = {"torch": torch.get_rng_state()}
+        if self.is_xla:
+            import torch_xla
+            import torch_xla.core.xla_model as xm
+
+            # The seed that XLA reports is the next step's only where no step is half traced.
+            torch_xla.sync()
+            state["xla"] = xm.get_rng_state(device=str(self.device))
+        return state
+
+    def set_random_state(self, state: dict):
+        """Goes on where `random_state` was."""
+        torch.set_rng_state(state["torch"])
+        if self.is_xla:
+            import torch_xla.core.xla_model as xm
+
+            xm.set_rng_state(state["xla"], device=str(self.device))
 
     def distribute(self, model: torch.nn.Module) -> torch.nn.Module:
         """Wraps the model so that `backward` averages gradients; on XLA `step` does that."""
@@ -111,6 +143,39 @@ class Process:
         dist.all_reduce(tensor)
         return tensor.cpu().tolist()
 
+    def gather(self, value: object) -> list:
+        """Every process's `value`, by rank."""
+        if self.world == 1:
+            return [value]
+        values = [None] * self.world
+        dist.all_gather_object(values, value, group=self._control_group())
+        return values
+
+    def share(self, value: object) -> object:
+        """Process 0's `value`, in all processes."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, group=self._control_group())
+        return box[0]
+
+    def share_bytes(self, data: bytes | None) -> bytes:
+        """Process 0's `data`, in all processes; for what is too large for `share`."""
+        if self.world == 1:
+            return data
+        size = self.share(None if data is None else len(data))
+        whole = torch.empty(size, dtype=torch.uint8)
+        if self.is_main:
+            whole.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        for part in whole.split(BROADCAST_BYTES):
+            dist.broadcast(part, src=0, group=self._control_group())
+        return whole.numpy().tobytes()
+
+    def _control_group(self) -> dist.ProcessGroup | None:
+        if self.is_xla and self._control is None:
+            self._control = dist.new_group(backend="gloo")
+        return self._control
+
     def barrier(self):
         """Waits for all processes."""
         if self.world > 1:
@@ -121,18 +186,86 @@ class Process:
         if dist.is_initialized():
             dist.destroy_process_group()
 
+    def fail(self, reason: str):
+        """Leaves the job, telling the other processes why."""
+        if self.peers is not None:
+            self.peers.leave(reason)
 
-def start(device: str) -> Process:
-    """Joins the job that torchrun describes in the environment, if any, and opens `device` (cpu, xla or neuron)."""
+
+def start(device: str, timeout_s: float = 600.0) -> Process:
+    """Joins the job that torchrun describes in the environment, if any, and opens `device` (cpu, xla or neuron).
+
+    A process waits `timeout_s` for another, to join and in every collective.
+    """
     rank, world = _from_environment("RANK", 0), _from_environment("WORLD_SIZE", 1)
     if device == "neuron":
         _expect_neuron()
     if device != "cpu":
-        return _start_xla(rank, world)
+        return _start_xla(rank, world, timeout_s)
     _share_cpus(_from_environment("LOCAL_WORLD_SIZE", world))
+    process = Process(torch.device("cpu"), rank, world)
     if world > 1:
-        dist.init_process_group("gloo")
-    return Process(torch.device("cpu"), rank, world)
+        _choose_interface()
+        store = _meet(rank, world, timeout_s)
+        process.peers = Peers(store, rank, world)
+        with _Joining(world, timeout_s):
+            dist.init_process_group(
+                "gloo", store=store, rank=rank, world_size=world, timeout=timedelta(seconds=timeout_s)
+            )
+    return process
+
+
+class _Joining:
+    """Turns what goes wrong while the processes of a job find each other into a message."""
+
+    def __init__(self, world: int, timeout_s: float):
+        self._world, self._timeout_s = world, timeout_s
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _type, error, _traceback):
+        if isinstance(error, RuntimeError):
+            address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            raise JobFailure(
+                f"the {self._world} processes of the job did not find each other at {address} within "
+                f"{self._timeout_s:g} s ({str(error).splitlines()[0]}); start torchrun on every host, with the same "
+                "--nnodes, --master-addr and --master-port, an address and ports that all hosts reach"
+            ) from error
+
+
+def _meet(rank: int, world: int, timeout_s: float) -> dist.Store:
+    """The store of the job, in which all processes have registered."""
+    with _Joining(world, timeout_s):
+        store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
+        store.set_timeout(timedelta(seconds=timeout_s))
+        return store
+
+
+def _choose_interface():
+    """On several hosts: tells gloo to use the network interface that leads to the first host.
+
+    Left alone, gloo takes that of the host's own name, which on many machines is the loopback interface.
+    """
+    local, world = _from_environment("LOCAL_WORLD_SIZE", 1), _from_environment("WORLD_SIZE", 1)
+    if local == world or "GLOO_SOCKET_IFNAME" in os.environ:
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Of a datagram socket this sends nothing; it only chooses the route.
+            probe.connect((os.environ["MASTER_ADDR"], _from_environment("MASTER_PORT", 0)))
+        except OSError:
+            return
+        own = probe.getsockname()[0]
+        for _, name in socket.if_nameindex():
+            try:
+                request = struct.pack("256s", name.encode()[:15])
+                found = socket.inet_ntoa(fcntl.ioctl(probe, SIOCGIFADDR, request)[20:24])
+            except OSError:
+                continue  # An interface without an IPv4 address.
+            if found == own:
+                os.environ["GLOO_SOCKET_IFNAME"] = name
+                return
 
 
 def _expect_neuron():
@@ -154,7 +287,7 @@ def _no_neuron(problem: str) -> TrainerError:
     )
 
 
-def _start_xla(rank: int, world: int) -> Process:
+def _start_xla(rank: int, world: int, timeout_s: float) -> Process:
     if importlib.util.find_spec("torch_xla") is None:
         raise TrainerError(
             "--device xla needs torch_xla, which is not installed; install torch_xla 2.9 or use --device cpu"
@@ -170,11 +303,15 @@ def _start_xla(rank: int, world: int) -> Process:
         import torch_neuronx  # noqa: F401  registers the Neuron runtime with PyTorch/XLA
     import torch_xla
 
+    process = Process(torch_xla.device(), rank, world)
     if world > 1:
         import torch_xla.distributed.xla_backend
 
+        _choose_interface()
         dist.init_process_group("xla")
-    return Process(torch_xla.device(), rank, world)
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            process.peers = Peers(_meet(rank, world, timeout_s), rank, world)
+    return process
 
 
 def _share_cpus(processes: int):

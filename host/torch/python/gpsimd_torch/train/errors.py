@@ -1,8 +1,15 @@
-"""The one exception of the trainer: something the person who started it can put right."""
+"""The exceptions of the trainer that are told in a message, without a traceback."""
 
 
 class TrainerError(Exception):
     """A mistake in the arguments or the data: the message says what was expected, found, and what to do.
 
-    `python -m gpsimd_torch.train` prints it after `error: ` and exits with status 2, without a traceback.
+    `python -m gpsimd_torch.train` prints it after `error: ` and exits with status 2.
+    """
+
+
+class JobFailure(Exception):
+    """Arguments and data were right, and the job cannot go on: a process died, a disk is full.
+
+    `python -m gpsimd_torch.train` prints it after `error: ` and exits with status 1.
     """

@@ -81,11 +81,13 @@ def load_ops(device: str, neuron_library: Path | None):
         )
 
 
-def build(checkpoint: Checkpoint, ops: str) -> BertForSequenceClassification:
+def build(checkpoint: Checkpoint, ops: str, dropout: float | None = None) -> BertForSequenceClassification:
     """The classifier with `ops` (`stock` or `rust`), on the CPU, in f32.
 
-    A checkpoint without a classification head gets a new one, drawn from torch's generator.
+    A checkpoint without a classification head gets a new one, drawn from torch's generator. `dropout` replaces
+    the configuration's.
     """
+    dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
     try:
         model = BertForSequenceClassification.from_pretrained(
             checkpoint.where,
@@ -93,6 +95,7 @@ def build(checkpoint: Checkpoint, ops: str) -> BertForSequenceClassification:
             id2label=LABELS,
             label2id={name: label for label, name in LABELS.items()},
             dtype=torch.float32,
+            **({} if dropout is None else dict.fromkeys(dropouts, dropout)),
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise TrainerError(
@@ -106,6 +109,18 @@ def build(checkpoint: Checkpoint, ops: str) -> BertForSequenceClassification:
         gpsimd_torch.set_emulation("fast")
         use_custom_ops(model)
     return model
+
+
+def digest(model: torch.nn.Module) -> str:
+    """The same for models of the same shapes, weights and dropout."""
+    digest = hashlib.blake2b(digest_size=8)
+    config = model.config
+    dropouts = (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout)
+    digest.update(repr((dropouts, config.num_attention_heads)).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()
 
 
 def optimizer(model: torch.nn.Module, ops: str, lr: float, device: torch.device) -> torch.optim.Optimizer:

@@ -2,8 +2,13 @@
 
 import argparse
 import math
+import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from . import container
 
 # The on-demand price of ml.trn1.32xlarge in the AWS post that the trainer follows, $ per hour.
 TRN1_32XLARGE_PRICE_PER_HOUR = 24.725
@@ -21,10 +26,15 @@ examples:
       no files needed: synthetic reviews, the bundled 6-layer BERT, stock and Rust ops
   python -m gpsimd_torch.train --data reviews/ --steps 40 --json out.json
       40 steps on reviews/train.csv, validated on reviews/test.csv
-  python -m gpsimd_torch.train --data reviews/ --ops rust --epochs 2 --output-dir checkpoint
-      train with the Rust ops; plain transformers loads the result from the folder checkpoint
+  python -m gpsimd_torch.train --data reviews/ --ops rust --epochs 2 --model-dir model
+      train with the Rust ops; plain transformers loads the result from the folder model
+  python -m gpsimd_torch.train --data reviews/ --ops rust --checkpoints saved --checkpoint-every 200
+      the same command goes on where an interrupted run of it has stopped
   torchrun --nproc_per_node 2 -m gpsimd_torch.train --data reviews/ --steps 20
       two processes, data parallel (gloo on CPU); each takes --batch-size reviews per step
+  torchrun --nnodes 2 --node-rank 0 --nproc_per_node 8 --master-addr 10.0.0.1 --master-port 7777 \\
+        -m gpsimd_torch.train --data reviews/ --checkpoints saved
+      on two machines: this on 10.0.0.1, and with --node-rank 1 on the other
   python -m gpsimd_torch.train --device xla --steps 5
       through PyTorch/XLA: NeuronCores where torch_neuronx is installed, else XLA's CPU backend
   torchrun --nproc_per_node 2 -m gpsimd_torch.train --device neuron --ops rust --data reviews/
@@ -41,8 +51,22 @@ what the table says:
                   with --ops both, each row counts the reading that they share, as a job of its own would
   training cost   billable seconds x --price-per-hour / 3600
 
-Ctrl-C (or SIGTERM) finishes the step at hand, saves the checkpoint and prints the table so far; a second
-one stops at once. Exit status: 0 done, 2 wrong arguments or data, 130 stopped.
+metric lines, every --metric-every steps and at the end (gpsimd_torch.train.metrics.DEFINITIONS finds them):
+  metric step=20 loss=0.6931 it_per_s=1.25 lr=4.5e-05 ops=rust
+  metric accuracy=0.984 throughput=6.64 seconds=6033 ops=rust
+
+in a SageMaker container these are defaults, which flags override:
+  --data          channels train (or training) and validation (or test): SM_CHANNEL_TRAIN, SM_CHANNEL_TEST, ..
+  --model-dir     SM_MODEL_DIR
+  --json          training.json in SM_OUTPUT_DATA_DIR
+  --checkpoints   /opt/ml/checkpoints, if the job has checkpoints
+  --ops           rust
+  --device        neuron where SM_NUM_NEURONS is above 0
+hyperparameters may have underscores for hyphens (--batch_size 16), and true or false behind --fresh.
+
+Ctrl-C or SIGTERM finishes the step at hand, writes a checkpoint (with --checkpoints), saves the model and prints the
+table so far; a second Ctrl-C stops at once. Exit status: 0 done, 1 failed (a process died, a full disk), 2 wrong
+arguments or data, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
 """
 
 
@@ -61,30 +85,78 @@ class Options:
     seed: int
     device: str
     neuron_library: Path | None
+    dropout: float | None
     price_per_hour: float
-    output_dir: Path | None
+    model_dir: Path | None
+    checkpoints: Path | None
+    checkpoint_every: int
+    fresh: bool
+    metric_every: int
+    worker_timeout: float
     json: Path | None
+    channels: container.Channels | None
+    origins: tuple[str, ...]
 
     def ops_to_run(self) -> list[str]:
         """The runs in their order: `["stock"]`, `["rust"]` or `["stock", "rust"]`."""
         return ["stock", "rust"] if self.ops == "both" else [self.ops]
 
-    def checkpoint_folder(self, ops: str) -> Path | None:
+    def model_folder(self, ops: str) -> Path | None:
         """Where the run with `ops` saves its model; a subfolder named after the ops if there are two."""
-        if self.output_dir is None:
-            return None
-        return self.output_dir / ops if self.ops == "both" else self.output_dir
+        return self._of_run(self.model_dir, ops)
+
+    def checkpoint_folder(self, ops: str) -> Path | None:
+        """Where the run with `ops` keeps its checkpoints; a subfolder named after the ops if there are two."""
+        return self._of_run(self.checkpoints, ops)
+
+    def other_checkpoint_folders(self) -> list[Path]:
+        """Where checkpoints would be with another `--ops`."""
+        if self.checkpoints is None:
+            return []
+        return [self.checkpoints] if self.ops == "both" else [self.checkpoints / ops for ops in ("stock", "rust")]
+
+    def _of_run(self, folder: Path | None, ops: str) -> Path | None:
+        return folder / ops if folder is not None and self.ops == "both" else folder
 
 
-def parse(argv: list[str] | None = None) -> Options:
-    """Reads the command line. A wrong value ends the process with status 2 and a message."""
+def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> Options:
+    """Reads the command line, and the environment where that is silent.
+
+    A wrong value ends the process with status 2 and a message.
+    """
     parser = _parser()
-    values = vars(parser.parse_args(argv))
+    values = vars(parser.parse_args(_as_flags(sys.argv[1:] if argv is None else argv)))
+    origins = []
+    for name, default in container.defaults(environment).items():
+        flag = "--" + name.replace("_", "-")
+        if values[name] is None:
+            values[name] = default.value
+            origins.append((flag, default.value, default.variable))
+        else:
+            origins.append((flag, values[name], f"the flag, not {default.variable}"))
+    values["channels"] = None
+    if isinstance(values["data"], container.Channels):
+        values["channels"], values["data"] = values["data"], None
+    for name, default in (("ops", "both"), ("device", "cpu"), ("epochs", 1)):
+        if values[name] is None:
+            values[name] = default
     if values["neuron_library"] is not None and values["device"] == "cpu":
         parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
-    if values["epochs"] is None:
-        values["epochs"] = 1
-    return Options(**values)
+    if values["fresh"] and values["checkpoints"] is None:
+        parser.error("argument --fresh: expected --checkpoints beside it; without it every run is a fresh one")
+    return Options(**values, origins=tuple(container.table(origins)))
+
+
+def _as_flags(argv: list[str]) -> list[str]:
+    """SageMaker's hyperparameters as flags: hyphens for underscores; one that is null comes as "" and is left out."""
+    flags: list[str] = []
+    for argument in argv:
+        if argument == "" and flags and flags[-1].startswith("--") and "=" not in flags[-1]:
+            flags.pop()
+            continue
+        name, equals, value = argument.partition("=")
+        flags.append(name.replace("_", "-") + equals + value if name.startswith("--") else argument)
+    return flags
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,8 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--ops",
         choices=["stock", "rust", "both"],
-        default="both",
-        help="which ops to train with (default: both)",
+        help="which ops to train with (default: both; in a SageMaker container rust)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the reviews (default: 1)")
@@ -145,9 +216,15 @@ def _parser() -> argparse.ArgumentParser:
         help="seed of order, head and dropout (default: 0)",
     )
     add(
+        "--dropout",
+        type=_share,
+        metavar="P",
+        help="dropout of the whole model, from 0 to below 1 (default: the model's own). With 0, a step does not depend "
+        "on how many processes share its reviews, but for rounding",
+    )
+    add(
         "--device",
         choices=["cpu", "xla", "neuron"],
-        default="cpu",
         help="where to train (default: cpu); neuron is xla on NeuronCores, and fails where there are none",
     )
     add(
@@ -165,10 +242,48 @@ def _parser() -> argparse.ArgumentParser:
         help=f"price of the machine (default: {TRN1_32XLARGE_PRICE_PER_HOUR}, that of ml.trn1.32xlarge)",
     )
     add(
+        "--model-dir",
         "--output-dir",
         type=_folder,
         metavar="DIR",
-        help="save a checkpoint that plain transformers loads; with --ops both in DIR/stock and DIR/rust",
+        help="save the trained model, which plain transformers loads; with --ops both in DIR/stock and DIR/rust",
+    )
+    add(
+        "--checkpoints",
+        type=_folder,
+        metavar="DIR",
+        help="write checkpoints into DIR, the newest two are kept, and go on from the newest in it; a checkpoint of "
+        "other options, data or another model is refused",
+    )
+    add(
+        "--checkpoint-every",
+        type=_whole(1),
+        default=500,
+        metavar="N",
+        help="steps between checkpoints (default: 500); one more at the end, and when stopped",
+    )
+    add(
+        "--fresh",
+        nargs="?",
+        const=True,
+        default=False,
+        type=_truth,
+        metavar="true|false",
+        help="start over, whatever is in --checkpoints; the first new checkpoint replaces what is there",
+    )
+    add(
+        "--metric-every",
+        type=_whole(1),
+        default=10,
+        metavar="N",
+        help="steps between metric lines (default: 10)",
+    )
+    add(
+        "--worker-timeout",
+        type=_number(0.0, exclusive=True),
+        default=600.0,
+        metavar="SECONDS",
+        help="with several processes: how long one waits for another before the job fails and names it (default: 600)",
     )
     add(
         "--json",
@@ -209,6 +324,20 @@ def _number(least: float, *, exclusive: bool = False):
         return value
 
     return convert
+
+
+def _share(text: str) -> float:
+    value = _number(0.0)(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, found {text!r}")
+    return value
+
+
+def _truth(text: str) -> bool:
+    truth = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower())
+    if truth is None:
+        raise argparse.ArgumentTypeError(f"expected true or false, found {text!r}")
+    return truth
 
 
 def _file(text: str) -> Path:

@@ -63,6 +63,13 @@ class Progress:
         elif self._enabled and time.monotonic() >= self._next_line:
             self._line()
 
+    def print(self, text: str):
+        """Prints a line to stdout, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+        elif self._enabled:
+            print(text, flush=True)
+
     def _line(self):
         self._shown = self._done
         self._next_line = time.monotonic() + LINE_EVERY_S

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import JobFailure
+
 SECONDS_PER_HOUR = 3600
 
 
@@ -21,7 +23,11 @@ class Row:
     validation_accuracy: float | None = None
     billable_s: float = 0.0
     stopped: bool = False
+    resumed_from_step: int = 0
     _times: list[tuple[int, float]] = field(default_factory=list)
+    # Of the run before it was interrupted: steps that throughput counts, their seconds, seconds to pay for.
+    _earlier: tuple[int, float, float] = (0, 0.0, 0.0)
+    _billed_from: float = 0.0
 
     @property
     def warm_up_steps(self) -> int:
@@ -30,21 +36,48 @@ class Row:
 
     @property
     def throughput_it_s(self) -> float | None:
-        """Steps per second after the warm-up; None before there are any."""
-        timed = [(step, when) for step, when in self._times if step >= self.warm_up_steps]
+        """Steps per second after the warm-up, which a resumed run has again; None before there are any."""
+        steps, seconds = self._timed()
+        return steps / seconds if seconds else None
+
+    def _timed(self) -> tuple[int, float]:
+        """The steps that throughput counts, of all parts of the run, and their seconds."""
+        steps, seconds, _ = self._earlier
+        from_step = self.resumed_from_step + self.warm_up_steps
+        timed = [(step, when) for step, when in self._times if step >= from_step]
         if len(timed) < 2:
-            return None
+            return steps, seconds
         (first, start), (last, end) = timed[0], timed[-1]
-        return (last - first) / (end - start)
+        return steps + last - first, seconds + end - start
 
     @property
     def training_cost_usd(self) -> float:
         """Billable time x price."""
         return self.billable_s * self.price_per_hour / SECONDS_PER_HOUR
 
+    def start_billing(self, seconds: float):
+        """The run begins now, after `seconds` that count as well."""
+        self._billed_from = time.perf_counter() - seconds
+
+    def bill(self):
+        """Brings `billable_s` up to now."""
+        self.billable_s = self._earlier[2] + time.perf_counter() - self._billed_from
+
     def start_clock(self):
-        """The first step begins now."""
-        self._times = [(0, time.perf_counter())]
+        """The next step begins now."""
+        self._times = [(len(self.losses), time.perf_counter())]
+
+    def state(self) -> dict:
+        """What a checkpoint keeps of it."""
+        self.bill()
+        steps, seconds = self._timed()
+        return {"losses": self.losses, "timed_steps": steps, "timed_s": seconds, "billable_s": self.billable_s}
+
+    def resume(self, state: dict):
+        """Goes on after the steps of `state`."""
+        self.losses = list(state["losses"])
+        self.resumed_from_step = len(self.losses)
+        self._earlier = (state["timed_steps"], state["timed_s"], state["billable_s"])
 
     def record(self, losses: list[float]):
         """The losses of the steps that have ended since the last call."""
@@ -119,6 +152,7 @@ def write_json(path: Path, rows: list[Row], settings: dict):
                 "losses": [loss if math.isfinite(loss) else None for loss in row.losses],
                 "steps": row.steps,
                 "warm_up_steps": row.warm_up_steps,
+                "resumed_from_step": row.resumed_from_step,
                 "stopped": row.stopped or row.validation_accuracy is None,
             }
             for row in rows
@@ -127,8 +161,12 @@ def write_json(path: Path, rows: list[Row], settings: dict):
         "settings": settings,
     }
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        os.replace(partial, path)
+    except OSError as error:
+        raise JobFailure(f"cannot write {path}: {error.strerror or error}; the table above is all there is") from error
 
 
 def _number(value: float | None, digits: int) -> str:

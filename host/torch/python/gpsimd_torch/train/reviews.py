@@ -83,6 +83,27 @@ class Subset:
         return self._reviews.contents(self._rows[np.asarray(rows, dtype=np.int64)])
 
 
+class Concatenated:
+    """Several sets one after the other, e.g. the files of a folder."""
+
+    def __init__(self, parts: Sequence[Reviews]):
+        """Row numbers go on from part to part."""
+        self._parts = parts
+        self._starts = np.cumsum([0] + [len(part.labels) for part in parts])
+        self.labels = np.concatenate([part.labels for part in parts])
+
+    def contents(self, rows: Sequence[int]) -> list[str]:
+        """The texts of `rows`, in that order; each part is asked once."""
+        rows = np.asarray(rows, dtype=np.int64)
+        of = np.searchsorted(self._starts, rows, side="right") - 1
+        texts = [""] * len(rows)
+        for number in np.unique(of):
+            at = np.flatnonzero(of == number)
+            for place, text in zip(at, self._parts[number].contents(rows[at] - self._starts[number]), strict=True):
+                texts[place] = text
+        return texts
+
+
 def _rows(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, int, int, str]]:
     """Start and end byte, label and content of each row from the file's position; blank lines are skipped."""
     source = _Lines(path, file)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
-from . import loop, model
+from . import loop, metrics, model
 from .batches import Batches, TokenizedReviews, by_length, order_of_steps
+from .checkpoints import Checkpoints
 from .distributed import Process
+from .errors import JobFailure
 from .interrupt import Interrupt
+from .keeper import Keeper
 from .model import Checkpoint
 from .options import Options
 from .report import Row
@@ -71,37 +75,79 @@ def run(
     row: Row,
 ):
     """Trains, validates and saves with the ops of `row`, which it fills in as it goes."""
-    started = time.perf_counter()
+    row.start_billing(prepared.seconds)
     try:
         process.seed(options.seed, own=False)
-        classifier = model.build(checkpoint, row.ops).to(process.device)
+        classifier = model.build(checkpoint, row.ops, options.dropout)
+        settings = _settings(options, row, prepared, model.digest(classifier), process)
+        classifier.to(process.device)
         optimizer = model.optimizer(classifier, row.ops, options.lr, process.device)
         process.ease_fallback(classifier, optimizer)
         schedule = model.schedule(optimizer, row.steps)
-        replica = process.distribute(classifier)
+        folder = options.checkpoint_folder(row.ops)
+        checkpoints = (
+            None
+            if folder is None
+            else Checkpoints(folder, process, fresh=options.fresh, elsewhere=options.other_checkpoint_folders())
+        )
+        keeper = Keeper(checkpoints, options.checkpoint_every, settings, process, classifier, optimizer, schedule, row)
         process.seed(options.seed, own=True)
-        loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, row)
+        if keeper.resume():
+            process.say(f"{row.ops} ops: resuming after step {len(row.losses):,} of {row.steps:,}, from {folder}")
+        replica = process.distribute(classifier)
+        loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, keeper, row, options.metric_every)
+        if row.stopped and folder is not None:
+            process.say(
+                f"{row.ops} ops: stopped, with a checkpoint after step {len(row.losses):,} in {folder}; the same "
+                "command goes on from it"
+            )
         if not row.stopped:
             row.validation_accuracy = loop.validate(classifier, prepared.validation, process, interrupt, row.ops)
-        folder = options.checkpoint_folder(row.ops)
+        folder = options.model_folder(row.ops)
         if folder is not None and process.is_main:
             save(classifier, checkpoint, folder)
             process.say(f"saved the model trained with {row.ops} ops in {folder}")
         process.barrier()
     finally:
-        row.billable_s = prepared.seconds + time.perf_counter() - started
+        row.bill()
+    process.say(metrics.final_line(row.validation_accuracy, row.throughput_it_s, row.billable_s, row.ops))
 
 
 def save(classifier, checkpoint: Checkpoint, folder: Path):
     """Writes model and tokenizer as transformers does; files are complete before they take their names."""
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    classifier.save_pretrained(partial, state_dict={key: value.cpu() for key, value in classifier.state_dict().items()})
-    checkpoint.tokenizer.save_pretrained(partial)
-    for file in sorted(partial.iterdir()):
-        os.replace(file, folder / file.name)
-    partial.rmdir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        weights = {key: value.cpu() for key, value in classifier.state_dict().items()}
+        classifier.save_pretrained(partial, state_dict=weights)
+        checkpoint.tokenizer.save_pretrained(partial)
+        for file in sorted(partial.iterdir()):
+            os.replace(file, folder / file.name)
+        partial.rmdir()
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise JobFailure(
+            f"cannot save the model in {folder}: {reason}; make room or name another folder with --model-dir; with "
+            "--checkpoints the same command goes on after the last step"
+        ) from error
+
+
+def _settings(options: Options, row: Row, prepared: Prepared, digest: str, process: Process) -> dict:
+    """What a checkpoint must have been written with for this run to go on from it."""
+    return {
+        "ops": row.ops,
+        "model": digest,
+        "data": prepared.train.digest(),
+        "steps": row.steps,
+        "batch_size": options.batch_size,
+        "processes": process.world,
+        "seq_len": options.seq_len,
+        "lr": options.lr,
+        "seed": options.seed,
+        "device": options.device,
+    }
 
 
 def _validation_rows(options: Options, reviews: int) -> np.ndarray:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .container import Channels
 from .errors import TrainerError
-from .reviews import CsvReviews, Reviews, Subset
+from .reviews import Concatenated, CsvReviews, Reviews, Subset
 from .synthetic import SyntheticReviews
 
 # Of a single file: every review is in one of the two parts, which depend on the number of reviews only.
@@ -23,8 +24,13 @@ class Source:
     description: str
 
 
-def open_source(data: str | None, *, progress: bool = False) -> Source:
-    """The reviews that `--data` names; raises `TrainerError` where there are none or they are malformed."""
+def open_source(data: str | None, channels: Channels | None = None, *, progress: bool = False) -> Source:
+    """The reviews that `--data` names, or else those of `channels`, or else synthetic ones.
+
+    Raises `TrainerError` where there are none or they are malformed.
+    """
+    if data is None and channels is not None:
+        return _from_channels(channels, progress)
     if data is None:
         train, validation = SyntheticReviews("training"), SyntheticReviews("validation")
         return Source(
@@ -37,6 +43,11 @@ def open_source(data: str | None, *, progress: bool = False) -> Source:
         return _from_folder(path, progress)
     if path.is_file():
         return _from_file(path, progress)
+    if data.startswith("s3://"):
+        raise TrainerError(
+            f"--data {data}: the trainer does not read from S3 itself; in a training job, make it the channel train, "
+            "elsewhere copy it first and name the folder"
+        )
     if data.startswith(("/", ".", "~")) or data.count("/") > 1 or path.suffix == ".csv":
         raise TrainerError(
             f"--data {data}: no such file or folder; expected a folder with train.csv and test.csv, "
@@ -57,11 +68,38 @@ def _from_folder(folder: Path, progress: bool) -> Source:
     return Source(train, validation, _counted(str(folder), train, validation))
 
 
+def _from_channels(channels: Channels, progress: bool) -> Source:
+    train, files = _of_channel(channels.train, "train.csv", progress)
+    if channels.validation is not None:
+        validation, held_out = _of_channel(channels.validation, "test.csv", progress)
+        return Source(train, validation, _counted(f"channels {files} and {held_out}", train, validation))
+    if (Path(channels.train) / "train.csv").is_file() and (Path(channels.train) / "test.csv").is_file():
+        return _from_folder(Path(channels.train), progress)
+    return _split(train, f"channel {files}")
+
+
+def _of_channel(folder: str, name: str, progress: bool) -> tuple[Reviews, str]:
+    """The reviews of the file `name` in a channel's folder, or else of all its CSV files; and what they are from."""
+    named = Path(folder) / name
+    files = [named] if named.is_file() else sorted(Path(folder).rglob("*.csv"))
+    if not files:
+        raise TrainerError(
+            f"channel {folder}: expected CSV files with reviews, found none; point the channel at the S3 prefix or "
+            "file that holds them, in File mode"
+        )
+    parts = [CsvReviews(file, progress=progress) for file in files]
+    described = str(files[0]) if len(files) == 1 else f"{folder} ({len(files)} CSV files)"
+    return parts[0] if len(parts) == 1 else Concatenated(parts), described
+
+
 def _from_file(path: Path, progress: bool) -> Source:
-    reviews = CsvReviews(path, progress=progress)
+    return _split(CsvReviews(path, progress=progress), str(path))
+
+
+def _split(reviews: Reviews, what: str) -> Source:
     count = len(reviews.labels)
     if count < 2:
-        raise TrainerError(f"{path} holds {count} review; at least 2 are needed, one of them for validation")
+        raise TrainerError(f"{what} holds {count} review; at least 2 are needed, one of them for validation")
     order = np.random.default_rng(SPLIT_SEED).permutation(count)
     held_out = max(1, round(count * VALIDATION_SHARE))
     validation = Subset(reviews, np.sort(order[:held_out]))
@@ -69,7 +107,7 @@ def _from_file(path: Path, progress: bool) -> Source:
     return Source(
         train,
         validation,
-        _counted(f"{path}, a random tenth (the same in every run) held out", train, validation),
+        _counted(f"{what}, a random tenth (the same in every run) held out", train, validation),
     )
 
 

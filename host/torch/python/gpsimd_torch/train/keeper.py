@@ -1,0 +1,88 @@
+"""Interruption and resumption of a run: what a checkpoint holds, when it is written, how a run goes on from it.
+
+A resumed run makes the steps that it would have made without the interruption, bit for bit: weights, optimizer,
+schedule and random generators are as they were, and the order of the reviews depends on nothing but the seed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .checkpoints import Checkpoints
+from .distributed import Process
+from .report import Row
+
+
+@dataclass
+class Keeper:
+    """Writes and reads the checkpoints of one run; with `checkpoints=None` it does nothing."""
+
+    checkpoints: Checkpoints | None
+    every: int
+    settings: dict
+    process: Process
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    row: Row
+    _written: int = 0
+    _random: dict | None = None
+
+    def resume(self) -> Path | None:
+        """Goes on from the newest checkpoint; returns its folder if there was one."""
+        if self.checkpoints is None:
+            return None
+        content = self.checkpoints.newest(self.settings)
+        if content is None:
+            return None
+        state = content["state"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.row.resume(state["row"])
+        self._random = state["random"][self.process.rank]
+        self._written = content["step"]
+        return self.checkpoints.folder
+
+    def begin_step(self):
+        """Before the first draw of a step: sets the random generators after a checkpoint was read or written.
+
+        After writing too, because on XLA fetching the state moves the generator on.
+        """
+        if self._random is not None:
+            self.process.set_random_state(self._random)
+            self._random = None
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint comes after `step`, unless the run is stopped before."""
+        return self.checkpoints is not None and (step % self.every == 0 or step == self.row.steps)
+
+    def write(self):
+        """Writes a checkpoint after the last step made, if there is none yet; called by all processes."""
+        step = len(self.row.losses)
+        if self.checkpoints is None or step == self._written:
+            return
+        self._random = self.process.random_state()
+        random = self.process.gather(self._random)
+        state = {}
+        if self.process.is_main:
+            state = {
+                "model": _on_cpu(self.model.state_dict()),
+                "optimizer": _on_cpu(self.optimizer.state_dict()),
+                "schedule": self.schedule.state_dict(),
+                "random": random,
+                "row": self.row.state(),
+            }
+        self.checkpoints.write(step, state, self.settings)
+        self._written = step
+
+
+def _on_cpu(value):
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_on_cpu(part) for part in value)
+    return value
