@@ -100,6 +100,7 @@ fn to_develop() -> Vec<Finding> {
         cpp_compiler(),
         system_python(),
         environment(has_environment),
+        isa_tools(),
         space(if has_environment { SPACE_TO_BUILD } else { SPACE }),
     ]
 }
@@ -167,6 +168,17 @@ fn environment(is_there: bool) -> Finding {
     }
     let note = "not set up yet: `cargo xtask train` and `cargo xtask test` do that, with about 3 GB of downloads";
     Finding { note: Some(note.into()), ..found }
+}
+
+/// Without them the tests of the isa tier are skipped; nothing else needs them.
+fn isa_tools() -> Finding {
+    let found = Finding::ok("Xtensa tools");
+    let missing = gpsimd_isa::missing_tools();
+    if missing.is_empty() {
+        return Finding { note: Some("linker and QEMU of the isa tier".into()), ..found };
+    }
+    let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    found.but(State::Doubtful, "the isa tier is skipped", missing.join("; "))
 }
 
 fn space(needed: u64) -> Finding {
