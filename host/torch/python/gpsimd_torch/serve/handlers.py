@@ -102,8 +102,9 @@ def predict_fn(texts: list[str], model: Classifier) -> list[dict]:
 def output_fn(predictions: list[dict], accept: str | None) -> bytes:
     """The body of the response in the format that `accept` asks for; see `response_type`."""
     if response_type(accept) == JSON_LINES:
-        return b"".join(json.dumps(prediction, allow_nan=False).encode() + b"\n" for prediction in predictions)
-    return json.dumps({"predictions": predictions}, allow_nan=False).encode() + b"\n"
+        # No line break after the last: a batch transform job puts one between responses.
+        return b"\n".join(json.dumps(prediction, allow_nan=False).encode() for prediction in predictions)
+    return json.dumps({"predictions": predictions}, allow_nan=False).encode()
 
 
 # What they are made of.
