@@ -141,7 +141,7 @@ def _model_files(folder: Path) -> dict[str, Path | str]:
     if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in WEIGHTS):
         raise UsageError(
             f"{folder}: expected a model folder with config.json and model.safetensors, as the trainer writes it with "
-            "--output-dir; found neither or only one"
+            "--model-dir; found neither or only one"
         )
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         raise UsageError(f"{folder}: expected a tokenizer beside the model (tokenizer.json), found none")

@@ -195,7 +195,7 @@ def metric_definitions() -> list[dict[str, str]]:
 def hyperparameters_of(arguments: list[str], instance: str, instances: int) -> dict[str, Any]:
     """The trainer's `--name value` arguments as SageMaker carries them; a flag without a value is true.
 
-    Checked by the trainer's own parser, but for paths in the container, which do not exist here.
+    Checked by the trainer's own parser, so that a wrong one is told before an instance is paid for.
     """
     found: dict[str, Any] = {}
     rest = list(arguments)
@@ -216,12 +216,18 @@ def hyperparameters_of(arguments: list[str], instance: str, instances: int) -> d
 def _check_trainer_takes(found: dict[str, Any]) -> None:
     from gpsimd_torch.train.options import parse
 
+    # Paths of the container do not exist here: the trainer gets to see one that may be made.
+    elsewhere = str(Path(tempfile.gettempdir()) / "gpsimd-in-the-container")
+    values = {"checkpoints": elsewhere} | DEFAULTS | found
     checked: list[str] = []
-    for name, value in (DEFAULTS | found).items():
-        if not (isinstance(value, str) and value.startswith("/opt/ml/")):
-            checked += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    for name, value in values.items():
+        if isinstance(value, str) and value.startswith("/opt/ml/"):
+            if name.replace("_", "-") == "neuron-library":
+                continue
+            value = elsewhere
+        checked += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     try:
-        parse(checked)
+        parse(checked, {})
     except SystemExit as error:
         # argparse has said what is wrong, in the trainer's words.
         raise UsageError("the trainer does not take what stands after `--`") from error

@@ -12,7 +12,7 @@ from .errors import CommandError, UsageError, calling, code_of
 from .options import console, whole
 
 MODEL_HELP = (
-    "a folder that plain transformers loads (the trainer's --output-dir), a model.tar.gz, s3://.../model.tar.gz, or "
+    "a folder that plain transformers loads (the trainer's --model-dir), a model.tar.gz, s3://.../model.tar.gz, or "
     "the name of a training job that has completed"
 )
 # What the stock container asks the environment for.
