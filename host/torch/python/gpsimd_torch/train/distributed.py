@@ -87,11 +87,20 @@ class Process:
             xm.set_rng_state(state["xla"], device=str(self.device))
 
     def distribute(self, model: torch.nn.Module) -> torch.nn.Module:
-        """Wraps the model so that `backward` averages gradients; on XLA `step` does that."""
+        """Wraps a BERT classifier so that `backward` averages gradients; on XLA `step` does that.
+
+        Draws random numbers: seed afterwards.
+        """
         if self.world == 1 or self.is_xla:
             return model
         # Gradients stay in DDP's buckets: no copy back, and the optimizer reads them there.
-        return torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+        replica = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+        # DDP sorts its buckets anew after the first backward pass, and from three processes on the place in a bucket
+        # decides the order of a sum. Done here, the first step of a resumed run adds as that of the whole run did.
+        token = torch.zeros(1, 8, dtype=torch.int64)
+        replica(input_ids=token, labels=torch.zeros(1, dtype=torch.int64)).loss.backward()
+        model.zero_grad(set_to_none=True)
+        return replica
 
     def ease_fallback(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer):
         """Cuts XLA's graphs before layers with a Rust op where those run through its CPU fallback.

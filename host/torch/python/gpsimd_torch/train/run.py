@@ -91,10 +91,10 @@ def run(
             else Checkpoints(folder, process, fresh=options.fresh, elsewhere=options.other_checkpoint_folders())
         )
         keeper = Keeper(checkpoints, options.checkpoint_every, settings, process, classifier, optimizer, schedule, row)
-        process.seed(options.seed, own=True)
         if keeper.resume():
             process.say(f"{row.ops} ops: resuming after step {len(row.losses):,} of {row.steps:,}, from {folder}")
         replica = process.distribute(classifier)
+        process.seed(options.seed, own=True)
         loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, keeper, row, options.metric_every)
         if row.stopped and folder is not None:
             process.say(
