@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_what_a_client_writes_is_what_is_read(texts):
 def test_json_that_is_no_request_is_refused_with_a_reason(body, status, message):
     error = refusal(body)
     assert error.status_code == status
-    assert pytest.raises(RequestError, input_fn, body, "application/json").match(message)
+    assert re.search(message, error.message)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_json_that_is_no_request_is_refused_with_a_reason(body, status, message)
 def test_csv_that_is_no_request_is_refused_with_a_reason(body, status, message):
     error = refusal(body, "text/csv")
     assert error.status_code == status
-    assert pytest.raises(RequestError, input_fn, body, "text/csv").match(message)
+    assert re.search(message, error.message)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "json", "text/csv; charset=x"])

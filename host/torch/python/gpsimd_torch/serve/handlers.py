@@ -22,6 +22,7 @@ import io
 import json
 import math
 import os
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 # torch and transformers are imported where they are used: reading a request takes neither, and they take seconds.
@@ -65,7 +66,7 @@ class RequestError(BaseInferenceToolkitError):
 
     def __init__(self, status: int, message: str):
         """`message` goes to the client."""
-        super().__init__(status, message, message)
+        super().__init__(status, message, HTTPStatus(status).phrase)
 
     def __str__(self) -> str:
         """The message alone."""

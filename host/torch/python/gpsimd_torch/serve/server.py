@@ -20,6 +20,7 @@ from .options import Serve
 
 # The container's proxy keeps its connections; one that is closed under its request costs a retry.
 KEEP_ALIVE_S = 75
+BACKLOG = 2048
 
 
 def serve(options: Serve) -> int:
@@ -113,6 +114,8 @@ def _listener(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        # What connects from here on is answered, if not at once.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port") from error
