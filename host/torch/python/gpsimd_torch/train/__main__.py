@@ -53,19 +53,21 @@ def _train(options: Options) -> int:
     except (TrainerError, JobFailure) as error:
         if process.peers is None:
             raise
+        _finish_undisturbed()
         process.fail(str(error))
         if process.peers.is_first_to_say(str(error)):
             print(f"error: {error} ({process.peers.name})", file=sys.stderr, flush=True)
         return 2 if isinstance(error, TrainerError) else 1
     except RuntimeError as error:
         # Any collective may fail when a process is gone; where all are there it is a fault of this program.
+        _finish_undisturbed()
         missing = process.peers.missing() if process.peers is not None else []
         if not missing:
             process.fail(f"{type(error).__name__}: {error}".splitlines()[0])
             raise
         message = _lost(missing, options)
         process.fail(f"stopped, as {missing[0]}")
-        if process.peers.is_first_to_say(message, on_host=True):
+        if process.peers.is_first_to_say(message, of_group=True):
             print(f"error: {message} ({process.peers.name})", file=sys.stderr, flush=True)
         return 1
     except BaseException as error:
@@ -73,6 +75,11 @@ def _train(options: Options) -> int:
         raise
     process.end()
     return status
+
+
+def _finish_undisturbed():
+    """torchrun sends SIGTERM to the workers beside one that failed; they have yet to find out and say who did."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _lost(missing: list[str], options: Options) -> str:

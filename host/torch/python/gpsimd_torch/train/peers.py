@@ -24,10 +24,9 @@ class Peers:
     def __init__(self, store: dist.Store, rank: int, world: int):
         """`store` must outlive the other processes, as that of torchrun does."""
         self._rank, self._world = rank, world
-        self._host = socket.gethostname()
         self._prefix = f"gpsimd_torch.train/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
         self._store = dist.PrefixStore(self._prefix, store.clone())
-        self.name = f"process {rank} of {world} on {self._host} (pid {os.getpid()})"
+        self.name = f"process {rank} of {world} on {socket.gethostname()} (pid {os.getpid()})"
         self._store.set(f"name/{rank}", self.name)
         self._left = threading.Event()
         # With a connection of its own: a store answers one question at a time.
@@ -52,11 +51,12 @@ class Peers:
         with contextlib.suppress(RuntimeError):
             self._store.set(f"left/{self._rank}", reason)
 
-    def is_first_to_say(self, message: str, *, on_host: bool = False) -> bool:
-        """Whether no other process, of the job or `on_host` of this host, has asked this for `message`."""
+    def is_first_to_say(self, message: str, *, of_group: bool = False) -> bool:
+        """Whether no other process has asked this for `message`: of the job, or `of_group` of the same torchrun."""
         digest = hashlib.sha256(message.encode()).hexdigest()
+        group = os.environ.get("GROUP_RANK", "") if of_group else ""
         try:
-            return self._store.add(f"said/{self._host if on_host else ''}/{digest}", 1) == 1
+            return self._store.add(f"said/{group}/{digest}", 1) == 1
         except RuntimeError:
             return True
 
