@@ -218,6 +218,7 @@ def test_passes_hold_every_text_once_and_little_padding():
         assert len(group) <= 4
         assert max(used) * len(used) - sum(used) <= handlers.TOKENS_OF_A_PASS
     assert passes(lengths, 1) == [[row] for row in sorted(range(len(lengths)), key=lengths.__getitem__)]
+    assert passes([3, 100, 3, 100, 3, 100], 4) == [[0, 2, 4], [1, 3, 5]]
     assert passes([], 4) == []
 
 

@@ -269,10 +269,24 @@ async def together(batcher, *requests):
 
 def test_requests_that_arrive_together_share_a_pass():
     recorder = Recorder(max_batch=8)
-    answers = batched(recorder, lambda batcher: together(batcher, ["a"], ["b", "c"], ["d"]), max_wait_s=5.0 / 10)
+    answers = batched(recorder, lambda batcher: together(batcher, ["a"], ["b", "c"], ["d"]), max_wait_s=0.5)
     assert [[prediction["label"] for prediction in answer] for answer in answers] == [["a"], ["b", "c"], ["d"]]
     assert len(recorder.passes) == 1
     assert sorted(recorder.passes[0]) == ["a", "b", "c", "d"]
+
+
+def test_after_full_batches_a_request_waits_for_others_again():
+    recorder = Recorder(max_batch=4)
+
+    async def script(batcher):
+        await together(batcher, ["a"] * 12)
+        late = asyncio.create_task(batcher.predict(["b"]))
+        await asyncio.sleep(0.05)
+        await batcher.predict(["c"])
+        await late
+
+    batched(recorder, script, max_wait_s=1.0)
+    assert sorted(recorder.passes[-1]) == ["b", "c"]
 
 
 def test_a_full_batch_does_not_wait():
@@ -402,6 +416,14 @@ def test_the_server_answers_without_kernels_and_finishes_what_is_under_way_on_si
         assert process.end() == 0
         with pytest.raises(OSError):
             ask(port, method="GET", path="/ping")
+
+
+def test_predict_needs_no_kernels_either(served, tmp_path):
+    (tmp_path / "in.csv").write_text("it broke\nI love it\n")
+    arguments = ("--column", "1", "--seq-len", "16", "--threads", "1")
+    with Process("predict", served, tmp_path / "in.csv", tmp_path / "out.csv", *arguments) as process:
+        assert process.end() == 0, process.said
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
 
 
 def test_a_model_that_does_not_load_ends_the_server_with_a_reason(tmp_path):

@@ -1,11 +1,13 @@
 """`bench`: the server under load, with micro-batching and without.
 
-The server runs in a process of its own, started as a user would start it. The client keeps `connections` requests of
-one text under way, over connections that stay open. A request has failed if its status is not 200, its connection
-breaks, or its answer is not what the model says about that text alone.
+Each server runs in a process of its own, started as a user would start it, and they are under load in turn, a few
+seconds at a time: what else the machine does meets both alike. The client keeps `connections` requests of one text
+under way, over connections that stay open. A request has failed if its status is not 200, its connection breaks, or its
+answer is not what the model says about that text alone.
 """
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpsimd_torch.train.progress import Progress
@@ -26,9 +29,12 @@ from .predict import load, write_json
 from .reviews import Reviews
 
 WARM_UP_S = 2.0
+# One turn of a server under load.
+TURN_S = 5.0
 START_S = 180.0
 # Of a CSV file, as many different texts as are sent in turn.
 TEXTS = 256
+RECONNECT_S = 0.05
 # f32 sums in another order: what a batch may change in a score.
 SCORE_TOLERANCE = 1e-4
 
@@ -79,8 +85,18 @@ def bench(options: Bench) -> int:
         f"{options.threads} threads, {options.seconds} s each"
     )
     rows = [Measurement("micro-batching", options.max_batch), Measurement("one by one", 1)]
-    for row in rows:
-        _measure(options, row, texts, alone)
+    turns = max(1, round(options.seconds / TURN_S))
+    total = round(len(rows) * (options.seconds + WARM_UP_S))
+    with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(_server(options, row)) for row in rows]
+        bar = stack.enter_context(Progress("under load", total, "s"))
+        for row, port in zip(rows, ports, strict=True):
+            warm_up = Measurement(row.name, row.max_batch)
+            asyncio.run(_load(options, warm_up, port, WARM_UP_S, texts, alone, bar))
+            row.failures += warm_up.failures
+        for _ in range(turns):
+            for row, port in zip(rows, ports, strict=True):
+                asyncio.run(_load(options, row, port, options.seconds / turns, texts, alone, bar))
     print(table(rows))
     if options.json is not None:
         write_json(options.json, _document(options, rows, tokens))
@@ -130,7 +146,9 @@ def _texts(options: Bench) -> list[str]:
     return texts
 
 
-def _measure(options: Bench, row: Measurement, texts: list[str], alone: list[dict]):
+@contextlib.contextmanager
+def _server(options: Bench, row: Measurement) -> Iterator[int]:
+    """The port of a server, ready; stopped at the end, in order or with a failure in `row`."""
     flags = {
         "--host": "127.0.0.1",
         "--port": 0,
@@ -148,10 +166,7 @@ def _measure(options: Bench, row: Measurement, texts: list[str], alone: list[dic
         start_new_session=True,
     )
     try:
-        port = _ready(server)
-        load_for = WARM_UP_S + options.seconds
-        with Progress(f"{row.name} under load", round(load_for), "s") as bar:
-            asyncio.run(_load(options, row, port, texts, alone, bar))
+        yield _ready(server)
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -159,8 +174,8 @@ def _measure(options: Bench, row: Measurement, texts: list[str], alone: list[dic
         except subprocess.TimeoutExpired:
             server.kill()
             _, errors = server.communicate()
-    if server.returncode != 0:
-        row.failures.append(f"the server ended with status {server.returncode}: {errors.strip()[-200:]}")
+        if server.returncode != 0:
+            row.failures.append(f"the server ended with status {server.returncode}: {errors.strip()[-200:]}")
 
 
 def _ready(server: subprocess.Popen) -> int:
@@ -181,46 +196,44 @@ def _ready(server: subprocess.Popen) -> int:
     raise ServeError(f"the server did not start: {' / '.join(said)[-400:]}")
 
 
-async def _load(options: Bench, row: Measurement, port: int, texts: list[str], alone: list[dict], bar: Progress):
+async def _load(
+    options: Bench, row: Measurement, port: int, seconds: float, texts: list[str], alone: list[dict], bar: Progress
+):
     requests = [_request(text) for text in texts]
-    start = time.perf_counter() + WARM_UP_S
-    end = start + options.seconds
+    start = last = time.perf_counter()
 
-    async def connection(first: int):
-        index = first
+    async def connection(index: int):
+        nonlocal last
         reader = writer = None
-        while time.perf_counter() < end:
+        while (began := time.perf_counter()) < start + seconds:
             at = index % len(texts)
             index += options.connections
-            began = time.perf_counter()
             try:
                 if writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(requests[at])
-                status, body = await _response(reader)
-                failure = _failure(status, body, alone[at])
+                failure = _failure(*await _response(reader), alone[at])
             except (OSError, EOFError, ValueError) as error:
                 failure = f"{type(error).__name__}: {error}"
                 writer = None
-                await asyncio.sleep(0.05)
-            done = time.perf_counter()
-            if failure is not None:
+                await asyncio.sleep(RECONNECT_S)
+            last = time.perf_counter()
+            if failure is None:
+                row.latencies_s.append(last - began)
+            else:
                 row.failures.append(failure)
-            elif began >= start:
-                row.latencies_s.append(done - began)
-                row.seconds = done - start
         if writer is not None:
             writer.close()
 
     async def progress():
-        for second in range(1, round(WARM_UP_S + options.seconds) + 1):
+        for _ in range(round(seconds)):
             await asyncio.sleep(1)
-            bar.advance_to(second, f"{len(row.latencies_s):,} requests")
+            bar.advance(1, row.name)
 
     showing = asyncio.create_task(progress())
     await asyncio.gather(*(connection(index) for index in range(options.connections)))
     showing.cancel()
-    row.seconds = row.seconds or options.seconds
+    row.seconds += last - start
 
 
 def _request(text: str) -> bytes:

@@ -74,9 +74,10 @@ Exit status: 0 they agree but for ties, 1 they do not or something is not as exp
 """
 
 BENCH_DESCRIPTION = """\
-Requests per second and latency of the server under load: starts it with micro-batching and without, on a free
-port of this machine, and sends requests of one text each over connections that wait for each answer. Every
-answer is compared with what the model says about that text alone. The client needs a share of the same CPUs.
+Requests per second and latency of the server under load: starts it with micro-batching and without, on free
+ports of this machine, and in turn sends each requests of one text over connections that wait for the answer.
+Every answer is compared with what the model says about that text alone. The client needs a share of the same
+CPUs.
 """
 
 BENCH_EPILOG = """\
@@ -259,7 +260,7 @@ def _bench(argv: list[str]) -> Bench:
     add = parser.add_argument
     add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
     add("--data", type=_file, metavar="IN.csv", help="send the reviews of this file; without it, short sentences")
-    add("--seconds", type=_whole(1), default=30, metavar="N", help="length of each measurement (default: 30)")
+    add("--seconds", type=_whole(1), default=30, metavar="N", help="how long each is under load (default: 30)")
     add("--connections", type=_whole(1, 1000), default=16, metavar="N", help="requests at a time (default: 16)")
     _add_model_flags(parser)
     _add_wait(parser)
