@@ -19,7 +19,8 @@ from .options import add_connection, add_role_and_bucket, add_tags, check_name, 
 
 # Reviews in one request: one forward pass of the handlers.
 TEXTS_PER_LINE = 32
-# One row of the release is at most a few kB; Python's own limit, 131,072, is that of a field.
+# What the handlers take of one text; they look at its first tokens only, so that the rest can stay here.
+MAX_CHARACTERS = 100_000
 CSV_LAYOUT = 'expected "class","title","content" or one column, the text, in UTF-8 without a header'
 
 DESCRIPTION = """\
@@ -186,7 +187,7 @@ def read_texts(path: Path) -> Iterator[str]:
                     continue
                 if len(row) not in (1, 3):
                     raise UsageError(f"{path}:{reader.line_num}: {CSV_LAYOUT}, found {len(row)} columns")
-                yield row[-1]
+                yield row[-1][:MAX_CHARACTERS]
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; {CSV_LAYOUT}") from error
     except (csv.Error, UnicodeDecodeError) as error:
