@@ -25,7 +25,7 @@ examples:
   python -m gpsimd_torch.serve checkpoint
       serve what was trained, on port 8080 of all addresses, as a SageMaker container has to
   curl localhost:8080/invocations -H 'Content-Type: application/json' -d '{"texts": ["it broke", "I love it"]}'
-      {"predictions": [{"label": "negative", "score": 0.97}, {"label": "positive", "score": 0.99}]}
+      {"predictions": [{"label": "negative", "score": ..}, {"label": "positive", "score": ..}]}
   curl localhost:8080/invocations -H 'Content-Type: text/csv' --data-binary @reviews/test.csv
       one column, the text, or the three of Amazon Reviews Polarity; no header
   python -m gpsimd_torch.serve checkpoint --host 127.0.0.1 --port 9000 --max-batch 1
