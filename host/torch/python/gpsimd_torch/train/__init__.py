@@ -4,12 +4,13 @@ Run it: `python -m gpsimd_torch.train --help`. The files, in the order in which 
 
 | file | what it holds |
 |---|---|
-| `options.py` | the command line |
-| `distributed.py` | devices, processes, what differs between CPU and XLA |
+| `options.py`, `container.py` | the command line, and what a SageMaker container says in its place |
+| `distributed.py`, `peers.py` | devices, processes, what differs between CPU and XLA; who died |
 | `sources.py`, `reviews.py`, `synthetic.py` | where reviews come from |
 | `batches.py` | which review is in which step; token ids; padded batches |
 | `model.py` | the classifier, its ops and its optimizer |
-| `loop.py` | training, validation |
-| `run.py` | one run with one choice of ops, from model to checkpoint |
+| `keeper.py`, `checkpoints.py` | what survives an interruption, and the files that hold it |
+| `loop.py`, `metrics.py` | training, validation, metric lines |
+| `run.py` | one run with one choice of ops, from model to saved model |
 | `report.py` | the table and the JSON file |
 """
