@@ -57,7 +57,7 @@ class Service:
             texts = texts_of(body, request.headers.get("content-type"), self.limits.max_texts)
             predictions = await _unless_gone(request, self.batcher.predict(texts))
         except RequestError as error:
-            answer = _Refusal if error.status_code == 413 else JSONResponse
+            answer = _Refusal if error.status_code in (408, 413) else JSONResponse
             return answer({"error": error.message}, error.status_code)
         except Busy:
             return _unavailable("more texts are waiting than the model can take; try again")
