@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gpsimd_emulator::gpsimd_abi::descriptor::OperandKind;
-use gpsimd_emulator::{DType, Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
 use gpsimd_neuron::Dtype;
 use gpsimd_neuron::neff::{Call, Graph, TensorSpec};
 
@@ -161,16 +161,8 @@ impl Slot {
 
     /// The type that an op sees.
     fn ty(&self) -> Result<TensorType, Error> {
-        let dtype = match self.dtype {
-            Dtype::Float32 => DType::F32,
-            Dtype::Bfloat16 => DType::Bf16,
-            Dtype::Float16 => DType::F16,
-            Dtype::Int32 => DType::I32,
-            Dtype::Int16 => DType::I16,
-            Dtype::Int8 => DType::I8,
-            Dtype::Uint8 => DType::U8,
-            dtype => return Err(Error::Graph(format!("tensor `{}` is {dtype}, which no op takes", self.name))),
-        };
+        let error = || Error::Graph(format!("tensor `{}` is {}, which no op takes", self.name, self.dtype));
+        let dtype = self.dtype.op_dtype().ok_or_else(error)?;
         let shape: Vec<_> = self.shape.iter().map(|&size| size as usize).collect();
         TensorType::new(dtype, &shape).map_err(|source| Error::Tensor { tensor: self.name.clone(), source })
     }
@@ -178,7 +170,7 @@ impl Slot {
     /// The first element that is NaN.
     fn first_nan(&self) -> Option<usize> {
         // Exponent all ones, fraction not zero.
-        let (quiet, infinity) = match self.dtype {
+        let (size, infinity) = match self.dtype {
             Dtype::Float32 => (4, 0x7f80_0000),
             Dtype::Bfloat16 => (2, 0x7f80),
             Dtype::Float16 => (2, 0x7c00),
@@ -188,9 +180,9 @@ impl Slot {
         let bytes = unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.memory.size()) };
         let is_nan = |element: &[u8]| {
             let bits = element.iter().rev().fold(0_u32, |bits, &byte| bits << 8 | u32::from(byte));
-            bits & !(1 << (quiet * 8 - 1)) > infinity
+            bits & !(1 << (size * 8 - 1)) > infinity
         };
-        bytes.chunks_exact(quiet).position(is_nan)
+        bytes.chunks_exact(size).position(is_nan)
     }
 }
 
