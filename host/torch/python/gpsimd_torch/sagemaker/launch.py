@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpsimd_torch.arguments import whole
+
 from . import bundle, estimator, images, prices, s3
 from .aws import Aws, split_uri
 from .errors import UsageError
@@ -20,7 +22,6 @@ from .options import (
     check_name,
     console,
     pairs,
-    whole,
 )
 from .status import follow, report
 

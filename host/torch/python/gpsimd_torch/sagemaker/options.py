@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+from gpsimd_torch.arguments import whole
+
 from .errors import UsageError
 from .follow import POLL_S
 
@@ -78,21 +80,6 @@ def check_name(name: str) -> str:
     if not JOB_NAME.fullmatch(name):
         raise UsageError(f"--name {name}: expected at most 63 letters, digits and hyphens, the first no hyphen")
     return name
-
-
-def whole(least: int):
-    """An argparse type: a whole number of at least `least`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
-        return value
-
-    return convert
 
 
 def output_file(text: str) -> Path:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpsimd_torch.arguments import whole
+
 from . import bundle, images, s3
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError, calling, code_of
-from .options import console, whole
+from .options import console
 
 MODEL_HELP = (
     "a folder that plain transformers loads (the trainer's --model-dir), a model.tar.gz, s3://.../model.tar.gz, or "

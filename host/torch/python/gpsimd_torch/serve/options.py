@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpsimd_torch import arguments
+
 from .handlers import MAX_BATCH, MAX_TEXTS, SEQ_LEN
 
 COMMANDS = ("serve", "predict", "compare", "bench")
@@ -174,7 +176,7 @@ def _serve(argv: list[str]) -> Serve:
     add("--host", default="0.0.0.0", help="the address to listen on (default: 0.0.0.0, all of this machine)")
     add(
         "--port",
-        type=_whole(0, 65535),
+        type=arguments.whole(0, 65535),
         default=os.environ.get("SAGEMAKER_BIND_TO_PORT") or str(PORT),
         help=f"the port to listen on, 0 for a free one (default: $SAGEMAKER_BIND_TO_PORT, else {PORT})",
     )
@@ -182,28 +184,28 @@ def _serve(argv: list[str]) -> Serve:
     _add_wait(parser)
     add(
         "--max-texts",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=MAX_TEXTS,
         metavar="N",
         help=f"texts in one request; more are refused with 413 (default: {MAX_TEXTS})",
     )
     add(
         "--max-bytes",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=10 << 20,
         metavar="N",
         help=f"bytes of one request; more are refused with 413, unread (default: {10 << 20}, 10 MiB)",
     )
     add(
         "--max-waiting",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=4 * MAX_TEXTS,
         metavar="N",
         help=f"texts that may wait; requests beyond are refused with 503 (default: {4 * MAX_TEXTS})",
     )
     add(
         "--grace",
-        type=_whole(0),
+        type=arguments.whole(0),
         default=GRACE_S,
         metavar="S",
         help=f"seconds that requests under way have after SIGTERM (default: {GRACE_S})",
@@ -215,8 +217,8 @@ def _predict(argv: list[str]) -> Predict:
     parser = _parser("predict ", PREDICT_DESCRIPTION, PREDICT_EPILOG)
     add = parser.add_argument
     add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
-    add("source", type=_file, metavar="IN.csv", help="the reviews, UTF-8")
-    add("target", type=_output_file, metavar="OUT.csv", help="where the labels go; replaced if it is there")
+    add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
+    add("target", type=arguments.output_file, metavar="OUT.csv", help="where the labels go; replaced if it is there")
     _add_column(parser)
     add(
         "--label-column",
@@ -241,7 +243,7 @@ def _compare(argv: list[str]) -> Compare:
     add = parser.add_argument
     add("first", type=_model, metavar="MODEL_A", help="the folder of a trained model")
     add("second", type=_model, metavar="MODEL_B", help="the folder of another with the same labels")
-    add("source", type=_file, metavar="IN.csv", help="the reviews, UTF-8")
+    add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
     _add_column(parser)
     add(
         "--tie",
@@ -259,9 +261,16 @@ def _bench(argv: list[str]) -> Bench:
     parser = _parser("bench ", BENCH_DESCRIPTION, BENCH_EPILOG)
     add = parser.add_argument
     add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
-    add("--data", type=_file, metavar="IN.csv", help="send the reviews of this file; without it, short sentences")
-    add("--seconds", type=_whole(1), default=30, metavar="N", help="how long each is under load (default: 30)")
-    add("--connections", type=_whole(1, 1000), default=16, metavar="N", help="requests at a time (default: 16)")
+    add(
+        "--data",
+        type=arguments.file,
+        metavar="IN.csv",
+        help="send the reviews of this file; without it, short sentences",
+    )
+    add("--seconds", type=arguments.whole(1), default=30, metavar="N", help="how long each is under load (default: 30)")
+    add(
+        "--connections", type=arguments.whole(1, 1000), default=16, metavar="N", help="requests at a time (default: 16)"
+    )
     _add_model_flags(parser)
     _add_wait(parser)
     _add_json(parser)
@@ -283,21 +292,21 @@ def _add_model_flags(parser: argparse.ArgumentParser):
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument(
         "--threads",
-        type=_whole(1, 1024),
+        type=arguments.whole(1, 1024),
         default=cpus,
         metavar="N",
         help=f"threads of a forward pass (default: {cpus}, the CPUs of this machine)",
     )
     parser.add_argument(
         "--seq-len",
-        type=_whole(3),
+        type=arguments.whole(3),
         default=SEQ_LEN,
         metavar="N",
         help=f"tokens of a text that count, the rest is cut off; as in training (default: {SEQ_LEN})",
     )
     parser.add_argument(
         "--max-batch",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=MAX_BATCH,
         metavar="N",
         help=f"texts in one forward pass (default: {MAX_BATCH})",
@@ -324,23 +333,9 @@ def _add_column(parser: argparse.ArgumentParser):
 
 
 def _add_json(parser: argparse.ArgumentParser):
-    parser.add_argument("--json", type=_output_file, metavar="FILE", help="also write the summary to FILE, as JSON")
-
-
-def _whole(least: int, most: int | None = None):
-    """An argparse type: a whole number in [least, most]."""
-
-    def convert(text: str) -> int:
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or value < least or (most is not None and value > most):
-            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, found {text[:40]!r}")
-        return value
-
-    return convert
+    parser.add_argument(
+        "--json", type=arguments.output_file, metavar="FILE", help="also write the summary to FILE, as JSON"
+    )
 
 
 def _number(least: float, most: float):
@@ -366,20 +361,4 @@ def _model(text: str) -> Path:
             f"expected the folder of a trained model, found {found}: {text!r}; name the folder that "
             "`python -m gpsimd_torch.train --output-dir` wrote"
         )
-    return path
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"expected a file, found none at {text!r}; name another")
-    return path
-
-
-def _output_file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a file, found the folder {text!r}; name a file in it")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"the folder {str(path.parent)!r} does not exist; create it first")
     return path

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpsimd_torch import arguments
+
 from . import container
 
 # The on-demand price of ml.trn1.32xlarge in the AWS post that the trainer follows, $ per hour.
@@ -186,23 +188,23 @@ def _parser() -> argparse.ArgumentParser:
         help="which ops to train with (default: both; in a SageMaker container rust)",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_whole(1), metavar="N", help="passes over the reviews (default: 1)")
+    length.add_argument("--epochs", type=arguments.whole(1), metavar="N", help="passes over the reviews (default: 1)")
     length.add_argument(
         "--steps",
-        type=_whole(1),
+        type=arguments.whole(1),
         metavar="N",
         help="train exactly N steps instead of whole epochs, and validate on at most 2,000 reviews",
     )
     add(
         "--batch-size",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=16,
         metavar="N",
         help="reviews per step and process (default: 16)",
     )
     add(
         "--seq-len",
-        type=_whole(3),
+        type=arguments.whole(3),
         default=128,
         metavar="N",
         help="longest review in tokens, the rest is cut off (default: 128)",
@@ -210,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lr", type=_number(0.0, exclusive=True), default=5e-5, help="peak learning rate (default: 5e-5)")
     add(
         "--seed",
-        type=_whole(0, 2**32 - 1),
+        type=arguments.whole(0, 2**32 - 1),
         default=0,
         metavar="N",
         help="seed of order, head and dropout (default: 0)",
@@ -229,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--neuron-library",
-        type=_file,
+        type=arguments.file,
         metavar="FILE",
         help="the Rust ops built for NeuronCores, lib..._neuron.so of `cargo xtask build-kernels --neuron`; without "
         "it, those beside the bundled ops",
@@ -257,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--checkpoint-every",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=500,
         metavar="N",
         help="steps between checkpoints (default: 500); one more at the end, and when stopped",
@@ -273,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--metric-every",
-        type=_whole(1),
+        type=arguments.whole(1),
         default=10,
         metavar="N",
         help="steps between metric lines (default: 10)",
@@ -287,27 +289,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--json",
-        type=_output_file,
+        type=arguments.output_file,
         metavar="FILE",
         help="also write the table, with the loss of every step, as JSON",
     )
     return parser
-
-
-def _whole(least: int, most: int | None = None):
-    """An argparse type: a whole number in [least, most]."""
-
-    def convert(text: str) -> int:
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or value < least or (most is not None and value > most):
-            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, found {text!r}")
-        return value
-
-    return convert
 
 
 def _number(least: float, *, exclusive: bool = False):
@@ -340,24 +326,8 @@ def _truth(text: str) -> bool:
     return truth
 
 
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"expected a file, found none at {text!r}; name another")
-    return path
-
-
 def _folder(text: str) -> Path:
     path = Path(text)
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"expected a folder, found the file {text!r}; name another")
-    return path
-
-
-def _output_file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a file, found the folder {text!r}; name a file in it")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"the folder {str(path.parent)!r} does not exist; create it first")
     return path

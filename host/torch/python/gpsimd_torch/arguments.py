@@ -1,0 +1,41 @@
+"""What arguments of the commands can be: types for `argparse` that say what was expected, and what was found."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A whole number in [least, most]."""
+
+    def convert(text: str) -> int:
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"expected a whole number {limits}, found {text[:40]!r}")
+        return value
+
+    return convert
+
+
+def file(text: str) -> Path:
+    """A file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"expected a file, found none at {text!r}; name another")
+    return path
+
+
+def output_file(text: str) -> Path:
+    """A file that can be written: it is no folder, and its own folder is there."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file, found the folder {text!r}; name a file in it")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"the folder {str(path.parent)!r} does not exist; create it first")
+    return path
