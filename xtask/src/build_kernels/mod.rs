@@ -4,7 +4,7 @@ mod compile;
 mod cpp;
 mod isa;
 mod neuron;
-mod package;
+pub(crate) mod package;
 mod table;
 
 use std::fs;

@@ -1,11 +1,12 @@
 //! The op package: generated, written, compiled for this CPU, and measured.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gpsimd_codegen::host_build::{Compiler, Optimisation, PackageBuild, build_package, remarks};
 use gpsimd_codegen::{HotLoop, Image, LANES, Manifest, Package, hot_loops};
+use gpsimd_emulator::gpsimd_abi::descriptor::LibraryDescriptor;
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +50,7 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
     let shapes = folder.join(format!("{}_shape.cpp", package.name));
     let library = folder.join(format!("lib{}.so", package.name));
     let summary = folder.join("build.json");
-    let also = format!("{version}\n{compiler:?}\n{}", gpsimd_codegen::host_build::headers_digest());
-    let stamp = Stamp::of(folder.join("build.stamp"), &[source.clone(), shapes.clone()], &also)?;
+    let stamp = stamp(folder, &source, &shapes, compiler, &version)?;
     if stamp.is_current()
         && library.exists()
         && let Some(built) = fs::read(&summary).ok().and_then(|text| serde_json::from_slice(&text).ok())
@@ -61,19 +61,7 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
     // What an interrupted build leaves is not current, whatever the sources are next time.
     stamp.remove()?;
     step(3, "op package, compiled for this CPU");
-    build_package(
-        &PackageBuild {
-            descriptor: &image.descriptor,
-            compute_sources: std::slice::from_ref(&source),
-            shape_sources: &[shapes],
-            include_folders: &[],
-            is_multicore: true,
-            optimisation: Optimisation::Speed,
-            native_cpu: true,
-            output: &library,
-        },
-        compiler,
-    )?;
+    compile(&image.descriptor, &source, shapes, &library, compiler)?;
     step(4, "hot loops");
     let remarks = remarks(&source, compiler)?;
     let loops = hot_loops(&package.kernels, remarks.as_deref().unwrap_or_default());
@@ -83,6 +71,39 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
         .with_context(|| format!("cannot write {}", summary.display()))?;
     stamp.write()?;
     Ok(built)
+}
+
+/// The stamp in `folder` of what is compiled from `source` and `shapes` for this CPU by a compiler of this version.
+pub(crate) fn stamp(
+    folder: &Path,
+    source: &Path,
+    shapes: &Path,
+    compiler: &Compiler,
+    version: &str,
+) -> anyhow::Result<Stamp> {
+    let also = format!("{version}\n{compiler:?}\n{}", gpsimd_codegen::host_build::headers_digest());
+    Stamp::of(folder.join("build.stamp"), &[source.to_path_buf(), shapes.to_path_buf()], &also)
+}
+
+/// Compiles kernels and their shape functions for this CPU, into a library that the emulator loads.
+pub(crate) fn compile(
+    descriptor: &LibraryDescriptor,
+    source: &Path,
+    shapes: PathBuf,
+    library: &Path,
+    compiler: &Compiler,
+) -> anyhow::Result<()> {
+    let build = PackageBuild {
+        descriptor,
+        compute_sources: &[source.to_path_buf()],
+        shape_sources: &[shapes],
+        include_folders: &[],
+        is_multicore: true,
+        optimisation: Optimisation::Speed,
+        native_cpu: true,
+        output: library,
+    };
+    Ok(build_package(&build, compiler)?)
 }
 
 fn measure(manifest: &Manifest, loops: &[HotLoop], has_remarks: bool, library: &Path) -> anyhow::Result<Vec<Measured>> {

@@ -5,12 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use gpsimd_codegen::host_build::{Optimisation, PackageBuild, build_package};
 use gpsimd_codegen::{HotLoop, Image, LANES, Package};
 use gpsimd_emulator::OpLibrary;
 
-use crate::build_kernels::{self, Results};
-use crate::stamp::Stamp;
+use crate::build_kernels::{self, Results, package};
 
 /// An op library that counts, and what the image says of its TCM.
 pub(super) struct Counting {
@@ -70,22 +68,11 @@ fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<
     let output = folder.join(format!("lib{name}_counting.so"));
     build_kernels::write(&source, kernels.as_bytes())?;
     let compiler = build_kernels::compiler()?;
-    let also = format!("{}\n{compiler:?}\n{}", compiler.version()?, gpsimd_codegen::host_build::headers_digest());
-    let stamp = Stamp::of(folder.join("build.stamp"), &[source.clone(), shapes.clone()], &also)?;
+    let stamp = package::stamp(&folder, &source, &shapes, &compiler, &compiler.version()?)?;
     if !stamp.is_current() || !output.exists() {
         stamp.remove()?;
         eprintln!("[+] kernels that count, compiled for this CPU");
-        let package = PackageBuild {
-            descriptor: &image.descriptor,
-            compute_sources: std::slice::from_ref(&source),
-            shape_sources: &[shapes],
-            include_folders: &[],
-            is_multicore: true,
-            optimisation: Optimisation::Speed,
-            native_cpu: true,
-            output: &output,
-        };
-        build_package(&package, &compiler)?;
+        package::compile(&image.descriptor, &source, shapes, &output, &compiler)?;
         stamp.write()?;
     }
     Ok(output)
