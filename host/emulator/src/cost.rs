@@ -106,8 +106,9 @@ impl CostModel {
 
     /// What operations take.
     pub fn compute(&self, operations: &Operations) -> Cost {
-        let cycles =
-            |counts: &OperationCounts| counts.divide as f64 * self.divide_cycles + plain(counts) as f64 * self.cycles;
+        let cycles = |counts: &OperationCounts| {
+            counts.divide as f64 * self.divide_cycles + (counts.total() - counts.divide) as f64 * self.cycles
+        };
         let cycles = cycles(&operations.scalar) + cycles(&operations.vector) / self.lanes;
         Cost { compute: cycles / self.clock, ..Cost::default() }
     }
@@ -142,11 +143,6 @@ impl CostModel {
     pub fn peak_bandwidth(&self) -> f64 {
         CORES as f64 * self.dma_bandwidth
     }
-}
-
-/// All but divisions.
-fn plain(counts: &OperationCounts) -> u64 {
-    counts.float + counts.fma + counts.integer + counts.compare + counts.memory + counts.branch
 }
 
 #[cfg(test)]

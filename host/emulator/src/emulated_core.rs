@@ -10,7 +10,7 @@ use crate::device;
 use crate::error::{KernelError, Misuse, SourceLocation, Transfer};
 use crate::launch::Run;
 use crate::print::Printer;
-use crate::report::{CoreReport, Dma, PrintedLine, TraceStep, between};
+use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
 use crate::tcm::{Memory, Pool, Refusal};
 
 /// How one core's part of a run ended.
@@ -100,7 +100,7 @@ impl EmulatedCore<'_, '_> {
     fn trace(&mut self, dma: Option<Dma>) {
         if self.run.traces {
             let computed = self.computed();
-            self.trace.push(TraceStep { operations: between(&self.traced, &computed), dma });
+            self.trace.push(TraceStep { operations: computed - self.traced, dma });
             self.traced = computed;
         }
     }

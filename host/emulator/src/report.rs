@@ -1,6 +1,6 @@
 //! [`LaunchReport`]: what a launch did.
 
-use gpsimd_abi::{OperationCounts, Operations};
+use gpsimd_abi::Operations;
 
 use crate::error::Transfer;
 
@@ -81,32 +81,7 @@ impl LaunchReport {
             stores: sum.stores + core.stores,
             store_bytes: sum.store_bytes + core.store_bytes,
             tcm_high_water: sum.tcm_high_water.max(core.tcm_high_water),
-            operations: Operations {
-                scalar: add(sum.operations.scalar, core.operations.scalar),
-                vector: add(sum.operations.vector, core.operations.vector),
-            },
+            operations: sum.operations + core.operations,
         })
-    }
-}
-
-fn add(a: OperationCounts, b: OperationCounts) -> OperationCounts {
-    combine(a, b, |a, b| a + b)
-}
-
-/// What was counted from `before` to `after`.
-pub(crate) fn between(before: &Operations, after: &Operations) -> Operations {
-    let counted = |before, after| combine(before, after, |before, after| after - before);
-    Operations { scalar: counted(before.scalar, after.scalar), vector: counted(before.vector, after.vector) }
-}
-
-fn combine(a: OperationCounts, b: OperationCounts, f: impl Fn(u64, u64) -> u64) -> OperationCounts {
-    OperationCounts {
-        float: f(a.float, b.float),
-        fma: f(a.fma, b.fma),
-        divide: f(a.divide, b.divide),
-        integer: f(a.integer, b.integer),
-        compare: f(a.compare, b.compare),
-        memory: f(a.memory, b.memory),
-        branch: f(a.branch, b.branch),
     }
 }

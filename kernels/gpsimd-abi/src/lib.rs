@@ -338,6 +338,7 @@ pub struct Operations {
 /// Operations by kind.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "descriptor", derive(serde::Serialize, serde::Deserialize))]
 pub struct OperationCounts {
     /// Additions, subtractions, multiplications, conversions and the like of floats.
     pub float: u64,
@@ -353,6 +354,59 @@ pub struct OperationCounts {
     pub memory: u64,
     /// Branches, calls and returns.
     pub branch: u64,
+}
+
+impl OperationCounts {
+    /// Of all kinds.
+    pub const fn total(&self) -> u64 {
+        self.float + self.fma + self.divide + self.integer + self.compare + self.memory + self.branch
+    }
+
+    fn combine(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            float: f(self.float, other.float),
+            fma: f(self.fma, other.fma),
+            divide: f(self.divide, other.divide),
+            integer: f(self.integer, other.integer),
+            compare: f(self.compare, other.compare),
+            memory: f(self.memory, other.memory),
+            branch: f(self.branch, other.branch),
+        }
+    }
+}
+
+impl core::ops::Add for OperationCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.combine(other, |a, b| a + b)
+    }
+}
+
+/// What was counted since `other`.
+impl core::ops::Sub for OperationCounts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.combine(other, |a, b| a - b)
+    }
+}
+
+impl core::ops::Add for Operations {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { scalar: self.scalar + other.scalar, vector: self.vector + other.vector }
+    }
+}
+
+/// What was counted since `other`.
+impl core::ops::Sub for Operations {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { scalar: self.scalar - other.scalar, vector: self.vector - other.vector }
+    }
 }
 
 /// The kernel returned an error of its own.

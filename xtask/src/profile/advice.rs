@@ -71,7 +71,9 @@ pub(super) fn advice(op: &Measured) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measured::{Core, Counts, Roof};
+    use gpsimd_emulator::OperationCounts;
+
+    use super::super::measured::{Core, Roof};
     use super::*;
 
     /// An op with this core 8 times, which moves the least bytes and fills its tile buffers.
@@ -90,8 +92,8 @@ mod tests {
     }
 
     fn core(setup: f64, transfer: f64, compute: f64) -> Core {
-        let vector = Counts { fma: 1600, ..Counts::default() };
-        Core { transfers: 10, bytes: 40_960, scalar: Counts::default(), vector, setup, transfer, compute }
+        let vector = OperationCounts { fma: 1600, ..OperationCounts::default() };
+        Core { transfers: 10, bytes: 40_960, scalar: OperationCounts::default(), vector, setup, transfer, compute }
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn computing_outside_of_vectors() {
-        let scalar = Counts { integer: 300, ..Counts::default() };
+        let scalar = OperationCounts { integer: 300, ..OperationCounts::default() };
         let op = op(&Core { scalar, ..core(10.0, 10.0, 80.0) });
         insta::assert_snapshot!(advice(&op), @"compute is 80%, and 75% of that is outside of vectors: make rows longer, or handle several at a time");
     }

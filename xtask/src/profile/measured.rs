@@ -40,25 +40,13 @@ pub(super) struct Measured {
 pub(super) struct Core {
     pub(super) transfers: u64,
     pub(super) bytes: u64,
-    pub(super) scalar: Counts,
-    pub(super) vector: Counts,
+    pub(super) scalar: OperationCounts,
+    pub(super) vector: OperationCounts,
     /// Fixed costs of the DMAs.
     pub(super) setup: f64,
     /// Bytes of the DMAs.
     pub(super) transfer: f64,
     pub(super) compute: f64,
-}
-
-/// Operations by kind; see [`OperationCounts`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Counts {
-    pub(super) float: u64,
-    pub(super) fma: u64,
-    pub(super) divide: u64,
-    pub(super) integer: u64,
-    pub(super) compare: u64,
-    pub(super) memory: u64,
-    pub(super) branch: u64,
 }
 
 /// A place under the roofline.
@@ -72,21 +60,8 @@ pub(super) struct Roof {
     pub(super) attainable: f64,
 }
 
-impl From<OperationCounts> for Counts {
-    fn from(counts: OperationCounts) -> Self {
-        let OperationCounts { float, fma, divide, integer, compare, memory, branch } = counts;
-        Self { float, fma, divide, integer, compare, memory, branch }
-    }
-}
-
-impl Counts {
-    pub(super) fn total(&self) -> u64 {
-        self.float + self.fma + self.divide + self.integer + self.compare + self.memory + self.branch
-    }
-
-    fn of_floats(&self) -> u64 {
-        self.float + self.fma + self.divide + self.compare
-    }
+fn of_floats(counts: &OperationCounts) -> u64 {
+    counts.float + counts.fma + counts.divide + counts.compare
 }
 
 impl Core {
@@ -114,7 +89,7 @@ impl Measured {
         let costs = model.cores(&report);
         let cores: Vec<_> = report.cores.iter().zip(&costs).map(|(core, cost)| Core::of(core, cost)).collect();
         let bytes: u64 = cores.iter().map(|core| core.bytes).sum();
-        let of_floats: u64 = cores.iter().map(|core| core.scalar.of_floats() + core.vector.of_floats()).sum();
+        let of_floats: u64 = cores.iter().map(|core| of_floats(&core.scalar) + of_floats(&core.vector)).sum();
         let intensity = of_floats as f64 / bytes.max(1) as f64;
         let tensors = operands.names.iter().zip(&operands.tensors);
         let mut shown: Vec<_> = tensors.map(|(name, tensor)| show(name, tensor)).collect();
@@ -192,8 +167,8 @@ impl Core {
         Self {
             transfers: core.loads + core.stores,
             bytes: core.load_bytes + core.store_bytes,
-            scalar: scalar.into(),
-            vector: vector.into(),
+            scalar,
+            vector,
             setup: cost.setup,
             transfer: cost.transfer,
             compute: cost.compute,

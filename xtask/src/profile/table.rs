@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use gpsimd_emulator::OperationCounts;
+
 use super::advice::advice;
-use super::measured::{Counts, Measured};
+use super::measured::{Core, Measured};
 
 /// One row per op, and below them what they were launched on and what to do about each.
 pub(super) fn show(ops: &[Measured]) -> String {
@@ -49,8 +51,10 @@ pub(super) fn show(ops: &[Measured]) -> String {
              twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over the most that\n\
              there can be for the bytes moved. The times are a model's: nothing has run on a Trainium.\n";
     for op in ops {
-        let (scalar, vector) = operations(op);
-        let elements = |counts: &Counts| counts.total() as f64;
+        let of_cores = |counts: fn(&Core) -> &OperationCounts| {
+            op.cores.iter().map(|core| counts(core).total()).sum::<u64>() as f64
+        };
+        let (scalar, vector) = (of_cores(|core| &core.scalar), of_cores(|core| &core.vector));
         let _ = write!(
             text,
             "\n{}: {}\n  {} DMAs of {:.0} bytes on average; {:.1} million operations, {:.0}% of them in vectors\n  {}\n",
@@ -58,27 +62,12 @@ pub(super) fn show(ops: &[Measured]) -> String {
             op.tensors.join(", "),
             op.transfers(),
             op.bytes_per_transfer(),
-            (elements(&scalar) + elements(&vector)) / 1e6,
-            100.0 * elements(&vector) / (elements(&scalar) + elements(&vector)).max(1.0),
+            (scalar + vector) / 1e6,
+            100.0 * vector / (scalar + vector).max(1.0),
             advice(op),
         );
     }
     text
-}
-
-/// Of all cores.
-fn operations(op: &Measured) -> (Counts, Counts) {
-    let add = |a: Counts, b: Counts| Counts {
-        float: a.float + b.float,
-        fma: a.fma + b.fma,
-        divide: a.divide + b.divide,
-        integer: a.integer + b.integer,
-        compare: a.compare + b.compare,
-        memory: a.memory + b.memory,
-        branch: a.branch + b.branch,
-    };
-    let none = (Counts::default(), Counts::default());
-    op.cores.iter().fold(none, |(scalar, vector), core| (add(scalar, core.scalar), add(vector, core.vector)))
 }
 
 pub(super) fn percent(part: f64) -> String {

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use gpsimd_emulator::DType;
 use gpsimd_emulator::cost::{Cost, CostModel};
+use gpsimd_emulator::{DType, OperationCounts};
 
 use super::counting::{self, Counting, Vectors};
-use super::measured::{Counts, Measured};
+use super::measured::Measured;
 use super::operands::{Given, operands};
 use super::{calibration, comparison, roofline, table, timeline};
 use crate::workspace;
@@ -44,7 +44,7 @@ fn the_counts_of_small_launches() {
         let core = &measured.cores[0];
         let _ = writeln!(text, "  core 0: {} DMAs, {} bytes", core.transfers, core.bytes);
         for (among, counts) in [("one at a time", &core.scalar), ("in vectors", &core.vector)] {
-            let Counts { float, fma, divide, integer, compare, memory, branch } = counts;
+            let OperationCounts { float, fma, divide, integer, compare, memory, branch } = counts;
             let _ = writeln!(
                 text,
                 "  {among}: float {float}, fma {fma}, divide {divide}, integer {integer}, compare {compare}, memory \

@@ -64,7 +64,7 @@ impl Timeline {
                         pid: 1,
                         tid: core,
                         args: serde_json::json!({
-                            "in vectors": total(&operations.vector), "one at a time": total(&operations.scalar),
+                            "in vectors": operations.vector.total(), "one at a time": operations.scalar.total(),
                         }),
                     });
                     now += computed;
@@ -88,10 +88,6 @@ impl Timeline {
         let about = "estimated by gpsimd's cost model from exact counts; nothing has run on a Trainium";
         Self { trace_events: events, display_time_unit: "ns", other_data: OtherData { about } }
     }
-}
-
-fn total(counts: &gpsimd_emulator::OperationCounts) -> u64 {
-    super::measured::Counts::from(*counts).total()
 }
 
 fn tensor_name(op: &Op, index: u32) -> String {
