@@ -50,8 +50,7 @@ impl Test {
             match (group, &python) {
                 (Group::Lint, Some(python)) => lint(python)?,
                 (Group::Python, Some(python)) => {
-                    let tests = workspace::root().join("host/torch");
-                    process::run(python.command().current_dir(tests).args(["-m", "pytest"]))?;
+                    process::run(&mut pytest(python))?;
                 }
                 (Group::Rust, _) => {
                     process::run(&mut workspace_tests())?;
@@ -79,6 +78,17 @@ fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(python.command().args(["-m", "ruff", "check", "host/torch", "tests"]))?;
     process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "tests"]))
         .context("run `ruff format`")
+}
+
+fn pytest(python: &Python) -> Command {
+    let mut pytest = python.command();
+    pytest
+        .current_dir(workspace::root().join("host/torch"))
+        // Each process holds PyTorch and a model or two: more than four would want gigabytes.
+        .args(["-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"])
+        // Threads that wait for work in one process leave the cores to the others.
+        .env("OMP_WAIT_POLICY", "passive");
+    pytest
 }
 
 fn package() -> anyhow::Result<()> {

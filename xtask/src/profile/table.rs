@@ -48,8 +48,8 @@ pub(super) fn show(ops: &[Measured]) -> String {
     }
     text += "\nlatency, bandwidth, compute: shares of the slowest core's time; tiles: of the tile buffers, how much DMAs reach;\n\
              balance: mean time of the cores over the slowest's; DMA limit: the time that DMAs would take with no byte moved\n\
-             twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over the most that\n\
-             there can be for the bytes moved. The times are a model's: nothing has run on a Trainium.\n";
+             twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over\n\
+             the most that there can be for the bytes moved. The times are a model's: nothing has run on a Trainium.\n";
     for op in ops {
         let of_cores = |counts: fn(&Core) -> &OperationCounts| {
             op.cores.iter().map(|core| counts(core).total()).sum::<u64>() as f64
