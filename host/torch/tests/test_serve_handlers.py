@@ -6,14 +6,15 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import sys
 import types
 
 import pytest
 import torch
+from conftest import in_the_stock_container
 from gpsimd_torch.serve import handlers
 from gpsimd_torch.serve.handlers import Classifier, ModelError, RequestError, input_fn, output_fn, passes, response_type
+from gpsimd_torch.train.run import save
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -209,6 +210,19 @@ def test_a_long_text_is_cut_to_its_first_tokens(served):
     assert len(long) == 8
 
 
+def test_without_a_length_texts_count_as_in_training(served, tmp_path, monkeypatch):
+    monkeypatch.delenv("GPSIMD_SEQ_LEN", raising=False)
+    # Its tokenizer takes more than the model does.
+    assert Classifier.load(served).seq_len == 64
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(served)
+    save(model, AutoTokenizer.from_pretrained(served), 12, tmp_path)
+    assert Classifier.load(tmp_path).seq_len == handlers.model_fn(str(tmp_path)).seq_len == 12
+    monkeypatch.setenv("GPSIMD_SEQ_LEN", "9")
+    assert handlers.model_fn(str(tmp_path)).seq_len == 9
+
+
 def test_passes_hold_every_text_once_and_little_padding():
     lengths = [3, 128, 5, 4, 100, 3, 128, 3]
     groups = passes(lengths, 4)
@@ -276,25 +290,8 @@ def test_more_tokens_than_the_model_takes_is_an_error(served):
 
 def test_the_handlers_are_one_file_that_needs_only_torch_and_transformers(served, tmp_path):
     shutil.copy(handlers.__file__, tmp_path / "inference.py")
-    program = """
-import sys
-for name in ("gpsimd_torch", "torch_xla", "torch_neuronx", "starlette", "uvicorn"):
-    sys.modules[name] = None
-import inference
-model = inference.model_fn(sys.argv[1])
-texts = inference.input_fn('{"texts": ["it broke", "I love it"]}', "application/json")
-print(inference.output_fn(inference.predict_fn(texts, model), "*/*").decode())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(served)],
-        cwd=tmp_path,
-        env={"PATH": "", "GPSIMD_SEQ_LEN": "16"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    found = json.loads(done.stdout)["predictions"]
+    answer = in_the_stock_container(served, tmp_path, '{"texts": ["it broke", "I love it"]}', "*/*")
+    found = json.loads(answer)["predictions"]
     classifier = Classifier.load(served, seq_len=16)
     assert found == handlers.predict_fn(["it broke", "I love it"], classifier)
 

@@ -8,6 +8,7 @@ answer is not what the model says about that text alone.
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -77,6 +78,7 @@ def bench(options: Bench) -> int:
     """Measures and prints the table; 1 if a request failed."""
     texts = _texts(options)
     classifier = load(options.model_dir, options)
+    options = dataclasses.replace(options, seq_len=classifier.seq_len)
     alone = [classifier.named(classifier.probabilities(classifier.encode([text])))[0] for text in texts]
     tokens = sum(len(ids) for ids in classifier.encode(texts)) / len(texts)
     del classifier

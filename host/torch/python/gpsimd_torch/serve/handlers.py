@@ -5,7 +5,7 @@ This file needs nothing but torch and transformers, so that it can be copied as 
 
 | variable | meaning | default |
 |---|---|---|
-| `GPSIMD_SEQ_LEN` | tokens of a text that count, the rest is cut off | 128, as in training |
+| `GPSIMD_SEQ_LEN` | tokens of a text that count, the rest is cut off | the tokenizer's, which is that of training |
 | `GPSIMD_MAX_TEXTS` | texts in one request | 1000 |
 | `GPSIMD_MAX_BATCH` | texts in one forward pass | 32 |
 
@@ -43,7 +43,8 @@ except ImportError:
             self.status_code, self.message, self.phrase = status_code, message, phrase
 
 
-SEQ_LEN = 128
+# Tokens of a text for a model that takes any number of them.
+UNLIMITED_SEQ_LEN = 512
 MAX_TEXTS = 1000
 MAX_BATCH = 32
 # Also below what Python's csv module takes as one field, 131,072.
@@ -85,7 +86,7 @@ def model_fn(model_dir: str) -> Classifier:
     limit("GPSIMD_MAX_TEXTS", MAX_TEXTS)
     return Classifier.load(
         model_dir,
-        seq_len=limit("GPSIMD_SEQ_LEN", SEQ_LEN, least=3),
+        seq_len=limit("GPSIMD_SEQ_LEN", None, least=3),
         max_batch=limit("GPSIMD_MAX_BATCH", MAX_BATCH),
     )
 
@@ -121,8 +122,11 @@ class Classifier:
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
 
     @classmethod
-    def load(cls, folder: str | os.PathLike, *, seq_len: int = SEQ_LEN, max_batch: int = MAX_BATCH) -> Classifier:
-        """Reads the model that transformers saved in `folder`; `ModelError` if it is none. Never asks the Hub."""
+    def load(cls, folder: str | os.PathLike, *, seq_len: int | None = None, max_batch: int = MAX_BATCH) -> Classifier:
+        """Reads the model that transformers saved in `folder`; `ModelError` if it is none. Never asks the Hub.
+
+        `seq_len` is by default that of the tokenizer, where the trainer writes its own.
+        """
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
         from transformers.utils import logging as transformers_logging
@@ -156,8 +160,11 @@ class Classifier:
             )
         if config.num_labels < 2:
             raise ModelError(f"{where}: expected a classifier of two or more classes, found {config.num_labels}")
-        longest = getattr(config, "max_position_embeddings", seq_len)
-        if seq_len > longest:
+        longest = getattr(config, "max_position_embeddings", None)
+        if seq_len is None:
+            # A tokenizer that does not know says 10^30.
+            seq_len = min(tokenizer.model_max_length, longest or UNLIMITED_SEQ_LEN)
+        if longest is not None and seq_len > longest:
             raise ModelError(f"{where}: the model takes at most {longest} tokens, not {seq_len}; lower the length")
         if tokenizer.pad_token_id is None:
             raise ModelError(f"{where}: the tokenizer has no padding token, which batches need")
@@ -238,7 +245,7 @@ def texts_of(body: str | bytes, content_type: str | None, most: int) -> list[str
     return texts
 
 
-def limit(variable: str, default: int, least: int = 1) -> int:
+def limit(variable: str, default: int | None, least: int = 1) -> int | None:
     """The whole number in an environment variable."""
     text = os.environ.get(variable, "").strip()
     if not text:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpsimd_torch import arguments
 
-from .handlers import MAX_BATCH, MAX_TEXTS, SEQ_LEN
+from .handlers import MAX_BATCH, MAX_TEXTS
 
 COMMANDS = ("serve", "predict", "compare", "bench")
 PORT = 8080
@@ -101,7 +101,7 @@ class Serve:
     host: str
     port: int
     threads: int
-    seq_len: int
+    seq_len: int | None
     max_batch: int
     max_wait_ms: float
     max_texts: int
@@ -120,7 +120,7 @@ class Predict:
     column: str | None
     label_column: str | None
     threads: int
-    seq_len: int
+    seq_len: int | None
     max_batch: int
     json: Path | None
 
@@ -135,7 +135,7 @@ class Compare:
     column: str | None
     tie: float
     threads: int
-    seq_len: int
+    seq_len: int | None
     max_batch: int
     json: Path | None
 
@@ -149,7 +149,7 @@ class Bench:
     seconds: int
     connections: int
     threads: int
-    seq_len: int
+    seq_len: int | None
     max_batch: int
     max_wait_ms: float
     json: Path | None
@@ -300,9 +300,8 @@ def _add_model_flags(parser: argparse.ArgumentParser):
     parser.add_argument(
         "--seq-len",
         type=arguments.whole(3),
-        default=SEQ_LEN,
         metavar="N",
-        help=f"tokens of a text that count, the rest is cut off; as in training (default: {SEQ_LEN})",
+        help="tokens of a text that count, the rest is cut off (default: as in training; the model folder says)",
     )
     parser.add_argument(
         "--max-batch",

@@ -93,7 +93,7 @@ class _Server:
         together = "one text per pass" if options.max_batch == 1 else f"up to {options.max_batch} texts per pass"
         _say(
             f"ready after {time.perf_counter() - started:.1f} s: labels {', '.join(classifier.labels)}; "
-            f"{options.threads} threads, {together}, {options.seq_len} tokens per text"
+            f"{options.threads} threads, {together}, {classifier.seq_len} tokens per text"
         )
 
 

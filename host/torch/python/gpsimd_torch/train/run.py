@@ -105,7 +105,7 @@ def run(
             row.validation_accuracy = loop.validate(classifier, prepared.validation, process, interrupt, row.ops)
         folder = options.model_folder(row.ops)
         if folder is not None and process.is_main:
-            save(classifier, checkpoint, folder)
+            save(classifier, checkpoint.tokenizer, options.seq_len, folder)
             process.say(f"saved the model trained with {row.ops} ops in {folder}")
         process.barrier()
     finally:
@@ -113,15 +113,19 @@ def run(
     process.say(metrics.final_line(row.validation_accuracy, row.throughput_it_s, row.billable_s, row.ops))
 
 
-def save(classifier, checkpoint: Checkpoint, folder: Path):
-    """Writes model and tokenizer as transformers does; files are complete before they take their names."""
+def save(classifier, tokenizer, seq_len: int, folder: Path):
+    """Writes model and tokenizer as transformers does; files are complete before they take their names.
+
+    `seq_len`, the tokens of a text that count, is the tokenizer's `model_max_length` there.
+    """
     partial = folder / ".partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         weights = {key: value.cpu() for key, value in classifier.state_dict().items()}
         classifier.save_pretrained(partial, state_dict=weights)
-        checkpoint.tokenizer.save_pretrained(partial)
+        tokenizer.model_max_length = seq_len
+        tokenizer.save_pretrained(partial)
         for file in sorted(partial.iterdir()):
             os.replace(file, folder / file.name)
         partial.rmdir()
