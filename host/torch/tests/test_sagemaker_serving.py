@@ -5,6 +5,7 @@ import json
 import tarfile
 
 import pytest
+from conftest import in_the_stock_container
 from gpsimd_torch.sagemaker import images
 from sagemaker_double import BUCKET, REGION, ROLE
 
@@ -126,6 +127,17 @@ def test_the_model_of_a_training_job_gets_the_handlers_too(run, double, deploy, 
     assert files["config.json"] == b"old" and b"def model_fn" in files["code/inference.py"]
 
 
+def test_limits_of_the_handlers_travel_in_the_environment(run, double, deploy):
+    assert run(*deploy, "--env", "GPSIMD_SEQ_LEN=64")[0] == 0
+    (model,) = double.sent("sagemaker.CreateModel")
+    assert model["PrimaryContainer"]["Environment"]["GPSIMD_SEQ_LEN"] == "64"
+
+
+def test_an_environment_that_is_none_is_refused_before_anything_is_asked(run, no_aws, deploy):
+    status, _, errors = run(*deploy, "--env", "GPSIMD_SEQ_LEN")
+    assert status == 2 and "--env GPSIMD_SEQ_LEN: expected NAME=VALUE" in errors
+
+
 def test_a_dry_run_prints_the_requests_that_deploy_sends_and_asks_nothing(run, no_aws, deploy):
     status, output, errors = run(*deploy, "--dry-run", "--region", REGION)
     assert status == 0, errors
@@ -242,6 +254,28 @@ def test_reviews_travel_as_lines_that_the_handlers_take(run, double, transform):
     body = double.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/batch/input/reviews.jsonl")["Body"].read()
     (line,) = body.splitlines()
     assert handlers.input_fn(line, "application/json") == ["good, in\ntwo lines", 'it says "no"']
+
+
+def test_what_transform_uploads_runs_in_the_container_and_predicts_as_here(run, double, transform, served, tmp_path):
+    from gpsimd_torch.serve.handlers import Classifier, predict_fn
+
+    double.answer("sagemaker.DescribeTransformJob", {"TransformJobStatus": "Completed"})
+    transform[1] = served
+    status, _, errors = run(*transform)
+    assert status == 0, errors
+    for name, content in archive_in_s3(double, "gpsimd/batch/model.tar.gz").items():
+        file = tmp_path / "opt" / "ml" / "model" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    request = double.sent("sagemaker.CreateTransformJob")[0]
+    key = request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+    lines = double.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+    model = tmp_path / "opt" / "ml" / "model"
+    answer = in_the_stock_container(model, model / "code", lines, request["TransformOutput"]["Accept"])
+    classifier = Classifier.load(served, seq_len=16)
+    assert [json.loads(line) for line in answer.splitlines()] == predict_fn(
+        ["good, in\ntwo lines", 'it says "no"'], classifier
+    )
 
 
 def test_the_predictions_can_be_fetched(run, double, transform, tmp_path):

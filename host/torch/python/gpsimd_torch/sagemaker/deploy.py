@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Makes the endpoint and waits until it answers."""
     name = check_name(options.name or time.strftime("gpsimd-endpoint-%Y%m%d-%H%M%S"))
     tags = {"project": "gpsimd"} | pairs("--tag", options.tag)
+    pairs("--env", options.env)
     serving.find_model(options.model, "")
     aws = Aws(options.region, options.profile, dry_run=options.dry_run)
     role, bucket = aws.role(options.role), aws.bucket(options.bucket)
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     requests = [
         (
             "create_model",
-            serving.create_model_request(aws, name, options.image, role, model.archive, tags),
+            serving.create_model_request(aws, name, options, role, model.archive, tags),
             ("delete_model", {"ModelName": name}),
         ),
         (

@@ -16,6 +16,7 @@ from .errors import UsageError
 from .follow import Training
 from .options import (
     add_connection,
+    add_environment,
     add_log_lines,
     add_role_and_bucket,
     add_tags,
@@ -108,7 +109,7 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="send lib..._neuron.so, built on a Neuron host, instead of building in the container",
     )
-    add("--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable of the containers")
+    add_environment(parser)
     add_tags(parser)
     add("--no-wait", action="store_true", help="start the job and return")
     add_log_lines(parser)

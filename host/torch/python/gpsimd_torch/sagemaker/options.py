@@ -64,6 +64,13 @@ def add_log_lines(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """`--env`."""
+    parser.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="environment variable of the containers"
+    )
+
+
 def pairs(flag: str, values: list[str]) -> dict[str, str]:
     """`NAME=VALUE` texts as a dictionary."""
     found = {}

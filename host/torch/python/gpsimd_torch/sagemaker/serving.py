@@ -11,7 +11,7 @@ from gpsimd_torch.arguments import whole
 from . import bundle, images, s3
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError, calling, code_of
-from .options import console
+from .options import add_environment, console, pairs
 
 MODEL_HELP = (
     "a folder that plain transformers loads (the trainer's --model-dir), a model.tar.gz, s3://.../model.tar.gz, or "
@@ -87,14 +87,16 @@ def find_model(what: str, archive: str) -> Model:
     return Model(what, "job", archive)
 
 
-def create_model_request(aws: Aws, name: str, image: str | None, role: str, archive: str, tags: dict) -> dict[str, Any]:
+def create_model_request(
+    aws: Aws, name: str, options: argparse.Namespace, role: str, archive: str, tags: dict[str, str]
+) -> dict[str, Any]:
     """The request that tells SageMaker of a model."""
     return {
         "ModelName": name,
         "PrimaryContainer": {
-            "Image": image or images.uri(images.INFERENCE, aws.region),
+            "Image": options.image or images.uri(images.INFERENCE, aws.region),
             "ModelDataUrl": archive,
-            "Environment": PROGRAM | {"SAGEMAKER_REGION": aws.region},
+            "Environment": PROGRAM | {"SAGEMAKER_REGION": aws.region} | pairs("--env", options.env),
         },
         "ExecutionRoleArn": role,
         "Tags": tag_list(tags),
@@ -125,3 +127,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--instances", type=whole(1), default=1, metavar="N", help="how many (default: 1)")
     parser.add_argument("--image", metavar="URI", help=f"another container than AWS's {images.INFERENCE}")
+    add_environment(parser)

@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs the batch job."""
     name = check_name(options.name or time.strftime("gpsimd-transform-%Y%m%d-%H%M%S"))
     tags = {"project": "gpsimd"} | pairs("--tag", options.tag)
+    pairs("--env", options.env)
     local = not options.input.startswith("s3://")
     if options.predictions is not None and (not local or options.no_wait):
         raise UsageError("--predictions: expected a CSV file as INPUT and no --no-wait; otherwise copy them from S3")
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         model = serving.find_model(options.model, f"{base}/model.tar.gz")
         source = f"{base}/input/{lines.name}" if local else options.input
         requests = [
-            ("create_model", serving.create_model_request(aws, name, options.image, role, model.archive, tags)),
+            ("create_model", serving.create_model_request(aws, name, options, role, model.archive, tags)),
             ("create_transform_job", transform_request(name, source, base, options, tags)),
         ]
         if options.dry_run:
