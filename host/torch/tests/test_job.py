@@ -114,6 +114,18 @@ def test_hyperparameters_are_flags_with_underscores_words_and_nothing():
     assert parse(["--model", "a_b/c_d"], {}).model == "a_b/c_d"
 
 
+def test_a_hyperparameter_has_one_name(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--op", "stock"], {})
+    assert "unrecognized arguments: --op stock" in capsys.readouterr().err
+
+
+def test_what_a_job_costs_is_not_known_unless_it_is_told():
+    assert parse([], {}).price_per_hour == 24.725
+    assert parse([], {"SM_MODEL_DIR": "/opt/ml/model"}).price_per_hour is None
+    assert parse(["--price-per-hour", "1.5"], {"SM_MODEL_DIR": "/opt/ml/model"}).price_per_hour == 1.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -133,6 +145,17 @@ def test_a_wrong_hyperparameter_is_refused_with_what_was_expected(arguments, mes
 
 
 # Channels
+
+
+@pytest.mark.parametrize("channel", ["REVIEWS", "TEST"])
+def test_a_job_whose_channels_hold_nothing_to_train_on_is_refused(channel, capsys):
+    with pytest.raises(SystemExit) as exit:
+        parse([], {"SM_MODEL_DIR": "/opt/ml/model", f"SM_CHANNEL_{channel}": "/opt/ml/input/data/x"})
+    assert exit.value.code == 2
+    assert f"expected it, or a channel called train or training, found the channels {channel.lower()}" in (
+        capsys.readouterr().err
+    )
+    assert parse(["--data", "x"], {f"SM_CHANNEL_{channel}": "/x"}).data == "x"
 
 
 def test_channels_may_be_named_training_and_validation(tmp_path):

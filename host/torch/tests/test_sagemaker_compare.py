@@ -135,6 +135,86 @@ def test_runs_with_other_settings_are_told(run, double):
     assert "the runs differ in batch-size (16, 32)" in errors
 
 
+def test_names_with_underscores_and_defaults_are_the_same_settings(run, double):
+    double.answer("sagemaker.DescribeTrainingJob", job(batch_size="16"), job())
+    _, _, errors = run("compare", "a", "b")
+    assert "differ" not in errors
+    double.answer("sagemaker.DescribeTrainingJob", job(batch_size="8"), job())
+    _, _, errors = run("compare", "a", "b")
+    assert "the runs differ in batch-size (16, 8)" in errors
+
+
+def test_a_job_and_a_file_with_the_same_settings_do_not_differ(run, double, local):
+    document = json.loads(local.read_text())
+    document["settings"] |= {"data": None, "channels": {"train": "s3://a/train", "validation": None}}
+    local.write_text(json.dumps(document))
+    channels = [{"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": "s3://a/train"}}}]
+    double.answer("sagemaker.DescribeTrainingJob", job(steps="40") | {"InputDataConfig": channels})
+    document["settings"]["steps"] = 40
+    local.write_text(json.dumps(document))
+    _, _, errors = run("compare", "a", local)
+    assert "differ" not in errors
+
+
+def test_jobs_with_other_reviews_are_told(run, double):
+    def on(uri):
+        return {"InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": uri}}}]}
+
+    double.answer("sagemaker.DescribeTrainingJob", job() | on("s3://a/x"), job() | on("s3://b/x"))
+    _, _, errors = run("compare", "a", "b")
+    assert "the runs differ in data (s3://a/x, s3://b/x)" in errors
+
+
+def test_a_run_that_is_named_twice_counts_once(run, local, tmp_path):
+    _, output, errors = run("compare", local, tmp_path / "." / "out.json", "--json", "--no-published")
+    assert [row["runs"] for row in rows_of(output)] == [1, 1]
+    assert "is named twice, and counted once" in errors
+
+
+@pytest.mark.parametrize("resources", [{}, {"ResourceConfig": {"InstanceGroups": []}}], ids=["none", "groups"])
+def test_a_job_without_one_type_of_instance_is_refused(run, double, resources):
+    description = job()
+    del description["ResourceConfig"]
+    double.answer("sagemaker.DescribeTrainingJob", description | resources)
+    status, _, errors = run("compare", "a")
+    assert status == 1 and "the job a: expected one type of instance" in errors
+
+
+def test_a_price_for_another_instance_is_told(run, double):
+    double.answer("sagemaker.DescribeTrainingJob", job())
+    _, _, errors = run("compare", "a", "--price", "ml.trn1.32xlage=3")
+    assert "--price ml.trn1.32xlage: none of the jobs was on such an instance" in errors
+
+
+@pytest.mark.parametrize("name", ["/tmp/nothing", "nothing.JSON", "a b"])
+def test_what_is_neither_a_job_nor_a_file_is_refused(run, no_aws, name):
+    status, _, errors = run("compare", name)
+    assert status == 2 and "expected the name of a training job, or a file that ends in .json" in errors
+
+
+def test_a_file_without_a_price_has_no_cost_and_that_is_told(run, local):
+    document = json.loads(local.read_text())
+    document["settings"]["price_per_hour"] = None
+    for row in document["rows"]:
+        row["training_cost_usd"] = None
+    local.write_text(json.dumps(document))
+    status, output, errors = run("compare", local, "--json")
+    assert status == 0 and rows_of(output)[0]["training_cost_usd"] is None
+    assert "out.json: it was trained without --price-per-hour" in errors
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("training_cost_usd", "1"), ("billable_s", True), ("throughput_it_s", float("nan")), ("ops", 3)],
+)
+def test_a_file_with_values_of_another_kind_is_refused(run, local, key, value):
+    document = json.loads(local.read_text())
+    document["rows"][0][key] = value
+    local.write_text(json.dumps(document))
+    status, _, errors = run("compare", local, "--json")
+    assert status == 2 and f"{key}: expected a" in errors
+
+
 def test_a_job_without_metrics_is_told(run, double):
     double.answer("sagemaker.DescribeTrainingJob", job(accuracy=None))
     _, _, errors = run("compare", "quiet")
@@ -148,7 +228,9 @@ def test_a_job_that_has_not_completed_is_refused(run, double, status):
     assert code == 1 and f"expected a completed one, found {status}" in errors
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": [], "settings": {}}', '{"rows": [1], "settings": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "[" * 200_000, '{"rows": [], "settings": {}}', '{"rows": [1], "settings": {}}']
+)
 def test_a_file_that_is_not_the_trainers_is_refused(run, no_aws, tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     status, _, errors = run("compare", "x.json")
@@ -174,6 +256,25 @@ def test_the_chart_is_the_same_twice_and_can_be_a_png(run, local, tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob(".*partial"))
+
+
+@pytest.mark.parametrize("model", ["a$^$b", "模型"])
+def test_a_chart_can_have_any_name_in_it(run, local, tmp_path, model):
+    document = json.loads(local.read_text())
+    document["settings"]["model"] = model
+    local.write_text(json.dumps(document))
+    status, _, errors = run("compare", local, "--chart", tmp_path / "out.svg")
+    assert status == 0, errors
+    assert "Warning" not in errors
+    assert model in (tmp_path / "out.svg").read_text()
+
+
+def test_a_name_of_two_lines_stays_in_its_row(run, local):
+    document = json.loads(local.read_text())
+    document["settings"]["model"] = "two\nlines"
+    local.write_text(json.dumps(document))
+    _, output, _ = run("compare", local, "--markdown")
+    assert {line.count("|") for line in output.splitlines()} == {10}
 
 
 def test_another_kind_of_picture_is_refused(run, local):

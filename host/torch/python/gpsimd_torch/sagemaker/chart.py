@@ -1,9 +1,11 @@
 """The comparison as bars: one panel per quantity, one bar per row, published rows in grey."""
 
 import os
+import warnings
 from pathlib import Path
 
 from .errors import UsageError
+from .options import console
 from .runs import Run
 
 # Title, unit on the axis, value of a run, digits beside the bar.
@@ -40,7 +42,8 @@ def draw(rows: list[Run], path: Path) -> None:
                 axis.annotate(text, (known or 0, position), xytext=(4, 0), textcoords="offset points", va="center")
             axis.set_title(title, loc="left", fontweight="bold")
             axis.set_xlabel(unit)
-            axis.set_yticks(range(len(rows)), names)
+            # Dollar signs of a model's name are no formula.
+            axis.set_yticks(range(len(rows)), names, parse_math=False)
             axis.set_xlim(0, 1.2 * max((known or 0 for known in values), default=0) or 1)
             axis.spines[["top", "right"]].set_visible(False)
         axes[0, 0].invert_yaxis()
@@ -55,7 +58,11 @@ def draw(rows: list[Run], path: Path) -> None:
         )
         partial = path.with_name(f".{path.name}.partial")
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(partial, format=path.suffix[1:], dpi=150, metadata=metadata)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure.savefig(partial, format=path.suffix[1:], dpi=150, metadata=metadata)
+        if any("missing from font" in str(warning.message) for warning in caught):
+            console("note: the chart's font lacks characters of a name")
         os.replace(partial, path)
         plt.close(figure)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from . import prices, runs, table
 from .aws import Aws
-from .options import add_connection, console, output_file
+from .errors import UsageError
+from .options import JOB_NAME, add_connection, console, output_file
 
 DESCRIPTION = """\
 Compare training runs: price per hour, throughput, validation accuracy, billable seconds, training cost. Takes names of
@@ -77,12 +78,16 @@ def run(options: argparse.Namespace) -> int:
     price_of = prices.parse(options.price)
     aws: Aws | None = None
     found: list[runs.Run] = []
-    for name in options.runs:
+    for name in named_once(options.runs):
         if name.endswith(".json"):
             found += runs.of_file(Path(name))
-        else:
+        elif JOB_NAME.fullmatch(name):
             aws = aws or Aws(options.region, options.profile)
             found.append(runs.of_job(aws, name, price_of))
+        else:
+            raise UsageError(f"{name}: expected the name of a training job, or a file that ends in .json")
+    for instance in sorted({price.partition("=")[0] for price in options.price} - {run.instance for run in found}):
+        console(f"note: --price {instance}: none of the jobs was on such an instance")
     if not options.no_published:
         found += runs.published()
     rows = runs.best_of(found)
@@ -99,6 +104,17 @@ def run(options: argparse.Namespace) -> int:
         draw([run for run, _ in rows], options.chart)
         console(f"chart: {options.chart}")
     return 0
+
+
+def named_once(names: list[str]) -> list[str]:
+    """Every job and file once, in their order: the same run is no second try."""
+    found: dict[str, str] = {}
+    for name in names:
+        key = str(Path(name).resolve()) if name.endswith(".json") else name
+        if key in found:
+            console(f"note: {name} is named twice, and counted once")
+        found.setdefault(key, name)
+    return list(found.values())
 
 
 def cells(run: runs.Run, count: int) -> list[str]:
@@ -127,9 +143,12 @@ def notes(found: list[runs.Run]) -> list[str]:
     different = runs.differences(found)
     if different:
         texts.append(f"the runs differ in {', '.join(different)}: the rows compare more than machines and ops")
-    unpriced = sorted({run.instance for run in found if run.price_per_hour is None})
+    jobs = [run for run in found if not run.is_local]
+    unpriced = sorted({run.instance for run in jobs if run.price_per_hour is None})
     texts += [f"no price is known for {instance}: name it with --price {instance}=X" for instance in unpriced]
-    silent = [run.source for run in found if run.throughput_it_s is None or run.validation_accuracy is None]
+    unpriced = sorted({run.source for run in found if run.is_local and run.price_per_hour is None})
+    texts += [f"no price is known for {file}: it was trained without --price-per-hour" for file in unpriced]
+    silent = [run.source for run in jobs if run.throughput_it_s is None or run.validation_accuracy is None]
     if silent:
         texts.append(f"no final metrics were found for {', '.join(silent)}: its log had no such lines")
     return texts

@@ -1,6 +1,7 @@
 """What finished runs have in common, whether they were training jobs or local: a row of the comparison."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ class Run:
     """One run; a value that is not known is None."""
 
     source: str
+    """The job's name or the file."""
     model: str
     ops: str
     instance: str
@@ -32,6 +34,7 @@ class Run:
     billable_s: float | None
     """Wall-clock seconds; what SageMaker bills is that of each instance."""
     training_cost_usd: float | None
+    is_local: bool = False
     published: bool = False
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -71,9 +74,22 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
         reason = f": {found['FailureReason']}" if status == "Failed" and found.get("FailureReason") else ""
         raise CommandError(f"the job {name}: expected a completed one, found {status}{reason}; leave it out")
     metrics = {metric["MetricName"]: metric["Value"] for metric in found.get("FinalMetricDataList") or []}
-    resources = found["ResourceConfig"]
-    instance, instances = resources["InstanceType"], resources.get("InstanceCount", 1)
-    hyperparameters = {key: _decoded(value) for key, value in (found.get("HyperParameters") or {}).items()}
+    resources = found.get("ResourceConfig") or {}
+    instance, instances = resources.get("InstanceType"), resources.get("InstanceCount", 1)
+    if instance is None:
+        raise CommandError(f"the job {name}: expected one type of instance, found none or several; leave it out")
+    hyperparameters = {
+        key.replace("_", "-"): _decoded(value) for key, value in (found.get("HyperParameters") or {}).items()
+    }
+    # Before the channels: they are what the trainer read.
+    hyperparameters["data"] = next(
+        (
+            channel.get("DataSource", {}).get("S3DataSource", {}).get("S3Uri")
+            for channel in found.get("InputDataConfig") or []
+            if channel.get("ChannelName") in ("train", "training")
+        ),
+        hyperparameters.get("data"),
+    )
     price, billable = price_of.get(instance), found.get("BillableTimeInSeconds")
     total = None if price is None else price * instances
     return Run(
@@ -97,6 +113,7 @@ def of_file(path: Path) -> list[Run]:
         document = json.loads(path.read_text())
         settings, rows = document["settings"], document["rows"]
         named = {key.replace("_", "-"): value for key, value in settings.items()}
+        named["data"] = named.get("data") or (named.get("channels") or {}).get("train")
         found = []
         for row in rows:
             if row["stopped"]:
@@ -105,20 +122,21 @@ def of_file(path: Path) -> list[Run]:
                 Run(
                     source=str(path),
                     model=_model(named.get("model")),
-                    ops=row["ops"],
+                    ops=_text(row, "ops"),
                     instance=f"local, {named.get('device', 'cpu')}",
                     instances=1,
-                    price_per_hour=named["price-per-hour"],
-                    throughput_it_s=row["throughput_it_s"],
-                    validation_accuracy=row["validation_accuracy"],
-                    billable_s=row["billable_s"],
-                    training_cost_usd=row["training_cost_usd"],
+                    price_per_hour=_number(named, "price-per-hour"),
+                    throughput_it_s=_number(row, "throughput_it_s"),
+                    validation_accuracy=_number(row, "validation_accuracy"),
+                    billable_s=_number(row, "billable_s"),
+                    training_cost_usd=_number(row, "training_cost_usd"),
+                    is_local=True,
                     settings=_settings(named),
                 )
             )
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; expected a file of the trainer's --json") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path}: expected a file of the trainer's --json, with rows and settings; found something else "
             f"({type(error).__name__}: {error})"
@@ -138,7 +156,7 @@ def differences(runs: Iterable[Run]) -> list[str]:
     ours = [run for run in runs if not run.published]
     texts = []
     for name in SETTINGS:
-        values = sorted({run.settings.get(name, "default") for run in ours})
+        values = sorted({run.settings[name] for run in ours})
         if len(values) > 1:
             texts.append(f"{name} ({', '.join(values)})")
     return texts
@@ -157,4 +175,28 @@ def _model(value: Any) -> str:
 
 
 def _settings(values: dict[str, Any]) -> dict[str, str]:
-    return {name: str(values[name]) for name in SETTINGS if values.get(name) not in (None, "None")}
+    """`SETTINGS` as texts; what is not in `values` is as the trainer takes it then."""
+    from gpsimd_torch.train.options import parse
+
+    defaults = vars(parse([], {}))
+
+    def setting(name: str) -> str:
+        value = values.get(name)
+        if value in (None, "None", ""):
+            value = defaults[name.replace("-", "_")]
+        return "none" if value is None else str(value)
+
+    return {name: setting(name) for name in SETTINGS}
+
+
+def _number(values: dict[str, Any], name: str) -> float | None:
+    value = values[name]
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
+        return value
+    raise ValueError(f"{name}: expected a number or null, found {value!r:.40}")
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    if isinstance(values[name], str):
+        return values[name]
+    raise ValueError(f"{name}: expected a text, found {values[name]!r:.40}")

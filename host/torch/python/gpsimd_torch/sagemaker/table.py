@@ -21,7 +21,7 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int =
     """The same as a table in Markdown."""
 
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
     rule = ["---" if column < left else "---:" for column in range(len(heads))]
     return "\n".join([line(heads), line(rule), *map(line, rows)])

@@ -13,6 +13,7 @@ CHECKPOINTS = Path("/opt/ml/checkpoints")
 REPORT = "training.json"
 
 # In their order of precedence; `training` is what the SDK calls a channel that was given no name.
+CHANNEL = "SM_CHANNEL_"
 TRAIN_CHANNELS = ("SM_CHANNEL_TRAIN", "SM_CHANNEL_TRAINING")
 VALIDATION_CHANNELS = ("SM_CHANNEL_VALIDATION", "SM_CHANNEL_TEST")
 
@@ -45,7 +46,7 @@ def defaults(environment: Mapping[str, str]) -> dict[str, Default]:
     if train is not None:
         channels = Channels(environment[train], environment.get(validation) if validation else None)
         found["data"] = Default(channels, ", ".join(name for name in (train, validation) if name))
-    if environment.get("SM_MODEL_DIR"):
+    if in_container(environment):
         found["model_dir"] = Default(Path(environment["SM_MODEL_DIR"]), "SM_MODEL_DIR")
         # A job is paid for, and its model folder holds one model.
         found["ops"] = Default("rust", "SM_MODEL_DIR: a training job trains once")
@@ -56,6 +57,16 @@ def defaults(environment: Mapping[str, str]) -> dict[str, Default]:
     if environment.get("SM_NUM_NEURONS", "0") not in ("", "0"):
         found["device"] = Default("neuron", f"SM_NUM_NEURONS={environment['SM_NUM_NEURONS']}")
     return found
+
+
+def in_container(environment: Mapping[str, str]) -> bool:
+    """Whether this is a training job: its price is its own, not that of a machine that it stands for."""
+    return bool(environment.get("SM_MODEL_DIR"))
+
+
+def channels(environment: Mapping[str, str]) -> list[str]:
+    """The names of all channels, e.g. `train`."""
+    return sorted(name.removeprefix(CHANNEL).lower() for name in environment if name.startswith(CHANNEL))
 
 
 def table(rows: list[tuple[str, object, str]]) -> list[str]:

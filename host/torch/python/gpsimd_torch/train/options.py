@@ -64,6 +64,7 @@ in a SageMaker container these are defaults, which flags override:
   --checkpoints   /opt/ml/checkpoints, if the job has checkpoints
   --ops           rust
   --device        neuron where SM_NUM_NEURONS is above 0
+a job with channels, but none for training, is refused.
 hyperparameters may have underscores for hyphens (--batch_size 16), and true or false behind --fresh.
 
 Ctrl-C or SIGTERM finishes the step at hand, writes a checkpoint (with --checkpoints), saves the model and prints the
@@ -88,7 +89,7 @@ class Options:
     device: str
     neuron_library: Path | None
     dropout: float | None
-    price_per_hour: float
+    price_per_hour: float | None
     model_dir: Path | None
     checkpoints: Path | None
     checkpoint_every: int
@@ -137,6 +138,14 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
         else:
             origins.append((flag, values[name], f"the flag, not {default.variable}"))
     values["channels"] = None
+    channels = container.channels(environment)
+    if values["data"] is None and channels:
+        parser.error(
+            f"argument --data: expected it, or a channel called train or training, found the channels "
+            f"{', '.join(channels)}"
+        )
+    if values["price_per_hour"] is None and not container.in_container(environment):
+        values["price_per_hour"] = TRN1_32XLARGE_PRICE_PER_HOUR
     if isinstance(values["data"], container.Channels):
         values["channels"], values["data"] = values["data"], None
     for name, default in (("ops", "both"), ("device", "cpu"), ("epochs", 1)):
@@ -167,6 +176,8 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # A hyperparameter has one name: a default for it, or a note about it, would not know an abbreviation.
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -239,9 +250,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--price-per-hour",
         type=_number(0.0),
-        default=TRN1_32XLARGE_PRICE_PER_HOUR,
         metavar="$",
-        help=f"price of the machine (default: {TRN1_32XLARGE_PRICE_PER_HOUR}, that of ml.trn1.32xlarge)",
+        help=f"price of the machine (default: {TRN1_32XLARGE_PRICE_PER_HOUR}, that of ml.trn1.32xlarge; in a SageMaker "
+        "container it is not known, and no cost is told)",
     )
     add(
         "--model-dir",

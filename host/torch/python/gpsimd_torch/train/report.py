@@ -18,7 +18,7 @@ class Row:
 
     ops: str
     steps: int
-    price_per_hour: float
+    price_per_hour: float | None
     losses: list[float] = field(default_factory=list)
     validation_accuracy: float | None = None
     billable_s: float = 0.0
@@ -51,8 +51,10 @@ class Row:
         return steps + last - first, seconds + end - start
 
     @property
-    def training_cost_usd(self) -> float:
-        """Billable time x price."""
+    def training_cost_usd(self) -> float | None:
+        """Billable time x price; None where no price is known."""
+        if self.price_per_hour is None:
+            return None
         return self.billable_s * self.price_per_hour / SECONDS_PER_HOUR
 
     def start_billing(self, seconds: float):
