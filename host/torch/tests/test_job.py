@@ -133,7 +133,7 @@ def test_what_a_job_costs_is_not_known_unless_it_is_told():
         (["--dropout", "1"], "--dropout: expected a number of at least 0 and below 1, found '1'"),
         (["--checkpoint_every", "0"], "--checkpoint-every: expected a whole number of at least 1, found '0'"),
         (["--checkpoints", __file__], "--checkpoints: expected a folder, found the file"),
-        (["--worker-timeout", "0"], "--worker-timeout: expected a number greater than 0, found '0'"),
+        (["--worker-timeout", "0"], "--worker-timeout: expected a number greater than 0 and at most 86400, found '0'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

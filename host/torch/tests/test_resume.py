@@ -16,6 +16,15 @@ from trainer_process import KILL, finish, reviews, start
 SMALL = ["--batch-size", 4, "--seq-len", 16, "--lr", "1e-3"]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As `start` gives its trainers: sums of floats depend on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def data(tmp_path) -> pathlib.Path:
     return reviews(tmp_path / "data")
@@ -193,6 +202,28 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(train, tmp_path, capsy
     assert before.exists()
 
 
+@pytest.mark.parametrize("folder", ["/proc/nowhere", "data/train.csv/below"])
+def test_a_folder_that_cannot_hold_checkpoints_is_told_before_the_first_step(
+    train, tmp_path, monkeypatch, capsys, folder
+):
+    monkeypatch.chdir(tmp_path)
+    assert train(saved=folder) == 2
+    captured = capsys.readouterr()
+    assert f"{folder}: " in captured.err and "expected a folder that can be written to" in captured.err
+    assert "metric step=" not in captured.out
+
+
+def test_a_folder_belongs_to_one_trainer_at_a_time(train, tmp_path, capsys):
+    from gpsimd_torch.train.distributed import Process
+
+    other = checkpoints.Checkpoints(tmp_path / "saved", Process(torch.device("cpu")))
+    assert other.newest({}) is None
+    assert train() == 2
+    assert f"{tmp_path / 'saved'}: another trainer writes into it" in capsys.readouterr().err
+    other.close()
+    assert train() == 0
+
+
 def test_only_damaged_checkpoints_are_an_error(train, tmp_path, capsys):
     assert train() == 0
     for path in checkpoints.files(tmp_path / "saved"):
@@ -201,19 +232,20 @@ def test_only_damaged_checkpoints_are_an_error(train, tmp_path, capsys):
     assert "its 2 checkpoint(s) are damaged" in capsys.readouterr().err
 
 
-def test_a_full_disk_ends_the_run_and_leaves_the_checkpoints_before(train, tmp_path, capsys, monkeypatch):
-    save = torch.save
+def test_a_full_disk_ends_the_run_and_leaves_the_checkpoints_before_and_the_model(train, tmp_path, capsys, monkeypatch):
+    sync, calls = os.fsync, iter(range(100))
 
-    def full(content, file):
-        if content["step"] == 4:
-            file.write(b"half of it")
+    def full(descriptor):
+        # A checkpoint syncs its file and its folder.
+        if next(calls) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save(content, file)
+        sync(descriptor)
 
-    monkeypatch.setattr(torch, "save", full)
-    assert train() == 1
+    monkeypatch.setattr(os, "fsync", full)
+    assert train("--model-dir", tmp_path / "model") == 1
     errors = capsys.readouterr().err
     assert f"cannot write a checkpoint after step 4 into {tmp_path / 'saved'}: No space left on device" in errors
+    assert (tmp_path / "model" / "model.safetensors").exists()
     assert os.listdir(tmp_path / "saved") == [path.name for path in checkpoints.files(tmp_path / "saved")]
     monkeypatch.undo()
     assert train() == 0
@@ -243,12 +275,15 @@ def test_a_signal_finishes_the_step_and_writes_a_checkpoint(train, tmp_path, cap
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
 
-def test_sigterm_before_the_first_step_ends_with_its_status(train, monkeypatch, capsys):
-    from gpsimd_torch.train import sources
-
-    monkeypatch.setattr(sources, "open_source", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
-    assert train() == 143
-    assert "stopped before the first step" in capsys.readouterr().err
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_the_first_step_ends_with_its_status(data, checkpoint, tmp_path, number, status):
+    """Also one that comes while a library is imported which takes any exception for a missing module."""
+    (tmp_path / "transformers.py").write_text(
+        f"import os\ntry:\n    os.kill(os.getpid(), {int(number)})\nexcept BaseException:\n    pass\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ((found, _, errors),) = finish(start("--data", data, "--model", checkpoint, *SMALL, PYTHONPATH=path))
+    assert (found, errors) == (status, "stopped before the first step\n")
 
 
 @pytest.mark.slow

@@ -119,6 +119,19 @@ def test_a_host_without_its_reviews_is_told_on_both(data, checkpoint, tmp_path):
     assert re.search(r"^error: process 1 of 2 on \S+ \(pid \d+\) ended: --data \S+nowhere", results[0][2], re.M)
 
 
+def test_a_checkpoint_of_other_reviews_on_the_second_host_is_refused(checkpoint, tmp_path):
+    # One review to validate with: the second process has none.
+    of = [{"arguments": ["--data", reviews(tmp_path / f"data{rank}", test=1)]} for rank in range(2)]
+    rest = ["--model", checkpoint, "--ops", "stock", "--seq-len", 16, "--batch-size", 2, "--steps", 3]
+    rest += ["--checkpoints", tmp_path / "saved"]
+    outcome(tmp_path, lambda *to: hosts(*rest, *to, of=of))
+    train = tmp_path / "data1" / "train.csv"
+    train.write_text(train.read_text().replace("it is", "it was"))
+    results = finish(*hosts(*rest, of=of))
+    assert all(status != 0 for status, _, _ in results)
+    assert "--data (digest of the tokens)" in results[0][2] + results[1][2]
+
+
 def test_sigterm_to_one_host_stops_both_with_a_checkpoint(common, tmp_path):
     kept = [*common, "--batch-size", 2, "--checkpoints", tmp_path / "saved"]
     results = finish(*hosts(*kept, dies=(1, 10, signal.SIGTERM), scratch=str(tmp_path)), timeout=180)

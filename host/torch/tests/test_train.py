@@ -326,6 +326,8 @@ def test_without_data_the_reviews_are_said_to_be_synthetic(checkpoint, capsys):
         (["--lr", "0"], "expected a number greater than 0, found '0'"),
         (["--lr", "nan"], "expected a number greater than 0, found 'nan'"),
         (["--price-per-hour", "-1"], "expected a number of at least 0, found '-1'"),
+        (["--worker-timeout", "1e300"], "expected a number greater than 0 and at most 86400, found '1e300'"),
+        (["--model", ".", "--model-dir", f"../{pathlib.Path.cwd().name}"], "expected another folder than --model"),
         (["--seed", "-1"], "expected a whole number from 0 to 4294967295"),
         (["--device", "cuda"], "invalid choice: 'cuda'"),
         (["--json", "no/such/folder/out.json"], "does not exist; create it first"),
@@ -338,6 +340,32 @@ def test_a_wrong_flag_is_refused_with_what_was_expected(arguments, message, caps
         main(arguments)
     assert exit.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["", "train.csv"])
+def test_a_report_never_replaces_the_reviews(folder, capsys, data):
+    before = (folder / "train.csv").read_bytes()
+    with pytest.raises(SystemExit) as exit:
+        main(["--data", str(folder / data), "--json", str(folder / "train.csv")])
+    assert exit.value.code == 2
+    assert "--json: expected a file of its own, found the reviews" in capsys.readouterr().err
+    assert (folder / "train.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"WORLD_SIZE": "0"}, "RANK=0, WORLD_SIZE=0"),
+        ({"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}, "RANK=2, WORLD_SIZE=2"),
+        ({"WORLD_SIZE": "2"}, "RANK=0, WORLD_SIZE=2, no MASTER_ADDR, no MASTER_PORT"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_half_of_torchruns_variables_are_an_error(monkeypatch, capsys, variables, found):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main([]) == 2
+    assert f"expected the environment variables of torchrun, or none; found {found}" in capsys.readouterr().err
 
 
 def test_wrong_models_are_refused(checkpoint, tmp_path, capsys):
@@ -365,6 +393,8 @@ def test_xla_with_several_cpu_processes_is_refused(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("PJRT_DEVICE", "CPU")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
     with pytest.raises(TrainerError, match="--device xla with 2 processes needs NeuronCores"):
         distributed.start("xla")
 

@@ -16,8 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     0 done, 1 failed, 2 wrong arguments or data, 130 stopped by SIGINT, 143 stopped by SIGTERM.
     """
     options = parse(argv)
-    # Until there is something to save, SIGTERM ends the trainer as Ctrl-C does.
-    previous = signal.signal(signal.SIGTERM, _stop)
+    # Until there is something to save; then `Interrupt` takes over.
+    previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _train(options)
     except (TrainerError, JobFailure) as error:
@@ -26,21 +26,19 @@ def main(argv: list[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, TrainerError) else 1
     except KeyboardInterrupt:
-        print("stopped before the first step", file=sys.stderr)
         return 130
-    except _Terminated:
-        print("stopped before the first step", file=sys.stderr)
-        return 143
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-class _Terminated(BaseException):
-    """SIGTERM before the first step."""
-
-
-def _stop(*_):
-    raise _Terminated
+def _stop(number: int, _frame):
+    """Ends the process at once: an exception would be swallowed by some of the libraries that are being imported."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print("stopped before the first step", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + number)
 
 
 def _train(options: Options) -> int:

@@ -70,7 +70,7 @@ class TokenizedReviews:
                 lengths[first + 1 : first + 1 + len(ids)] = [len(row) for row in ids]
                 blocks.append(np.concatenate([np.array(row, dtype=dtype) for row in ids]))
                 bar.advance(len(ids))
-        self._ids = np.concatenate(blocks)
+        self._ids = np.concatenate([np.empty(0, dtype), *blocks])
         self._starts = np.cumsum(lengths)
 
     def __len__(self) -> int:

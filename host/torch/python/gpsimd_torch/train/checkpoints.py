@@ -4,6 +4,8 @@ A file is named after its step and its content, `checkpoint-00000020-<BLAKE2b>.p
 by a full disk or a copy to S3 that was interrupted, is recognised, and the one before it is used.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import io
 import os
@@ -48,11 +50,13 @@ class Checkpoints:
         self._process, self._fresh, self._elsewhere = process, fresh, elsewhere
         # Removed when the next one is written.
         self._discarded: list[Path] = []
+        self._lock: int | None = None
 
     def newest(self, settings: dict) -> dict | None:
         """The state of the newest sound checkpoint, None without one; `settings`: as in `SETTINGS`, of this run.
 
-        Raises `TrainerError`, in all processes, if it is of a run with other settings, or if none is sound.
+        Makes the folder, and keeps other trainers out of it until `close`. Raises `TrainerError`, in all processes, if
+        the folder cannot be used, if the checkpoint is of a run with other settings, or if none is sound.
         """
         data, mistake = None, None
         if self._process.is_main:
@@ -67,19 +71,26 @@ class Checkpoints:
             return None
         return torch.load(io.BytesIO(self._process.share_bytes(data)), weights_only=True)
 
+    def close(self):
+        """Lets other trainers into the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def write(self, step: int, state: dict, settings: dict):
         """Writes the `state` after `step`; in all processes but the first it does nothing."""
         if not self._process.is_main:
             return
         partial = self.folder / _PARTIAL
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # In memory first: torch would tell a full disk as a mistake of its own.
+            content = io.BytesIO()
+            torch.save({"format": FORMAT, "settings": settings, "step": step, "state": state}, content)
+            digest = _blake2b(content.getbuffer()).hexdigest()
             with partial.open("wb") as file:
-                torch.save({"format": FORMAT, "settings": settings, "step": step, "state": state}, file)
+                file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
-            with partial.open("rb") as file:
-                digest = hashlib.file_digest(file, _blake2b).hexdigest()
             for path in self._discarded:
                 path.unlink(missing_ok=True)
             self._discarded = []
@@ -87,37 +98,58 @@ class Checkpoints:
             _sync(self.folder)
             for path in files(self.folder)[KEPT:]:
                 path.unlink(missing_ok=True)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise JobFailure(
-                f"cannot write a checkpoint after step {step} into {self.folder}: {reason}; make room for "
+                f"cannot write a checkpoint after step {step} into {self.folder}: {error.strerror}; make room for "
                 f"{KEPT + 1} checkpoints, or name another folder with --checkpoints; those written before are kept"
             ) from error
 
+    def _open(self):
+        """Finds out now, not after hours, whether checkpoints can be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            (self.folder / _PARTIAL).touch()
+            (self.folder / _PARTIAL).unlink()
+        except OSError as error:
+            raise TrainerError(
+                f"--checkpoints {self.folder}: {error.strerror}; expected a folder that can be written to"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TrainerError(
+                f"--checkpoints {self.folder}: another trainer writes into it; wait for it, or name another folder"
+            ) from error
+        except OSError:
+            # Some network file systems have none.
+            self._process.say(f"checkpoint: {self.folder} has no locks; no other trainer may write into it")
+
     def _choose(self, settings: dict) -> bytes | None:
         """The newest sound file's content, if its settings are these."""
-        paths = files(self.folder)
-        if self._fresh:
-            self._discarded = paths
-            return None
         for other in self._elsewhere:
-            if files(other):
+            if files(other) and not self._fresh:
                 raise TrainerError(
                     f"--checkpoints: {other} holds checkpoints of a job with another --ops (with both, each run has "
                     "its own subfolder); give the same --ops, another folder, or --fresh to leave them unread"
                 )
+        self._open()
+        paths = files(self.folder)
+        if self._fresh:
+            self._discarded = paths
+            return None
         for path in paths:
             try:
                 data = path.read_bytes()
             except OSError as error:
                 raise TrainerError(f"cannot read {path}: {error.strerror or error}") from error
-            if _blake2b(data).hexdigest() != _NAME.fullmatch(path.name)[2]:
-                self._process.say(f"checkpoint: {path} is damaged and not used")
-                self._discarded.append(path)
-                continue
-            _expect(path, torch.load(io.BytesIO(data), weights_only=True, mmap=False), settings)
-            return data
+            if _blake2b(data).hexdigest() == _NAME.fullmatch(path.name)[2]:
+                _expect(path, torch.load(io.BytesIO(data), weights_only=True, mmap=False), settings)
+                return data
+            self._process.say(f"checkpoint: {path} is damaged and not used")
+            self._discarded.append(path)
         if paths:
             raise TrainerError(
                 f"--checkpoints {self.folder}: its {len(paths)} checkpoint(s) are damaged; bring back sound ones, or "
@@ -151,7 +183,7 @@ def _expect(path: Path, content: dict, settings: dict):
         )
 
 
-def _blake2b(data: bytes = b""):
+def _blake2b(data: bytes | memoryview):
     return hashlib.blake2b(data, digest_size=8)
 
 

@@ -207,6 +207,10 @@ def start(device: str, timeout_s: float = 600.0) -> Process:
     A process waits `timeout_s` for another, to join and in every collective.
     """
     rank, world = _from_environment("RANK", 0), _from_environment("WORLD_SIZE", 1)
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT") if world > 1 and name not in os.environ]
+    if not 0 <= rank < world or missing:
+        found = f"RANK={rank}, WORLD_SIZE={world}" + "".join(f", no {name}" for name in missing)
+        raise TrainerError(f"expected the environment variables of torchrun, or none; found {found}")
     if device == "neuron":
         _expect_neuron()
     if device != "cpu":

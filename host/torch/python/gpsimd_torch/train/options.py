@@ -153,9 +153,25 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
             values[name] = default
     if values["neuron_library"] is not None and values["device"] == "cpu":
         parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
+    if values["json"] is not None and (overwritten := _read_file(values, values["json"])):
+        parser.error(f"argument --json: expected a file of its own, found the reviews {overwritten}")
+    model, model_dir = values["model"], values["model_dir"]
+    if model and model_dir and Path(model).resolve() == model_dir.resolve():
+        parser.error("argument --model-dir: expected another folder than --model, whose checkpoint it would replace")
     if values["fresh"] and values["checkpoints"] is None:
         parser.error("argument --fresh: expected --checkpoints beside it; without it every run is a fresh one")
     return Options(**values, origins=tuple(container.table(origins)))
+
+
+def _read_file(values: dict, written: Path) -> Path | None:
+    """The file that `written` would replace, if it is one of the reviews."""
+    channels = values["channels"]
+    places = [values["data"]] if channels is None else [channels.train, channels.validation]
+    for place in map(Path, filter(None, places)):
+        for file in (place, *place.glob("*.csv")):
+            if written.exists() and file.exists() and written.samefile(file):
+                return file
+    return None
 
 
 def _as_flags(argv: list[str]) -> list[str]:
@@ -293,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--worker-timeout",
-        type=_number(0.0, exclusive=True),
+        type=_number(0.0, exclusive=True, most=86_400.0),
         default=600.0,
         metavar="SECONDS",
         help="with several processes: how long one waits for another before the job fails and names it (default: 600)",
@@ -307,17 +323,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(least: float, *, exclusive: bool = False):
-    """An argparse type: a finite number from `least` on, without `least` itself if `exclusive`."""
+def _number(least: float, *, exclusive: bool = False, most: float = math.inf):
+    """An argparse type: a finite number from `least` to `most`, without `least` itself if `exclusive`."""
 
     def convert(text: str) -> float:
         limits = "greater than" if exclusive else "of at least"
+        end = f" and at most {most:g}" if most < math.inf else ""
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or value < least or (exclusive and value == least):
-            raise argparse.ArgumentTypeError(f"expected a number {limits} {least:g}, found {text!r}")
+        if not math.isfinite(value) or not least <= value <= most or (exclusive and value == least):
+            raise argparse.ArgumentTypeError(f"expected a number {limits} {least:g}{end}, found {text!r}")
         return value
 
     return convert

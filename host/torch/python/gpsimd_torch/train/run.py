@@ -1,5 +1,6 @@
 """One run: a model with one choice of ops, trained, validated and saved."""
 
+import hashlib
 import os
 import shutil
 import time
@@ -76,6 +77,7 @@ def run(
 ):
     """Trains, validates and saves with the ops of `row`, which it fills in as it goes."""
     row.start_billing(prepared.seconds)
+    checkpoints = None
     try:
         process.seed(options.seed, own=False)
         classifier = model.build(checkpoint, row.ops, options.dropout)
@@ -85,17 +87,22 @@ def run(
         process.ease_fallback(classifier, optimizer)
         schedule = model.schedule(optimizer, row.steps)
         folder = options.checkpoint_folder(row.ops)
-        checkpoints = (
-            None
-            if folder is None
-            else Checkpoints(folder, process, fresh=options.fresh, elsewhere=options.other_checkpoint_folders())
-        )
+        if folder is not None:
+            elsewhere = options.other_checkpoint_folders()
+            checkpoints = Checkpoints(folder, process, fresh=options.fresh, elsewhere=elsewhere)
         keeper = Keeper(checkpoints, options.checkpoint_every, settings, process, classifier, optimizer, schedule, row)
         if keeper.resume():
             process.say(f"{row.ops} ops: resuming after step {len(row.losses):,} of {row.steps:,}, from {folder}")
         replica = process.distribute(classifier)
         process.seed(options.seed, own=True)
-        loop.train(replica, optimizer, schedule, prepared.train, process, interrupt, keeper, row, options.metric_every)
+        try:
+            loop.train(
+                replica, optimizer, schedule, prepared.train, process, interrupt, keeper, row, options.metric_every
+            )
+        except JobFailure:
+            # No checkpoint could be written: what was trained must not be lost with it.
+            _keep_model(options, row, classifier, checkpoint, process)
+            raise
         if row.stopped and folder is not None:
             process.say(
                 f"{row.ops} ops: stopped, with a checkpoint after step {len(row.losses):,} in {folder}; the same "
@@ -103,14 +110,20 @@ def run(
             )
         if not row.stopped:
             row.validation_accuracy = loop.validate(classifier, prepared.validation, process, interrupt, row.ops)
-        folder = options.model_folder(row.ops)
-        if folder is not None and process.is_main:
-            save(classifier, checkpoint.tokenizer, options.seq_len, folder)
-            process.say(f"saved the model trained with {row.ops} ops in {folder}")
+        _keep_model(options, row, classifier, checkpoint, process)
         process.barrier()
     finally:
         row.bill()
+        if checkpoints is not None:
+            checkpoints.close()
     process.say(metrics.final_line(row.validation_accuracy, row.throughput_it_s, row.billable_s, row.ops))
+
+
+def _keep_model(options: Options, row: Row, classifier, checkpoint: Checkpoint, process: Process):
+    folder = options.model_folder(row.ops)
+    if folder is not None and process.is_main:
+        save(classifier, checkpoint.tokenizer, options.seq_len, folder)
+        process.say(f"saved the model trained with {row.ops} ops in {folder}")
 
 
 def save(classifier, tokenizer, seq_len: int, folder: Path):
@@ -143,7 +156,7 @@ def _settings(options: Options, row: Row, prepared: Prepared, digest: str, proce
     return {
         "ops": row.ops,
         "model": digest,
-        "data": prepared.train.digest(),
+        "data": _digest_of_all(process.gather(prepared.train.digest())),
         "steps": row.steps,
         "batch_size": options.batch_size,
         "processes": process.world,
@@ -152,6 +165,10 @@ def _settings(options: Options, row: Row, prepared: Prepared, digest: str, proce
         "seed": options.seed,
         "device": options.device,
     }
+
+
+def _digest_of_all(digests: list[str]) -> str:
+    return hashlib.blake2b("".join(digests).encode(), digest_size=8).hexdigest()
 
 
 def _validation_rows(options: Options, reviews: int) -> np.ndarray:
