@@ -14,6 +14,7 @@ from .aws import Aws, split_uri
 from .errors import UsageError
 from .follow import Training
 from .options import (
+    MOST_IN_TRAINING,
     add_connection,
     add_environment,
     add_log_lines,
@@ -125,7 +126,7 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="send lib..._neuron.so, built on a Neuron host, instead of building in the container",
     )
-    add_environment(parser)
+    add_environment(parser, MOST_IN_TRAINING)
     add_tags(parser)
     add("--no-wait", action="store_true", help="start the job and return")
     add_log_lines(parser)

@@ -20,8 +20,8 @@ ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@/-]+")
 INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 MOST_OF_KEY, MOST_OF_VALUE = 128, 256
-# Of an environment variable: a training job takes fewer characters than a model.
-MOST_OF_VARIABLE = 512
+# Of an environment variable.
+MOST_IN_TRAINING, MOST_IN_MODEL = 512, 1024
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +82,11 @@ def add_log_lines(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_environment(parser: argparse.ArgumentParser) -> None:
-    """`--env`."""
+def add_environment(parser: argparse.ArgumentParser, most: int) -> None:
+    """`--env`, with at most `most` characters of name and of value."""
     parser.add_argument(
         "--env",
-        type=variable,
+        type=variable(most),
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -148,16 +148,20 @@ def tag(text: str) -> tuple[str, str]:
     return key, value
 
 
-def variable(text: str) -> tuple[str, str]:
-    """`NAME=VALUE` of an environment variable."""
-    key, value = _pair(text)
-    if not VARIABLE.fullmatch(key):
-        raise argparse.ArgumentTypeError(f"expected a name of letters, digits and _, no digit first, found {key!r}")
-    if max(len(key), len(value)) > MOST_OF_VARIABLE:
-        raise argparse.ArgumentTypeError(
-            f"expected at most {MOST_OF_VARIABLE} characters of name and of value, found {len(key)} and {len(value)}"
-        )
-    return key, value
+def variable(most: int) -> Callable[[str], tuple[str, str]]:
+    """`NAME=VALUE` of an environment variable, each of at most `most` characters."""
+
+    def convert(text: str) -> tuple[str, str]:
+        key, value = _pair(text)
+        if not VARIABLE.fullmatch(key):
+            raise argparse.ArgumentTypeError(f"expected a name of letters, digits and _, no digit first, found {key!r}")
+        if max(len(key), len(value)) > most:
+            raise argparse.ArgumentTypeError(
+                f"expected at most {most} characters of name and of value, found {len(key)} and {len(value)}"
+            )
+        return key, value
+
+    return convert
 
 
 def number(unit: str, *, most: float = float("inf")) -> Callable[[str], float]:

@@ -75,7 +75,10 @@ def create(aws: Aws, resource: Resource, how: Callable[[], Any] | dict[str, Any]
     except CommandError as error:
         if not is_taken(error):
             raise
-        found = resource.find(aws)
+        try:
+            found = resource.find(aws)
+        except CommandError:
+            found = None
         if found is None or found["CreationTime"] < asked - CLOCKS:
             raise
 

@@ -12,6 +12,7 @@ from . import bundle, images, s3
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError
 from .options import (
+    MOST_IN_MODEL,
     add_connection,
     add_environment,
     add_poll,
@@ -137,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     )
     add("--instances", type=whole(1), default=1, metavar="N", help="how many (default: 1)")
     add("--image", metavar="URI", help=f"another container than AWS's {images.INFERENCE}")
-    add_environment(parser)
+    add_environment(parser, MOST_IN_MODEL)
     add_role_and_bucket(parser)
     add_tags(parser)
     add("--no-wait", action="store_true", help=f"start the {what} and return")
