@@ -416,7 +416,7 @@ def test_a_name_that_is_taken_is_told_before_its_files_are_replaced(run, double,
     (reviews / "train.csv").write_text('"1","t","changed"\n')
     before = len(double.sent("s3.PutObject"))
     status, _, errors = run(*arguments)
-    assert status == 1 and "there is a training job first" in errors and "--name" in errors
+    assert status == 1 and "the training job first exists already" in errors and "--name" in errors
     assert len(double.sent("s3.PutObject")) == before
     body = double.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/first/data/train/train.csv")["Body"].read()
     assert b"changed" not in body

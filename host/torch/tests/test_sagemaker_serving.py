@@ -192,7 +192,7 @@ def test_a_name_that_is_taken_is_told_before_what_an_endpoint_serves_is_replaced
     assert run(*deploy)[0] == 0
     (model / "config.json").write_text("changed")
     status, _, errors = run(*deploy)
-    assert status == 1 and "there is a model shop" in errors and "--name" in errors
+    assert status == 1 and "the model shop exists already" in errors and "--name" in errors
     assert archive_in_s3(double, "gpsimd/shop/model.tar.gz")["config.json"] == b"config.json"
     assert endpoints(double) == ["shop"]
 
@@ -257,6 +257,7 @@ def test_an_endpoint_that_cannot_be_deleted_is_left_with_the_commands_for_it(run
         (["--name", "a-"], "the first and the last no hyphen"),
         (["--role", ""], "expected the name of a role"),
         (["--tag", "aws:x=y"], "AWS's own"),
+        (["--env", "A=" + "y" * 1025], "at most 1024 characters"),
     ],
 )
 def test_what_aws_certainly_refuses_is_told_before_anything_is_asked(run, double, deploy, more, message):
@@ -510,7 +511,7 @@ def test_a_batch_job_of_which_nobody_heard_keeps_its_model_and_is_found_again(ru
 def test_a_batch_job_whose_name_is_taken_is_told_before_its_files_are_replaced(run, double, transform):
     double.answer("sagemaker.DescribeTransformJob", {"TransformJobStatus": "Completed"})
     status, _, errors = run(*transform)
-    assert status == 1 and "there is a transform job batch" in errors and double.sent("s3.PutObject") == []
+    assert status == 1 and "the transform job batch exists already" in errors and double.sent("s3.PutObject") == []
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,8 @@ def _unpack(archive: Path) -> dict[str, Path | str | bytes]:
             while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
                 pass
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise UsageError(f"{archive}: expected the model.tar.gz of a training job, but {error}") from error
+        reason = str(error).splitlines()[0].rstrip(":")  # tarfile lists all formats below it
+        raise UsageError(f"{archive}: expected the model.tar.gz of a training job, but {reason}") from error
     root = _root_of(files, archive)
     return {name.removeprefix(root): data for name, data in files.items()}
 

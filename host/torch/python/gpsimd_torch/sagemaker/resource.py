@@ -60,7 +60,7 @@ def check_free(aws: Aws, *resources: Resource) -> None:
     """Raises if one of them is there: what is uploaded would replace the files that it may still need."""
     for resource in resources:
         if resource.find(aws) is not None:
-            raise CommandError(f"there is a {resource} in {aws.region}: choose another name with --name")
+            raise CommandError(f"the {resource} exists already in {aws.region}: choose another name with --name")
 
 
 def create(aws: Aws, resource: Resource, how: Callable[[], Any] | dict[str, Any]) -> None:
