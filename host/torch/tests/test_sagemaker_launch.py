@@ -10,9 +10,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from gpsimd_torch.sagemaker import images
 from gpsimd_torch.train.metrics import DEFINITIONS
-from sagemaker_double import ACCOUNT, BUCKET, REGION, ROLE
+from sagemaker_double import ABSENT, ACCOUNT, BUCKET, REGION, ROLE, refusal
 
 pytest_plugins = ["sagemaker_double"]
 
@@ -90,7 +91,7 @@ def test_launch_sends_exactly_the_request_of_a_distributed_spot_job(run, double,
 def test_an_on_demand_job_has_no_spot_no_checkpoints_and_one_small_instance(run, double, arguments):
     assert run(*arguments)[0] == 0
     (request,) = double.sent("sagemaker.CreateTrainingJob")
-    assert request["ResourceConfig"] == {"InstanceType": "ml.trn1.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 512}
+    assert request["ResourceConfig"] == {"InstanceType": "ml.trn1.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 450}
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
     assert not {"EnableManagedSpotTraining", "CheckpointConfig"} & set(request)
 
@@ -187,6 +188,24 @@ def test_a_dry_run_needs_no_credentials(run, no_aws, arguments):
         (["--spot", "--max-run", "20", "--max-wait", "10"], "expected at least --max-run"),
         (["--tag", "team"], "expected NAME=VALUE"),
         (["--name", "under_score"], "expected at most 63 letters"),
+        (["--name", "a-"], "the first and the last no hyphen"),
+        (["--name", "a" + "-" * 70 + "b"], "expected at most 63 letters"),
+        (["--role", ""], "expected the name of a role"),
+        (["--role", "service-role/mine"], "without its path"),
+        (["--bucket", "s3://mine"], "without s3://"),
+        (["--bucket", "My Bucket!"], "expected the name of a bucket"),
+        (["--data", "s3://My Bucket!/x"], "expected s3://BUCKET/KEY"),
+        (["--tag", "aws:x=y"], "AWS's own"),
+        (["--tag", "a" * 129 + "=y"], "at most 128 characters"),
+        (["--tag", "a=" + "y" * 257], "and 256 of value"),
+        (["--tag", "a=<b>"], "found '<'"),
+        (["--env", "1 x=y"], "no digit first"),
+        (["--env", "A=" + "y" * 513], "at most 512 characters"),
+        (["--region", "mars-east-1"], "expected the name of a region"),
+        (["--price", "-1"], "expected dollars of at least 0"),
+        (["--", "--data", "reviews"], "the reviews are named by launch's own --data"),
+        (["--", "--model", "bert-base/"], "which the container does not have"),
+        (["--", "--model", "reviews"], "which the container does not have"),
         (["--checkpoints", "/tmp"], "expected s3://BUCKET/KEY"),
         (["--role", "arn:aws:iam::1:user/me"], "expected the ARN of a role"),
         (["--instance", "ml.p4d.24xlarge"], "invalid choice"),
@@ -199,6 +218,80 @@ def test_wrong_arguments_are_told_before_anything_is_asked(run, double, argument
     status, _, errors = run(*arguments, *more)
     assert (status, double.requests) == (2, [])
     assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train.csv", "", "train.csv holds no reviews"),
+        ("test.csv", "class,title,content\n", "test.csv:1: expected three columns"),
+        ("train.csv", '"1","t","a"\n"3","t","b"\n', "train.csv:2: "),
+    ],
+)
+def test_reviews_that_the_trainer_would_refuse_start_no_job(run, double, arguments, reviews, file, content, message):
+    (reviews / file).write_text(content)
+    status, _, errors = run(*arguments)
+    assert (status, double.requests) == (2, []) and message in errors
+
+
+def test_an_sdk_that_is_not_there_is_told_before_anything_is_asked(run, double, arguments, monkeypatch):
+    for module in ("sagemaker", "sagemaker.pytorch"):
+        monkeypatch.setitem(sys.modules, module, None)
+    status, _, errors = run(*arguments)
+    assert (status, double.requests) == (2, []) and "gpsimd_torch[sagemaker]" in errors
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Unable to load"),
+        ("[a: [b\n", "while parsing"),
+        ("SageMaker: {}\n", "'SchemaVersion' is a required property;"),
+    ],
+)
+def test_defaults_of_the_sdk_that_cannot_be_read_are_told(
+    run, double, arguments, monkeypatch, tmp_path, content, message
+):
+    file = tmp_path / "defaults.yaml"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
+    status, _, errors = run(*arguments)
+    assert (status, double.requests) == (2, [])
+    assert f"SAGEMAKER_USER_CONFIG_OVERRIDE={file}" in errors and message in errors
+
+
+def test_the_sdk_leaves_exceptions_as_python_shows_them(tmp_path):
+    code = (
+        "import sys; from gpsimd_torch.sagemaker.estimator import Sdk; Sdk.load();"
+        "assert sys.excepthook is sys.__excepthook__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_help_of_the_trainer_is_no_error(run, double, arguments):
+    status, output, errors = run(*arguments, "--", "--help")
+    assert (status, double.requests, errors) == (0, [], "") and "--batch-size" in output
+
+
+def test_a_hyperparameter_has_one_name_however_it_is_written(run, double, arguments):
+    assert run(*arguments, "--", "--batch_size", "8", "--batch-size", "16")[0] == 0
+    sent = double.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"]
+    assert sent["batch-size"] == "16" and "batch_size" not in sent
+
+
+@pytest.mark.parametrize(
+    ("more", "price"),
+    [
+        ([], None),
+        (["--price", "1.25", "--instances", "2"], "2.5"),
+        (["--instance", "ml.trn1.32xlarge"], "24.725"),
+        (["--", "--price_per_hour", "7"], "7"),
+    ],
+)
+def test_a_price_is_sent_where_it_is_known(run, double, arguments, more, price):
+    assert run(*arguments, *more)[0] == 0
+    assert double.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"].get("price-per-hour") == price
 
 
 def test_a_file_that_is_no_wheel_is_refused(run, double, arguments, tmp_path):
@@ -217,6 +310,22 @@ def test_paths_of_the_container_are_not_looked_for_here(run, double, arguments):
 def test_no_region_is_an_error_that_names_the_option(run, no_aws, arguments):
     status, _, errors = run(*arguments)
     assert status == 2 and "no AWS region is named: expected --region" in errors
+
+
+def test_a_profile_that_does_not_exist_is_told(run, no_aws, arguments, monkeypatch):
+    status, _, errors = run(*arguments, "--profile", "nobody")
+    assert status == 2 and "--profile nobody: " in errors
+    monkeypatch.setenv("AWS_PROFILE", "somebody")
+    status, _, errors = run(*arguments)
+    assert status == 2 and "somebody" in errors and "None" not in errors
+
+
+def test_a_region_that_does_not_answer_may_be_misspelt(run, no_aws, arguments, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    status, _, errors = run(*arguments, "--region", "us-esat-1")
+    assert status == 1 and "check --region and the network" in errors
 
 
 def test_no_credentials_are_an_error_that_says_what_to_do(run, no_aws, arguments):
@@ -255,8 +364,8 @@ CALLS = [
     ("iam.GetRole", "looking up the role trainer"),
     ("s3.HeadBucket", f"looking up the bucket {BUCKET}"),
     ("s3.PutObject", "uploading the source to s3://"),
-    ("sagemaker.CreateTrainingJob", "starting the training job"),
-    ("sagemaker.DescribeTrainingJob", "looking at the job first"),
+    ("sagemaker.CreateTrainingJob", "making the training job first"),
+    ("sagemaker.DescribeTrainingJob", "looking for the training job first"),
 ]
 
 
@@ -299,6 +408,42 @@ def test_a_role_that_sagemaker_may_not_take_on_is_told(run, double, arguments):
     assert status == 1 and "must trust sagemaker.amazonaws.com" in errors
 
 
+# The name
+
+
+def test_a_name_that_is_taken_is_told_before_its_files_are_replaced(run, double, arguments, reviews):
+    assert run(*arguments)[0] == 0
+    (reviews / "train.csv").write_text('"1","t","changed"\n')
+    before = len(double.sent("s3.PutObject"))
+    status, _, errors = run(*arguments)
+    assert status == 1 and "the training job first exists already" in errors and "--name" in errors
+    assert len(double.sent("s3.PutObject")) == before
+    body = double.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/first/data/train/train.csv")["Body"].read()
+    assert b"changed" not in body
+
+
+def test_a_job_whose_answer_was_lost_is_followed(run, double, arguments):
+    """botocore asks again, and hears that the name is taken."""
+    taken = refusal("ResourceInUse", "Training job names must be unique within an AWS account and region")
+
+    def lost():
+        request = double.sent("sagemaker.CreateTrainingJob")[0]
+        double.client("sagemaker").create_training_job(**request)
+        return taken
+
+    double.answer("sagemaker.CreateTrainingJob", lost)
+    status, output, errors = run(*arguments)
+    assert status == 0, errors
+    assert "Completed" in output
+
+
+def test_a_name_that_somebody_took_meanwhile_is_told(run, double, arguments):
+    double.refuse("sagemaker.CreateTrainingJob", "ResourceInUse", "must be unique")
+    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"))
+    status, _, errors = run(*arguments)
+    assert status == 1 and "choose another name" in errors
+
+
 # Following
 
 
@@ -306,6 +451,7 @@ def test_following_shows_status_metrics_and_log_until_the_end(run, double, argum
     metrics = [{"MetricName": "train:loss", "Value": 0.25, "Timestamp": datetime.now(UTC)}]
     double.answer(
         "sagemaker.DescribeTrainingJob",
+        ABSENT,
         described("InProgress", "Starting"),
         described("InProgress", "Training", FinalMetricDataList=metrics),
         described(
@@ -349,7 +495,7 @@ def test_a_job_that_was_stopped_is_no_success(run, double):
 
 def test_following_outlives_throttling(run, double):
     double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
-    throttled = (400, {"Error": {"Code": "ThrottlingException", "Message": "rate exceeded"}})
+    throttled = refusal("ThrottlingException", "rate exceeded")
     double._answers["sagemaker.DescribeTrainingJob"][:0] = [throttled] * 3
     status, _, errors = run(*FOLLOW)
     assert status == 0 and "no answer" in errors and "trying again" in errors
@@ -370,13 +516,13 @@ def test_json_is_all_that_standard_output_gets(run, double):
 
 
 def test_no_wait_returns_at_once_and_says_how_to_follow(run, double, arguments):
-    double.answer("sagemaker.DescribeTrainingJob", described("InProgress", "Starting"))
+    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Starting"))
     status, output, errors = run(*arguments, "--no-wait")
     assert status == 0 and "status first --follow" in errors and "InProgress" in output
 
 
 def test_ctrl_c_while_following_leaves_the_job_and_says_how_to_return(run, double, arguments):
-    double.answer("sagemaker.DescribeTrainingJob", described("InProgress", "Training"), KeyboardInterrupt())
+    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), KeyboardInterrupt())
     status, _, errors = run(*arguments)
     assert status == 130
     assert "the job first goes on without you" in errors
@@ -414,6 +560,44 @@ def test_ctrl_c_while_uploading_starts_no_job(run, double, arguments):
     assert status == 130 and double.sent("sagemaker.CreateTrainingJob") == []
 
 
+def test_a_job_that_can_no_longer_be_watched_goes_on_and_is_found_again(run, double, arguments):
+    expired = refusal("ExpiredTokenException", "The security token included in the request is expired")
+    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), expired)
+    status, _, errors = run(*arguments)
+    assert status == 1 and "sign in again" in errors
+    assert "the job first goes on without you" in errors and "status first --follow" in errors
+
+
+def test_no_wait_says_how_to_follow_a_job_that_cannot_be_looked_at(run, double, arguments):
+    double.answer("sagemaker.DescribeTrainingJob", ABSENT, refusal("AccessDeniedException"))
+    status, _, errors = run(*arguments, "--no-wait")
+    assert status == 1 and "status first --follow" in errors
+
+
+def test_commands_to_return_name_the_profile(run, double, arguments, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[profile work]\naws_access_key_id=a\naws_secret_access_key=b\n")
+    status, _, errors = run(*arguments, "--profile", "work", "--no-wait")
+    assert status == 0 and errors.count(f"--region {REGION} --profile work") == 2
+
+
+@pytest.mark.parametrize("answer", [KeyboardInterrupt(), ReadTimeoutError(endpoint_url="https://aws")])
+def test_a_job_of_which_nobody_heard_may_run_and_is_found_again(run, double, arguments, answer):
+    double.answer("sagemaker.CreateTrainingJob", answer)
+    status, _, errors = run(*arguments)
+    assert status == (130 if isinstance(answer, KeyboardInterrupt) else 1)
+    assert "the job first may or may not have been started" in errors and "status first --follow" in errors
+
+
+def test_the_pages_of_a_log_are_asked_for_alike(run, double):
+    double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
+    event = {"eventId": "1", "timestamp": 1000, "message": "one"}
+    double.answer("logs.FilterLogEvents", {"events": [event], "nextToken": "T"}, {"events": []})
+    assert run("status", "first")[0] == 0
+    first, second = double.sent("logs.FilterLogEvents")
+    assert second == first | {"nextToken": "T"}
+
+
 # status
 
 
@@ -426,6 +610,19 @@ def test_status_shows_a_job(run, double, arguments):
 def test_status_of_a_job_that_does_not_exist_says_so(run, double):
     status, _, errors = run("status", "nobody")
     assert status == 1 and "nobody" in errors and "--region" in errors
+
+
+def test_status_of_what_is_no_name_is_refused(run, double):
+    status, _, errors = run("status", "no such job")
+    assert (status, double.requests) == (2, []) and "expected at most 63 letters" in errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_an_output_that_is_full_is_told(no_aws, arguments):
+    command = [sys.executable, "-m", "gpsimd_torch.sagemaker", *map(str, arguments), "--region", REGION, "--dry-run"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
 
 
 def test_trainer_arguments_belong_to_launch_alone(run, double):

@@ -42,7 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.trainer and options.command != "launch":
         parser.error(f"only launch takes arguments for the trainer after `--`, not {options.command}")
     try:
-        return options.run(options)
+        result = options.run(options)
+        sys.stdout.flush()
+        return result
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
@@ -51,11 +53,18 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        if error.filename is None:
+            _discard_output()
+        print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         return 1
+
+
+def _discard_output() -> None:
+    """What is left in the buffer would be an error once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """One connection to AWS: region, account, role, bucket, clients; and its double for `--dry-run`."""
 
 import json
+import re
+import shlex
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +10,8 @@ from .errors import CommandError, UsageError, calling, code_of
 
 # What stands for the account where nobody may be asked for it.
 DRY_RUN_ACCOUNT = "ACCOUNT"
+# What botocore sends to S3. New buckets have fewer characters to choose from, old ones have these.
+BUCKET = re.compile(r"[a-zA-Z0-9._-]{3,255}")
 
 
 class Aws:
@@ -17,10 +21,10 @@ class Aws:
     """
 
     def __init__(self, region: str | None, profile: str | None, *, dry_run: bool = False):
-        """`UsageError` if the profile does not exist or no region is named anywhere."""
+        """`UsageError` if the profile does not exist, or the region, or none is named anywhere."""
         try:
             import boto3
-            from botocore.exceptions import BotoCoreError
+            from botocore.exceptions import BotoCoreError, UnknownRegionError
         except ImportError as error:
             raise UsageError(
                 "this needs boto3, which is not installed: `python -m pip install 'gpsimd_torch[sagemaker]'`"
@@ -33,13 +37,20 @@ class Aws:
             found = region or boto3.Session(profile_name=profile).region_name
             self.session = boto3.Session(region_name=found, profile_name=None if dry_run else profile, **keys)
         except BotoCoreError as error:
-            raise UsageError(f"--profile {profile}: {error}") from error
+            what = "the configuration of AWS" if profile is None else f"--profile {profile}"
+            raise UsageError(f"{what}: {error}; check --profile, AWS_PROFILE and ~/.aws/config") from error
         if not found:
             raise UsageError(
                 "no AWS region is named: expected --region, e.g. --region us-east-1, or AWS_DEFAULT_REGION, or a "
                 "region in the AWS profile"
             )
+        try:
+            self.partition: str = self.session.get_partition_for_region(found)
+        except UnknownRegionError as error:
+            raise UsageError(f"--region {found}: expected the name of a region of AWS such as us-east-1") from error
         self.region: str = found
+        # What our own commands and those of AWS need to come here again.
+        self.flags = f" --region {found}" + (f" --profile {shlex.quote(profile)}" if profile else "")
         self.dry_run = dry_run
         self.calls: list[dict[str, Any]] = []
         self._clients: dict[str, Any] = {}
@@ -57,11 +68,6 @@ class Aws:
             with calling(f"connecting to {service}"):
                 self._clients[service] = self.session.client(service, config=config)
         return self._clients[service]
-
-    @cached_property
-    def partition(self) -> str:
-        """`aws`, `aws-cn` or `aws-us-gov`: the second field of ARNs."""
-        return self.session.get_partition_for_region(self.region)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -85,8 +91,6 @@ class Aws:
                 raise UsageError(_MISSING_ROLE.format(self.identity["Arn"]))
             name = rest.partition("/")[0]
         if name.startswith("arn:"):
-            if ":role/" not in name:
-                raise UsageError(f"--role {name}: expected the ARN of a role, arn:aws:iam::<account>:role/<name>")
             return name
         if self.dry_run:
             return f"arn:{self.partition}:iam::{DRY_RUN_ACCOUNT}:role/{name}"
@@ -134,6 +138,6 @@ _MISSING_ROLE = (
 def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
+    if not uri.startswith("s3://") or not BUCKET.fullmatch(bucket):
         raise UsageError(f"{uri}: expected s3://BUCKET/KEY")
     return bucket, key

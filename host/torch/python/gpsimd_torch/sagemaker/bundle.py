@@ -5,8 +5,10 @@ Archives are the same bytes for the same files: no times, no owners, names in or
 
 import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,25 +102,29 @@ def pack_source(source: Source, archive: Path) -> list[str]:
     return _pack(files, archive)
 
 
-def pack_model(folder: Path, archive: Path) -> list[str]:
-    """Writes `model.tar.gz` of a folder that plain transformers loads, with the handlers under `code/`."""
-    return _pack({**_model_files(folder), **handlers()}, archive)
+def pack_model(model: Path, archive: Path) -> list[str]:
+    """Writes `model.tar.gz` of a model with the handlers under `code/`.
+
+    `model` is a folder that plain transformers loads, or the `model.tar.gz` of a training job, whose own `code` is
+    replaced.
+    """
+    return _pack({**read_model(model), **handlers()}, archive)
 
 
-def repack_model(original: Path, archive: Path) -> list[str]:
-    """The same from the `model.tar.gz` of a training job; a `code` folder in it is replaced."""
-    files: dict[str, Path | str | bytes] = {}
-    try:
-        with tarfile.open(original) as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if member.isfile() and not name.startswith("code/"):
-                    # A name is only a name here: nothing is extracted.
-                    files[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        raise UsageError(f"{original.name}: expected the model.tar.gz of a training job, but {error}") from error
-    root = _root_of(files)
-    return _pack({name.removeprefix(root): data for name, data in files.items()} | handlers(), archive)
+def read_model(model: Path) -> dict[str, Path | str | bytes]:
+    """The files of a model folder or archive; `UsageError` unless they are a model with its tokenizer."""
+    if model.is_dir():
+        files = {path.name: path for path in model.iterdir() if path.is_file() and not path.name.startswith(".")}
+    else:
+        files = _unpack(model)
+    if "config.json" not in files or not any(name in files for name in WEIGHTS):
+        raise UsageError(
+            f"{model}: expected a model with config.json and model.safetensors, as the trainer writes it with "
+            "--model-dir; found neither or only one"
+        )
+    if not any(name in files for name in ("tokenizer.json", "vocab.txt")):
+        raise UsageError(f"{model}: expected a tokenizer beside the model (tokenizer.json), found none")
+    return files
 
 
 def handlers() -> dict[str, Path | str]:
@@ -132,28 +138,32 @@ def handlers() -> dict[str, Path | str]:
     }
 
 
-def check_model(folder: Path) -> None:
-    """`UsageError` unless `folder` holds a model with its tokenizer."""
-    _model_files(folder)
+def _unpack(archive: Path) -> dict[str, Path | str | bytes]:
+    """The files of the model in an archive."""
+    files: dict[str, Path | str | bytes] = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if member.isfile() and not name.startswith("code/"):
+                    # A name is only a name here: nothing is extracted.
+                    files[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+            # Checksums stand at the end of what is compressed, behind where tar stops.
+            while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")  # tarfile lists all formats below it
+        raise UsageError(f"{archive}: expected the model.tar.gz of a training job, but {reason}") from error
+    root = _root_of(files, archive)
+    return {name.removeprefix(root): data for name, data in files.items()}
 
 
-def _model_files(folder: Path) -> dict[str, Path | str]:
-    if not (folder / "config.json").is_file() or not any((folder / name).is_file() for name in WEIGHTS):
-        raise UsageError(
-            f"{folder}: expected a model folder with config.json and model.safetensors, as the trainer writes it with "
-            "--model-dir; found neither or only one"
-        )
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        raise UsageError(f"{folder}: expected a tokenizer beside the model (tokenizer.json), found none")
-    return {path.name: path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
-
-
-def _root_of(files: dict[str, Path | str | bytes]) -> str:
+def _root_of(files: dict[str, Path | str | bytes], archive: Path) -> str:
     """Where in the archive the model is: at the root, or in its one subfolder that holds one (`rust/`)."""
     configs = [name for name in files if name == "config.json" or name.endswith("/config.json")]
     if len(configs) != 1:
         raise UsageError(
-            f"the archive: expected one model in it, found {len(configs)} files config.json"
+            f"{archive}: expected one model in it, found {len(configs)} files config.json"
             + (f" ({', '.join(sorted(configs))}); pack the one to deploy alone" if configs else "")
         )
     return configs[0].removesuffix("config.json")

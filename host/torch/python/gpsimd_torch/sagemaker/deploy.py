@@ -7,9 +7,8 @@ from typing import Any
 
 from . import serving
 from .aws import Aws
-from .errors import CommandError, calling
-from .follow import Display, poll
-from .options import add_connection, add_role_and_bucket, add_tags, check_name, console, pairs
+from .errors import CommandError, is_taken
+from .resource import Resource, check_free, create, goes_on, print_plan, tell, undo, wait
 
 DESCRIPTION = """\
 Serve a trained model from a real-time endpoint on a CPU instance: packs the model with the request handlers
@@ -30,7 +29,8 @@ examples:
   aws sagemaker delete-model --model-name reviews
       the undo. An endpoint costs money until it is deleted
 
-Ctrl-C while the endpoint starts leaves it starting. If a step fails, what was made before is deleted again.
+Ctrl-C while the endpoint starts leaves it starting. If a step fails, what was made is deleted again; what cannot be
+is named, with the commands that delete it.
 Exit status: 0 done, 1 AWS refused or the endpoint failed, 2 wrong arguments, 130 Ctrl-C.
 This has been tested against a local double of AWS, not yet against the real one.
 """
@@ -45,109 +45,69 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    serving.add_arguments(parser)
-    parser.add_argument(
-        "--name",
-        metavar="NAME",
-        help="name of model, configuration and endpoint (default: gpsimd-endpoint-TIME)",
-    )
-    add_role_and_bucket(parser)
-    add_tags(parser)
-    parser.add_argument("--no-wait", action="store_true", help="start the endpoint and return")
-    parser.add_argument("--dry-run", action="store_true", help="print uploads and requests as JSON; ask AWS nothing")
-    parser.add_argument("--json", action="store_true", help="print the endpoint as JSON")
-    add_connection(parser)
+    serving.add_arguments(parser, "endpoint")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Makes the endpoint and waits until it answers."""
-    name = check_name(options.name or time.strftime("gpsimd-endpoint-%Y%m%d-%H%M%S"))
-    tags = {"project": "gpsimd"} | pairs("--tag", options.tag)
-    pairs("--env", options.env)
-    serving.find_model(options.model, "")
+    name = options.name or time.strftime("gpsimd-endpoint-%Y%m%d-%H%M%S")
+    model = serving.find_model(options.model)
     aws = Aws(options.region, options.profile, dry_run=options.dry_run)
     role, bucket = aws.role(options.role), aws.bucket(options.bucket)
-    model = serving.find_model(options.model, f"s3://{bucket}/gpsimd/{name}/model.tar.gz")
+    archive, endpoint = f"s3://{bucket}/gpsimd/{name}/model.tar.gz", Resource("endpoint", name)
     requests = [
-        (
-            "create_model",
-            serving.create_model_request(aws, name, options, role, model.archive, tags),
-            ("delete_model", {"ModelName": name}),
-        ),
-        (
-            "create_endpoint_config",
-            {
-                "EndpointConfigName": name,
-                "ProductionVariants": [
-                    {
-                        "VariantName": "AllTraffic",
-                        "ModelName": name,
-                        "InitialInstanceCount": options.instances,
-                        "InstanceType": options.instance,
-                        "InitialVariantWeight": 1.0,
-                    }
-                ],
-                "Tags": serving.tag_list(tags),
-            },
-            ("delete_endpoint_config", {"EndpointConfigName": name}),
-        ),
-        (
-            "create_endpoint",
-            {"EndpointName": name, "EndpointConfigName": name, "Tags": serving.tag_list(tags)},
-            ("delete_endpoint", {"EndpointName": name}),
-        ),
+        (Resource("model", name), serving.model_request(aws, options, role, archive)),
+        (Resource("endpoint_config", name), config_request(name, options)),
+        (endpoint, {"EndpointConfigName": name, "Tags": serving.tags(options)}),
     ]
     if options.dry_run:
-        calls = [{"call": call, "parameters": parameters} for call, parameters, _ in requests]
-        print(json.dumps({"region": aws.region, "uploads": [model.plan()], "requests": calls}, indent=2))
+        for resource, parameters in requests:
+            resource.call(aws, "create", **parameters)
+        print_plan(aws, [model.plan(archive)])
         return 0
 
-    model.publish(aws)
-    made: list[tuple[str, dict[str, str]]] = []
+    check_free(aws, *(resource for resource, _ in requests))
+    model.publish(aws, archive)
+    made: list[Resource] = []
     try:
-        for call, parameters, undo in requests:
-            with calling(f"making the {call.removeprefix('create_').replace('_', ' ')} {name}"):
-                getattr(aws.client("sagemaker"), call)(**parameters)
-            made.append(undo)
-    except BaseException:
-        serving.undo(aws, made[::-1])
+        for resource, parameters in requests:
+            # Before it is made: a Ctrl-C or a lost answer may come when AWS has begun.
+            made.append(resource)
+            create(aws, resource, parameters)
+    except BaseException as error:
+        if is_taken(error):
+            made.pop()
+        undo(aws, made)
         raise
-    delete = f"delete it: aws sagemaker delete-endpoint --endpoint-name {name} --region {aws.region}"
-    found: dict[str, Any] = {"EndpointStatus": "Creating"}
+    delete = [("delete it", resource.command(aws, "delete")) for resource in reversed(made)]
+    status = "Creating"
     if not options.no_wait:
-        try:
-            found = wait(aws, name, options.poll)
-        except KeyboardInterrupt:
-            console(
-                f"\nthe endpoint {name} goes on starting\n"
-                f"  look at it: aws sagemaker describe-endpoint --endpoint-name {name} --region {aws.region}\n"
-                f"  {delete}"
-            )
-            raise
-        if found["EndpointStatus"] != "InService":
-            serving.undo(aws, made[::-1])
+        with goes_on(f"the endpoint {name} goes on starting", [("look", endpoint.command(aws, "describe")), *delete]):
+            found = wait(aws, endpoint, "EndpointStatus", ("Creating", "Updating", "SystemUpdating"), options.poll)
+        status = found["EndpointStatus"]
+        if status != "InService":
             reason = found.get("FailureReason") or "AWS names no reason; see the log group /aws/sagemaker/Endpoints"
-            raise CommandError(f"the endpoint {name} did not start: {reason}; it was deleted again")
+            gone = undo(aws, made)
+            raise CommandError(
+                f"the endpoint {name} did not start: {reason}; "
+                + ("it was deleted again" if gone else "it is still there, delete it with the commands above")
+            )
     if options.json:
-        print(json.dumps({"endpoint": name, "status": found["EndpointStatus"], "model_data": model.archive}, indent=2))
+        print(json.dumps({"endpoint": name, "status": status, "model_data": archive}, indent=2))
     else:
-        print(f"endpoint {name}: {found['EndpointStatus']}")
-    console(f"it costs money until you {delete}")
+        print(f"endpoint {name}: {status}")
+    tell("it costs money until you delete it", delete)
     return 0
 
 
-def wait(aws: Aws, name: str, poll_s: float) -> dict[str, Any]:
-    """Shows the endpoint until it is in service or has failed."""
-    started, found = time.monotonic(), {}
-
-    def look() -> tuple[str, str] | None:
-        with calling(f"looking at the endpoint {name}"):
-            found.update(aws.client("sagemaker").describe_endpoint(EndpointName=name))
-        if found["EndpointStatus"] not in ("Creating", "Updating", "SystemUpdating"):
-            return None
-        return f"{name}: {found['EndpointStatus']}", f"{time.monotonic() - started:.0f} s"
-
-    with Display() as display:
-        poll(display, look, poll_s)
-    return found
+def config_request(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What tells SageMaker how to serve the model."""
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InitialInstanceCount": options.instances,
+        "InstanceType": options.instance,
+        "InitialVariantWeight": 1.0,
+    }
+    return {"ProductionVariants": [variant], "Tags": serving.tags(options)}

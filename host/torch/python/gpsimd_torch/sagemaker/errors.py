@@ -27,7 +27,7 @@ _ADVICE = {
     "ThrottlingException": "AWS asks to slow down, and retries did not help: try again in a minute",
     "Throttling": "AWS asks to slow down, and retries did not help: try again in a minute",
     "SlowDown": "AWS asks to slow down, and retries did not help: try again in a minute",
-    "ResourceInUse": "the name is taken: choose another with --name",
+    "ResourceInUse": "choose another name with --name",
     "ResourceNotFound": "check the name and --region",
     "NoSuchBucket": "check the name of the bucket and --region",
     "NoSuchEntity": "no such role: check the name, or give its ARN with --role",
@@ -47,7 +47,13 @@ TRANSIENT = {"ThrottlingException", "Throttling", "SlowDown", "ServiceUnavailabl
 def calling(what: str) -> Iterator[None]:
     """Turns an exception of boto3 into a `CommandError`; `what` was being done, e.g. `uploading the source`."""
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        EndpointConnectionError,
+        NoCredentialsError,
+        PartialCredentialsError,
+    )
 
     try:
         yield
@@ -64,6 +70,8 @@ def calling(what: str) -> Iterator[None]:
         if isinstance(inner, ClientError):
             raise _of_service(what, inner) from error
         raise CommandError(f"{what}: {error}") from error
+    except EndpointConnectionError as error:
+        raise CommandError(f"{what}: {error}; check --region and the network") from error
     except BotoCoreError as error:
         raise CommandError(f"{what}: {error}") from error
 
@@ -78,12 +86,31 @@ def code_of(error: BaseException) -> str:
     return ""
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may well succeed in a minute."""
+def is_missing(error: BaseException) -> bool:
+    """Whether AWS has said that there is no such thing. SageMaker has a code for it in some calls only."""
+    code, text = code_of(error), str(error).lower()
+    found = code == "ValidationException" and ("could not find" in text or "not found" in text)
+    return found or code == "ResourceNotFound"
+
+
+def is_taken(error: BaseException) -> bool:
+    """Whether AWS has said that there is such a thing already."""
+    code = code_of(error)
+    return code == "ResourceInUse" or (code == "ValidationException" and "already exist" in str(error).lower())
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Whether AWS may have done what it was asked, and nobody has heard of it."""
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 
-    return code_of(error) in TRANSIENT or isinstance(error.__cause__, NoConnection | HTTPClientError)
+    lost = isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, NoConnection | HTTPClientError)
+    return lost or code_of(error) in {"InternalFailure", "500"}
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may well succeed in a minute."""
+    return code_of(error) in TRANSIENT or is_unanswered(error)
 
 
 def _of_service(what: str, error) -> CommandError:

@@ -1,22 +1,25 @@
 """The one place that uses the SageMaker Python SDK: its PyTorch estimator starts the training job.
 
 Version 2 of the SDK, as version 3 has no estimators; version 2 is in maintenance until July 2027. Importing it takes
-seconds and prints; both stay here. Its telemetry, a request to a bucket of AWS with the account's number after each
-call, is switched off.
+seconds, prints, and replaces how Python shows exceptions; all that stays here. Its telemetry, a request to a bucket of
+AWS with the account's number after each call, is switched off.
 """
 
 import contextlib
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .aws import Aws
-from .errors import UsageError, calling
+from .errors import UsageError
 
 ENTRY_POINT = "job_entry.py"
+# Where the SDK looks for the names of files with defaults; the last is the user's.
+CONFIG_FILES = ("SAGEMAKER_ADMIN_CONFIG_OVERRIDE", "SAGEMAKER_USER_CONFIG_OVERRIDE")
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,56 @@ class Job:
     tags: dict[str, str]
 
 
-def start(aws: Aws, job: Job) -> None:
-    """Creates the training job and returns; its source and data are in S3 already."""
-    with _quiet():
-        sagemaker, PyTorch = _sdk()
-        with calling("starting the training job"):
-            session = sagemaker.Session(
+@dataclass(frozen=True)
+class Sdk:
+    """The SDK and the user's defaults for it (network, encryption)."""
+
+    module: Any
+    estimator: Any
+    config: dict[str, Any]
+
+    @classmethod
+    def load(cls) -> "Sdk":
+        """`UsageError` if it is not there, or its defaults cannot be read."""
+        hook = sys.excepthook
+        try:
+            with _quiet():
+                import sagemaker
+                from sagemaker.pytorch import PyTorch
+        except ImportError as error:
+            raise UsageError(
+                f"launch needs version 2 of the SageMaker Python SDK ({error}): `python -m pip install "
+                "'gpsimd_torch[sagemaker]'`"
+            ) from error
+        finally:
+            sys.excepthook = hook
+        try:
+            with _quiet():
+                config = sagemaker.config.load_sagemaker_config()
+        except Exception as error:  # of yaml, jsonschema, S3 and the SDK itself
+            files = [f"{name}={os.environ[name]}" for name in CONFIG_FILES if name in os.environ]
+            # A validator goes on with the whole schema after a blank line.
+            reason = " ".join(str(error).partition("\n\n")[0].split())
+            where = ", ".join(files) or "config.yaml in the SDK's default folders"
+            raise UsageError(
+                f"{where}: expected defaults for the SageMaker SDK, but {reason}; correct the "
+                f"file, or name another with {CONFIG_FILES[-1]}"
+            ) from error
+        modules = config.setdefault("SageMaker", {}).setdefault("PythonSDK", {}).setdefault("Modules", {})
+        modules["TelemetryOptOut"] = True
+        config.setdefault("SchemaVersion", "1.0")
+        return cls(sagemaker, PyTorch, config)
+
+    def start(self, aws: Aws, job: Job) -> None:
+        """Creates the training job and returns; its source and data are in S3 already."""
+        with _quiet():
+            session = self.module.Session(
                 boto_session=aws.session,
                 sagemaker_client=aws.client("sagemaker"),
                 default_bucket=job.bucket,
-                sagemaker_config=_config(sagemaker),
+                sagemaker_config=self.config,
             )
-            estimator = PyTorch(
+            estimator = self.estimator(
                 entry_point=ENTRY_POINT,
                 source_dir=job.source,
                 image_uri=job.image,
@@ -79,27 +120,9 @@ def start(aws: Aws, job: Job) -> None:
                 sagemaker_session=session,
             )
             estimator.fit(job.channels, wait=False, logs=False, job_name=job.name)
-
-
-def _sdk() -> tuple[Any, Any]:
-    try:
-        import sagemaker
-        from sagemaker.pytorch import PyTorch
-    except ImportError as error:
-        raise UsageError(
-            f"launch needs version 2 of the SageMaker Python SDK ({error}): `python -m pip install "
-            "'gpsimd_torch[sagemaker]'`"
-        ) from error
-    return sagemaker, PyTorch
-
-
-def _config(sagemaker: Any) -> dict[str, Any]:
-    """The user's defaults for the SDK (network, encryption), with telemetry off."""
-    config = sagemaker.config.load_sagemaker_config()
-    modules = config.setdefault("SageMaker", {}).setdefault("PythonSDK", {}).setdefault("Modules", {})
-    modules["TelemetryOptOut"] = True
-    config.setdefault("SchemaVersion", "1.0")
-    return config
+            if estimator.latest_training_job is None:
+                # Its decorator for telemetry swallows Ctrl-C.
+                raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -104,11 +104,12 @@ class Training:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        lines, more = [], {}
+        # Of the whole query: AWS takes the token of a page only beside what the first page was asked with.
+        lines, since_ms, more = [], self._since_ms, {}
         try:
             while True:
                 page = aws.client("logs").filter_log_events(
-                    logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.name}/", startTime=self._since_ms, **more
+                    logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.name}/", startTime=since_ms, **more
                 )
                 for event in page.get("events", []):
                     if event["eventId"] not in self._seen:

@@ -1,7 +1,5 @@
 """Which container a job runs in: the one table of image versions and of the accounts that hold them."""
 
-from .errors import UsageError
-
 # AWS Deep Learning Containers, "Available images", PyTorch Training NeuronX. The last of the list with PyTorch 2.9,
 # which `gpsimd_torch` needs; images of Neuron 2.32 and later hold no PyTorch/XLA and do not run on Trn1.
 TRAINING = "pytorch-training-neuronx:2.9.0-neuronx-py312-sdk2.30.0-ubuntu24.04"
@@ -41,7 +39,5 @@ ACCOUNTS = {
 
 def uri(image: str, region: str) -> str:
     """The address of `image`, e.g. `TRAINING`, in `region`."""
-    if region.count("-") < 2:
-        raise UsageError(f"--region {region}: expected the name of a region such as us-east-1")
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"{ACCOUNTS.get(region, ACCOUNT)}.dkr.ecr.{region}.{domain}/{image}"

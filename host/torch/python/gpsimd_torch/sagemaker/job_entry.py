@@ -90,13 +90,13 @@ def run(command: list[str], what: str, cwd: Path | None = None) -> None:
 
 
 def value_of(flag: str, arguments: list[str]) -> str | None:
-    """What follows `flag`."""
-    for index, argument in enumerate(arguments):
-        if argument == flag and index + 1 < len(arguments):
-            return arguments[index + 1]
-        if argument.startswith(f"{flag}="):
-            return argument.partition("=")[2]
-    return None
+    """What follows `flag`, as the trainer reads it: `_` is `-`, a hyperparameter that is null comes as ""."""
+    found = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        if name.replace("_", "-") == flag:
+            found = (value if equals else following) or found
+    return found
 
 
 def fail(message: str, *, tell: bool = True) -> None:

@@ -1,7 +1,6 @@
 """`launch`: the trainer as a training job on Trn1."""
 
 import argparse
-import json
 import re
 import tempfile
 import time
@@ -15,18 +14,23 @@ from .aws import Aws, split_uri
 from .errors import UsageError
 from .follow import Training
 from .options import (
+    MOST_IN_TRAINING,
     add_connection,
     add_environment,
     add_log_lines,
+    add_poll,
     add_role_and_bucket,
     add_tags,
-    check_name,
     console,
-    pairs,
+    number,
+    resource_name,
 )
+from .resource import Resource, check_free, create, may_be_made, print_plan, tell, training_job
 from .status import follow, report
 
-INSTANCES = ("ml.trn1.2xlarge", "ml.trn1.32xlarge", "ml.trn1n.32xlarge")
+# Instance -> GB of disk. The disk of the small one has 474 GB, and SageMaker refuses volumes above that.
+INSTANCES = {"ml.trn1.2xlarge": 450, "ml.trn1.32xlarge": 512, "ml.trn1n.32xlarge": 512}
+SMALLEST = next(iter(INSTANCES))
 # What `launch` decides for the trainer unless told otherwise after `--`.
 DEFAULTS: dict[str, Any] = {"device": "neuron", "ops": "rust"}
 HOUR_S = 3600
@@ -70,9 +74,17 @@ def add_parser(commands: Any) -> None:
         required=True,
         help="a folder with train.csv and test.csv, or s3://BUCKET/PREFIX with the same below it",
     )
-    add("--instance", choices=INSTANCES, default=INSTANCES[0], help=f"instance type (default: {INSTANCES[0]})")
+    add("--instance", choices=tuple(INSTANCES), default=SMALLEST, help=f"instance type (default: {SMALLEST})")
     add("--instances", type=whole(1), default=1, metavar="N", help="how many of them (default: 1)")
-    add("--name", metavar="NAME", help="name of the job (default: gpsimd-bert- and the time)")
+    add(
+        "--price",
+        type=number("dollars"),
+        metavar="X",
+        help="$ per hour of one instance, for the cost that the trainer prints (known for "
+        + " and ".join(f"{one}: {prices.PER_HOUR[one]}" for one in INSTANCES if one in prices.PER_HOUR)
+        + ")",
+    )
+    add("--name", type=resource_name, metavar="NAME", help="name of the job (default: gpsimd-bert- and the time)")
     add_role_and_bucket(parser)
     add("--spot", action="store_true", help="spot instances: cheaper, may be interrupted, resumes from a checkpoint")
     add(
@@ -94,7 +106,12 @@ def add_parser(commands: Any) -> None:
         help="S3 prefix that mirrors the trainer's checkpoints; a job that finds some there resumes (default with "
         "--spot: checkpoints/ beside the job's results)",
     )
-    add("--volume", type=whole(1), default=512, metavar="GB", help="disk of each instance (default: 512)")
+    add(
+        "--volume",
+        type=whole(1),
+        metavar="GB",
+        help=f"disk of each instance (default: 512, {INSTANCES[SMALLEST]} for {SMALLEST})",
+    )
     add("--image", metavar="URI", help=f"another container than AWS's {images.TRAINING}")
     add("--wheel", type=Path, metavar="FILE", help="wheel of gpsimd_torch (default: the newest in target/gpsimd)")
     add(
@@ -109,21 +126,22 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="send lib..._neuron.so, built on a Neuron host, instead of building in the container",
     )
-    add_environment(parser)
+    add_environment(parser, MOST_IN_TRAINING)
     add_tags(parser)
     add("--no-wait", action="store_true", help="start the job and return")
     add_log_lines(parser)
     add("--dry-run", action="store_true", help="print what would be uploaded and requested as JSON; ask AWS nothing")
     add("--json", action="store_true", help="print the job, at its end or with --no-wait at its start, as JSON")
     add_connection(parser)
+    add_poll(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Starts the job and follows it."""
-    hyperparameters = hyperparameters_of(options.trainer, options.instance, options.instances)
-    name = check_name(options.name or time.strftime("gpsimd-bert-%Y%m%d-%H%M%S"))
-    environment, tags = pairs("--env", options.env), {"project": "gpsimd"} | pairs("--tag", options.tag)
+    price = prices.PER_HOUR.get(options.instance) if options.price is None else options.price
+    hyperparameters = hyperparameters_of(options.trainer, None if price is None else price * options.instances)
+    name = options.name or time.strftime("gpsimd-bert-%Y%m%d-%H%M%S")
     if options.max_wait is not None and not options.spot:
         raise UsageError("--max-wait: expected --spot beside it; on-demand instances do not wait")
     max_wait = (options.max_wait or 2 * options.max_run) if options.spot else None
@@ -132,20 +150,21 @@ def run(options: argparse.Namespace) -> int:
     if options.checkpoints is not None:
         split_uri(options.checkpoints)
     source = bundle.find_source(options.wheel, options.package, options.neuron_library)
-    s3.channels(options.data, "")  # a folder without the files is told before AWS is asked anything
-
+    reviews = s3.find_reviews(options.data)
     aws = Aws(options.region, options.profile, dry_run=options.dry_run)
-    image = options.image or images.uri(images.TRAINING, aws.region)
+    sdk = estimator.Sdk.load()
+
     role, bucket = aws.role(options.role), aws.bucket(options.bucket)
     base = f"s3://{bucket}/gpsimd/{name}"
-    channels, reviews = s3.channels(options.data, f"{base}/data")
+    channels = s3.channels(options.data, f"{base}/data")
+    uploads = [(path, f"{channels[path.stem]}/{path.name}") for path in reviews]
     job = estimator.Job(
         name=name,
-        image=image,
+        image=options.image or images.uri(images.TRAINING, aws.region),
         role=role,
         instance=options.instance,
         instances=options.instances,
-        volume_gb=options.volume,
+        volume_gb=options.volume or INSTANCES[options.instance],
         max_run_s=options.max_run,
         max_wait_s=max_wait,
         bucket=bucket,
@@ -155,36 +174,35 @@ def run(options: argparse.Namespace) -> int:
         channels=channels,
         hyperparameters=hyperparameters,
         metrics=metric_definitions(),
-        environment=environment,
-        tags=tags,
+        environment=dict(options.env),
+        tags={"project": "gpsimd", **dict(options.tag)},
     )
+    resource = Resource("training_job", name)
+    if not options.dry_run:
+        check_free(aws, resource)
     with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
         archive = Path(scratch) / "sourcedir.tar.gz"
-        names = bundle.pack_source(source, archive)
+        files = bundle.pack_source(source, archive)
         if options.dry_run:
-            return dry_run(aws, job, names, archive.stat().st_size, reviews)
+            sdk.start(aws, job)
+            plan = [{"from": archive.name, "to": job.source, "bytes": archive.stat().st_size, "files": files}]
+            plan += [{"from": str(path), "to": uri, "bytes": path.stat().st_size} for path, uri in uploads]
+            print_plan(aws, plan)
+            return 0
         s3.upload(aws, archive, job.source, what="the source")
-    for path, uri in reviews:
+    for path, uri in uploads:
         s3.upload(aws, path, uri, what=path.name)
     console(f"starting {name} on {options.instances} x {options.instance} in {aws.region}")
-    estimator.start(aws, job)
+    commands = training_job(aws, name)
+    with may_be_made(f"the job {name}", commands):
+        create(aws, resource, lambda: sdk.start(aws, job))
     training = Training(name)
     if options.no_wait:
+        tell(f"the job {name} goes on without you", commands)
         training.look(aws)
-        console(f"follow it: python -m gpsimd_torch.sagemaker status {name} --follow --region {aws.region}")
     else:
         follow(aws, training, options.log_lines, options.poll)
     return report(training, as_json=options.json)
-
-
-def dry_run(aws: Aws, job: estimator.Job, names: list[str], size: int, reviews: list[tuple[Path, str]]) -> int:
-    """Prints what would be uploaded, and the calls that the estimator makes."""
-    estimator.start(aws, job)
-    uploads = [{"from": "sourcedir.tar.gz", "to": job.source, "bytes": size, "files": names}]
-    uploads += [{"from": str(path), "to": uri, "bytes": path.stat().st_size} for path, uri in reviews]
-    requests = [call for call in aws.calls if call["service"] == "sagemaker"]
-    print(json.dumps({"region": aws.region, "uploads": uploads, "requests": requests}, indent=2))
-    return 0
 
 
 def metric_definitions() -> list[dict[str, str]]:
@@ -194,10 +212,11 @@ def metric_definitions() -> list[dict[str, str]]:
     return [dict(definition) for definition in DEFINITIONS]
 
 
-def hyperparameters_of(arguments: list[str], instance: str, instances: int) -> dict[str, Any]:
+def hyperparameters_of(arguments: list[str], price_per_hour: float | None) -> dict[str, Any]:
     """The trainer's `--name value` arguments as SageMaker carries them; a flag without a value is true.
 
-    Checked by the trainer's own parser, so that a wrong one is told before an instance is paid for.
+    Checked by the trainer's own parser, so that a wrong one is told before an instance is paid for. A price that is not
+    known is left out.
     """
     found: dict[str, Any] = {}
     rest = list(arguments)
@@ -208,10 +227,18 @@ def hyperparameters_of(arguments: list[str], instance: str, instances: int) -> d
         name, equals, value = flag[2:].partition("=")
         if not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else True
-        found[name] = value
+        found[name.replace("_", "-")] = value
+    if "data" in found:
+        raise UsageError("after `--`: the reviews are named by launch's own --data, before the `--`")
+    model = str(found.get("model", ""))
+    here = model.startswith((".", "~", "/")) or model.endswith("/") or (model and Path(model).is_dir())
+    if here and not model.startswith("/opt/ml/"):
+        raise UsageError(
+            f"after `--`: --model {model}: a folder of this machine, which the container does not have; expected the "
+            "name of a model on the Hugging Face Hub, or none for the bundled one"
+        )
     _check_trainer_takes(found)
-    # 0 where no price is known: the trainer's own default is that of an ml.trn1.32xlarge.
-    defaults = DEFAULTS | {"price-per-hour": round(prices.PER_HOUR.get(instance, 0) * instances, 4)}
+    defaults = DEFAULTS | ({} if price_per_hour is None else {"price-per-hour": round(price_per_hour, 4)})
     return {name: _plain(value) for name, value in (defaults | found).items()}
 
 
@@ -224,13 +251,15 @@ def _check_trainer_takes(found: dict[str, Any]) -> None:
     checked: list[str] = []
     for name, value in values.items():
         if isinstance(value, str) and value.startswith("/opt/ml/"):
-            if name.replace("_", "-") == "neuron-library":
+            if name == "neuron-library":
                 continue
             value = elsewhere
         checked += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     try:
         parse(checked, {})
     except SystemExit as error:
+        if error.code == 0:  # --help
+            raise
         # argparse has said what is wrong, in the trainer's words.
         raise UsageError("the trainer does not take what stands after `--`") from error
 

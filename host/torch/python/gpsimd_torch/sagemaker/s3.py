@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from gpsimd_torch.train.errors import TrainerError
 from gpsimd_torch.train.progress import Progress
+from gpsimd_torch.train.reviews import CsvReviews
 
 from .aws import Aws, split_uri
 from .errors import UsageError, calling
@@ -32,23 +34,30 @@ def download(aws: Aws, uri: str, path: Path, *, what: str) -> None:
         s3.download_file(bucket, key, str(path), Callback=bar.advance)
 
 
-def channels(data: str, destination: str) -> tuple[dict[str, str], list[tuple[Path, str]]]:
-    """Channel name -> S3 prefix of `--data`, and the files to upload for that.
-
-    `data` is a local folder with train.csv and test.csv, or an S3 prefix below which names begin with `train` and
-    `test`: an S3 channel holds all objects whose keys start with its prefix.
-    """
+def find_reviews(data: str) -> list[Path]:
+    """The files to upload for `--data`, read to their ends by the trainer's reader; none if they are in S3 already."""
     if data.startswith("s3://"):
         split_uri(data)
-        prefix = data if data.endswith("/") else f"{data}/"
-        return {name: f"{prefix}{name}" for name in CHANNELS}, []
-    folder = Path(data)
-    files = [folder / f"{name}.csv" for name in CHANNELS]
+        return []
+    files = [Path(data) / f"{name}.csv" for name in CHANNELS]
     missing = [path.name for path in files if not path.is_file()]
     if missing:
         raise UsageError(
             f"--data {data}: expected a folder with train.csv and test.csv in the layout of Amazon Reviews Polarity, "
             f"or s3://BUCKET/PREFIX; found no {' and no '.join(missing)}"
         )
-    targets = {name: f"{destination}/{name}" for name in CHANNELS}
-    return targets, [(path, f"{targets[path.stem]}/{path.name}") for path in files]
+    for path in files:
+        try:
+            CsvReviews(path, progress=True)
+        except TrainerError as error:
+            raise UsageError(f"--data {data}: {error}") from error
+    return files
+
+
+def channels(data: str, destination: str) -> dict[str, str]:
+    """Channel name -> S3 prefix: below `data` if that is in S3, where names begin with `train` and `test`.
+
+    An S3 channel holds all objects whose keys start with its prefix.
+    """
+    prefix = data.rstrip("/") if data.startswith("s3://") else destination
+    return {name: f"{prefix}/{name}" for name in CHANNELS}

@@ -10,8 +10,18 @@ from gpsimd_torch.arguments import whole
 
 from . import bundle, images, s3
 from .aws import Aws, split_uri
-from .errors import CommandError, UsageError, calling, code_of
-from .options import add_environment, console, pairs
+from .errors import CommandError, UsageError
+from .options import (
+    MOST_IN_MODEL,
+    add_connection,
+    add_environment,
+    add_poll,
+    add_role_and_bucket,
+    add_tags,
+    instance,
+    resource_name,
+)
+from .resource import Resource
 
 MODEL_HELP = (
     "a folder that plain transformers loads (the trainer's --model-dir), a model.tar.gz, s3://.../model.tar.gz, or "
@@ -27,35 +37,38 @@ PROGRAM = {
 
 @dataclass(frozen=True)
 class Model:
-    """A model to serve: where it comes from, and where the archive with the handlers goes."""
+    """A model to serve."""
 
     what: str
     """As it was named."""
     kind: str
     """`folder`, `archive`, `s3` or `job`."""
-    archive: str
 
-    def publish(self, aws: Aws) -> None:
-        """Puts the archive into S3."""
+    def publish(self, aws: Aws, archive: str) -> None:
+        """Puts the archive with the handlers into S3."""
         with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
             packed = Path(scratch) / "model.tar.gz"
-            if self.kind == "folder":
+            if self.kind in ("folder", "archive"):
                 bundle.pack_model(Path(self.what), packed)
             else:
-                original = Path(self.what)
-                if self.kind != "archive":
-                    original = Path(scratch) / "original" / "model.tar.gz"
-                    original.parent.mkdir()
-                    s3.download(aws, self.origin(aws), original, what="the model")
-                bundle.repack_model(original, packed)
-            s3.upload(aws, packed, self.archive, what="the model")
+                origin, original = self.origin(aws), Path(scratch) / "original.tar.gz"
+                s3.download(aws, origin, original, what="the model")
+                try:
+                    bundle.pack_model(original, packed)
+                except UsageError as error:
+                    raise CommandError(str(error).replace(str(original), origin)) from error
+            s3.upload(aws, packed, archive, what="the model")
 
     def origin(self, aws: Aws) -> str:
         """Where in S3 the model is that a job or URI names."""
         if self.kind == "s3":
             return self.what
-        with calling(f"looking at the job {self.what}"):
-            found = aws.client("sagemaker").describe_training_job(TrainingJobName=self.what)
+        found = Resource("training_job", self.what).find(aws)
+        if found is None:
+            raise CommandError(
+                f"{self.what}: neither a model folder or model.tar.gz here nor a training job in {aws.region}; check "
+                "the name and --region"
+            )
         artifacts = (found.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
         if found["TrainingJobStatus"] != "Completed" or not artifacts:
             raise CommandError(
@@ -63,68 +76,73 @@ class Model:
             )
         return artifacts
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self, archive: str) -> dict[str, Any]:
         """For `--dry-run`: what `publish` would do."""
-        return {"from": self.what, "kind": self.kind, "to": self.archive, "adds": sorted(bundle.handlers())}
+        return {"from": self.what, "kind": self.kind, "to": archive, "adds": sorted(bundle.handlers())}
 
 
-def find_model(what: str, archive: str) -> Model:
-    """Which kind of model `what` names; `UsageError` if it is a local one that cannot be served."""
+def find_model(what: str) -> Model:
+    """Which kind of model `what` names; `UsageError` if it is none, or a local one that cannot be served."""
     bundle.handlers()
     if what.startswith("s3://"):
         split_uri(what)
         if not what.endswith(".tar.gz"):
             raise UsageError(f"{what}: expected the model.tar.gz of a training job")
-        return Model(what, "s3", archive)
+        return Model(what, "s3")
     path = Path(what)
-    if path.is_dir():
-        bundle.check_model(path)
-        return Model(what, "folder", archive)
-    if path.is_file():
-        return Model(what, "archive", archive)
-    if "/" in what or what.endswith(".tar.gz"):
-        raise UsageError(f"{what}: expected a model folder or a model.tar.gz, found neither")
-    return Model(what, "job", archive)
+    if path.is_dir() or path.is_file():
+        bundle.read_model(path)
+        return Model(what, "folder" if path.is_dir() else "archive")
+    try:
+        return Model(resource_name(what), "job")
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(
+            f"{what}: neither a model folder or model.tar.gz here, nor the name of a training job ({error})"
+        ) from error
 
 
-def create_model_request(
-    aws: Aws, name: str, options: argparse.Namespace, role: str, archive: str, tags: dict[str, str]
-) -> dict[str, Any]:
-    """The request that tells SageMaker of a model."""
+def model_request(aws: Aws, options: argparse.Namespace, role: str, archive: str) -> dict[str, Any]:
+    """What tells SageMaker of a model."""
     return {
-        "ModelName": name,
         "PrimaryContainer": {
             "Image": options.image or images.uri(images.INFERENCE, aws.region),
             "ModelDataUrl": archive,
-            "Environment": PROGRAM | {"SAGEMAKER_REGION": aws.region} | pairs("--env", options.env),
+            "Environment": PROGRAM | {"SAGEMAKER_REGION": aws.region} | dict(options.env),
         },
         "ExecutionRoleArn": role,
-        "Tags": tag_list(tags),
+        "Tags": tags(options),
     }
 
 
-def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
+def tags(options: argparse.Namespace) -> list[dict[str, str]]:
     """Tags as requests carry them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+    return [{"Key": key, "Value": value} for key, value in {"project": "gpsimd", **dict(options.tag)}.items()]
 
 
-def undo(aws: Aws, steps: list[tuple[str, dict[str, str]]]) -> None:
-    """Deletes what was created before something failed; what cannot be deleted is named."""
-    for call, parameters in steps:
-        try:
-            with calling(f"cleaning up with {call}"):
-                getattr(aws.client("sagemaker"), call)(**parameters)
-        except CommandError as error:
-            if code_of(error) not in {"ResourceNotFound", "ValidationException"}:
-                console(f"left behind: {', '.join(parameters.values())} ({error})")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What both commands take."""
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--instance", default="ml.c5.xlarge", metavar="TYPE", help="instance type (default: ml.c5.xlarge, a CPU)"
+def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """What both commands take; `what` they make, `endpoint` or `job`."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help=MODEL_HELP)
+    add(
+        "--name",
+        type=resource_name,
+        metavar="NAME",
+        help=f"name of the {what} and of its model (default: gpsimd-{what}- and the time)",
     )
-    parser.add_argument("--instances", type=whole(1), default=1, metavar="N", help="how many (default: 1)")
-    parser.add_argument("--image", metavar="URI", help=f"another container than AWS's {images.INFERENCE}")
-    add_environment(parser)
+    add(
+        "--instance",
+        type=instance,
+        default="ml.c5.xlarge",
+        metavar="TYPE",
+        help="instance type (default: ml.c5.xlarge, a CPU)",
+    )
+    add("--instances", type=whole(1), default=1, metavar="N", help="how many (default: 1)")
+    add("--image", metavar="URI", help=f"another container than AWS's {images.INFERENCE}")
+    add_environment(parser, MOST_IN_MODEL)
+    add_role_and_bucket(parser)
+    add_tags(parser)
+    add("--no-wait", action="store_true", help=f"start the {what} and return")
+    add("--dry-run", action="store_true", help="print uploads and requests as JSON; ask AWS nothing")
+    add("--json", action="store_true", help=f"print the {what} as JSON")
+    add_connection(parser)
+    add_poll(parser)

@@ -7,7 +7,8 @@ from typing import Any
 from .aws import Aws
 from .errors import CommandError
 from .follow import POLL_S, Training, watch
-from .options import add_connection, add_log_lines, console
+from .options import add_connection, add_log_lines, add_poll, console, resource_name
+from .resource import goes_on, training_job
 
 EXAMPLES = """\
 examples:
@@ -30,11 +31,12 @@ def add_parser(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("job", metavar="JOB", help="the job's name, as launch has printed it")
+    parser.add_argument("job", type=resource_name, metavar="JOB", help="the job's name, as launch has printed it")
     parser.add_argument("--follow", action="store_true", help="go on until the job has ended")
     add_log_lines(parser)
     parser.add_argument("--json", action="store_true", help="print the job as JSON")
     add_connection(parser)
+    add_poll(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,16 +55,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def follow(aws: Aws, job: Training, log_lines: int, poll_s: float = POLL_S) -> None:
-    """Watches until the end; Ctrl-C says how to return, and leaves the job running."""
-    try:
+    """Watches until the end. Ctrl-C, and AWS no longer answering, leave the job running: how to return is said."""
+    with goes_on(f"the job {job.name} goes on without you", training_job(aws, job.name)):
         watch(aws, job, log_lines=log_lines, poll_s=poll_s)
-    except KeyboardInterrupt:
-        console(
-            f"\nthe job {job.name} goes on without you\n"
-            f"  return:  python -m gpsimd_torch.sagemaker status {job.name} --follow --region {aws.region}\n"
-            f"  stop it: aws sagemaker stop-training-job --training-job-name {job.name} --region {aws.region}"
-        )
-        raise
 
 
 def report(job: Training, *, as_json: bool) -> int:

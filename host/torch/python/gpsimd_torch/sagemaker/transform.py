@@ -3,29 +3,31 @@
 import argparse
 import csv
 import json
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gpsimd_torch.arguments import output_file
+
 from . import s3, serving
 from .aws import Aws, split_uri
-from .errors import CommandError, UsageError, calling
-from .follow import Display, poll
-from .options import add_connection, add_role_and_bucket, add_tags, check_name, console, output_file, pairs
+from .errors import CommandError, UsageError, is_taken, is_unanswered
+from .options import console
+from .resource import Resource, check_free, create, goes_on, may_be_made, print_plan, tell, undo, wait
 
 # Reviews in one request: one forward pass of the handlers.
 TEXTS_PER_LINE = 32
+# SageMaker takes 6 MB of one request (MaxPayloadInMB).
+BYTES_PER_LINE = 5 << 20
 # What the handlers take of one text; they look at its first tokens only, so that the rest can stay here.
 MAX_CHARACTERS = 100_000
 CSV_LAYOUT = 'expected "class","title","content" or one column, the text, in UTF-8 without a header'
 
 DESCRIPTION = """\
 Classify the reviews of a file in a batch job on a CPU instance. A local CSV file (the layout of Amazon Reviews
-Polarity, or one column) is sent as JSON lines of 32 reviews each: batch jobs split files at line ends, which reviews
+Polarity, or one column) is sent as JSON lines of up to 32 reviews: batch jobs split files at line ends, which reviews
 contain. The result is one JSON object per review, in their order.
 """
 
@@ -38,9 +40,10 @@ examples:
   python -m gpsimd_torch.sagemaker transform gpsimd-bert-1 s3://my-bucket/lines/ --role SageMakerRole
       files of JSON lines, each {"texts": [..]}, in S3 already
   aws sagemaker stop-transform-job --transform-job-name NAME
-      ends it early. The instance is gone when the job ends; the model entry is deleted then, files in S3 stay
+      ends it early. The instance is gone when the job ends; files in S3 stay
 
-Ctrl-C leaves the job running.
+The model entry is deleted when the job has ended. Ctrl-C and --no-wait leave the job running and its model entry there,
+and print the commands to look, to stop, and to delete the entry afterwards.
 Exit status: 0 done, 1 AWS refused or the job failed, 2 wrong arguments, 130 Ctrl-C.
 This has been tested against a local double of AWS, not yet against the real one.
 """
@@ -55,28 +58,21 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    serving.add_arguments(parser)
+    serving.add_arguments(parser, "transform")
     parser.add_argument("input", metavar="INPUT", help="a CSV file of reviews, or s3://BUCKET/PREFIX of JSON lines")
-    parser.add_argument("--name", metavar="NAME", help="name of the job (default: gpsimd-transform- and the time)")
     parser.add_argument("--predictions", type=output_file, metavar="FILE", help="download the result to FILE")
-    add_role_and_bucket(parser)
-    add_tags(parser)
-    parser.add_argument("--no-wait", action="store_true", help="start the job and return")
-    parser.add_argument("--dry-run", action="store_true", help="print uploads and requests as JSON; ask AWS nothing")
-    parser.add_argument("--json", action="store_true", help="print the job as JSON")
-    add_connection(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the batch job."""
-    name = check_name(options.name or time.strftime("gpsimd-transform-%Y%m%d-%H%M%S"))
-    tags = {"project": "gpsimd"} | pairs("--tag", options.tag)
-    pairs("--env", options.env)
+    name = options.name or time.strftime("gpsimd-transform-%Y%m%d-%H%M%S")
     local = not options.input.startswith("s3://")
-    if options.predictions is not None and (not local or options.no_wait):
-        raise UsageError("--predictions: expected a CSV file as INPUT and no --no-wait; otherwise copy them from S3")
-    serving.find_model(options.model, "")
+    if options.predictions is not None:
+        if not local or options.no_wait:
+            raise UsageError("--predictions: expected a CSV file as INPUT and no --no-wait; copy them from S3")
+        check_writable(options.predictions)
+    model = serving.find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
         lines = Path(scratch) / "reviews.jsonl"
         reviews = write_lines(Path(options.input), lines) if local else None
@@ -85,69 +81,96 @@ def run(options: argparse.Namespace) -> int:
         aws = Aws(options.region, options.profile, dry_run=options.dry_run)
         role, bucket = aws.role(options.role), aws.bucket(options.bucket)
         base = f"s3://{bucket}/gpsimd/{name}"
-        model = serving.find_model(options.model, f"{base}/model.tar.gz")
+        archive = f"{base}/model.tar.gz"
         source = f"{base}/input/{lines.name}" if local else options.input
+        entry, job = Resource("model", name), Resource("transform_job", name)
         requests = [
-            ("create_model", serving.create_model_request(aws, name, options, role, model.archive, tags)),
-            ("create_transform_job", transform_request(name, source, base, options, tags)),
+            (entry, serving.model_request(aws, options, role, archive)),
+            (job, transform_request(name, source, base, options)),
         ]
         if options.dry_run:
-            uploads = [model.plan()]
+            for resource, parameters in requests:
+                resource.call(aws, "create", **parameters)
+            uploads = [model.plan(archive)]
             if local:
                 uploads.append({"from": options.input, "to": source, "reviews": reviews, "bytes": lines.stat().st_size})
-            calls = [{"call": call, "parameters": parameters} for call, parameters in requests]
-            print(json.dumps({"region": aws.region, "uploads": uploads, "requests": calls}, indent=2))
+            print_plan(aws, uploads)
             return 0
-        model.publish(aws)
+        check_free(aws, entry, job)
+        model.publish(aws, archive)
         if local:
             s3.upload(aws, lines, source, what=f"{reviews:,} reviews")
-    return start(aws, options, name, requests, f"{base}/output")
-
-
-def start(aws: Aws, options: argparse.Namespace, name: str, requests: list, output: str) -> int:
-    """Starts the job, waits for it, fetches the predictions."""
-    made: list[tuple[str, dict[str, str]]] = []
-    try:
-        for call, parameters in requests:
-            with calling(f"making the {call.removeprefix('create_').replace('_', ' ')} {name}"):
-                getattr(aws.client("sagemaker"), call)(**parameters)
-            made.append(("delete_model", {"ModelName": name}))
-    except BaseException:
-        serving.undo(aws, made[:1])
-        raise
-    found: dict[str, Any] = {"TransformJobStatus": "InProgress"}
-    if not options.no_wait:
-        try:
-            found = wait(aws, name, options.poll)
-        except KeyboardInterrupt:
-            console(
-                f"\nthe job {name} goes on without you; its predictions will be below {output}\n"
-                f"  look: aws sagemaker describe-transform-job --transform-job-name {name} --region {aws.region}\n"
-                f"  stop: aws sagemaker stop-transform-job --transform-job-name {name} --region {aws.region}"
-            )
-            raise
-        serving.undo(aws, made[:1])
-        if found["TransformJobStatus"] != "Completed":
-            reason = found.get("FailureReason") or "AWS names no reason; see the log group /aws/sagemaker/TransformJobs"
-            raise CommandError(f"the job {name} ended as {found['TransformJobStatus']}: {reason}")
-        if options.predictions is not None:
-            partial = options.predictions.with_name(f".{options.predictions.name}.partial")
-            s3.download(aws, f"{output}/reviews.jsonl.out", partial, what="the predictions")
-            os.replace(partial, options.predictions)
-            console(f"predictions: {options.predictions}")
-    if options.json:
-        print(json.dumps({"job": name, "status": found["TransformJobStatus"], "output": output}, indent=2))
+    commands = start(aws, requests)
+    output, status = f"{base}/output", "InProgress"
+    if options.no_wait:
+        tell(f"the job {name} goes on without you", commands)
     else:
-        print(f"job {name}: {found['TransformJobStatus']}, predictions below {output}")
+        with goes_on(f"the job {name} goes on without you; its predictions will be below {output}", commands):
+            found = wait(aws, job, "TransformJobStatus", ("InProgress", "Stopping"), options.poll)
+        status = found["TransformJobStatus"]
+        undo(aws, [entry])
+        if status != "Completed":
+            reason = found.get("FailureReason") or "AWS names no reason; see the log group /aws/sagemaker/TransformJobs"
+            raise CommandError(f"the job {name} ended as {status}: {reason}")
+        if options.predictions is not None:
+            fetch(aws, f"{output}/{lines.name}.out", options.predictions)
+    if options.json:
+        print(json.dumps({"job": name, "status": status, "output": output}, indent=2))
+    else:
+        print(f"job {name}: {status}, predictions below {output}")
     return 0
 
 
-def transform_request(
-    name: str, source: str, base: str, options: argparse.Namespace, tags: dict[str, str]
-) -> dict[str, Any]:
-    """The request that starts the job: one line of JSON is one request, one prediction one line of the result."""
+def start(aws: Aws, requests: list[tuple[Resource, dict[str, Any]]]) -> list[tuple[str, str]]:
+    """Makes model entry and job; returns the commands to return to them."""
+    (entry, of_entry), (job, of_job) = requests
+    commands = [
+        ("look", job.command(aws, "describe")),
+        ("stop it", job.command(aws, "stop")),
+        ("when it has ended", entry.command(aws, "delete")),
+    ]
+    try:
+        create(aws, entry, of_entry)
+    except BaseException as error:
+        if not is_taken(error):
+            undo(aws, [entry])
+        raise
+    try:
+        with may_be_made(f"the job {job.name}", commands):
+            create(aws, job, of_job)
+    except BaseException as error:
+        # A job that may run needs its model.
+        if not is_unanswered(error):
+            undo(aws, [entry])
+        raise
+    return commands
+
+
+def check_writable(path: Path) -> None:
+    """`UsageError` unless a file can be made where `path` is: better now than after the job."""
+    if path.exists() and not path.is_file():
+        return  # /dev/stdout
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            pass
+    except OSError as error:
+        raise UsageError(f"--predictions {path}: cannot be written ({error.strerror}); name another file") from error
+
+
+def fetch(aws: Aws, uri: str, path: Path) -> None:
+    """Downloads the predictions; where that fails, they are in S3 all the same."""
+    try:
+        s3.download(aws, uri, path, what="the predictions")
+    except OSError as error:
+        raise CommandError(
+            f"--predictions {path}: {error.strerror or error}; fetch them with: aws s3 cp {uri} FILE{aws.flags}"
+        ) from error
+    console(f"predictions: {path}")
+
+
+def transform_request(name: str, source: str, base: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What starts the job: one line of JSON is one request, one prediction one line of the result."""
     return {
-        "TransformJobName": name,
         "ModelName": name,
         "BatchStrategy": "SingleRecord",
         "TransformInput": {
@@ -161,51 +184,56 @@ def transform_request(
             "AssembleWith": "Line",
         },
         "TransformResources": {"InstanceType": options.instance, "InstanceCount": options.instances},
-        "Tags": serving.tag_list(tags),
+        "Tags": serving.tags(options),
     }
 
 
 def write_lines(reviews: Path, lines: Path) -> int:
     """Writes the texts of a CSV file as JSON lines; returns their number."""
     count = 0
-    with lines.open("w") as out:
-        texts = read_texts(reviews)
-        while batch := list(islice(texts, TEXTS_PER_LINE)):
-            out.write(json.dumps({"texts": batch}) + "\n")
+    with lines.open("wb") as out:
+        for batch in batches(json.dumps(text, ensure_ascii=False).encode() for text in read_texts(reviews)):
+            out.write(b'{"texts": [' + b", ".join(batch) + b"]}\n")
             count += len(batch)
     if count == 0:
         raise UsageError(f"{reviews}: {CSV_LAYOUT}, found no row")
     return count
 
 
+def batches(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """As many texts at a time as fit into one request."""
+    batch: list[bytes] = []
+    for text in texts:
+        if batch and (len(batch) == TEXTS_PER_LINE or sum(map(len, batch)) + len(text) > BYTES_PER_LINE):
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
+
+
 def read_texts(path: Path) -> Iterator[str]:
     """The texts of a CSV file, one at a time."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) not in (1, 3):
-                    raise UsageError(f"{path}:{reader.line_num}: {CSV_LAYOUT}, found {len(row)} columns")
-                yield row[-1][:MAX_CHARACTERS]
+        with path.open("rb") as file:
+            lines = (data.decode("utf-8" if number else "utf-8-sig") for number, data in enumerate(file))
+            reader = csv.reader(lines, strict=True)
+            while True:
+                first = reader.line_num + 1
+                try:
+                    row = next(reader, None)
+                except csv.Error as error:
+                    raise UsageError(f"{path}:{first}: {CSV_LAYOUT}; found {error}") from error
+                except UnicodeDecodeError as error:
+                    raise UsageError(
+                        f"{path}:{reader.line_num + 1}: byte {error.start + 1} of the line is not UTF-8; convert the "
+                        "file to UTF-8"
+                    ) from error
+                if row is None:
+                    return
+                if len(row) not in (0, 1, 3):
+                    raise UsageError(f"{path}:{first}: {CSV_LAYOUT}, found {len(row)} columns")
+                if row:
+                    yield row[-1][:MAX_CHARACTERS]
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; {CSV_LAYOUT}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {CSV_LAYOUT}; found {error}") from error
-
-
-def wait(aws: Aws, name: str, poll_s: float) -> dict[str, Any]:
-    """Shows the job until it has ended."""
-    started, found = time.monotonic(), {}
-
-    def look() -> tuple[str, str] | None:
-        with calling(f"looking at the job {name}"):
-            found.update(aws.client("sagemaker").describe_transform_job(TransformJobName=name))
-        if found["TransformJobStatus"] in ("Completed", "Failed", "Stopped"):
-            return None
-        return f"{name}: {found['TransformJobStatus']}", f"{time.monotonic() - started:.0f} s"
-
-    with Display() as display:
-        poll(display, look, poll_s)
-    return found
