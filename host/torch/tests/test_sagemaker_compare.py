@@ -189,7 +189,7 @@ def test_a_price_for_another_instance_is_told(run, double):
 @pytest.mark.parametrize("name", ["/tmp/nothing", "nothing.JSON", "a b"])
 def test_what_is_neither_a_job_nor_a_file_is_refused(run, no_aws, name):
     status, _, errors = run("compare", name)
-    assert status == 2 and "expected the name of a training job, or a file that ends in .json" in errors
+    assert status == 2 and "expected the name of a training job, or a file that ends in .json, found" in errors
 
 
 def test_a_file_without_a_price_has_no_cost_and_that_is_told(run, local):

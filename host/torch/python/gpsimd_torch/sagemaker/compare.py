@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpsimd_torch.arguments import output_file
+
 from . import prices, runs, table
 from .aws import Aws
-from .errors import UsageError
-from .options import JOB_NAME, add_connection, console, output_file
+from .options import add_connection, console, resource_name
 
 DESCRIPTION = """\
 Compare training runs: price per hour, throughput, validation accuracy, billable seconds, training cost. Takes names of
@@ -55,7 +56,13 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("runs", nargs="+", metavar="JOB|FILE.json", help="a training job's name, or a file of the trainer's --json")
+    add(
+        "runs",
+        nargs="+",
+        type=_run,
+        metavar="JOB|FILE.json",
+        help="a training job's name, or a file of the trainer's --json",
+    )
     add(
         "--price",
         action="append",
@@ -81,11 +88,9 @@ def run(options: argparse.Namespace) -> int:
     for name in named_once(options.runs):
         if name.endswith(".json"):
             found += runs.of_file(Path(name))
-        elif JOB_NAME.fullmatch(name):
+        else:
             aws = aws or Aws(options.region, options.profile)
             found.append(runs.of_job(aws, name, price_of))
-        else:
-            raise UsageError(f"{name}: expected the name of a training job, or a file that ends in .json")
     for instance in sorted({price.partition("=")[0] for price in options.price} - {run.instance for run in found}):
         console(f"note: --price {instance}: none of the jobs was on such an instance")
     if not options.no_published:
@@ -152,6 +157,15 @@ def notes(found: list[runs.Run]) -> list[str]:
     if silent:
         texts.append(f"no final metrics were found for {', '.join(silent)}: its log had no such lines")
     return texts
+
+
+def _run(text: str) -> str:
+    try:
+        return text if text.endswith(".json") else resource_name(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected the name of a training job, or a file that ends in .json, found {text[:80]!r}"
+        ) from error
 
 
 def _chart_file(text: str) -> Path:

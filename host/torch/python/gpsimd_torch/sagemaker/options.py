@@ -6,7 +6,6 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
-from gpsimd_torch.arguments import output_file as output_file
 from gpsimd_torch.arguments import whole
 
 from .aws import BUCKET
