@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -94,6 +96,7 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         ('"1","t","x"\n"3","t","x"\n', [], r"in\.csv:2: .* found class '3'; correct it, or name the texts' --column"),
         ("good\n", [], r"in\.csv:1: .* found 1 column\(s\)"),
         ('"1","t","x\n', [], r"in\.csv:1: .*quotes closed"),
+        ('"1","t","x"\r"2","t","y"\r', [], r"in\.csv:1: found a CR within the line; line ends must be LF or CRLF"),
         (b'"1","t","\xff"\n', [], r"in\.csv:1: byte 10 of the line is not UTF-8"),
         ("a,b\nx,y\n", ["--column", "c"], r"in\.csv:1: expected one column 'c' in the header, found 'a', 'b'"),
         ("a,a\nx,y\n", ["--column", "a"], "expected one column 'a'"),
@@ -102,7 +105,20 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         ("good,5\n", ["--column", "1", "--label-column", "2"], "expected a label negative, positive, or its number"),
         ("text\n", ["--column", "text"], "holds no reviews"),
     ],
-    ids=["empty", "class", "one column", "quote", "bytes", "no name", "twice", "number", "ragged", "label", "header"],
+    ids=[
+        "empty",
+        "class",
+        "one column",
+        "quote",
+        "CR",
+        "bytes",
+        "no name",
+        "twice",
+        "number",
+        "ragged",
+        "label",
+        "header",
+    ],
 )
 def test_a_malformed_file_is_status_1_with_its_line_and_leaves_no_output(
     served, tmp_path, capsys, text, columns, message
@@ -120,6 +136,14 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path):
     assert [(review.text, review.label) for review in Reviews(path, LABELS)] == [("one", 0), ("two", 1)]
 
 
+def test_a_long_review_is_read_up_to_a_bound(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.csv", f'"1","t","{"x" * 150_000}"\n"2","t","good"\n')
+    assert [len(review.text) for review in Reviews(path, LABELS)] == [150_000, 4]
+    monkeypatch.setattr("gpsimd_torch.serve.reviews.MAX_FIELD", 149_999)
+    with pytest.raises(ServeError, match=r"a\.csv:1: expected fields of at most 149,999 characters, found more"):
+        list(Reviews(path, LABELS))
+
+
 def test_classes_say_nothing_about_a_model_with_other_labels(tmp_path):
     path = write(tmp_path / "a.csv", '"1","t","one"\n')
     assert [review.label for review in Reviews(path, ["bad", "fair", "good"])] == [None]
@@ -134,6 +158,73 @@ def test_ctrl_c_leaves_the_earlier_output(served, reviews, tmp_path, monkeypatch
     assert main(["predict", str(served), str(reviews), str(target), *SHORT]) == 130
     assert target.read_text() == "earlier"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_sigterm_leaves_the_earlier_output(served, reviews, tmp_path, monkeypatch):
+    monkeypatch.setattr(Classifier, "encode", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    target = write(tmp_path / "out.csv", "earlier")
+    # What main() does not handle is lost here, instead of the end of the tests.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert main(["predict", str(served), str(reviews), str(target), *SHORT]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert target.read_text() == "earlier"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_stdout_that_is_full_is_an_error_and_the_files_are_written(served, reviews, tmp_path, monkeypatch, capsys):
+    target, summary = tmp_path / "out.csv", tmp_path / "summary.json"
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["predict", str(served), str(reviews), str(target), *SHORT, "--json", str(summary)]) == 1
+    assert "error: cannot write to stdout: No space left on device" in capsys.readouterr().err
+    assert len(rows(target)) == json.loads(summary.read_text())["reviews"] == 30
+
+
+def test_a_link_stays_and_what_it_names_is_replaced(served, reviews, tmp_path):
+    target, link = write(tmp_path / "out.csv", "earlier"), tmp_path / "link.csv"
+    link.symlink_to(target.name)
+    assert main(["predict", str(served), str(reviews), str(link), *SHORT]) == 0
+    assert link.is_symlink()
+    assert len(rows(target)) == 30
+
+
+@pytest.mark.parametrize("at", ["OUT.csv", "--json"])
+def test_a_device_or_a_pipe_is_not_replaced(served, reviews, tmp_path, capsys, at):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link):
+        files = [str(path)] if at == "OUT.csv" else [str(tmp_path / "out.csv"), "--json", str(path)]
+        with pytest.raises(SystemExit) as caught:
+            main(["predict", str(served), str(reviews), *files])
+        assert caught.value.code == 2
+        assert "expected a regular file, found a device or a pipe" in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "MODEL", "IN", "OUT", "--json", "IN"], "--json: expected another file than IN.csv"),
+        (["predict", "MODEL", "IN", "OUT", "--json", "OUT"], "--json: expected another file than OUT.csv"),
+        (["predict", "MODEL", "IN", "LINK"], "OUT.csv: expected another file than IN.csv"),
+        (["compare", "MODEL", "MODEL", "IN", "--json", "IN"], "--json: expected another file than IN.csv"),
+        (["bench", "MODEL", "--data", "IN", "--json", "LINK"], "--json: expected another file than --data"),
+    ],
+)
+def test_no_file_is_written_over_another_of_the_command(served, reviews, tmp_path, capsys, arguments, message):
+    link = tmp_path / "link.csv"
+    link.symlink_to(reviews)
+    words = {"MODEL": str(served), "IN": str(reviews), "OUT": str(tmp_path / "out.csv"), "LINK": str(link)}
+    before = reviews.read_bytes()
+    with pytest.raises(SystemExit) as caught:
+        main([words.get(word, word) for word in arguments])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+    assert reviews.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ def test_what_a_client_writes_is_what_is_read(texts):
         ("{}", 422, "found the keys of an empty object"),
         ('{"text": ["a"]}', 422, "found the keys 'text'"),
         ('{"texts": ["a"], "instances": ["b"]}', 422, "found the keys 'texts', 'instances'"),
+        ('{"texts": ["a"], "texts": ["b"]}', 422, "found the key 'texts' more than once"),
         ('{"texts": "a"}', 422, "found a string"),
         ('{"texts": {"0": "a"}}', 422, "found an object"),
         ('{"texts": ["a", 1]}', 422, "found a number at 1 of texts"),
@@ -106,7 +107,7 @@ def test_json_that_is_no_request_is_refused_with_a_reason(body, status, message)
         ("class,title,content\n1,t,c", 422, "no header, found class 'class'"),
         ("1,t,c\nc", 422, "line 2 of the CSV: .* found 1"),
         ('"' + "x" * 100_001 + '"', 422, "expected at most 100,000 characters"),
-        ('"' + "x" * 200_000 + '"', 400, "field larger than field limit"),
+        ('"' + "x" * 200_000 + '"', 422, "at most 100,000 characters, found 200,000"),
     ],
 )
 def test_csv_that_is_no_request_is_refused_with_a_reason(body, status, message):
@@ -124,10 +125,15 @@ def test_another_content_type_is_415(kind):
 
 def test_too_many_texts_are_413_with_the_limit_and_the_number(monkeypatch):
     assert len(input_fn(json.dumps(["x"] * 1000), None)) == 1000
-    for body, kind in ((json.dumps(["x"] * 10_000), "application/json"), ("x\n" * 10_000, "text/csv")):
+    assert len(input_fn("x\n" * 1000 + "\n", "text/csv")) == 1000
+    # What comes after them is not looked at.
+    for body, kind, found in (
+        (json.dumps(["x"] * 9_999 + [1]), "application/json", "10,000"),
+        ("x\n" * 10_000 + '"', "text/csv", "more"),
+    ):
         error = refusal(body, kind)
         assert error.status_code == 413
-        assert "at most 1,000 texts in a request, found 10,000" in error.message
+        assert f"at most 1,000 texts in a request, found {found}" in error.message
     monkeypatch.setenv("GPSIMD_MAX_TEXTS", "2")
     assert refusal('["a", "b", "c"]').status_code == 413
 
@@ -210,6 +216,19 @@ def test_a_long_text_is_cut_to_its_first_tokens(served):
     assert len(long) == 8
 
 
+def test_texts_are_tokenised_as_one_by_one_whatever_their_length(served, monkeypatch):
+    monkeypatch.setattr(handlers, "PORTION", 50)
+    classifier = Classifier.load(served, seq_len=8)
+    calls = []
+    tokenizer = classifier.tokenizer
+    classifier.tokenizer = lambda texts, **options: calls.append(sum(map(len, texts))) or tokenizer(texts, **options)
+    texts = ["", "good " * 6, " " * 400 + "after many spaces", "bad", "x" * 30, "y" * 30]
+    assert classifier.encode(texts) == [tokenizer(text, truncation=True, max_length=8)["input_ids"] for text in texts]
+    assert sum(calls) == sum(map(len, texts))
+    assert sorted(calls)[-2] <= 50
+    assert classifier.encode([]) == []
+
+
 def test_without_a_length_texts_count_as_in_training(served, tmp_path, monkeypatch):
     monkeypatch.delenv("GPSIMD_SEQ_LEN", raising=False)
     # Its tokenizer takes more than the model does.
@@ -283,6 +302,33 @@ def test_weights_that_are_no_numbers_are_an_error(served, tmp_path):
 def test_more_tokens_than_the_model_takes_is_an_error(served):
     with pytest.raises(ModelError, match="at most 64 tokens, not 65"):
         Classifier.load(served, seq_len=65)
+
+
+def test_a_tokenizer_that_is_not_the_models_is_an_error(served, tmp_path):
+    from conftest import tiny_bert
+
+    folder = shutil.copytree(served, tmp_path / "model")
+    tiny_bert(vocab_size=1000).save_pretrained(folder)
+    with pytest.raises(ModelError, match="the tokenizer has 30,522 tokens, the model 1,000"):
+        Classifier.load(folder, seq_len=16)
+
+
+def test_a_length_in_the_folder_that_leaves_no_room_for_a_text_is_an_error(served, tmp_path):
+    folder = shutil.copytree(served, tmp_path / "model")
+    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"model_max_length": 1}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="at least 3 tokens, found 1; correct model_max_length"):
+        Classifier.load(folder)
+    assert Classifier.load(folder, seq_len=3).seq_len == 3
+
+
+def test_a_model_that_fails_on_its_first_text_is_an_error(served, monkeypatch):
+    def fails(*_):
+        raise IndexError("index out of range in self")
+
+    monkeypatch.setattr(Classifier, "probabilities", fails)
+    with pytest.raises(ModelError, match=r"does not load \(index out of range in self\)"):
+        Classifier.load(served)
 
 
 # In the stock container

@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import re
+import resource
+import select
 import signal
 import socket
 import subprocess
@@ -13,15 +15,17 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
-from gpsimd_torch.serve import bench
+from gpsimd_torch.serve import app, bench
 from gpsimd_torch.serve.__main__ import main
 from gpsimd_torch.serve.app import Limits, Service, application
 from gpsimd_torch.serve.batcher import Batcher, Busy
-from gpsimd_torch.serve.handlers import Classifier
+from gpsimd_torch.serve.connection import Connection
+from gpsimd_torch.serve.handlers import PORTION, Classifier
 
 JSON = {"Content-Type": "application/json"}
 
@@ -32,8 +36,10 @@ class Recorder:
     def __init__(self, max_batch=4, work=lambda: None):
         self.max_batch, self.work = max_batch, work
         self.passes: list[list[str]] = []
+        self.encoded: list[str] = []
 
     def encode(self, texts):
+        self.encoded += texts
         return list(texts)
 
     def probabilities(self, tokens):
@@ -50,7 +56,9 @@ class Recorder:
 class Server:
     """An application on a port of this machine, in a thread of this process."""
 
-    def __init__(self, classifier=None, *, limits=None, max_wait_s=0.0, max_waiting=100):
+    def __init__(
+        self, classifier=None, *, limits=None, max_wait_s=0.0, max_waiting=100, most=1000, head_s=20.0, grace=None
+    ):
         self.service = Service(limits or Limits(max_bytes=1 << 20, max_texts=50))
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -62,7 +70,13 @@ class Server:
                 self.service.batcher = Batcher(classifier, forward, max_wait_s=max_wait_s, max_waiting=max_waiting)
             yield
 
-        config = uvicorn.Config(application(self.service, lifespan), log_config=None, access_log=False)
+        config = uvicorn.Config(
+            application(self.service, lifespan),
+            http=partial(Connection, most=most, head_s=head_s),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=grace,
+        )
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self.listener],))
 
@@ -72,8 +86,11 @@ class Server:
             time.sleep(0.01)
         return self
 
-    def __exit__(self, *_):
+    def stop(self):
         self._uvicorn.should_exit = True
+
+    def __exit__(self, *_):
+        self.stop()
         self._thread.join(30)
         assert not self._thread.is_alive()
 
@@ -139,7 +156,14 @@ def test_ping_is_200_when_the_model_is_loaded_and_503_before(echo):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/" + "x" * 5000, 404)],
+    [
+        ("GET", "/", 404),
+        ("GET", "/invocations", 405),
+        ("POST", "/ping", 405),
+        ("GET", "/ping/", 404),
+        ("POST", "/invocations/", 404),
+        ("GET", "/" + "x" * 5000, 404),
+    ],
 )
 def test_another_route_is_told_the_two_there_are(echo, method, path, status):
     response = echo.ask(method=method, path=path, headers={})
@@ -161,10 +185,11 @@ def test_another_route_is_told_the_two_there_are(echo, method, path, status):
         (b"[1]", JSON, 422),
         (json.dumps(["x"] * 10_000).encode(), JSON, 413),
         (b'["a"]', {"Content-Type": "text/plain"}, 415),
+        (b'["a"]', JSON | {"Content-Encoding": "gzip"}, 415),
         (b'["a"]', JSON | {"Accept": "text/html"}, 406),
         (b"x" * (10 << 20), JSON, 413),
     ],
-    ids=["empty", "not JSON", "not UTF-8", "deep", "types", "10,000 texts", "content type", "accept", "10 MB"],
+    ids=["empty", "not JSON", "not UTF-8", "deep", "types", "10,000 texts", "content type", "gzip", "accept", "10 MB"],
 )
 def test_a_bad_request_gets_its_status_and_a_reason_and_the_next_one_is_served(echo, body, headers, status):
     response = echo.ask(body, headers=headers)
@@ -209,8 +234,130 @@ def test_a_client_that_stalls_gets_408(echo):
 def test_what_is_no_http_does_no_harm(echo, junk):
     with socket.create_connection(("127.0.0.1", echo.port), timeout=30) as client:
         client.sendall(junk)
-        assert until_closed(client)[:12] in (b"HTTP/1.1 400", b"")
+        head, _, body = until_closed(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert "in HTTP/1.1, found none" in json.loads(body)["error"]
     assert labels(echo.ask(["next"])) == ["next"]
+
+
+def test_a_body_that_is_no_http_after_all_ends_its_connection_only(echo):
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    # The second refusal has begun when the client turns out to send no HTTP.
+    for start, after in ((b"2\r\n[]\r\n", b"ZZ\r\n"), (b"200000\r\n" + b"x" * 0x200000 + b"\r\n", b"ZZ\r\n")):
+        with socket.create_connection(("127.0.0.1", echo.port), timeout=30) as client:
+            client.sendall(head + start)
+            if len(start) > 100:
+                assert client.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 413"
+            client.sendall(after)
+            until_closed(client)
+    assert labels(echo.ask(["next"])) == ["next"]
+
+
+def test_a_head_that_does_not_end_is_408_and_silence_is_closed():
+    with Server(Recorder(), head_s=0.3) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
+            assert until_closed(silent) == b""
+        for line in (b"", b"X: y\r\n"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+                client.sendall(b"POST /invocations HTTP/1.1\r\n")
+                while line and not select.select([client], [], [], 0.05)[0]:
+                    client.sendall(line)
+                head, _, body = until_closed(client).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 408")
+            assert "found no whole head within 0.3 s" in json.loads(body)["error"]
+        assert labels(server.ask(["next"])) == ["next"]
+
+
+def test_the_head_of_a_later_request_has_a_deadline_too():
+    with (
+        Server(Recorder(), head_s=0.3) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as client,
+    ):
+        client.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        while b"ready" not in client.recv(4096):
+            pass
+        # A connection may be idle for longer between requests.
+        time.sleep(0.6)
+        client.sendall(b"GET /ping HTTP/1.1\r\n")
+        assert until_closed(client).startswith(b"HTTP/1.1 408")
+
+
+def test_a_request_that_takes_longer_than_its_head_may_is_answered():
+    with Server(Recorder(work=lambda: time.sleep(0.6)), head_s=0.2) as server:
+        assert labels(server.ask(["slow"])) == ["slow"]
+
+
+def test_connections_beyond_the_limit_are_closed_and_the_others_served():
+    with Server(Recorder(), most=3) as server:
+        there = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(3)]
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            assert until_closed(client) == b""
+        there[0].sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert until_closed(there[0]).startswith(b"HTTP/1.1 200")
+        for client in there:
+            client.close()
+        while len(server._uvicorn.server_state.connections) > 2:
+            time.sleep(0.01)
+        assert labels(server.ask(["next"])) == ["next"]
+
+
+def test_a_refusal_of_a_whole_request_keeps_the_connection(echo):
+    gate = threading.Event()
+    with Server(Recorder(work=lambda: gate.wait(30)), max_waiting=10) as busy, ThreadPoolExecutor(1) as other:
+        first = other.submit(busy.ask, ["first"] * 10)
+        while busy.service.batcher._texts_promised == 0:
+            time.sleep(0.01)
+        for server, texts, status in ((echo, ["x"] * 51, 413), (busy, ["x"], 503)):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            connection.request("POST", "/invocations", json.dumps(texts), JSON)
+            response = connection.getresponse()
+            assert (response.status, response.headers["Connection"]) == (status, None)
+            response.read()
+            connection.request("GET", "/ping")
+            assert connection.getresponse().status == 200
+            connection.close()
+        gate.set()
+        first.result(30)
+
+
+def test_a_large_request_that_is_being_read_delays_nobody(monkeypatch):
+    gate = threading.Event()
+
+    def slow(body, *arguments):
+        if len(body) > 100_000:
+            gate.wait(30)
+        return texts_of(body, *arguments)
+
+    texts_of = app.texts_of
+    monkeypatch.setattr(app, "texts_of", slow)
+    with Server(Recorder()) as server, ThreadPoolExecutor(1) as other:
+        large = other.submit(server.ask, ["x" * 200_000])
+        time.sleep(0.2)
+        assert server.ask(method="GET", path="/ping", headers={}).status == 200
+        assert labels(server.ask(["small"])) == ["small"]
+        assert not large.done()
+        gate.set()
+        assert large.result(30).status == 422
+
+
+def test_a_request_that_outlasts_the_grace_is_told_that_the_server_stops():
+    gate = threading.Event()
+    try:
+        with Server(Recorder(work=lambda: gate.wait(30)), grace=1) as server, ThreadPoolExecutor(2) as other:
+            waiting = other.submit(server.ask, ["waiting"])
+            # Its answer is not read whole: it goes on sending.
+            stalled = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            stalled.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n[")
+            while server.service.batcher._texts_promised == 0:
+                time.sleep(0.01)
+            server.stop()
+            response = waiting.result(30)
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+            assert response.answer == {"error": "the server is stopping; try again"}
+            assert until_closed(stalled).startswith(b"HTTP/1.1 503")
+            stalled.close()
+    finally:
+        gate.set()
 
 
 def test_a_failing_pass_is_a_500_for_its_requests_only():
@@ -329,6 +476,13 @@ def test_a_small_request_does_not_queue_behind_a_large_one():
     assert ["small" in texts for texts in recorder.passes].index(True) < 20
 
 
+def test_a_small_request_is_tokenised_between_the_texts_of_a_large_one():
+    recorder = Recorder(max_batch=64)
+    batched(recorder, lambda batcher: together(batcher, ["x" * PORTION] * 20, ["small"]))
+    assert recorder.encoded.index("small") < 5
+    assert len(recorder.encoded) == 21
+
+
 def test_a_request_that_is_larger_than_what_may_wait_is_served_alone():
     async def script(batcher):
         assert len(await batcher.predict(["a"] * 20)) == 20
@@ -365,12 +519,15 @@ sys.exit(main())
 class Process:
     """`python -m gpsimd_torch.serve` without the compiled module."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, *arguments, files=None):
+        """`files`: how many it may have open, unless it asks for more."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
         self._process = subprocess.Popen(
             [sys.executable, "-c", WITHOUT_KERNELS, *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | environment,
+            preexec_fn=limit,
         )
         self.said: list[str] = []
 
@@ -421,6 +578,43 @@ def test_the_server_answers_without_kernels_and_finishes_what_is_under_way_on_si
         assert process.end() == 0
         with pytest.raises(OSError):
             ask(port, method="GET", path="/ping")
+
+
+def test_clients_that_misbehave_neither_stop_the_server_nor_fill_its_log(served):
+    with Process(served, *LOCAL, files=200) as process, contextlib.ExitStack() as clients:
+        port = port_of(process)
+        for _ in range(300):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            client.sendall(b"POST /invocations HTTP/1.1\r\n")
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": "a",
+            "Sec-WebSocket-Version": "13",
+        }
+        for headers in ({}, upgrade):
+            assert ask(port, method="GET", path="/ping", headers=headers).status in (200, 503)
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            client.sendall(b"\0\r\n\r\n")
+            assert until_closed(client).startswith(b"HTTP/1.1 400")
+        assert process.end(signal.SIGTERM) == 0
+        assert {line.split()[0] for line in process.said} <= {"listening", "ready", "stopped"}
+
+
+def test_a_second_ctrl_c_ends_the_requests_under_way(served):
+    with Process(served, *LOCAL, "--max-batch", "1", "--max-texts", "100000", "--grace", "600") as process:
+        port = port_of(process)
+        process.until("ready")
+        with ThreadPoolExecutor(1) as other:
+            under_way = other.submit(ask, port, ["good " * 60] * 30_000)
+            time.sleep(0.5)
+            for _ in range(2):
+                process._process.send_signal(signal.SIGINT)
+                time.sleep(0.5)
+            response = under_way.result(60)
+        assert (response.status, response.answer["error"]) == (503, "the server is stopping; try again")
+        assert process.end() == 0
+        assert {line.split()[0] for line in process.said} == {"listening", "ready", "stopped"}
 
 
 def test_predict_needs_no_kernels_either(served, tmp_path):
@@ -524,6 +718,24 @@ def test_the_bench_measures_both_ways_and_no_request_fails(served, tmp_path, cap
     assert document["ratio"] == pytest.approx(
         document["rows"][0]["requests_per_s"] / document["rows"][1]["requests_per_s"], rel=0.05
     )
+
+
+def test_a_bench_that_is_terminated_stops_its_servers(served, monkeypatch):
+    servers = []
+
+    def terminated(server):
+        servers.append(server)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 1
+
+    monkeypatch.setattr(bench, "_ready", terminated)
+    # What main() does not handle is lost here, instead of the end of the tests.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert main(["bench", str(served), "--seconds", "1", "--seq-len", "16", "--threads", "1"]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [server.poll() is None for server in servers] == [False]
 
 
 def test_an_answer_to_another_text_is_a_failure():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,10 +33,15 @@ def file(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """A file that can be written: it is no folder, and its own folder is there."""
-    path = Path(text)
+    """A file that can be written: it is a regular one, or its folder is there; what a link names, not the link.
+
+    Files are written beside the path and renamed to it, which would replace a device, a pipe or a link.
+    """
+    path = Path(os.path.realpath(text)) if os.path.islink(text) else Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file, found the folder {text!r}; name a file in it")
+    if os.path.exists(text) and not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"expected a regular file, found a device or a pipe at {text!r}; name another")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"the folder {str(path.parent)!r} does not exist; create it first")
     return path

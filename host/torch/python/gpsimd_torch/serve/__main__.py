@@ -1,6 +1,9 @@
 """`python -m gpsimd_torch.serve`: from the command line to the server, or to one of its other commands."""
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 
 from .errors import ServeError
 from .handlers import ModelError
@@ -8,16 +11,40 @@ from .options import Bench, Compare, Predict, parse
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs a command; returns the exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped."""
+    """Runs a command; returns the exit status: 0 done, 1 failed, 2 wrong arguments, 130 or 143 stopped."""
     options = parse(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(options)
+        with _terminable():
+            return _run(options)
     except (ServeError, ModelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except _Terminated:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which by itself would leave partial files and the servers of `bench` behind."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops what runs in here as Ctrl-C does. The server has its own way to stop."""
+
+    def stop(*_):
+        # Once: a second one would cut the cleaning up short.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options) -> int:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,6 +23,8 @@ from .handlers import RequestError, output_fn, response_type, texts_of
 LINGER_BYTES = 32 << 20
 LINGER_S = 2.0
 RETRY_AFTER_S = 1
+# Up to here a request is read within a millisecond or two, in which /ping may wait.
+SMALL_BYTES = 64 << 10
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Service:
         """Not ready yet."""
         self.limits = limits
         self.batcher: Batcher | None = None
+        # One at a time: a large request that is read takes many times its bytes.
+        self._reading = ThreadPoolExecutor(1, "read")
 
     async def ping(self, request: Request) -> Response:
         """200 when the model is loaded, 503 before."""
@@ -52,20 +58,36 @@ class Service:
         if self.batcher is None:
             return _loading()
         try:
-            body = await self._body(request)
-            kind = response_type(request.headers.get("accept"))
-            texts = texts_of(body, request.headers.get("content-type"), self.limits.max_texts)
-            predictions = await _unless_gone(request, self.batcher.predict(texts))
+            try:
+                body = await self._body(request)
+            except RequestError as error:
+                return _Refusal({"error": error.message}, error.status_code)
+            return await self._answer(request, body, self.batcher)
         except RequestError as error:
-            answer = _Refusal if error.status_code in (408, 413) else JSONResponse
-            return answer({"error": error.message}, error.status_code)
+            return JSONResponse({"error": error.message}, error.status_code)
         except Busy:
             return _unavailable("more texts are waiting than the model can take; try again")
         except ClientDisconnect:
             return Response(status_code=499)
+        # The process ends: whoever cancels requests waits no longer than this answer takes.
+        except asyncio.CancelledError:
+            return _unavailable("the server is stopping; try again")
+
+    async def _answer(self, request: Request, body: bytes, batcher: Batcher) -> Response:
+        kind = response_type(request.headers.get("accept"))
+        read = partial(texts_of, body, request.headers.get("content-type"), self.limits.max_texts)
+        # A small one is read at once, which takes less than a change of threads, and is not behind the large ones.
+        if len(body) <= SMALL_BYTES:
+            texts = read()
+        else:
+            texts = await asyncio.get_running_loop().run_in_executor(self._reading, read)
+        predictions = await _unless_gone(request, batcher.predict(texts))
         return Response(output_fn(predictions, kind), media_type=kind)
 
     async def _body(self, request: Request) -> bytes:
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise RequestError(415, f"expected no Content-Encoding, found {encoding[:40]!r}; send the request as it is")
         most = self.limits.max_bytes
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
@@ -84,7 +106,7 @@ class Service:
 
 def application(service: Service, lifespan: Callable[[Starlette], AbstractAsyncContextManager]) -> Starlette:
     """The ASGI application of `service`."""
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/ping", service.ping, methods=["GET"]),
             Route("/invocations", service.invocations, methods=["POST"]),
@@ -92,6 +114,9 @@ def application(service: Service, lifespan: Callable[[Starlette], AbstractAsyncC
         exception_handlers={HTTPException: _http_error, Exception: _failure},
         lifespan=lifespan,
     )
+    # To /ping/ Starlette would answer with a redirect, to whatever host the client named.
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Refusal(JSONResponse):
@@ -104,7 +129,8 @@ class _Refusal(JSONResponse):
         headers = [*self.raw_headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        with contextlib.suppress(TimeoutError):
+        # Cancelled when the server stops.
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(LINGER_S):
                 seen = 0
                 message: Message = {"more_body": True}
@@ -138,11 +164,11 @@ def _too_large(most: int, found: str) -> RequestError:
 
 
 def _loading() -> Response:
-    return _unavailable("the model is being loaded; try again")
+    return _unavailable("the model is being loaded; try again", _Refusal)
 
 
-def _unavailable(message: str) -> Response:
-    return _Refusal({"error": message}, 503, headers={"Retry-After": str(RETRY_AFTER_S)})
+def _unavailable(message: str, answer: type[JSONResponse] = JSONResponse) -> Response:
+    return answer({"error": message}, 503, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

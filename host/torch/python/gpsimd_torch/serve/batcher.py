@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from .handlers import Classifier
+from .handlers import Classifier, portions
 
 
 class Busy(Exception):
@@ -46,7 +46,7 @@ class Batcher:
         self.counts = Counts()
         self._classifier, self._forward = classifier, forward
         self._max_batch, self._max_wait_s, self._max_waiting = classifier.max_batch, max_wait_s, max_waiting
-        # Tokenising a large request takes long enough to delay the model, and the tokenizer wants one thread.
+        # Tokenising a large request takes long enough to delay /ping, and the tokenizer wants one thread.
         self._tokenizing = ThreadPoolExecutor(1, "tokenize")
         self._waiting: deque[_Request] = deque()
         self._texts_waiting = 0
@@ -66,7 +66,10 @@ class Batcher:
         request = None
         try:
             loop = asyncio.get_running_loop()
-            tokens = await loop.run_in_executor(self._tokenizing, self._classifier.encode, texts)
+            tokens = []
+            # In turn with the portions of other requests.
+            for portion in portions(texts):
+                tokens += await loop.run_in_executor(self._tokenizing, self._classifier.encode, portion)
             request = _Request(tokens, loop.create_future())
             self._waiting.append(request)
             self._texts_waiting += len(tokens)

@@ -7,7 +7,7 @@ import torch
 
 from .errors import ServeError
 from .options import Compare
-from .predict import aligned, chunks, load, write_json
+from .predict import aligned, chunks, load, show, write_json
 from .reviews import Reviews
 
 # Rows shown; the JSON file has all.
@@ -81,7 +81,6 @@ def compare(options: Compare) -> int:
         agreement.add(*(model.probabilities(model.encode(texts)) for model in (first, second)), first.labels)
     if not agreement.reviews:
         raise ServeError(f"{options.source} holds no reviews; expected at least one row")
-    print(report(agreement))
     if options.json is not None:
         document = asdict(agreement) | {
             "ties": agreement.ties,
@@ -91,6 +90,7 @@ def compare(options: Compare) -> int:
             "source": str(options.source),
         }
         write_json(options.json, document)
+    show(report(agreement))
     return 1 if agreement.disagreements else 0
 
 

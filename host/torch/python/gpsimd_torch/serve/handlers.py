@@ -22,6 +22,8 @@ import io
 import json
 import math
 import os
+from collections import Counter
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -47,8 +49,11 @@ except ImportError:
 UNLIMITED_SEQ_LEN = 512
 MAX_TEXTS = 1000
 MAX_BATCH = 32
-# Also below what Python's csv module takes as one field, 131,072.
 MAX_CHARACTERS = 100_000
+# Characters of one field of a CSV: Python's csv module reads no longer ones, and by itself no more than 131,072.
+MAX_FIELD = 10 << 20
+# Characters that are tokenised together: that takes up to 0.3 s and 10 MiB, and whoever else waits is next.
+PORTION = MAX_CHARACTERS
 # Starting one more forward pass costs about as much as this many more tokens in one, on a CPU.
 TOKENS_OF_A_PASS = 64
 
@@ -147,11 +152,7 @@ class Classifier:
             )
         # What a damaged file raises depends on the file: OSError, ValueError, SafetensorError, JSONDecodeError, ..
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelError(
-                f"{where}: the model does not load ({reason}); expected config.json, model.safetensors and the "
-                "tokenizer's files as transformers saves them"
-            ) from error
+            raise _damaged(where, error) from error
         if report["missing_keys"]:
             missing = sorted(report["missing_keys"])
             raise ModelError(
@@ -166,25 +167,41 @@ class Classifier:
             seq_len = min(tokenizer.model_max_length, longest or UNLIMITED_SEQ_LEN)
         if longest is not None and seq_len > longest:
             raise ModelError(f"{where}: the model takes at most {longest} tokens, not {seq_len}; lower the length")
+        if seq_len < 3:
+            raise ModelError(
+                f"{where}: expected texts of at least 3 tokens, found {seq_len}; correct model_max_length in "
+                "tokenizer_config.json"
+            )
+        tokens, embeddings = len(tokenizer), getattr(config, "vocab_size", None)
+        if embeddings is not None and tokens > embeddings:
+            raise ModelError(
+                f"{where}: the tokenizer has {tokens:,} tokens, the model {embeddings:,}; put the tokenizer of its "
+                "training beside it"
+            )
         if tokenizer.pad_token_id is None:
             raise ModelError(f"{where}: the tokenizer has no padding token, which batches need")
         classifier = cls(model.eval(), tokenizer, seq_len=seq_len, max_batch=max_batch)
-        if not torch.isfinite(classifier.probabilities(classifier.encode(["first"]))).all():
+        try:
+            first = classifier.probabilities(classifier.encode(["first"]))
+        except Exception as error:
+            raise _damaged(where, error) from error
+        if not torch.isfinite(first).all():
             raise ModelError(f"{where}: the model's output is not a number; its weights are damaged, train it again")
         return classifier
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, at most `seq_len`. From one thread at a time."""
-        if not texts:
-            return []
-        encoded = self.tokenizer(
-            texts,
-            truncation=True,
-            max_length=self.seq_len,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
-        return encoded["input_ids"]
+        tokens = []
+        for portion in portions(texts):
+            encoded = self.tokenizer(
+                portion,
+                truncation=True,
+                max_length=self.seq_len,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+            )
+            tokens += encoded["input_ids"]
+        return tokens
 
     def probabilities(self, tokens: list[list[int]]) -> torch.Tensor:
         """[texts, labels], in the order of `tokens`, whatever passes they went through."""
@@ -212,6 +229,32 @@ class Classifier:
         ]
 
 
+def _damaged(folder: str, error: Exception) -> ModelError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ModelError(
+        f"{folder}: the model does not load ({reason}); expected config.json, model.safetensors and the tokenizer's "
+        "files as transformers saves them"
+    )
+
+
+def portions(texts: list[str]) -> Iterator[list[str]]:
+    """The texts in order, in parts of at most `PORTION` characters, or of one text.
+
+    The tokenizer takes a text whole, 100 bytes for each character, and cuts it only then. Cutting it before could
+    change its tokens: how many characters the first tokens stand for has no limit, as spaces are in none.
+    """
+    portion: list[str] = []
+    characters = 0
+    for text in texts:
+        if portion and characters + len(text) > PORTION:
+            yield portion
+            portion, characters = [], 0
+        portion.append(text)
+        characters += len(text)
+    if portion:
+        yield portion
+
+
 def passes(lengths: list[int], most: int) -> list[list[int]]:
     """Which texts share a forward pass: at most `most`, and of like length, as each is padded to the longest.
 
@@ -237,12 +280,7 @@ def texts_of(body: str | bytes, content_type: str | None, most: int) -> list[str
     text = _decoded(body)
     if not text.strip():
         raise RequestError(400, f"the request is empty; {CSV_LAYOUT if kind == CSV else JSON_LAYOUT}")
-    texts = _csv_texts(text) if kind == CSV else _json_texts(text)
-    if len(texts) > most:
-        raise RequestError(
-            413, f"expected at most {most:,} texts in a request, found {len(texts):,}; send them in several"
-        )
-    return texts
+    return _csv_texts(text, most) if kind == CSV else _json_texts(text, most)
 
 
 def limit(variable: str, default: int | None, least: int = 1) -> int | None:
@@ -290,9 +328,21 @@ def _decoded(body: str | bytes) -> str:
         ) from error
 
 
-def _json_texts(text: str) -> list[str]:
+def _too_many(most: int, found: str) -> RequestError:
+    return RequestError(413, f"expected at most {most:,} texts in a request, found {found}; send them in several")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise RequestError(422, f"{JSON_LAYOUT}, found the key {twice[:40]!r} more than once")
+    return document
+
+
+def _json_texts(text: str, most: int) -> list[str]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_object)
     except RecursionError as error:
         raise RequestError(400, f"the JSON is nested too deeply; {JSON_LAYOUT}") from error
     # Also for a number of too many digits, which is no JSONDecodeError.
@@ -309,6 +359,8 @@ def _json_texts(text: str) -> list[str]:
         raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(document)}")
     if not document:
         raise RequestError(422, f"{JSON_LAYOUT}, found none in {name}")
+    if len(document) > most:
+        raise _too_many(most, f"{len(document):,}")
     for index, item in enumerate(document):
         if not isinstance(item, str):
             raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(item)} at {index} of {name}")
@@ -316,7 +368,8 @@ def _json_texts(text: str) -> list[str]:
     return document
 
 
-def _csv_texts(text: str) -> list[str]:
+def _csv_texts(text: str, most: int) -> list[str]:
+    csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     texts: list[str] = []
     columns = None
@@ -332,6 +385,9 @@ def _csv_texts(text: str) -> list[str]:
             break
         if not row:
             continue
+        # A row costs many times its bytes: the rest are not counted.
+        if len(texts) == most:
+            raise _too_many(most, "more")
         columns = columns or len(row)
         if len(row) not in (1, 3) or len(row) != columns:
             raise RequestError(

@@ -1,6 +1,7 @@
 """The command lines of `serve`, `predict`, `compare` and `bench`: flags, help, and the checks that need no model."""
 
 import argparse
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ examples:
       the first column of a file without a header
 
 OUT.csv is complete or not there. Exit status: 0 done, 1 a file or the model is not as expected, 2 wrong
-arguments, 130 stopped.
+arguments, 130 Ctrl-C, 143 SIGTERM.
 """
 
 COMPARE_DESCRIPTION = """\
@@ -72,7 +73,7 @@ examples:
       a model trained with PyTorch's ops and one trained with the Rust ops
 
 Exit status: 0 they agree but for ties, 1 they do not or something is not as expected, 2 wrong arguments,
-130 stopped.
+130 Ctrl-C, 143 SIGTERM.
 """
 
 BENCH_DESCRIPTION = """\
@@ -89,7 +90,7 @@ examples:
   python -m gpsimd_torch.serve bench checkpoint --data reviews/test.csv --connections 32 --json out.json
       the reviews of a CSV file (Amazon Reviews Polarity)
 
-Exit status: 0 no request failed, 1 one did or the server did not start, 2 wrong arguments, 130 stopped.
+Exit status: 0 no request failed, 1 one did or the server did not start, 2 wrong arguments, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -233,8 +234,7 @@ def _predict(argv: list[str]) -> Predict:
             parser.error("argument --label-column: expected --column beside it; without it, IN.csv is Polarity's")
         if values.column.isdecimal() != values.label_column.isdecimal():
             parser.error("argument --label-column: expected --column and --label-column both names, or both numbers")
-    if values.target.exists() and values.target.samefile(values.source):
-        parser.error("argument OUT.csv: expected another file than IN.csv, found the same; name another")
+    _check_distinct(parser, {"IN.csv": values.source, "OUT.csv": values.target, "--json": values.json})
     return Predict(**vars(values))
 
 
@@ -254,7 +254,9 @@ def _compare(argv: list[str]) -> Compare:
     )
     _add_model_flags(parser)
     _add_json(parser)
-    return Compare(**vars(parser.parse_args(argv)))
+    values = parser.parse_args(argv)
+    _check_distinct(parser, {"IN.csv": values.source, "--json": values.json})
+    return Compare(**vars(values))
 
 
 def _bench(argv: list[str]) -> Bench:
@@ -274,7 +276,9 @@ def _bench(argv: list[str]) -> Bench:
     _add_model_flags(parser)
     _add_wait(parser)
     _add_json(parser)
-    return Bench(**vars(parser.parse_args(argv)))
+    values = parser.parse_args(argv)
+    _check_distinct(parser, {"--data": values.data, "--json": values.json})
+    return Bench(**vars(values))
 
 
 def _parser(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -335,6 +339,15 @@ def _add_json(parser: argparse.ArgumentParser):
     parser.add_argument(
         "--json", type=arguments.output_file, metavar="FILE", help="also write the summary to FILE, as JSON"
     )
+
+
+def _check_distinct(parser: argparse.ArgumentParser, files: dict[str, Path | None]):
+    """Each is another file than those before it: what is written last would replace them."""
+    named = [(name, path) for name, path in files.items() if path is not None]
+    for (before, first), (name, second) in itertools.combinations(named, 2):
+        there = first.exists() and second.exists()
+        if first.samefile(second) if there else first.resolve() == second.resolve():
+            parser.error(f"argument {name}: expected another file than {before}, found the same; name another")
 
 
 def _number(least: float, most: float):

@@ -1,8 +1,10 @@
 """`predict`: the reviews of a CSV file in, their labels in a CSV file out."""
 
+import contextlib
 import csv
 import json
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -61,10 +63,9 @@ def predict(options: Predict) -> int:
     if labelled:
         lines.append(("accuracy", f"{right / labelled:.4f}"))
     lines += [("seconds", f"{seconds:.1f}"), ("reviews/s", f"{labels.total() / seconds:.1f}")]
-    print("\n".join(aligned(lines)))
-    print(f"labels in {options.target}")
     if options.json is not None:
         write_json(options.json, summary)
+    show("\n".join([*aligned(lines), f"labels in {options.target}"]))
     return 0
 
 
@@ -101,6 +102,17 @@ def aligned(lines: list[tuple[str, str]]) -> list[str]:
     return [f"{line[0]:<{name}}  {line[1]:>{value}}" for line in lines]
 
 
+def show(text: str):
+    """Prints `text`; `ServeError` where stdout does not take it."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # It keeps what it could not write, and would fail once more, with a traceback, as the process ends.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ServeError(f"cannot write to stdout: {error.strerror or error}") from error
+
+
 def write_json(path: Path, document: dict):
     """Writes `document`; the file is complete or not there."""
     partial = path.with_name(f".{path.name}.partial")
@@ -109,3 +121,5 @@ def write_json(path: Path, document: dict):
         os.replace(partial, path)
     except OSError as error:
         raise ServeError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ServeError
+from .handlers import MAX_FIELD
 
 POLARITY = 'expected three columns "class","title","content" without a header, class 1 (negative) or 2 (positive)'
 LABEL_OF_CLASS = {"1": 0, "2": 1}
@@ -91,6 +92,7 @@ class Reviews:
 
 
 def _rows(reviews: Reviews, lines: "_Lines") -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(lines, strict=True)
     while True:
         line = lines.line + 1
@@ -99,9 +101,17 @@ def _rows(reviews: Reviews, lines: "_Lines") -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise reviews.fail(line, f"{error}; expected quotes closed and inner quotes doubled") from error
+            raise reviews.fail(line, _reason(str(error))) from error
         if row:
             yield line, row
+
+
+def _reason(error: str) -> str:
+    if error.startswith("new-line character"):
+        return "found a CR within the line; line ends must be LF or CRLF"
+    if error.startswith("field larger"):
+        return f"expected fields of at most {MAX_FIELD:,} characters, found more; close its quotes, or cut the text"
+    return f"{error}; expected quotes closed and inner quotes doubled"
 
 
 class _Lines:

@@ -2,36 +2,51 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
 
 from .app import Limits, Service, application
 from .batcher import Batcher
+from .connection import Connection
 from .errors import ServeError
 from .handlers import Classifier
 from .options import Serve
 
 # The container's proxy keeps its connections; one that is closed under its request costs a retry.
 KEEP_ALIVE_S = 75
+HEAD_S = 20
+# Files the process asks to be allowed, and those of them that are no connections.
+FILES = 8192
+OTHER_FILES = 128
 BACKLOG = 2048
 
 
-def serve(options: Serve) -> int:
-    """Serves until it is told to stop; 0 then, 1 if the model cannot be loaded."""
+def serve(options: Serve) -> NoReturn:
+    """Serves until it is told to stop, and ends the process: with 0 then, with 1 if the model cannot be loaded."""
     listener = _listener(options.host, options.port)
     service = Service(Limits(options.max_bytes, options.max_texts))
-    server = _Server(options, service, listener)
-    # uvicorn raises the signal that stopped it once more when it is done; stopping is no failure.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    return server.run()
+    _Server(options, service, listener).run()
+
+
+class _Uvicorn(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None):
+        """The second Ctrl-C is the end of the grace: uvicorn itself would leave requests without an answer."""
+        if self.should_exit and sig == signal.SIGINT:
+            for request in list(self.server_state.tasks):
+                request.cancel()
+        else:
+            super().handle_exit(sig, frame)
 
 
 class _Server:
@@ -39,12 +54,17 @@ class _Server:
         self._options, self._service, self._listener = options, service, listener
         self._forward = ThreadPoolExecutor(1, "forward")
         self._status = 0
-        self._loading = True
-        self._uvicorn = uvicorn.Server(
+        connections, backlog = _connections()
+        self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 application(service, self._lifespan),
                 lifespan="on",
+                http=partial(Connection, most=connections, head_s=HEAD_S),
+                # A client that asks for another protocol is answered in this one, and is no warning on stderr.
+                ws="none",
+                backlog=backlog,
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
@@ -52,15 +72,17 @@ class _Server:
             )
         )
 
-    def run(self) -> int:
+    def run(self) -> NoReturn:
         _say(f"listening on {_address(self._listener)}, loading {self._options.model_dir}")
+        # uvicorn raises the signal that stopped it once more when it is done; stopping is no failure.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._uvicorn.handle_exit)
         self._uvicorn.run(sockets=[self._listener])
-        if self._loading:
-            # The thread that imports and loads cannot be stopped, and waiting for it could outlast the grace.
-            sys.stderr.flush()
-            os._exit(self._status)
         _say("stopped" if self._status == 0 else "not started")
-        return self._status
+        # A thread that loads, reads, tokenises or predicts cannot be stopped; waiting for it could outlast the grace.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self._status)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette):
@@ -71,7 +93,7 @@ class _Server:
         await asyncio.gather(loading, return_exceptions=True)
         if self._service.batcher is not None:
             await self._service.batcher.close()
-        self._forward.shutdown(wait=not self._loading, cancel_futures=True)
+        self._forward.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self):
         started = time.perf_counter()
@@ -79,11 +101,10 @@ class _Server:
         try:
             classifier = await asyncio.get_running_loop().run_in_executor(self._forward, _classifier, options)
         except Exception as error:
-            self._status, self._loading = 1, False
+            self._status = 1
             print(f"error: {error}", file=sys.stderr, flush=True)
             self._uvicorn.should_exit = True
             return
-        self._loading = False
         self._service.batcher = Batcher(
             classifier,
             self._forward,
@@ -103,6 +124,20 @@ def _classifier(options: Serve) -> Classifier:
 
     torch.set_num_threads(options.threads)
     return Classifier.load(options.model_dir, seq_len=options.seq_len, max_batch=options.max_batch)
+
+
+def _connections() -> tuple[int, int]:
+    """How many connections may be open, and how many may wait to be accepted.
+
+    asyncio accepts all that wait before the first of them can be closed: both together have to fit in the limit on
+    open files, which is raised as far as this process may.
+    """
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    backlog = min(BACKLOG, wanted // 4)
+    return max(1, wanted - backlog - OTHER_FILES), backlog
 
 
 def _listener(host: str, port: int) -> socket.socket:
