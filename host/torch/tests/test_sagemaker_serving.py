@@ -451,6 +451,13 @@ def test_no_line_is_larger_than_sagemaker_takes(run, double, transform, tmp_path
     assert len(json.loads(lines[0])["texts"]) == 32
 
 
+def test_the_predictions_never_replace_the_reviews(run, no_aws, transform, reviews):
+    before = (reviews / "test.csv").read_bytes()
+    status, _, errors = run(*transform, "--predictions", reviews / "." / "test.csv")
+    assert status == 2 and "expected another file than INPUT, found the same" in errors
+    assert (reviews / "test.csv").read_bytes() == before
+
+
 def test_a_dry_run_of_a_batch_job_asks_nothing(run, no_aws, transform):
     status, output, errors = run(*transform, "--dry-run", "--region", REGION)
     assert status == 0, errors

@@ -32,6 +32,12 @@ def file(text: str) -> Path:
     return path
 
 
+def same_file(first: Path, second: Path) -> bool:
+    """Whether writing one of them replaces the other, whatever links they are named by."""
+    there = first.exists() and second.exists()
+    return first.samefile(second) if there else first.resolve() == second.resolve()
+
+
 def output_file(text: str) -> Path:
     """A file that can be written: it is a regular one, or its folder is there; what a link names, not the link.
 

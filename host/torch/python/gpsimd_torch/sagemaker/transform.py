@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gpsimd_torch.arguments import output_file
+from gpsimd_torch.arguments import output_file, same_file
 
 from . import s3, serving
 from .aws import Aws, split_uri
@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     if options.predictions is not None:
         if not local or options.no_wait:
             raise UsageError("--predictions: expected a CSV file as INPUT and no --no-wait; copy them from S3")
+        if same_file(Path(options.input), options.predictions):
+            raise UsageError(f"--predictions {options.predictions}: expected another file than INPUT, found the same")
         check_writable(options.predictions)
     model = serving.find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:

@@ -345,8 +345,7 @@ def _check_distinct(parser: argparse.ArgumentParser, files: dict[str, Path | Non
     """Each is another file than those before it: what is written last would replace them."""
     named = [(name, path) for name, path in files.items() if path is not None]
     for (before, first), (name, second) in itertools.combinations(named, 2):
-        there = first.exists() and second.exists()
-        if first.samefile(second) if there else first.resolve() == second.resolve():
+        if arguments.same_file(first, second):
             parser.error(f"argument {name}: expected another file than {before}, found the same; name another")
 
 

@@ -169,7 +169,7 @@ def _read_file(values: dict, written: Path) -> Path | None:
     places = [values["data"]] if channels is None else [channels.train, channels.validation]
     for place in map(Path, filter(None, places)):
         for file in (place, *place.glob("*.csv")):
-            if written.exists() and file.exists() and written.samefile(file):
+            if arguments.same_file(written, file):
                 return file
     return None
 
