@@ -150,8 +150,6 @@ def start(aws: Aws, requests: list[tuple[Resource, dict[str, Any]]]) -> list[tup
 
 def check_writable(path: Path) -> None:
     """`UsageError` unless a file can be made where `path` is: better now than after the job."""
-    if path.exists() and not path.is_file():
-        return  # /dev/stdout
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass
