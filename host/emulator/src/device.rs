@@ -7,6 +7,7 @@ use std::ffi::c_void;
 
 use gpsimd_abi::{self as abi, Location, STATUS_OK, Text};
 
+use crate::checks::inside;
 use crate::emulated_core::{EmulatedCore, Failure};
 use crate::error::{Misuse, SourceLocation, Transfer, kernel_text};
 
@@ -34,6 +35,7 @@ pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
         print_signed,
         print_unsigned,
         fail,
+        claim,
     }
 }
 
@@ -128,8 +130,17 @@ unsafe extern "C" fn store(
     if bytes == 0 {
         return STATUS_OK;
     }
-    // Cores may store to the same elements by mistake, which is found when all have ended: until then, one at a time.
-    let _one_at_a_time = core.run.is_checked().then(|| core.run.lock_stores());
+    // Cores may store to the same elements by mistake. In fast mode the second does not; in checked mode that is found when
+    // all have ended: until then, one at a time.
+    let _one_at_a_time = if core.run.is_checked() {
+        Some(core.run.lock_stores())
+    } else {
+        if let Err(misuse) = core.claim(&range) {
+            // SAFETY: the kernel passes a location or null.
+            return unsafe { core.misused(misuse, location) };
+        }
+        None
+    };
     // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
     unsafe { std::ptr::copy_nonoverlapping(tcm, core.run.address(tensor as usize, range.start), bytes) };
     if core.run.is_checked() {
@@ -162,9 +173,31 @@ unsafe extern "C" fn print_unsigned(context: *mut c_void, value: u64) {
 unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, location: *const Location) {
     // SAFETY: the kernel passes its table's context.
     let core = unsafe { core_of(context) };
-    if core.failure.is_none() {
+    let failure = if kind == abi::FAILURE_DROPPED { &mut core.dropped } else { &mut core.failure };
+    if failure.is_none() {
         // SAFETY: the kernel passes readable text, and a location or null.
         let (message, location) = unsafe { (kernel_text(message), SourceLocation::read(location)) };
-        core.failure = Some(Failure { code: kind, message, location });
+        *failure = Some(Failure { code: kind, message, location });
+    }
+}
+
+unsafe extern "C" fn claim(context: *mut c_void, start: u64, len: u64, location: *const Location) -> u32 {
+    // SAFETY: the kernel passes its table's context.
+    let core = unsafe { core_of(context) };
+    let output = core.run.output;
+    let claimed = match inside(start, len, core.run.len(output)) {
+        Some(range) => core.claim(&range),
+        None => Err(Misuse::OutsideTensor {
+            transfer: Transfer::Store,
+            tensor: core.run.name(output),
+            start,
+            len,
+            tensor_len: core.run.len(output),
+        }),
+    };
+    match claimed {
+        Ok(()) => STATUS_OK,
+        // SAFETY: the kernel passes a location or null.
+        Err(misuse) => unsafe { core.misused(misuse, location) },
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     pub(crate) exhausted: Option<Found>,
     /// The first failure that the kernel reported.
     pub(crate) failure: Option<Failure>,
+    /// The first elements that the kernel dropped. An error only if there is no other.
+    pub(crate) dropped: Option<Failure>,
     pub(crate) accesses: Accesses,
     trace: Vec<TraceStep>,
     /// Where the library counts, if it does; on this thread until the kernel returns.
@@ -67,6 +69,7 @@ impl EmulatedCore<'_, '_> {
             misuse: None,
             exhausted: None,
             failure: None,
+            dropped: None,
             accesses: Accesses::default(),
             trace: Vec::new(),
             operations: run.op.operations_here(),
@@ -105,11 +108,22 @@ impl EmulatedCore<'_, '_> {
         }
     }
 
+    /// Claims elements of the output for this core, in fast mode.
+    pub(crate) fn claim(&self, range: &Range<u64>) -> Result<(), Misuse> {
+        self.run.claims.claim(self.id as usize, range).map_err(|(range, other)| Misuse::WriteConflict {
+            tensor: self.run.name(self.run.output),
+            range,
+            other,
+            other_location: None,
+        })
+    }
+
     fn finish(mut self, status: u32) -> CoreOutcome {
         self.trace(None);
         self.report.operations = self.computed();
-        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, accesses, trace, .. } = self;
-        let found = verdict(run, status, misuse, exhausted, failure);
+        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, dropped, accesses, trace, .. } =
+            self;
+        let found = verdict(run, status, misuse, exhausted, failure).or_else(|| lost(run, dropped));
         report.tcm_high_water = pool.high_water();
         CoreOutcome {
             error: found.map(|(misuse, location)| run.error(Some(id), misuse, location)),
@@ -181,6 +195,12 @@ impl EmulatedCore<'_, '_> {
         })?;
         Ok((range, bytes as usize))
     }
+}
+
+/// Elements that a core dropped although nothing else was wrong.
+fn lost(run: &Run<'_>, dropped: Option<Failure>) -> Option<Found> {
+    let Failure { message, location, .. } = dropped?;
+    Some((Misuse::Dropped { tensor: run.name(run.output), message }, location))
 }
 
 /// What is wrong with a core that returned `status`, if anything.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gpsimd_abi::{self as abi, DType};
 
+use crate::checks::Claims;
 use crate::error::{KernelError, LaunchError, Misuse, OperandError, SourceLocation};
 use crate::library::Op;
 use crate::operands;
@@ -43,6 +44,8 @@ pub(crate) struct Run<'a> {
     /// What the operand replaced in place was before, in checked mode.
     before: Option<Vec<u8>>,
     stores: Mutex<()>,
+    /// What the cores write, in fast mode.
+    pub(crate) claims: Claims,
     memory: PhantomData<&'a mut [u8]>,
 }
 // SAFETY: the addresses lead to the views that the run was made of, which are Send and Sync.
@@ -103,6 +106,7 @@ impl<'a> Run<'a> {
             poison: None,
             before: None,
             stores: Mutex::new(()),
+            claims: Claims::default(),
             memory: PhantomData,
         })
     }

@@ -55,6 +55,8 @@ pub(crate) struct Pool<'m> {
     bytes: usize,
     /// Bytes handed out, a multiple of 64. In fast mode the library changes it, too.
     top: *mut u32,
+    /// Live buffers that the host allocated, last allocated last. In fast mode the library may have others.
+    buffers: Vec<Buffer>,
     /// Checked mode's view.
     checked: Option<Checked>,
     memory: PhantomData<&'m mut [Line]>,
@@ -62,8 +64,6 @@ pub(crate) struct Pool<'m> {
 
 struct Checked {
     poison: Poison,
-    /// Live buffers, last allocated last.
-    buffers: Vec<Buffer>,
     high_water: usize,
 }
 
@@ -87,8 +87,9 @@ impl<'m> Pool<'m> {
     /// The pool in `memory`, with `top` as its counter. With a `poison`, its content before it is written, it is checked.
     pub(crate) fn new(memory: &'m mut Memory, top: &'m mut u32, poison: Option<Poison>) -> Self {
         *top = 0;
-        let checked = poison.map(|poison| Checked { poison, buffers: Vec::new(), high_water: 0 });
-        let pool = Self { start: memory.as_mut_ptr(), bytes: memory.bytes(), top, checked, memory: PhantomData };
+        let checked = poison.map(|poison| Checked { poison, high_water: 0 });
+        let (start, bytes) = (memory.as_mut_ptr(), memory.bytes());
+        let pool = Self { start, bytes, top, buffers: Vec::new(), checked, memory: PhantomData };
         pool.poison(0, pool.bytes);
         pool
     }
@@ -125,8 +126,8 @@ impl<'m> Pool<'m> {
         }
         let offset = self.top();
         self.set_top(offset + taken);
+        self.buffers.push(Buffer { offset, bytes });
         if let Some(checked) = &mut self.checked {
-            checked.buffers.push(Buffer { offset, bytes });
             checked.high_water = checked.high_water.max(offset + taken);
         }
         // SAFETY: `offset` is at most `bytes`, the pool's size.
@@ -137,29 +138,22 @@ impl<'m> Pool<'m> {
     pub(crate) fn free(&mut self, address: *const u8) -> Result<(), Misuse> {
         let offset = self.offset(address);
         let nothing = Misuse::FreeOfNothing { offset };
-        let Some(checked) = &mut self.checked else {
-            // Without a list of buffers: whatever lies above goes with it.
-            let top = self.top();
-            return match usize::try_from(offset) {
-                Ok(offset) if offset <= top && offset.is_multiple_of(TCM_ALIGN) => {
-                    self.set_top(offset);
-                    Ok(())
-                }
-                _ => Err(nothing),
-            };
-        };
-        let Some(last) = checked.buffers.last().copied() else { return Err(nothing) };
-        let Some(buffer) = checked.buffers.iter().rfind(|buffer| buffer.offset as i64 == offset).copied() else {
-            return Err(nothing);
-        };
-        if buffer.offset != last.offset {
-            return Err(Misuse::FreeOutOfOrder { offset: buffer.offset, last: last.offset });
+        let top = self.top();
+        if self.buffers.last().is_some_and(|last| last.offset as i64 == offset) {
+            self.buffers.pop();
+            let offset = offset as usize;
+            self.set_top(offset);
+            self.poison(offset, top - offset);
+            return Ok(());
         }
-        checked.buffers.pop();
-        let freed = self.top() - last.offset;
-        self.set_top(last.offset);
-        self.poison(last.offset, freed);
-        Ok(())
+        let is_live = match usize::try_from(offset) {
+            Ok(offset) if self.checked.is_some() => self.buffers.iter().any(|buffer| buffer.offset == offset),
+            // A library that allocates by itself frees the last buffer by itself.
+            Ok(offset) => offset < top && offset.is_multiple_of(TCM_ALIGN),
+            Err(_) => false,
+        };
+        // What lies above is in use: nothing is given back.
+        Err(if is_live { Misuse::FreeOutOfOrder { offset: offset as usize, top } } else { nothing })
     }
 
     /// Whether a DMA may use `bytes` bytes at `address` for elements of `element_bytes`.
@@ -178,13 +172,15 @@ impl<'m> Pool<'m> {
         if !within(0, self.bytes) {
             return Err(Refusal::OutsidePool { offset });
         }
-        let Some(checked) = &self.checked else { return Ok(()) };
+        if self.checked.is_none() {
+            return Ok(());
+        }
         if !address.addr().is_multiple_of(element_bytes) {
             return Err(Refusal::Misaligned { offset });
         }
         let starts_in =
             |buffer: &&Buffer| offset >= buffer.offset as i64 && offset < (buffer.offset + buffer.bytes) as i64;
-        let Some(buffer) = checked.buffers.iter().find(starts_in) else { return Err(Refusal::NoBuffer { offset }) };
+        let Some(buffer) = self.buffers.iter().find(starts_in) else { return Err(Refusal::NoBuffer { offset }) };
         if within(buffer.offset, buffer.bytes) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use gpsimd::prelude::*;
-use gpsimd::{Buffer, Row, greater};
+use gpsimd::{Buffer, TransformRow as Row, greater};
 
 fn like_scores(scores: &TensorType, mask: &TensorType) -> Result<TensorType, ShapeError> {
     scores.expect_rank(4)?;

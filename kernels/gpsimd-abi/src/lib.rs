@@ -18,7 +18,7 @@ pub mod descriptor;
 use core::ffi::c_void;
 
 /// Raised whenever a type of this crate changes. A host refuses a library of another version.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// First field of a [`Library`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library that
 /// happens to export the symbol.
@@ -323,6 +323,10 @@ pub struct Device {
     pub print_unsigned: unsafe extern "C" fn(*mut c_void, u64),
     /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message.
     pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
+    /// Says that this core is about to write `len` elements from `start` of the output at its `direct` address, before it
+    /// does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of them: then they may not
+    /// be touched. What a core claims twice is its own; `store` claims by itself.
+    pub claim: unsafe extern "C" fn(*mut c_void, start: u64, len: u64, *const Location) -> u32,
 }
 
 /// What a core computes, as the instructions of its kernel image.
@@ -417,3 +421,6 @@ pub const FAILURE_PANIC: u32 = 2;
 pub const FAILURE_DEVICE: u32 = 3;
 /// The kernel has no version for the dtype of its operands.
 pub const FAILURE_DTYPE: u32 = 4;
+/// The kernel dropped elements for the output without storing them. The one failure that does not end the launch: the host
+/// keeps the first, and reports it when nothing else is wrong.
+pub const FAILURE_DROPPED: u32 = 5;

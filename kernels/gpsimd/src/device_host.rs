@@ -58,11 +58,24 @@ impl Device {
         if data.is_null() { None } else { Some(data) }
     }
 
+    /// Whether the output has the storage of the operand that it replaces.
+    #[inline(always)]
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.table().in_place != 0
+    }
+
+    /// Whether the host leaves in the pool what was there before: in fast mode, where nothing tells memory that was never
+    /// written from memory that was.
+    #[inline(always)]
+    pub(crate) fn pool_is_stale(&self) -> bool {
+        !self.table().tcm_top.is_null()
+    }
+
     /// Whether the tensor is the operand that this launch replaces in place.
     #[inline(always)]
     pub(crate) fn shares_storage_with_output(&self, tensor: u32) -> bool {
         let output = self.tensors().last().map(|output| output.direct);
-        self.table().in_place != 0 && Some(self.tensors()[tensor as usize].direct) == output
+        self.is_in_place() && Some(self.tensors()[tensor as usize].direct) == output
     }
 
     #[inline(always)]
@@ -99,6 +112,16 @@ impl Device {
         // SAFETY: a call of the table with its own context; the location lives through it.
         let tcm = unsafe { (table.tcm_alloc)(table.context, bytes, &raw const location) };
         if tcm.is_null() { None } else { Some(tcm) }
+    }
+
+    /// Says that this core is about to write elements of the output where they are. On an error, which has been reported,
+    /// it may not.
+    pub(crate) fn claim(&self, start: usize, len: usize, at: &'static Location<'static>) -> bool {
+        let table = self.table();
+        let location = location(at);
+        // SAFETY: a call of the table with its own context; it checks every other argument.
+        let status = unsafe { (table.claim)(table.context, start as u64, len as u64, &raw const location) };
+        status == abi::STATUS_OK
     }
 
     /// Gives back what `tcm_alloc` gave.
@@ -173,6 +196,23 @@ impl Device {
 
     pub(crate) fn fail(&self, code: u32, message: &str, at: &'static Location<'static>) {
         self.fail_at(code, message, location(at));
+    }
+
+    /// As [`fail`](Self::fail), with every `{}` of the message replaced by the next of `numbers`.
+    #[cold]
+    pub(crate) fn fail_with(&self, code: u32, message: &str, numbers: &[usize], at: &'static Location<'static>) {
+        let mut text = heapless::String::<256>::new();
+        let mut numbers = numbers.iter();
+        for (i, part) in message.split("{}").enumerate() {
+            if i > 0
+                && let Some(number) = numbers.next()
+            {
+                // What does not fit any more is left out.
+                let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{number}"));
+            }
+            let _ = text.push_str(part);
+        }
+        self.fail(code, &text, at);
     }
 
     pub(crate) fn fail_at(&self, code: u32, message: &str, at: abi::Location) {

@@ -68,6 +68,19 @@ impl Device {
         None
     }
 
+    pub(crate) fn is_in_place(&self) -> bool {
+        false
+    }
+
+    /// The host's business: see the imports.
+    pub(crate) fn pool_is_stale(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn claim(&self, _start: usize, _len: usize, _at: &'static Location<'static>) -> bool {
+        true
+    }
+
     pub(crate) fn shares_storage_with_output(&self, _tensor: u32) -> bool {
         false
     }
@@ -133,6 +146,12 @@ impl Device {
 
     pub(crate) fn print_unsigned(&self, value: u64) {
         print_unsigned(value);
+    }
+
+    /// As [`fail`](Self::fail), with every `{}` of the message replaced by the next of `numbers`.
+    #[cold]
+    pub(crate) fn fail_with(&self, code: u32, message: &str, _numbers: &[usize], at: &'static Location<'static>) {
+        self.fail(code, message, at);
     }
 
     pub(crate) fn fail(&self, code: u32, message: &str, _at: &'static Location<'static>) {

@@ -75,7 +75,7 @@ pub use self::lanes::{Lanes, greater};
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, Row, Stage, Tcm, Tile, Transform};
+pub use self::tcm::{Buffer, Stage, Tcm, Tile, Transform, TransformRow};
 pub use self::tensor::{Input, Output};
 pub use gpsimd_macros::{custom_op, op_library, print};
 

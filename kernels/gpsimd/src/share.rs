@@ -40,9 +40,13 @@ impl Share {
         self.start == self.end
     }
 
-    /// The part cut into ranges of `len` elements, the last one shorter. A `len` of 0 counts as 1.
+    /// The part cut into ranges of `len` elements, the last one shorter.
+    ///
+    /// # Panics
+    /// When `len` is 0, as it is where not one row fits in TCM, and there are elements.
+    #[track_caller]
     pub fn chunks(&self, len: usize) -> Chunks {
-        Chunks { next: self.start, end: self.end, len: len.max(1) }
+        Chunks::of(self.range(), len)
     }
 }
 
@@ -55,9 +59,15 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// The elements of `range` cut into ranges of `len`, the last one shorter. A `len` of 0 counts as 1.
+    /// The elements of `range` cut into ranges of `len`, the last one shorter.
+    ///
+    /// # Panics
+    /// When `range` runs backwards, or `len` is 0 and there are elements.
+    #[track_caller]
     pub fn of(range: Range<usize>, len: usize) -> Self {
-        Self { next: range.start, end: range.end, len: len.max(1) }
+        assert!(range.start <= range.end, "chunks of a range that runs backwards");
+        assert!(len != 0 || range.is_empty(), "chunks of 0 elements: not one row fits in the TCM that is left");
+        Self { next: range.start, end: range.end, len }
     }
 }
 

@@ -40,9 +40,15 @@ impl<'l> Hbm<'l> {
         Self { core, tensor, start: 0, len: core.device.tensor_len(tensor) }
     }
 
-    /// The part `range` of this part. A range that leaves it is kept as it is for the DMA to report.
-    fn part(self, range: Range<usize>) -> Self {
-        Self { start: self.start.saturating_add(range.start), len: range.end.saturating_sub(range.start), ..self }
+    /// The part `range` of this part. A range that leaves it is reported, and gives what of it there is.
+    fn part(self, range: &Range<usize>, at: &'static Location<'static>) -> Self {
+        if range.start > range.end || range.end > self.len {
+            let message = "{}..{} is not a part of {} elements";
+            self.core.device.fail_with(abi::FAILURE_REFUSED, message, &[range.start, range.end, self.len], at);
+        }
+        let end = range.end.min(self.len);
+        let start = range.start.min(end);
+        Self { start: self.start + start, len: end - start, ..self }
     }
 
     fn shape(&self) -> Shape {
@@ -60,6 +66,25 @@ impl<'l> Hbm<'l> {
 }
 
 impl Hbm<'_> {
+    /// `range` with its ends filled in.
+    ///
+    /// # Errors
+    /// When it runs backwards. That it leaves the tensor is the DMA's to report.
+    #[inline]
+    pub(crate) fn resolve(
+        &self,
+        range: &impl RangeBounds<usize>,
+        at: &'static Location<'static>,
+    ) -> OpResult<Range<usize>> {
+        let range = resolve(range, self.len);
+        if range.start > range.end {
+            let message = "the range {}..{} runs backwards";
+            self.core.device.fail_with(abi::FAILURE_REFUSED, message, &[range.start, range.end], at);
+            return Err(OpError::Dma);
+        }
+        Ok(range)
+    }
+
     /// Where in the whole tensor the elements in `range` of this part start.
     ///
     /// # Errors
@@ -85,6 +110,17 @@ impl Hbm<'_> {
         Some(unsafe { data.cast::<T>().add(self.start + range.start) })
     }
 
+    /// As [`direct`](Self::direct), for elements of the output that this core is about to write.
+    ///
+    /// # Errors
+    /// When another core writes one of them.
+    #[inline(always)]
+    pub(crate) fn claim<T>(&self, range: &Range<usize>, at: &'static Location<'static>) -> OpResult<Option<*mut T>> {
+        let Some(data) = self.direct(range) else { return Ok(None) };
+        let claimed = self.core.device.claim(self.start + range.start, range.len(), at);
+        if claimed { Ok(Some(data)) } else { Err(OpError::Dma) }
+    }
+
     #[inline(always)]
     pub(crate) fn shares_storage_with_output(&self) -> bool {
         self.core.device.shares_storage_with_output(self.tensor)
@@ -97,7 +133,7 @@ impl Hbm<'_> {
 }
 
 /// `range` with its ends filled in for a tensor of `len` elements.
-pub(crate) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
     let start = match range.start_bound() {
         Bound::Included(start) => *start,
         Bound::Excluded(before) => before.saturating_add(1),
@@ -143,23 +179,23 @@ macro_rules! tensor_methods {
 impl<'l, T: Float> Input<'l, T> {
     tensor_methods!();
 
-    /// The elements in `range`, as an operand of their own. Leaving the tensor is reported by the load that does it.
+    /// The elements in `range`, as an operand of their own. A range that runs backwards or leaves this operand is an error
+    /// of the launch.
     #[must_use]
+    #[track_caller]
     pub fn part(&self, range: impl RangeBounds<usize>) -> Input<'l, T> {
-        Self { hbm: self.hbm.part(resolve(&range, self.len())), element: PhantomData }
+        Self { hbm: self.hbm.part(&resolve(&range, self.len()), Location::caller()), element: PhantomData }
     }
 }
 
 impl<'l, T: Float> Output<'l, T> {
     tensor_methods!();
 
-    /// Two outputs: the first `mid` elements, and the rest. What lies past the end is reported by the store that
-    /// reaches there.
+    /// Two outputs: the first `mid` elements, and the rest. A `mid` past the end is an error of the launch.
+    #[track_caller]
     pub fn split_at(self, mid: usize) -> (Output<'l, T>, Output<'l, T>) {
-        let (first, rest) = (0..mid, mid..self.len().max(mid));
-        (
-            Self { hbm: self.hbm.part(first), element: PhantomData },
-            Self { hbm: self.hbm.part(rest), element: PhantomData },
-        )
+        let at = Location::caller();
+        let part = |range| Self { hbm: self.hbm.part(&range, at), element: PhantomData };
+        (part(0..mid), part(mid.min(self.len())..self.len()))
     }
 }

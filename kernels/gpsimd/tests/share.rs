@@ -28,6 +28,24 @@ fn nothing_overflows_at_the_top_of_the_address_space() {
     assert_eq!(Chunks::of(usize::MAX - 5..usize::MAX, 4).last(), Some(usize::MAX - 1..usize::MAX));
 }
 
+#[test]
+#[should_panic(expected = "chunks of 0 elements")]
+fn chunks_of_0_elements_are_refused() {
+    let _ = Share::new(10, 1, 0, 1).chunks(0);
+}
+
+#[test]
+fn nothing_in_chunks_of_0_elements_is_nothing() {
+    assert_eq!(Share::new(10, 10, 1, 2).chunks(0).next(), None);
+}
+
+#[test]
+#[should_panic(expected = "runs backwards")]
+#[expect(clippy::reversed_empty_ranges, reason = "the mistake")]
+fn chunks_of_a_range_that_runs_backwards_are_refused() {
+    let _ = Chunks::of(5..3, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -60,12 +78,12 @@ proptest! {
     }
 
     #[test]
-    fn chunks_are_the_share_in_pieces_of_one_length(len in 0..3000_usize, id in 0..8_usize, chunk in 0..500_usize) {
+    fn chunks_are_the_share_in_pieces_of_one_length(len in 0..3000_usize, id in 0..8_usize, chunk in 1..500_usize) {
         let share = Share::new(len, 1, id, 8);
         let chunks: Vec<_> = share.chunks(chunk).collect();
         prop_assert_eq!(chunks.iter().flat_map(Clone::clone).collect::<Vec<_>>(), share.range().collect::<Vec<_>>());
         for (i, range) in chunks.iter().enumerate() {
-            prop_assert!(range.len() == chunk.max(1) || (i + 1 == chunks.len() && range.len() < chunk.max(1)));
+            prop_assert!(range.len() == chunk || (i + 1 == chunks.len() && range.len() < chunk));
         }
     }
 }

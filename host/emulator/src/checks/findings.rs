@@ -14,10 +14,12 @@ pub(crate) fn judge(run: &Run<'_>, outcomes: &[CoreOutcome]) -> Option<KernelErr
         return Some(error);
     }
     if !run.is_checked() {
-        return None;
+        return never_written(run, &run.claims.written()).map(|(_, error)| error);
     }
     let cores: Vec<&Accesses> = outcomes.iter().map(|outcome| &outcome.accesses).collect();
-    let findings = [write_conflict(run, &cores), read_of_replaced(run, &cores), never_written(run, &cores)];
+    let mut written = RangeSet::default();
+    cores.iter().flat_map(|core| core.written.iter()).for_each(|range| written.insert(&range));
+    let findings = [write_conflict(run, &cores), read_of_replaced(run, &cores), never_written(run, &written)];
     // The first of equals: that two cores write an element says more than what follows from it.
     findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error)
 }
@@ -53,10 +55,8 @@ fn read_of_replaced(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
     Some((range.start, run.error(Some(reader as u32), misuse, cores[reader].loaded_at(range.start))))
 }
 
-fn never_written(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
-    let mut all = RangeSet::default();
-    cores.iter().flat_map(|core| core.written.iter()).for_each(|range| all.insert(&range));
-    let (first, missing) = gaps(&all, run.len(run.output))?;
+fn never_written(run: &Run<'_>, written: &RangeSet) -> Finding {
+    let (first, missing) = gaps(written, run.len(run.output))?;
     let misuse = Misuse::NeverWritten { tensor: run.name(run.output), first: first.clone(), missing };
     Some((first.start, run.error(None, misuse, None)))
 }

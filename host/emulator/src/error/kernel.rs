@@ -251,14 +251,14 @@ pub enum Misuse {
     },
     /// TCM freed while a buffer allocated later lives.
     #[error(
-        "`tcm_free` of the buffer at TCM byte {offset} before the one allocated after it, at byte {last}: free in reverse \
-         order"
+        "`tcm_free` of the buffer at TCM byte {offset} while what was allocated after it is in use, up to byte {top}: free in \
+         reverse order, as scopes do"
     )]
     FreeOutOfOrder {
         /// Offset of the buffer.
         offset: usize,
-        /// Offset of the last buffer.
-        last: usize,
+        /// Bytes of the pool in use.
+        top: usize,
     },
     /// Freed what is no live buffer.
     #[error("`tcm_free` of TCM byte {offset}, where no buffer starts (freed before, or never allocated)")]
@@ -347,6 +347,14 @@ pub enum Misuse {
     BehaviourDependsOnTcm {
         /// What differs.
         what: String,
+    },
+    /// The kernel dropped elements for the output without storing them.
+    #[error("elements for output `{tensor}` were lost: {message}")]
+    Dropped {
+        /// The output.
+        tensor: String,
+        /// What was dropped.
+        message: String,
     },
     /// The kernel returned an error of its own.
     #[error("{message}")]

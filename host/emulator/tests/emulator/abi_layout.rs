@@ -51,6 +51,7 @@ fn the_c_header_has_the_layout_of_the_rust_crate() {
         gpsimd_device = Device {
             context, core_id, core_count, tensors, tensor_count, in_place, tcm, tcm_bytes, reserved, tcm_top, tcm_alloc,
             tcm_free, tcm_left, load, store, print_text, print_float, print_signed, print_unsigned, fail,
+            claim,
         }
         gpsimd_op = Op { run, shape }
         gpsimd_library = Library { magic, abi_version, op_count, descriptor, cpu_features, ops }

@@ -87,7 +87,7 @@ fn a_library_without_the_magic_is_an_error() {
 
 #[test]
 fn a_library_of_another_abi_version_is_an_error() {
-    assert_broken!(["VERSION=7"], LoadError::AbiVersion { found: 7, .. }, @"libx.so has ABI version 7, this host speaks 1: rebuild it with `cargo xtask build-kernels`");
+    assert_broken!(["VERSION=7"], LoadError::AbiVersion { found: 7, .. }, @"libx.so has ABI version 7, this host speaks 2: rebuild it with `cargo xtask build-kernels`");
 }
 
 #[cfg(target_arch = "x86_64")]

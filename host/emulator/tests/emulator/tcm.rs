@@ -65,7 +65,7 @@ fn an_exhausted_pool_that_the_kernel_fails_for_is_an_error() {
 
 #[test]
 fn freeing_out_of_order_is_an_error() {
-    assert_error!(error("freed_out_of_order"), KernelError { misuse: Misuse::FreeOutOfOrder { offset: 0, last: 128 }, .. }, @"op `freed_out_of_order`, core 0, at kernel.c:76:5: `tcm_free` of the buffer at TCM byte 0 before the one allocated after it, at byte 128: free in reverse order");
+    assert_error!(error("freed_out_of_order"), KernelError { misuse: Misuse::FreeOutOfOrder { offset: 0, top: 192 }, .. }, @"op `freed_out_of_order`, core 0, at kernel.c:76:5: `tcm_free` of the buffer at TCM byte 0 while what was allocated after it is in use, up to byte 192: free in reverse order, as scopes do");
 }
 
 #[test]

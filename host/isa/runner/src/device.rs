@@ -56,6 +56,7 @@ pub(crate) fn table(launch: &Launch<'_>) -> Device {
         print_signed,
         print_unsigned,
         fail,
+        claim,
     }
 }
 
@@ -164,4 +165,9 @@ unsafe extern "C" fn fail(_: *mut c_void, code: u32, message: Text, location: *c
     unsafe { put_location(location) };
     // SAFETY: the kernel passes readable text.
     put_text(unsafe { message.bytes() });
+}
+
+/// Nobody's call: there is no direct access.
+unsafe extern "C" fn claim(_: *mut c_void, _start: u64, _len: u64, _: *const Location) -> u32 {
+    gpsimd_abi::STATUS_FAILED
 }

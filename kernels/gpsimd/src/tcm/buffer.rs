@@ -1,0 +1,69 @@
+//! [`Buffer`]: elements in TCM that belong to no tensor.
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut, RangeBounds};
+use core::panic::Location;
+use core::slice;
+
+use super::memory::{Memory, dma_load, dma_store};
+use crate::element::Float;
+use crate::error::OpResult;
+use crate::tensor::{Input, Output};
+
+/// Elements in TCM that belong to no tensor, from [`Tcm::buffer`](super::Tcm::buffer): scratch, and what is loaded again and
+/// again.
+pub struct Buffer<'c, T> {
+    pub(super) len: usize,
+    pub(super) memory: Memory<'c>,
+    pub(super) element: PhantomData<&'c mut T>,
+}
+
+impl<T: Float> Buffer<'_, T> {
+    /// Loads the elements in `range` of `input` to the front of the buffer: HBM to TCM, one DMA.
+    ///
+    /// # Errors
+    /// When `range` runs backwards, is longer than the buffer or leaves the tensor.
+    #[track_caller]
+    pub fn load(&mut self, input: &Input<'_, T>, range: impl RangeBounds<usize>) -> OpResult<&mut [T]> {
+        let at = Location::caller();
+        let range = input.hbm.resolve(&range, at)?;
+        if range.len() > self.len {
+            return Err(self.memory.refuse("a load is longer than the TCM buffer it goes to", at));
+        }
+        dma_load(self.memory.core, &input.hbm, &range, self.memory.tcm, at)?;
+        Ok(&mut self[..range.len()])
+    }
+
+    /// Sends the front of the buffer to the elements in `range` of `output`: TCM to HBM, one DMA.
+    ///
+    /// # Errors
+    /// When `range` runs backwards, is longer than the buffer or leaves the tensor.
+    #[track_caller]
+    pub fn store(&self, output: &mut Output<'_, T>, range: impl RangeBounds<usize>) -> OpResult {
+        let at = Location::caller();
+        let range = output.hbm.resolve(&range, at)?;
+        if range.len() > self.len {
+            return Err(self.memory.refuse("a store is longer than the TCM buffer it comes from", at));
+        }
+        dma_store(self.memory.core, &output.hbm, &range, self.memory.tcm, at)
+    }
+}
+
+impl<T: Float> Deref for Buffer<'_, T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `memory` reserves `len` elements, 64-byte aligned; the pool is initialised memory and any bits are a
+        // `T`; nothing else leads there.
+        unsafe { slice::from_raw_parts(self.memory.tcm.cast(), self.len) }
+    }
+}
+
+impl<T: Float> DerefMut for Buffer<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as for `deref`, and the buffer is borrowed mutably.
+        unsafe { slice::from_raw_parts_mut(self.memory.tcm.cast(), self.len) }
+    }
+}
