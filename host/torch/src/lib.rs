@@ -3,6 +3,7 @@
 //! Tensors cross as (address, dtype name, shape). The addresses are of CPU tensors that `ops.py` holds through the call
 //! and has checked to be contiguous.
 
+mod adamw;
 mod convert;
 mod engines;
 mod errors;
@@ -17,6 +18,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OPENMP_SYMBOLS", openmp::SYMBOLS)?;
     module.add_class::<library::OpLibrary>()?;
+    module.add_function(wrap_pyfunction!(adamw::adamw_step, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_emulation, module)?)?;
     module.add_function(wrap_pyfunction!(openmp::use_openmp, module)?)?;
     errors::add_to(module)

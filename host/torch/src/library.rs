@@ -90,7 +90,7 @@ impl OpLibrary {
 }
 
 impl OpLibrary {
-    fn op(&self, name: &str) -> PyResult<gpsimd_emulator::Op> {
+    pub(crate) fn op(&self, name: &str) -> PyResult<gpsimd_emulator::Op> {
         self.library.op(name).map_err(|error| errors::unknown_op(&error))
     }
 

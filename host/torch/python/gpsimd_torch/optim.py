@@ -1,36 +1,41 @@
-"""AdamW on the GPSIMD engine: `torch.optim.AdamW`'s update with one launch for many elements.
+"""AdamW on the GPSIMD engine: `torch.optim.AdamW`'s update, on parameters and moments where they are.
 
-The op takes parameter and moments as one contiguous f32 tensor [3, N], the *block*. Large parameters have a
-block of their own, so that their gradient is used where autograd left it; small ones share a block, into
-whose order their gradients are copied. On CPU row 0 of a block *is* the parameters' memory: nothing is
-copied and the op updates it in place.
+The op `bert_ops::adamw_step` takes a parameter and its moments as one f32 tensor [3, N]. PyTorch keeps them apart, and
+their memory may be anybody's: shared with another process, a bucket of gradients or parameters, a model that somebody
+else holds. So nothing is moved. On CPU one call of the extension launches the op over all of them, wherever they are;
+on XLA the operands of a launch are put together and taken apart in the graph.
 """
 
+from __future__ import annotations
+
+import ctypes
 import math
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-# From this many elements on a parameter has its own block. Copying a gradient moves 8 bytes per element where
-# the update moves 28; for 64 Ki elements (256 KiB) that begins to cost more than a launch does.
-OWN_BLOCK_ELEMENTS = 1 << 16
-# Parameters in a shared block start at multiples of 64 bytes, as PyTorch's own allocations do: its matrix
-# products are fastest, and bit for bit the same, at that alignment.
-ALIGNMENT_ELEMENTS = 16
+# On XLA, from this many elements on a parameter has a launch of its own; smaller ones are put together.
+OWN_LAUNCH_ELEMENTS = 1 << 16
+# A beta reaches the kernel as an f32. This is how much of 1 - beta, the weight of a new gradient, that may change.
+BETA_TOLERANCE = 0.01
 
-_UNSUPPORTED = ("amsgrad", "maximize", "capturable", "differentiable")
+_UNSUPPORTED = {
+    "amsgrad": "the op keeps no maximum of the second moment",
+    "maximize": "the op descends; negate the loss",
+    "capturable": "there is no CUDA graph to capture",
+    "differentiable": "the op has no gradient",
+}
 
 
 class AdamW(torch.optim.Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter), computed by the op `bert_ops::adamw_step`.
 
-    Same formula, defaults and `state_dict` as `torch.optim.AdamW`: each loads the other's.
+    Same formula, defaults, state and `state_dict` as `torch.optim.AdamW`: each loads the other's. Parameters and
+    moments are updated in place, as there, so that whoever shares their memory sees the update.
 
-    Parameters are f32, of any shape, on cpu or xla; gradients dense. On cpu the first step with a gradient
-    moves a parameter's memory into a block (`p.data` is a view of it from then on): tensors that shared the
-    memory before, such as an earlier `p.detach()`, keep the old values. A parameter that is not contiguous,
-    in shared memory, or part of a larger storage stays where it is and is copied to and fro.
+    Parameters are f32, of any shape and strides, on cpu or xla; gradients dense.
 
     Args:
         params: parameters, named parameters or groups, as for any torch optimizer.
@@ -39,12 +44,14 @@ class AdamW(torch.optim.Optimizer):
         eps: added to the root of the second moment.
         weight_decay: decay of parameters, scaled by `lr`.
         amsgrad, maximize, capturable, differentiable: only False; for the others' call signature.
-        foreach, fused: ignored, this is the fused implementation.
+        foreach: ignored, this is one implementation.
+        fused: with True, `torch.amp.GradScaler` leaves unscaling to `step`, as with PyTorch's.
 
     Raises:
         ValueError: a hyperparameter is outside its range or not supported.
-        TypeError: a parameter is not f32, or is on another device than cpu or xla.
-        RuntimeError: at `step`, a gradient is sparse.
+        TypeError: a parameter is not f32, on another device than cpu or xla, or a DTensor (FSDP2) or other subclass
+            that holds its elements elsewhere.
+        RuntimeError: at `step`, a gradient is sparse, or a parameter's elements share memory with each other.
     """
 
     def __init__(
@@ -63,10 +70,8 @@ class AdamW(torch.optim.Optimizer):
         fused: bool | None = None,
     ):
         """See the class."""
-        import gpsimd_torch
-
-        gpsimd_torch.load_library("bert_ops")
-        self._placements: dict[Tensor, tuple[_Bucket, int]] = {}
+        if foreach and fused:
+            raise RuntimeError("foreach and fused cannot both be True, as in torch.optim.AdamW")
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -74,13 +79,16 @@ class AdamW(torch.optim.Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
-            "foreach": None,
+            "foreach": foreach,
             "capturable": capturable,
             "differentiable": differentiable,
-            "fused": None,
+            "fused": fused,
             "decoupled_weight_decay": True,
         }
         super().__init__(params, defaults)
+        if fused:
+            self._step_supports_amp_scaling = True
+        _native_library()
 
     def add_param_group(self, param_group: dict):
         """Adds a group, now or later in training; checks its hyperparameters and parameters."""
@@ -95,226 +103,211 @@ class AdamW(torch.optim.Optimizer):
             raise
 
     def __setstate__(self, state: dict):
-        """Takes over parameter groups and moments."""
-        # Runs after unpickling, after deepcopy, and in load_state_dict. Blocks are no part of a state: the
-        # next step builds them anew from the parameters and moments.
-        super().__setstate__(state)
-        self._placements = {}
-        for group in self.param_groups:
-            for key in _UNSUPPORTED:
-                group.setdefault(key, False)
-            group.update(foreach=None, fused=None, decoupled_weight_decay=True)
-
-    def load_state_dict(self, state_dict: dict):
-        """Loads a state saved by this optimizer or by `torch.optim.AdamW`; a misfit changes nothing.
+        """Takes over parameter groups and state, in `load_state_dict`, `copy.deepcopy` and unpickling.
 
         Raises:
-            ValueError: the state is another optimizer's, has hyperparameters that are not supported, or
-                moments of another shape than the parameters.
+            ValueError: they are another optimizer's, have hyperparameters that are not supported, or moments of
+                another shape than the parameters. Nothing has changed then.
         """
-        for number, group in enumerate(state_dict["param_groups"]):
+        for number, group in enumerate(state["param_groups"]):
             missing = {"lr", "betas", "eps", "weight_decay"} - set(group)
             if missing:
                 raise ValueError(f"loaded parameter group {number}: expected AdamW's, found none of {sorted(missing)}")
             _check_group(group)
-        saved = [key for group in state_dict["param_groups"] for key in group["params"]]
-        own = [parameter for group in self.param_groups for parameter in group["params"]]
-        for key, parameter in zip(saved, own, strict=False):
-            state = state_dict["state"].get(key)
-            for moment in ("exp_avg", "exp_avg_sq") if state else ():
-                found = list(state[moment].shape) if moment in state else "none"
-                if found != list(parameter.shape):
-                    raise ValueError(
-                        f"loaded state of parameter {key}: expected {moment} of shape "
-                        f"{list(parameter.shape)}, found {found}; load it into an optimizer of the same model"
-                    )
-        super().load_state_dict(state_dict)
+            for index, parameter in enumerate(group["params"]):
+                _check_moments(parameter, state["state"].get(parameter), f"loaded state of {_name(group, index)}")
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for key in _UNSUPPORTED:
+                group.setdefault(key, False)
+            group.setdefault("foreach", None)
+            group.setdefault("fused", None)
+            group["decoupled_weight_decay"] = True
+        for own in self.state.values():
+            # PyTorch's were numbers once.
+            if isinstance(own, dict) and "step" in own and not isinstance(own["step"], Tensor):
+                own["step"] = torch.tensor(float(own["step"]))
 
+    def load_state_dict(self, state_dict: dict):
+        """Loads a copy of a state saved by this optimizer or by `torch.optim.AdamW`; a misfit changes nothing.
+
+        Raises:
+            ValueError: as `__setstate__`.
+        """
+        super().load_state_dict(state_dict)
+        # What needed no cast is the very tensor of `state_dict`, so of the optimizer that this may come from: two
+        # optimizers would train with one another's moments.
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                own = self.state.get(parameter, {})
+                own.update({key: value.clone() for key, value in own.items() if isinstance(value, Tensor)})
+
+    # Under `torch.compile` a step is a call between graphs: the extension takes addresses, which no graph has.
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update of every parameter that has a gradient; returns what `closure` returns.
 
-        All gradients are checked before the first parameter changes.
+        All parameters, gradients and moments are checked before the first of them changes.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        active = [self._active(group) for group in self.param_groups]
-        for group, parameters in zip(self.param_groups, active, strict=True):
-            self._place(parameters)
-            launches: dict[_Bucket, list[int]] = {}
-            for parameter in parameters:
-                bucket, index = self._placements[parameter]
-                launches.setdefault(bucket, []).append(index)
-            lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-            scalars = (lr, float(beta1), float(beta2), float(group["eps"]), float(group["weight_decay"]))
-            for bucket, indices in launches.items():
-                bucket.step(indices, self.state, scalars)
+        active = [(group, parameter) for group in self.param_groups for parameter in self._checked(group)]
+        # What `torch.amp.GradScaler` leaves to optimizers that say they support it.
+        found_inf, grad_scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        if found_inf is not None and found_inf:
+            return loss
+        if grad_scale is not None and active:
+            torch._foreach_div_([parameter.grad for _, parameter in active], grad_scale)
+        steps = _Steps()
+        for group, parameter in active:
+            state = self.state[parameter]
+            if not state:
+                state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+                state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            steps.add(group, parameter, state)
+        steps.launch()
         return loss
 
-    def _active(self, group: dict) -> list[Tensor]:
-        """The group's parameters with a gradient, checked."""
+    def _checked(self, group: dict) -> list[Tensor]:
+        """The group's parameters with a gradient."""
+        _check_betas(group["betas"])
         active = []
         for index, parameter in enumerate(group["params"]):
-            if parameter.grad is None:
+            gradient = parameter.grad
+            if gradient is None:
                 continue
             _check_parameter(parameter, _name(group, index))
-            if parameter.grad.layout != torch.strided:
-                raise RuntimeError(
-                    f"{_name(group, index)}: expected a dense gradient, found {parameter.grad.layout}; "
-                    "use torch.optim.SparseAdam for it, or sparse=False in the embedding"
-                )
+            _check_gradient(parameter, gradient, group, index)
+            self._check_state(parameter, _name(group, index))
             active.append(parameter)
         return active
 
-    def _place(self, parameters: list[Tensor]):
-        """Sees to it that every parameter is in a block that holds its present value and moments."""
-        homeless = []
-        for parameter in parameters:
-            placement = self._placements.get(parameter)
-            if placement is None or not placement[0].holds(placement[1], self.state[parameter]):
-                homeless.append(parameter)
-        small: dict[tuple, list[Tensor]] = {}
-        for parameter in homeless:
-            if parameter.numel() >= OWN_BLOCK_ELEMENTS:
-                self._adopt([parameter])
-            else:
-                small.setdefault((parameter.device, _can_move(parameter)), []).append(parameter)
-        for shared in small.values():
-            self._adopt(shared)
-
-    def _adopt(self, parameters: list[Tensor]):
-        bucket = _Bucket(parameters, self.state)
-        for index, parameter in enumerate(parameters):
-            self._placements[parameter] = (bucket, index)
+    def _check_state(self, parameter: Tensor, name: str):
+        state = self.state.get(parameter)
+        _check_moments(parameter, state, name)
+        for moment in ("exp_avg", "exp_avg_sq") if state else ():
+            found = state[moment]
+            if found.dtype != torch.float32 or found.device != parameter.device or not _holds_elements(found):
+                raise ValueError(
+                    f"{name}: expected {moment} as torch.float32 on {parameter.device}, found a {type(found).__name__} "
+                    f"of {found.dtype} on {found.device}; load the optimizer's state again, with the model in its place"
+                )
 
 
-class _Bucket:
-    """Parameters of one device, and the block that they share.
+class _Update(NamedTuple):
+    """One parameter of a step. Tensors on CPU are laid out alike, without gaps."""
 
-    `block` is f32 [3, N]: parameter, first moment, second moment. Each parameter has the elements
-    [start, start + numel) of each row. `moves`: row 0 is the parameters' memory; otherwise it is a copy that
-    is refreshed before each launch and copied back after it (XLA tensors have no memory to share).
-    """
-
-    def __init__(self, parameters: list[Tensor], state: dict):
-        device = parameters[0].device
-        self.parameters = parameters
-        self.moves = _can_move(parameters[0])
-        self.starts, elements = [], 0
-        for parameter in parameters:
-            self.starts.append(elements)
-            elements += parameter.numel()
-            if len(parameters) > 1:
-                elements = math.ceil(elements / ALIGNMENT_ELEMENTS) * ALIGNMENT_ELEMENTS
-        self.block = torch.zeros(3, elements, dtype=torch.float32, device=device)
-        self.flat_gradient = torch.zeros(elements, device=device) if len(parameters) > 1 else None
-        self.rows = [self._views(row) for row in self.block]
-        self.gradients = self._views(self.flat_gradient) if self.flat_gradient is not None else None
-        self.moments = []
-        for index, parameter in enumerate(parameters):
-            self._fill(index, parameter, state[parameter])
-
-    def _views(self, flat: Tensor) -> list[Tensor]:
-        """One view per parameter, in its shape.
-
-        On CPU each has a storage object of its own over the shared memory, so that saving a parameter or a
-        moment writes that and not the whole block.
-        """
-        views = []
-        for parameter, start in zip(self.parameters, self.starts, strict=True):
-            view = flat[start : start + parameter.numel()]
-            if flat.device.type == "cpu":
-                view = torch.from_dlpack(view)
-            views.append(view.view(parameter.shape))
-        return views
-
-    def _fill(self, index: int, parameter: Tensor, state: dict):
-        """Takes over a parameter's value and moments; moments are 0 if it has none yet."""
-        value, first, second = (row[index] for row in self.rows)
-        if "exp_avg" in state:
-            first.copy_(state["exp_avg"])
-            second.copy_(state["exp_avg_sq"])
-        step = torch.tensor(float(state.get("step", 0.0)), dtype=torch.float32)
-        state.update(step=step, exp_avg=first, exp_avg_sq=second)
-        self.moments.append((first, second))
-        if self.moves:
-            value.copy_(parameter)
-            parameter.data = value
-
-    def holds(self, index: int, state: dict) -> bool:
-        """Whether the parameter and its state are still what this block holds.
-
-        They are not after `p.data = ...`, after loading a state, or when somebody replaced a moment.
-        """
-        parameter = self.parameters[index]
-        first, second = self.moments[index]
-        if state.get("exp_avg") is not first or state.get("exp_avg_sq") is not second:
-            return False
-        if parameter.shape != first.shape or parameter.device != self.block.device:
-            return False
-        if not self.moves:
-            return not _can_move(parameter)
-        return parameter.data_ptr() == self.rows[0][index].data_ptr() and parameter.is_contiguous()
-
-    def step(self, indices: list[int], state: dict, scalars: tuple[float, ...]):
-        """Updates the parameters `indices`; one launch if that is all of them, at the same step."""
-        steps = [state[self.parameters[index]]["step"] for index in indices]
-        counts = [float(step) + 1 for step in steps]
-        if not self.moves:
-            for index in indices:
-                self.rows[0][index].copy_(self.parameters[index])
-        if len(indices) == len(self.parameters) and len(set(counts)) == 1:
-            self._launch_all(scalars, counts[0])
-        else:
-            for count in sorted(set(counts)):
-                self._launch_some([i for i, c in zip(indices, counts, strict=True) if c == count], scalars, count)
-        torch._foreach_add_(steps, 1)
-        updated = [self.parameters[index] for index in indices]
-        if self.moves:
-            # Autograd finds a backward pass through a parameter that has changed since by its version.
-            torch.autograd.graph.increment_version(updated)
-        else:
-            for index in indices:
-                self.parameters[index].copy_(self.rows[0][index])
-
-    def _launch_all(self, scalars: tuple[float, ...], step: float):
-        if self.flat_gradient is None:
-            gradient = self.parameters[0].grad.reshape(-1)
-        else:
-            torch._foreach_copy_(self.gradients, [parameter.grad for parameter in self.parameters])
-            gradient = self.flat_gradient
-        _launch(self.block, gradient, scalars, step)
-
-    def _launch_some(self, indices: list[int], scalars: tuple[float, ...], step: float):
-        """For a shared block of which some parameters have no gradient, or had none at an earlier step."""
-        sizes = [self.parameters[index].numel() for index in indices]
-        parts = [self.block[:, self.starts[i] : self.starts[i] + size] for i, size in zip(indices, sizes, strict=True)]
-        gathered = torch.cat(parts, dim=1)
-        gradient = torch.cat([self.parameters[index].grad.reshape(-1) for index in indices])
-        _launch(gathered, gradient, scalars, step)
-        for part, updated in zip(parts, gathered.split(sizes, dim=1), strict=True):
-            part.copy_(updated)
+    hyperparameters: int
+    count: float
+    """The step, from 1."""
+    rows: tuple[Tensor, Tensor, Tensor]
+    """Parameter, first and second moment."""
+    gradient: Tensor
 
 
-def _launch(block: Tensor, gradient: Tensor, scalars: tuple[float, ...], step: float):
-    if block.numel() == 0:
-        return
-    if block.device.type == "cpu":
-        torch.ops.bert_ops.adamw_step_(block, gradient, *scalars, step)
-    else:
-        block.copy_(torch.ops.bert_ops.adamw_step(block, gradient, *scalars, step))
+class _Steps:
+    """Updates that wait for their launch."""
+
+    def __init__(self):
+        self.hyperparameters: list[tuple[float, ...]] = []
+        self._group: dict | None = None
+        self._clear()
+
+    def _clear(self):
+        self.updates: list[_Update] = []
+        self.steps: list[Tensor] = []
+        # By identity: two parameters may have one step, or one parameter be there twice. Each is a step.
+        self.counts: dict[int, float] = {}
+
+    def add(self, group: dict, parameter: Tensor, state: dict):
+        if group is not self._group:
+            self._group = group
+            beta1, beta2 = group["betas"]
+            values = (group["lr"], beta1, beta2, group["eps"], group["weight_decay"])
+            self.hyperparameters.append(tuple(map(float, values)))
+        rows = (parameter, state["exp_avg"], state["exp_avg_sq"])
+        gradient, copies = parameter.grad, ()
+        if parameter.device.type == "cpu":
+            tensors = (*rows, gradient)
+            if not all(map(Tensor.is_contiguous, tensors)) or gradient.is_neg() or gradient._is_zerotensor():
+                *rows, gradient = _alike(tensors)
+                copies = [(old, new) for old, new in zip(tensors, rows, strict=False) if old is not new]
+        if copies:
+            # Whatever else is in this memory has its update before, or after.
+            self.launch()
+        step = state["step"]
+        count = self.counts[id(step)] = self.counts.get(id(step), float(step)) + 1
+        self.steps.append(step)
+        self.updates.append(_Update(len(self.hyperparameters) - 1, count, tuple(rows), gradient))
+        if copies:
+            self.launch()
+            for old, new in copies:
+                old.copy_(new)
+
+    def launch(self):
+        if not self.updates:
+            return
+        on_cpu = [update for update in self.updates if update.gradient.device.type == "cpu"]
+        if on_cpu:
+            _launch_on_cpu(self.hyperparameters, on_cpu)
+        if len(on_cpu) < len(self.updates):
+            _launch_on_xla(self.hyperparameters, [u for u in self.updates if u.gradient.device.type != "cpu"])
+        torch._foreach_add_(self.steps, 1)
+        # Autograd finds a backward pass through a parameter that has changed since by its version.
+        torch.autograd.graph.increment_version([row for update in self.updates for row in update.rows])
+        self._clear()
 
 
-def _can_move(parameter: Tensor) -> bool:
-    """Whether the parameter's memory may be replaced: on the CPU, and known to nobody else."""
-    return (
-        parameter.device.type == "cpu"
-        and parameter.is_contiguous()
-        and not parameter.is_shared()
-        and parameter.untyped_storage().nbytes() == parameter.numel() * parameter.element_size()
-    )
+def _launch_on_cpu(hyperparameters: list[tuple[float, ...]], updates: list[_Update]):
+    from gpsimd_torch import _native
+
+    arguments = [
+        (index, count, gradient.numel(), [row.data_ptr() for row in rows], gradient.data_ptr())
+        for index, count, rows, gradient in updates
+    ]
+    _native.adamw_step(_native_library(), hyperparameters, arguments)
+
+
+def _launch_on_xla(hyperparameters: list[tuple[float, ...]], updates: list[_Update]):
+    launches: dict[tuple, list[_Update]] = {}
+    for number, update in enumerate(updates):
+        if update.gradient.numel() == 0:
+            continue
+        is_large = update.gradient.numel() >= OWN_LAUNCH_ELEMENTS
+        key = (update.gradient.device, update.hyperparameters, update.count, number if is_large else None)
+        launches.setdefault(key, []).append(update)
+    for (_, index, count, _), together in launches.items():
+        columns = zip(*(update.rows for update in together), strict=True)
+        rows = [torch.cat([tensor.reshape(-1) for tensor in column]) for column in columns]
+        gradient = torch.cat([update.gradient.reshape(-1) for update in together])
+        state = torch.ops.bert_ops.adamw_step(torch.stack(rows), gradient, *hyperparameters[index], count)
+        start = 0
+        for update in together:
+            end = start + update.gradient.numel()
+            for tensor, updated in zip(update.rows, state, strict=True):
+                tensor.copy_(updated[start:end].view(tensor.shape))
+            start = end
+
+
+def _native_library():
+    from gpsimd_torch.ops import load_library
+
+    return load_library("bert_ops")._native
+
+
+def _alike(tensors: tuple[Tensor, ...]) -> list[Tensor]:
+    """The tensors, or copies of them, with the same strides and no gaps: one after another in memory."""
+    # Has the strides of the parameter unless that has gaps.
+    pattern = torch.empty_like(tensors[0])
+
+    def fits(tensor: Tensor) -> bool:
+        return tensor.stride() == pattern.stride() and not tensor.is_neg() and not tensor._is_zerotensor()
+
+    return [tensor if fits(tensor) else torch.empty_like(pattern).copy_(tensor) for tensor in tensors]
 
 
 def _name(group: dict, index: int) -> str:
@@ -324,7 +317,17 @@ def _name(group: dict, index: int) -> str:
     )
 
 
+def _holds_elements(tensor: Tensor) -> bool:
+    """Whether the tensor is no subclass that holds its elements elsewhere (a DTensor of FSDP2, a FakeTensor, ..)."""
+    return type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__
+
+
 def _check_parameter(parameter: Tensor, name: str):
+    if not _holds_elements(parameter):
+        raise TypeError(
+            f"{name}: expected a plain tensor, found {type(parameter).__name__}, which holds its elements elsewhere; "
+            "use torch.optim.AdamW for it (FSDP2's parameters are DTensors; FSDP1's are plain)"
+        )
     if parameter.dtype != torch.float32:
         raise TypeError(
             f"{name}: expected torch.float32, found {parameter.dtype}; keep the parameters in f32 "
@@ -334,11 +337,54 @@ def _check_parameter(parameter: Tensor, name: str):
         raise TypeError(f"{name}: expected a tensor on cpu or xla, found {parameter.device}; move the model there")
 
 
+def _check_gradient(parameter: Tensor, gradient: Tensor, group: dict, index: int):
+    if gradient.layout != torch.strided or parameter.layout != torch.strided:
+        layout = gradient.layout if gradient.layout != torch.strided else parameter.layout
+        raise RuntimeError(
+            f"{_name(group, index)}: expected a dense gradient, found {layout}; "
+            "use torch.optim.SparseAdam for it, or sparse=False in the embedding"
+        )
+    if not _holds_elements(gradient) or gradient.dtype != torch.float32 or gradient.shape != parameter.shape:
+        raise TypeError(
+            f"{_name(group, index)}: expected a gradient of {parameter.dtype} and shape {list(parameter.shape)}, found "
+            f"a {type(gradient).__name__} of {gradient.dtype} and shape {list(gradient.shape)}"
+        )
+    if parameter.device.type == "cpu" and parameter.numel() > 0:
+        if 0 in (parameter.data_ptr(), gradient.data_ptr()) and not gradient._is_zerotensor():
+            raise RuntimeError(f"{_name(group, index)}: its memory or its gradient's has been freed")
+        if not parameter.is_contiguous() and torch._debug_has_internal_overlap(parameter) == 1:
+            raise RuntimeError(
+                f"{_name(group, index)}: several of its elements share one place in memory (strides "
+                f"{list(parameter.stride())}), which no update can be written to; make the parameter of a clone"
+            )
+        if parameter.is_inference() and not torch.is_inference_mode_enabled():
+            raise RuntimeError(
+                f"{_name(group, index)}: it was made in inference mode, whose tensors cannot be changed outside of it"
+            )
+
+
+def _check_moments(parameter: Tensor, state: dict | None, name: str):
+    if not state:
+        return
+    if "step" not in state:
+        raise ValueError(f"{name}: expected a step in its state, found {sorted(state)}")
+    for moment in ("exp_avg", "exp_avg_sq"):
+        found = state.get(moment)
+        if not isinstance(found, Tensor):
+            raise ValueError(f"{name}: expected {moment} in its state, found {sorted(state)}")
+        if found.shape != parameter.shape:
+            raise ValueError(
+                f"{name}: expected {moment} of shape {list(parameter.shape)}, found {list(found.shape)}; "
+                "load the state into an optimizer of the same model"
+            )
+
+
 def _check_group(group: dict):
-    for key in _UNSUPPORTED:
+    for key, reason in _UNSUPPORTED.items():
         if group.get(key):
             raise ValueError(
-                f"{key}=True is not supported by gpsimd_torch.optim.AdamW; leave it out or use torch.optim.AdamW"
+                f"{key}=True is not supported by gpsimd_torch.optim.AdamW ({reason}): leave it out or use "
+                "torch.optim.AdamW"
             )
     lr = group["lr"]
     if isinstance(lr, Tensor) and lr.numel() != 1:
@@ -346,6 +392,16 @@ def _check_group(group: dict):
     for key in ("lr", "eps", "weight_decay"):
         if not (math.isfinite(group[key]) and group[key] >= 0):
             raise ValueError(f"{key}: expected a finite number of at least 0, found {group[key]}")
-    betas = group["betas"]
+    _check_betas(group["betas"])
+
+
+def _check_betas(betas: tuple[float, float]):
     if len(betas) != 2 or not all(0 <= float(beta) < 1 for beta in betas):
         raise ValueError(f"betas: expected two numbers in [0, 1), found {betas}")
+    for beta in map(float, betas):
+        rounded = ctypes.c_float(beta).value
+        if abs(rounded - beta) > BETA_TOLERANCE * (1 - beta):
+            raise ValueError(
+                f"betas: {beta} is {rounded} in f32, as the kernel takes it, which changes 1 - beta, the weight of a "
+                f"new gradient, by more than {BETA_TOLERANCE:.0%}; use at most 0.99999, or torch.optim.AdamW"
+            )
