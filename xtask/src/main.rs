@@ -3,6 +3,7 @@
 mod bench;
 mod build_kernels;
 mod doctor;
+mod empty_values;
 mod emulated_runtime;
 mod miri;
 mod neff;
@@ -18,7 +19,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use gpsimd_codegen::ImageError;
 use gpsimd_codegen::host_build::BuildError;
 use gpsimd_isa::IsaError;
@@ -51,7 +52,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let cli = empty_values::refuse(&mut command, &matches).and_then(|()| Cli::from_arg_matches(&matches));
+    let result = match cli.unwrap_or_else(|error| error.exit()).command {
         Command::Train(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),

@@ -106,7 +106,7 @@ def test_without_checkpoints_in_the_job_there_are_none(monkeypatch, tmp_path):
 
 def test_hyperparameters_are_flags_with_underscores_words_and_nothing():
     text = "--batch_size 8 --checkpoints c --fresh True --lr 3e-05 --model  --steps 5 --seed=7"
-    options = parse(text.split(" "), {})
+    options = parse(text.split(" "), {"SM_MODEL_DIR": "/opt/ml/model"})
     assert (options.batch_size, options.lr, options.steps, options.seed) == (8, 3e-5, 5, 7)
     assert options.fresh is True
     assert options.model is None

@@ -139,7 +139,7 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path):
 def test_a_long_review_is_read_up_to_a_bound(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", f'"1","t","{"x" * 150_000}"\n"2","t","good"\n')
     assert [len(review.text) for review in Reviews(path, LABELS)] == [150_000, 4]
-    monkeypatch.setattr("gpsimd_torch.serve.reviews.MAX_FIELD", 149_999)
+    monkeypatch.setattr("gpsimd_torch.reviews.MAX_FIELD", 149_999)
     with pytest.raises(ServeError, match=r"a\.csv:1: expected fields of at most 149,999 characters, found more"):
         list(Reviews(path, LABELS))
 

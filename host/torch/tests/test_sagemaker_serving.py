@@ -98,6 +98,7 @@ def test_the_archive_holds_the_model_at_its_root_and_the_handlers_under_code(run
     assert sorted(files) == [
         "code/inference.py",
         "code/requirements.txt",
+        "code/reviews.py",
         "config.json",
         "model.safetensors",
         "tokenizer.json",

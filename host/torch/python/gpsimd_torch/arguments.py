@@ -1,11 +1,27 @@
-"""What arguments of the commands can be: types for `argparse` that say what was expected, and what was found."""
+"""The parser of all commands, and what arguments can be: types that say what was expected, and what was found."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, in which an empty value is a mistake, whatever the option or argument.
+
+    A shell makes one of a variable that is not set: `--model-dir "$DIR"`. It would mean the working folder, or that the
+    option is not there, and the command would do something else than was asked, without a word.
+    """
+
+    def _get_value(self, action: argparse.Action, arg_string: str):
+        # Every value passes here, before its type sees it; those of a subcommand on their way to its own parser.
+        if action.nargs != argparse.PARSER and not arg_string.strip():
+            raise argparse.ArgumentError(action, "expected a value, found an empty one; give one, or leave it out")
+        return super()._get_value(action, arg_string)
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -50,4 +66,34 @@ def output_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"expected a regular file, found a device or a pipe at {text!r}; name another")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"the folder {str(path.parent)!r} does not exist; create it first")
+    try:
+        try_writing(path.parent)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            f"cannot write in {str(path.parent)!r}: {reason(error)}; name another folder"
+        ) from error
     return path
+
+
+def try_writing(folder: Path):
+    """`OSError` unless files can be made in `folder`; it is left as it was found, and if it was not, not made."""
+    made = []
+    try:
+        at = folder
+        while not at.exists():
+            made.append(at)
+            at = at.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gpsimd-") as file:
+            # A full disk takes empty files.
+            file.write(bytes(4096))
+            file.flush()
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def reason(error: OSError) -> str:
+    """What the system says, without the path."""
+    return error.strerror or str(error)

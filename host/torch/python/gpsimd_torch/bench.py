@@ -8,7 +8,6 @@ the size of the op's own as the op does. (A tensor that is written and not read 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import pathlib
@@ -22,6 +21,8 @@ import torch
 from tqdm import tqdm
 
 import gpsimd_torch
+from gpsimd_torch import console
+from gpsimd_torch.arguments import Parser
 
 Run = Callable[[], object]
 
@@ -191,9 +192,10 @@ def table(rows: list[dict]) -> str:
     return "\n".join([line(header), line(tuple("-" * width for width in widths)), *map(line, cells)])
 
 
+@console.command
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cargo xtask bench",
         description="Measure every op against PyTorch, eager and compiled, on the same data in the same run.",
         epilog="speed-up: the faster of eager and compiled, over rust. limit: moving the op's bytes once, here.",

@@ -1,8 +1,10 @@
 """`python -m gpsimd_torch.sagemaker`: the commands and their exit status."""
 
 import argparse
-import os
 import sys
+
+from gpsimd_torch import console
+from gpsimd_torch.arguments import Parser
 
 from . import compare, deploy, launch, status, transform
 from .errors import CommandError
@@ -23,12 +25,13 @@ exit status: 0 done, 1 AWS refused or a job failed, 2 wrong arguments, 130 Ctrl-
 """
 
 
+@console.command
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
     # argparse would take what stands after `--` for positional arguments.
     cut = arguments.index("--") if "--" in arguments else len(arguments)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m gpsimd_torch.sagemaker",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -42,29 +45,17 @@ def main(argv: list[str] | None = None) -> int:
     if options.trainer and options.command != "launch":
         parser.error(f"only launch takes arguments for the trainer after `--`, not {options.command}")
     try:
-        result = options.run(options)
-        sys.stdout.flush()
-        return result
+        return options.run(options)
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        _discard_output()
-        return 0
     except OSError as error:
-        if error.filename is None:
-            _discard_output()
-        print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         return 1
-
-
-def _discard_output() -> None:
-    """What is left in the buffer would be an error once more when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

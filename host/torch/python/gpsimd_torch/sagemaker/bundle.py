@@ -128,12 +128,13 @@ def read_model(model: Path) -> dict[str, Path | str | bytes]:
 
 
 def handlers() -> dict[str, Path | str]:
-    """What the stock PyTorch container runs: `gpsimd_torch.serve.handlers` as `inference.py`."""
-    path = Path(__file__).parent.parent / "serve" / "handlers.py"
-    if not path.is_file():
-        raise UsageError(f"{path} is missing: this installation of gpsimd_torch is damaged, install it again")
-    return {
-        "code/inference.py": path,
+    """What the stock PyTorch container runs: `gpsimd_torch.serve.handlers` as `inference.py`, and what that imports."""
+    package = Path(__file__).parent.parent
+    files = {"code/inference.py": package / "serve" / "handlers.py", "code/reviews.py": package / "reviews.py"}
+    for path in files.values():
+        if not path.is_file():
+            raise UsageError(f"{path} is missing: this installation of gpsimd_torch is damaged, install it again")
+    return files | {
         "code/requirements.txt": "".join(f"{line}\n" for line in INFERENCE_REQUIREMENTS),
     }
 

@@ -1,7 +1,6 @@
 """`transform`: a batch job on a CPU, a prediction for each review of a file."""
 
 import argparse
-import csv
 import json
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gpsimd_torch.arguments import output_file, same_file
+from gpsimd_torch.reviews import Lines, ReviewError, rows, text_of
 
 from . import s3, serving
 from .aws import Aws, split_uri
@@ -22,7 +22,7 @@ TEXTS_PER_LINE = 32
 # SageMaker takes 6 MB of one request (MaxPayloadInMB).
 BYTES_PER_LINE = 5 << 20
 # What the handlers take of one text; they look at its first tokens only, so that the rest can stay here.
-MAX_CHARACTERS = 100_000
+MAX_CHARACTERS = 1_000_000
 CSV_LAYOUT = 'expected "class","title","content" or one column, the text, in UTF-8 without a header'
 
 DESCRIPTION = """\
@@ -73,7 +73,6 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError("--predictions: expected a CSV file as INPUT and no --no-wait; copy them from S3")
         if same_file(Path(options.input), options.predictions):
             raise UsageError(f"--predictions {options.predictions}: expected another file than INPUT, found the same")
-        check_writable(options.predictions)
     model = serving.find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
         lines = Path(scratch) / "reviews.jsonl"
@@ -148,15 +147,6 @@ def start(aws: Aws, requests: list[tuple[Resource, dict[str, Any]]]) -> list[tup
     return commands
 
 
-def check_writable(path: Path) -> None:
-    """`UsageError` unless a file can be made where `path` is: better now than after the job."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
-    except OSError as error:
-        raise UsageError(f"--predictions {path}: cannot be written ({error.strerror}); name another file") from error
-
-
 def fetch(aws: Aws, uri: str, path: Path) -> None:
     """Downloads the predictions; where that fails, they are in S3 all the same."""
     try:
@@ -216,24 +206,11 @@ def read_texts(path: Path) -> Iterator[str]:
     """The texts of a CSV file, one at a time."""
     try:
         with path.open("rb") as file:
-            lines = (data.decode("utf-8" if number else "utf-8-sig") for number, data in enumerate(file))
-            reader = csv.reader(lines, strict=True)
-            while True:
-                first = reader.line_num + 1
-                try:
-                    row = next(reader, None)
-                except csv.Error as error:
-                    raise UsageError(f"{path}:{first}: {CSV_LAYOUT}; found {error}") from error
-                except UnicodeDecodeError as error:
-                    raise UsageError(
-                        f"{path}:{reader.line_num + 1}: byte {error.start + 1} of the line is not UTF-8; convert the "
-                        "file to UTF-8"
-                    ) from error
-                if row is None:
-                    return
-                if len(row) not in (0, 1, 3):
-                    raise UsageError(f"{path}:{first}: {CSV_LAYOUT}, found {len(row)} columns")
-                if row:
-                    yield row[-1][:MAX_CHARACTERS]
+            for line, row in rows(Lines(file)):
+                if len(row) not in (1, 3):
+                    raise ReviewError(line, f"{CSV_LAYOUT}, found {len(row)} columns")
+                yield text_of(row[-1])[:MAX_CHARACTERS]
+    except ReviewError as error:
+        raise UsageError(f"{path}:{error.line}: {error.problem}") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; {CSV_LAYOUT}") from error

@@ -5,11 +5,14 @@ import signal
 import sys
 from collections.abc import Iterator
 
+from gpsimd_torch import console
+
 from .errors import ServeError
 from .handlers import ModelError
 from .options import Bench, Compare, Predict, parse
 
 
+@console.command
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns the exit status: 0 done, 1 failed, 2 wrong arguments, 130 or 143 stopped."""
     options = parse(sys.argv[1:] if argv is None else argv)

@@ -26,7 +26,7 @@ from gpsimd_torch.train.progress import Progress
 from .errors import ServeError
 from .handlers import JSON
 from .options import Bench
-from .predict import load, show, write_json
+from .predict import load, write_json
 from .reviews import Reviews
 
 WARM_UP_S = 2.0
@@ -82,9 +82,10 @@ def bench(options: Bench) -> int:
     alone = [classifier.named(classifier.probabilities(classifier.encode([text])))[0] for text in texts]
     tokens = sum(len(ids) for ids in classifier.encode(texts)) / len(texts)
     del classifier
-    show(
+    print(
         f"{options.connections} connections, one text of {tokens:.0f} tokens on average per request, "
-        f"{options.threads} threads, {options.seconds} s each"
+        f"{options.threads} threads, {options.seconds} s each",
+        flush=True,
     )
     rows = [Measurement("micro-batching", options.max_batch), Measurement("one by one", 1)]
     turns = max(1, round(options.seconds / TURN_S))
@@ -101,7 +102,7 @@ def bench(options: Bench) -> int:
                 asyncio.run(_load(options, row, port, options.seconds / turns, texts, alone, bar))
     if options.json is not None:
         write_json(options.json, _document(options, rows, tokens))
-    show(table(rows))
+    print(table(rows))
     return 1 if any(row.failures or not row.latencies_s for row in rows) else 0
 
 

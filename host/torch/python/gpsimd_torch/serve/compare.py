@@ -7,7 +7,7 @@ import torch
 
 from .errors import ServeError
 from .options import Compare
-from .predict import aligned, chunks, load, show, write_json
+from .predict import aligned, chunks, load, write_json
 from .reviews import Reviews
 
 # Rows shown; the JSON file has all.
@@ -90,7 +90,7 @@ def compare(options: Compare) -> int:
             "source": str(options.source),
         }
         write_json(options.json, document)
-    show(report(agreement))
+    print(report(agreement))
     return 1 if agreement.disagreements else 0
 
 

@@ -1,7 +1,8 @@
 """A request's body in, labels out: the four functions that the stock PyTorch inference container calls.
 
-This file needs nothing but torch and transformers, so that it can be copied as `code/inference.py` into a
-`model.tar.gz`; `python -m gpsimd_torch.serve` calls the same functions. Limits come from the environment:
+This file needs nothing but torch, transformers and `gpsimd_torch/reviews.py`, so that both can be copied into a
+`model.tar.gz`, as `code/inference.py` and `code/reviews.py`; `python -m gpsimd_torch.serve` calls the same functions.
+Limits come from the environment:
 
 | variable | meaning | default |
 |---|---|---|
@@ -17,7 +18,6 @@ is the label's probability.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -30,6 +30,12 @@ from typing import TYPE_CHECKING
 # torch and transformers are imported where they are used: reading a request takes neither, and they take seconds.
 if TYPE_CHECKING:
     import torch
+
+try:
+    from gpsimd_torch import reviews
+except ImportError:
+    # In the stock container, where this file is inference.py.
+    import reviews
 
 try:
     # Of the stock container, which answers these with their status; any other exception becomes a 500.
@@ -49,11 +55,10 @@ except ImportError:
 UNLIMITED_SEQ_LEN = 512
 MAX_TEXTS = 1000
 MAX_BATCH = 32
-MAX_CHARACTERS = 100_000
-# Characters of one field of a CSV: Python's csv module reads no longer ones, and by itself no more than 131,072.
-MAX_FIELD = 10 << 20
+# Of one text, which is tokenised whole: that takes up to 3 s and 100 MiB.
+MAX_CHARACTERS = 1_000_000
 # Characters that are tokenised together: that takes up to 0.3 s and 10 MiB, and whoever else waits is next.
-PORTION = MAX_CHARACTERS
+PORTION = 100_000
 # Starting one more forward pass costs about as much as this many more tokens in one, on a CPU.
 TOKENS_OF_A_PASS = 64
 
@@ -369,22 +374,16 @@ def _json_texts(text: str, most: int) -> list[str]:
 
 
 def _csv_texts(text: str, most: int) -> list[str]:
-    csv.field_size_limit(MAX_FIELD)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     texts: list[str] = []
     columns = None
+    found = reviews.rows(io.StringIO(text, newline="\n"))
     while True:
-        line = reader.line_num + 1
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise RequestError(
-                400, f"line {line} of the CSV: {error}; expected quotes closed and inner quotes doubled"
-            ) from error
-        if row is None:
+            line, row = next(found)
+        except StopIteration:
             break
-        if not row:
-            continue
+        except reviews.ReviewError as error:
+            raise RequestError(400, f"line {error.line} of the CSV: {error.problem}") from error
         # A row costs many times its bytes: the rest are not counted.
         if len(texts) == most:
             raise _too_many(most, "more")
@@ -399,7 +398,7 @@ def _csv_texts(text: str, most: int) -> list[str]:
                 f"line {line} of the CSV: {CSV_LAYOUT}, found class {row[0][:40]!r}; quote a text that contains commas",
             )
         _check(row[-1], f"the text in line {line} of the CSV")
-        texts.append(row[-1])
+        texts.append(reviews.text_of(row[-1]))
     if not texts:
         raise RequestError(422, f"the CSV has no rows; {CSV_LAYOUT}")
     return texts

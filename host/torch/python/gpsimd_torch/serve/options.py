@@ -281,8 +281,8 @@ def _bench(argv: list[str]) -> Bench:
     return Bench(**vars(values))
 
 
-def _parser(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+def _parser(command: str, description: str, epilog: str) -> arguments.Parser:
+    return arguments.Parser(
         prog=f"python -m gpsimd_torch.serve {command}".rstrip(),
         description=description,
         epilog=epilog,
@@ -292,7 +292,7 @@ def _parser(command: str, description: str, epilog: str) -> argparse.ArgumentPar
     )
 
 
-def _add_model_flags(parser: argparse.ArgumentParser):
+def _add_model_flags(parser: arguments.Parser):
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument(
         "--threads",
@@ -316,7 +316,7 @@ def _add_model_flags(parser: argparse.ArgumentParser):
     )
 
 
-def _add_wait(parser: argparse.ArgumentParser):
+def _add_wait(parser: arguments.Parser):
     parser.add_argument(
         "--max-wait-ms",
         type=_number(0.0, 10_000.0),
@@ -326,7 +326,7 @@ def _add_wait(parser: argparse.ArgumentParser):
     )
 
 
-def _add_column(parser: argparse.ArgumentParser):
+def _add_column(parser: arguments.Parser):
     parser.add_argument(
         "--column",
         metavar="COLUMN",
@@ -335,13 +335,13 @@ def _add_column(parser: argparse.ArgumentParser):
     )
 
 
-def _add_json(parser: argparse.ArgumentParser):
+def _add_json(parser: arguments.Parser):
     parser.add_argument(
         "--json", type=arguments.output_file, metavar="FILE", help="also write the summary to FILE, as JSON"
     )
 
 
-def _check_distinct(parser: argparse.ArgumentParser, files: dict[str, Path | None]):
+def _check_distinct(parser: arguments.Parser, files: dict[str, Path | None]):
     """Each is another file than those before it: what is written last would replace them."""
     named = [(name, path) for name, path in files.items() if path is not None]
     for (before, first), (name, second) in itertools.combinations(named, 2):

@@ -1,10 +1,8 @@
 """`predict`: the reviews of a CSV file in, their labels in a CSV file out."""
 
-import contextlib
 import csv
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -65,7 +63,7 @@ def predict(options: Predict) -> int:
     lines += [("seconds", f"{seconds:.1f}"), ("reviews/s", f"{labels.total() / seconds:.1f}")]
     if options.json is not None:
         write_json(options.json, summary)
-    show("\n".join([*aligned(lines), f"labels in {options.target}"]))
+    print("\n".join([*aligned(lines), f"labels in {options.target}"]))
     return 0
 
 
@@ -100,17 +98,6 @@ def aligned(lines: list[tuple[str, str]]) -> list[str]:
     """Names to the left, values to the right."""
     name, value = (max(len(line[column]) for line in lines) for column in (0, 1))
     return [f"{line[0]:<{name}}  {line[1]:>{value}}" for line in lines]
-
-
-def show(text: str):
-    """Prints `text`; `ServeError` where stdout does not take it."""
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        # It keeps what it could not write, and would fail once more, with a traceback, as the process ends.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise ServeError(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def write_json(path: Path, document: dict):

@@ -6,10 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+from gpsimd_torch import console
+
 from .errors import JobFailure, TrainerError
 from .options import Options, parse
 
 
+@console.command
 def main(argv: list[str] | None = None) -> int:
     """Runs the trainer; returns the exit status.
 

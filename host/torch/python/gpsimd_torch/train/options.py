@@ -128,7 +128,8 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
     A wrong value ends the process with status 2 and a message.
     """
     parser = _parser()
-    values = vars(parser.parse_args(_as_flags(sys.argv[1:] if argv is None else argv)))
+    argv = sys.argv[1:] if argv is None else argv
+    values = vars(parser.parse_args(_as_flags(argv, nulls=container.in_container(environment))))
     origins = []
     for name, default in container.defaults(environment).items():
         flag = "--" + name.replace("_", "-")
@@ -174,11 +175,14 @@ def _read_file(values: dict, written: Path) -> Path | None:
     return None
 
 
-def _as_flags(argv: list[str]) -> list[str]:
-    """SageMaker's hyperparameters as flags: hyphens for underscores; one that is null comes as "" and is left out."""
+def _as_flags(argv: list[str], *, nulls: bool) -> list[str]:
+    """SageMaker's hyperparameters as flags: hyphens for underscores.
+
+    `nulls`: one that is null comes as "", and is left out. Elsewhere an empty value is a mistake.
+    """
     flags: list[str] = []
     for argument in argv:
-        if argument == "" and flags and flags[-1].startswith("--") and "=" not in flags[-1]:
+        if nulls and argument == "" and flags and flags[-1].startswith("--") and "=" not in flags[-1]:
             flags.pop()
             continue
         name, equals, value = argument.partition("=")
@@ -186,8 +190,8 @@ def _as_flags(argv: list[str]) -> list[str]:
     return flags
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> arguments.Parser:
+    parser = arguments.Parser(
         prog="python -m gpsimd_torch.train",
         description=DESCRIPTION,
         epilog=EPILOG,

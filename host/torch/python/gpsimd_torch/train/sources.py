@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gpsimd_torch.reviews import text_of
+
 from .container import Channels
 from .errors import TrainerError
 from .reviews import Concatenated, CsvReviews, Reviews, Subset
@@ -153,7 +155,8 @@ class HubReviews:
 
     def contents(self, rows) -> list[str]:
         """The texts of `rows`, in that order."""
-        return list(self._split[[int(row) for row in rows]]["content"])
+        # The hub's copies of the release have kept its escapes.
+        return [text_of(text) for text in self._split[[int(row) for row in rows]]["content"]]
 
 
 def _counted(what: str, train: Reviews, validation: Reviews) -> str:
