@@ -2,14 +2,20 @@
 
 import copy
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import gpsimd_torch
 import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+# torch.compile keeps the code it generated, and does not ask which vector instructions it was generated for.
+COMPILED = f"torchinductor-{torch.__version__}-{torch.backends.cpu.get_cpu_capability()}"
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir()) / COMPILED))
 
 gpsimd_torch.load_library("bert_ops")
 
