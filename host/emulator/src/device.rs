@@ -4,12 +4,14 @@
 //! `extern "C"` frame and must not unwind: they record what is wrong and return.
 
 use std::ffi::c_void;
+use std::ops::{Deref, DerefMut};
 
-use gpsimd_abi::{self as abi, Location, STATUS_OK, Text};
+use gpsimd_abi::{self as abi, Location, STATUS_FAILED, STATUS_OK, Text};
 
 use crate::checks::inside;
 use crate::emulated_core::{EmulatedCore, Failure};
 use crate::error::{Misuse, SourceLocation, Transfer, kernel_text};
+use crate::guard::HostCall;
 
 /// The table of a core, for as long as nothing else uses `core`.
 pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
@@ -44,14 +46,37 @@ pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
 /// # Safety
 /// `context` is that of the table that [`table`] made, whose kernel has not returned; the calls of one kernel do not
 /// overlap.
-unsafe fn core_of<'c, 'r, 'm>(context: *mut c_void) -> &'c mut EmulatedCore<'r, 'm> {
+#[inline]
+unsafe fn core_of<'c, 'r, 'm>(context: *mut c_void) -> CoreCall<'c, 'r, 'm> {
     // SAFETY: the caller's promise.
-    unsafe { &mut *context.cast() }
+    let core: &'c mut EmulatedCore<'r, 'm> = unsafe { &mut *context.cast() };
+    let guard = core.guard;
+    CoreCall { core, _host: guard.host_call() }
+}
+
+/// The core that a call is for, during the call. Made first and dropped last: the kernel may end with it.
+struct CoreCall<'c, 'r, 'm> {
+    core: &'c mut EmulatedCore<'r, 'm>,
+    _host: HostCall<'r>,
+}
+
+impl<'r, 'm> Deref for CoreCall<'_, 'r, 'm> {
+    type Target = EmulatedCore<'r, 'm>;
+
+    fn deref(&self) -> &EmulatedCore<'r, 'm> {
+        self.core
+    }
+}
+
+impl<'r, 'm> DerefMut for CoreCall<'_, 'r, 'm> {
+    fn deref_mut(&mut self) -> &mut EmulatedCore<'r, 'm> {
+        self.core
+    }
 }
 
 unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *const Location) -> *mut u8 {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
     let tcm = core.pool.alloc(bytes);
     if tcm.is_null() {
         let misuse = Misuse::TcmExhausted { asked: bytes, left: core.pool.left(), pool: core.pool.bytes() };
@@ -63,7 +88,7 @@ unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *cons
 
 unsafe extern "C" fn tcm_free(context: *mut c_void, tcm: *mut u8, location: *const Location) {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
     if let Err(misuse) = core.pool.free(tcm) {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.misused(misuse, location) };
@@ -84,7 +109,12 @@ unsafe extern "C" fn load(
     location: *const Location,
 ) -> u32 {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
+    // SAFETY: the kernel passes a location or null.
+    unsafe { core.begin_dma(Transfer::Load, tensor, start, len, location) };
+    if core.guard.refuses_calls() {
+        return STATUS_FAILED;
+    }
     let (range, bytes) = match core.verify(Transfer::Load, tensor, start, len, tcm) {
         Ok(verified) => verified,
         // SAFETY: the kernel passes a location or null.
@@ -118,7 +148,12 @@ unsafe extern "C" fn store(
     location: *const Location,
 ) -> u32 {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
+    // SAFETY: the kernel passes a location or null.
+    unsafe { core.begin_dma(Transfer::Store, tensor, start, len, location) };
+    if core.guard.refuses_calls() {
+        return STATUS_FAILED;
+    }
     let (range, bytes) = match core.verify(Transfer::Store, tensor, start, len, tcm) {
         Ok(verified) => verified,
         // SAFETY: the kernel passes a location or null.
@@ -172,7 +207,7 @@ unsafe extern "C" fn print_unsigned(context: *mut c_void, value: u64) {
 
 unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, location: *const Location) {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
     let failure = if kind == abi::FAILURE_DROPPED { &mut core.dropped } else { &mut core.failure };
     if failure.is_none() {
         // SAFETY: the kernel passes readable text, and a location or null.
@@ -183,7 +218,7 @@ unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, locati
 
 unsafe extern "C" fn claim(context: *mut c_void, start: u64, len: u64, location: *const Location) -> u32 {
     // SAFETY: the kernel passes its table's context.
-    let core = unsafe { core_of(context) };
+    let mut core = unsafe { core_of(context) };
     let output = core.run.output;
     let claimed = match inside(start, len, core.run.len(output)) {
         Some(range) => core.claim(&range),

@@ -7,16 +7,22 @@ use gpsimd_abi::{self as abi, Location, Operations, STATUS_FAILED, STATUS_OK};
 
 use crate::checks::{Accesses, inside};
 use crate::device;
-use crate::error::{KernelError, Misuse, SourceLocation, Transfer};
+use crate::error::{KernelError, LastDma, Misuse, SourceLocation, Transfer};
+use crate::float_environment::FloatEnvironment;
+use crate::guard::{Code, Ended, Guard, Reason, STACK_BYTES};
+use crate::last_dma::{Last, Place};
 use crate::launch::Run;
 use crate::print::Printer;
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
 use crate::tcm::{Memory, Pool, Refusal};
+use crate::watchdog::Watched;
 
 /// How one core's part of a run ended.
 #[derive(Debug)]
 pub(crate) struct CoreOutcome {
     pub(crate) error: Option<KernelError>,
+    /// Whether the launch was still to go on when it was this core's turn.
+    pub(crate) has_run: bool,
     pub(crate) report: CoreReport,
     pub(crate) printed: Vec<PrintedLine>,
     /// Empty in fast mode.
@@ -28,6 +34,7 @@ pub(crate) struct CoreOutcome {
 /// One core during a run.
 pub(crate) struct EmulatedCore<'r, 'm> {
     pub(crate) run: &'r Run<'r>,
+    pub(crate) guard: &'r Guard<'r>,
     pub(crate) id: u32,
     pub(crate) pool: Pool<'m>,
     pub(crate) report: CoreReport,
@@ -41,6 +48,7 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     /// The first elements that the kernel dropped. An error only if there is no other.
     pub(crate) dropped: Option<Failure>,
     pub(crate) accesses: Accesses,
+    last: Option<Last>,
     trace: Vec<TraceStep>,
     /// Where the library counts, if it does; on this thread until the kernel returns.
     operations: Option<NonNull<Operations>>,
@@ -57,11 +65,13 @@ pub(crate) struct Failure {
 }
 
 impl EmulatedCore<'_, '_> {
-    /// Runs core `id`'s part of a run on this thread, start to end.
-    pub(crate) fn run(run: &Run<'_>, id: u32, memory: &mut Memory) -> CoreOutcome {
+    /// Runs core `id`'s part of a run on this thread, to whichever end. Of a launch that is being stopped nothing runs.
+    pub(crate) fn run(run: &Run<'_>, watched: &Watched<'_>, id: u32, memory: &mut Memory) -> CoreOutcome {
         let mut top = 0;
+        let guard = Guard::new(&watched.stop, run.op.code());
         let mut core = EmulatedCore {
             run,
+            guard: &guard,
             id,
             pool: Pool::new(memory, &mut top, run.poison),
             report: CoreReport::default(),
@@ -71,6 +81,7 @@ impl EmulatedCore<'_, '_> {
             failure: None,
             dropped: None,
             accesses: Accesses::default(),
+            last: None,
             trace: Vec::new(),
             operations: run.op.operations_here(),
             traced: Operations::default(),
@@ -80,10 +91,34 @@ impl EmulatedCore<'_, '_> {
             unsafe { operations.write(Operations::default()) };
         }
         let device = device::table(&mut core);
-        // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
-        // the table alone until it returns.
-        let status = unsafe { (run.op.entry().functions.run)(&raw const device) };
-        core.finish(status)
+        let environment = FloatEnvironment::of_a_core();
+        let ended = watched.on_this_thread(id, || {
+            if watched.stop.get().is_some() {
+                return Ended::NotStarted;
+            }
+            // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
+            // the table alone until it ends, and a kernel leaves nothing that has to be done.
+            unsafe { guard.call(|| (run.op.entry().functions.run)(&raw const device)) }
+        });
+        drop(environment);
+        core.finish(ended, watched)
+    }
+
+    /// Takes note of a DMA before anything comes of it.
+    ///
+    /// # Safety
+    /// `location` is null, or leads to a location whose text is readable.
+    pub(crate) unsafe fn begin_dma(
+        &mut self,
+        transfer: Transfer,
+        tensor: u32,
+        start: u64,
+        len: u64,
+        location: *const Location,
+    ) {
+        // SAFETY: the caller's promise.
+        let place = unsafe { Place::of(location, self.run.op.code()) };
+        self.last = Some(Last { transfer, tensor, start, len, place });
     }
 
     /// What the core has computed so far.
@@ -118,20 +153,50 @@ impl EmulatedCore<'_, '_> {
         })
     }
 
-    fn finish(mut self, status: u32) -> CoreOutcome {
+    fn finish(mut self, ended: Ended, watched: &Watched<'_>) -> CoreOutcome {
         self.trace(None);
         self.report.operations = self.computed();
+        let stopped = self.stopped(ended, watched);
         let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, dropped, accesses, trace, .. } =
             self;
-        let found = verdict(run, status, misuse, exhausted, failure).or_else(|| lost(run, dropped));
+        let found = match ended {
+            Ended::Returned(status) if stopped.is_none() => {
+                verdict(run, status, misuse, exhausted, failure).or_else(|| lost(run, dropped))
+            }
+            _ => stopped,
+        };
         report.tcm_high_water = pool.high_water();
         CoreOutcome {
+            has_run: ended != Ended::NotStarted,
             error: found.map(|(misuse, location)| run.error(Some(id), misuse, location)),
             report,
             printed: printer.finish(),
             accesses,
             trace,
         }
+    }
+
+    /// What is wrong with a kernel that did not return by itself.
+    fn stopped(&self, ended: Ended, watched: &Watched<'_>) -> Option<Found> {
+        let run = self.run;
+        if matches!(ended, Ended::Stopped | Ended::StackOverflow) {
+            run.op.forget_kernel(run);
+        }
+        let (last, location) = match &self.last {
+            Some(last) => last.describe(run),
+            None => (if run.is_direct() { LastDma::Unknown } else { LastDma::None }, None),
+        };
+        let misuse = match ended {
+            Ended::NotStarted | Ended::Returned(STATUS_OK) => return None,
+            Ended::StackOverflow => Misuse::StackOverflow { stack: STACK_BYTES, last },
+            // Code of the host returns, with device calls that failed.
+            Ended::Returned(_) if matches!(run.op.code(), Code::Library(_)) => return None,
+            Ended::Returned(_) | Ended::Stopped => match watched.stop.get()? {
+                Reason::TimeLimit => Misuse::TimeLimit { limit: watched.limit.unwrap_or_default(), last },
+                Reason::Interrupt => Misuse::Interrupted { last },
+            },
+        };
+        Some((misuse, location))
     }
 
     /// The first misuse is the cause of those after it.

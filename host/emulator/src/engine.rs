@@ -1,20 +1,24 @@
 //! [`Engine`]: the emulated GPSIMD engine.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use gpsimd_abi::{CORES, TCM_ALIGN, TCM_POOL_BYTES};
 
 use crate::checks::{self, Ran};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
-use crate::error::{ConfigError, LaunchError, ShapeError};
+use crate::error::{ConfigError, KernelError, LastDma, LaunchError, Misuse, ShapeError};
+use crate::guard::Reason;
+use crate::interrupt::InterruptHandle;
 use crate::launch::{Launch, Run};
 use crate::library::Op;
 use crate::print::PrintSink;
 use crate::report::LaunchReport;
 use crate::tcm::{Memory, Poison};
 use crate::tensor::{Tensor, TensorType, TensorView};
+use crate::watchdog::{Interrupts, Watched};
 use crate::workers::{ThreadPool, Workers};
 
 /// All of a core's TCM; a pool cannot be larger (facts: 64 KiB of data RAM).
@@ -22,6 +26,11 @@ const TCM_BYTES: usize = 64 * 1024;
 
 /// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
 const INLINE_BYTES: usize = 64 * 1024;
+
+/// How long a launch in checked mode may take, unless set.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+/// The environment variable that sets it, in seconds.
+const TIME_LIMIT_VARIABLE: &str = "GPSIMD_TIME_LIMIT";
 
 /// How much a launch is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +56,10 @@ pub struct Engine {
     traces: bool,
     workers: SharedWorkers,
     print: PrintSink,
+    /// Nanoseconds that a launch may take; 0 for any number.
+    time_limit: AtomicU64,
+    interrupts: InterruptHandle,
+    heeds_signal: bool,
     /// Pools that no core uses now.
     pools: Mutex<Vec<Memory>>,
 }
@@ -62,6 +75,8 @@ pub struct EngineBuilder {
     traces: bool,
     workers: Option<SharedWorkers>,
     print: PrintSink,
+    time_limit: Option<Duration>,
+    heeds_signal: bool,
 }
 
 #[derive(Clone)]
@@ -134,6 +149,25 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a launch may take, its two runs in checked mode together; zero for any time. Past it, the launch is an
+    /// error that names the core and its last DMA.
+    ///
+    /// Unless set, 60 s in checked mode, or what the environment variable `GPSIMD_TIME_LIMIT` says in seconds (0 for any
+    /// time), and any time in fast mode.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
+    /// Whether `SIGINT` (Ctrl-C) ends launches that take longer than 0.1 s, if the program has a handler for it, which is
+    /// called as ever; it does not unless set. Without a handler the program ends.
+    #[must_use]
+    pub fn interrupt_on_sigint(mut self, interrupt: bool) -> Self {
+        self.heeds_signal = interrupt;
+        self
+    }
+
     /// The engine.
     ///
     /// # Errors
@@ -148,9 +182,40 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found: tcm_bytes });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        let Self { mode, copies_tiles, traces, print, .. } = self;
-        Ok(Engine { cores, tcm_bytes, mode, copies_tiles, traces, workers, print, pools: Mutex::default() })
+        let Self { mode, copies_tiles, traces, print, heeds_signal, .. } = self;
+        let time_limit = match (self.time_limit, mode) {
+            (Some(limit), _) => limit,
+            (None, Mode::Checked) => time_limit_of_environment()?.unwrap_or(TIME_LIMIT),
+            (None, Mode::Fast) => Duration::ZERO,
+        };
+        let (interrupts, pools) = (InterruptHandle::default(), Mutex::default());
+        let time_limit = AtomicU64::new(nanoseconds(time_limit));
+        Ok(Engine {
+            cores,
+            tcm_bytes,
+            mode,
+            copies_tiles,
+            traces,
+            workers,
+            print,
+            time_limit,
+            interrupts,
+            heeds_signal,
+            pools,
+        })
     }
+}
+
+fn time_limit_of_environment() -> Result<Option<Duration>, ConfigError> {
+    let Some(found) = std::env::var_os(TIME_LIMIT_VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let seconds = found.to_str().and_then(|text| text.trim().parse().ok());
+    let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let found = || found.to_string_lossy().into_owned();
+    limit.map(Some).ok_or_else(|| ConfigError::TimeLimit { variable: TIME_LIMIT_VARIABLE, found: found() })
+}
+
+fn nanoseconds(limit: Duration) -> u64 {
+    u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn own_workers(threads: Option<usize>, cores: usize) -> Result<SharedWorkers, ConfigError> {
@@ -180,6 +245,16 @@ impl Engine {
     /// How much is checked.
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Changes how long launches that begin from now on may take: see [`EngineBuilder::time_limit`].
+    pub fn set_time_limit(&self, limit: Duration) {
+        self.time_limit.store(nanoseconds(limit), Ordering::Relaxed);
+    }
+
+    /// What ends the launches that run on this engine, for a handler of Ctrl-C, say.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.interrupts.clone()
     }
 
     /// The type of the output of `op` for operands of these types; runs no kernel.
@@ -233,16 +308,20 @@ impl Engine {
 
     fn execute(&self, mut run: Run<'_>) -> Result<LaunchReport, LaunchError> {
         run.traces = self.traces;
+        let limit = Some(self.time_limit.load(Ordering::Relaxed)).filter(|limit| *limit != 0);
+        let interrupts = Interrupts::new(self.interrupts.requests(), self.heeds_signal);
+        let watched = Watched::new(limit.map(Duration::from_nanos), interrupts);
+        let _watch = watched.watch();
         match self.mode {
             Mode::Fast => {
                 if self.copies_tiles {
                     run.copy_tiles();
                 }
-                self.conclude(&run, &self.run_cores(&run))
+                self.conclude(&run, &watched, &self.run_cores(&run, &watched))
             }
             Mode::Checked => {
                 run.check();
-                let result = self.run_twice(&mut run);
+                let result = self.run_twice(&mut run, &watched);
                 if result.is_err() {
                     run.restore();
                 }
@@ -252,15 +331,18 @@ impl Engine {
     }
 
     /// Runs a launch twice with different content of TCM at the start, verifies both, and compares.
-    fn run_twice(&self, run: &mut Run<'_>) -> Result<LaunchReport, LaunchError> {
+    fn run_twice(&self, run: &mut Run<'_>, watched: &Watched<'_>) -> Result<LaunchReport, LaunchError> {
         run.poison = Some(Poison::Signalling);
-        let first = self.run_cores(run);
-        let report = self.conclude(run, &first)?;
+        let first = self.run_cores(run, watched);
+        let report = self.conclude(run, watched, &first)?;
         // SAFETY: no core runs until the copy is made.
         let first_output = unsafe { run.output() }.to_vec();
 
         run.poison = Some(Poison::Large);
-        let second = self.run_cores(run);
+        let second = self.run_cores(run, watched);
+        if let Some(error) = stopped(run, watched, &second) {
+            return Err(error.into());
+        }
         // SAFETY: no core runs any more.
         let second_output = unsafe { run.output() };
         let first = Ran { poison: Poison::Signalling, output: &first_output, outcomes: &first };
@@ -269,7 +351,12 @@ impl Engine {
     }
 
     /// Shows what was printed; the report, or the error.
-    fn conclude(&self, run: &Run<'_>, outcomes: &[CoreOutcome]) -> Result<LaunchReport, LaunchError> {
+    fn conclude(
+        &self,
+        run: &Run<'_>,
+        watched: &Watched<'_>,
+        outcomes: &[CoreOutcome],
+    ) -> Result<LaunchReport, LaunchError> {
         let report = LaunchReport {
             cores: outcomes.iter().map(|outcome| outcome.report).collect(),
             printed: outcomes.iter().flat_map(|outcome| &outcome.printed).cloned().collect(),
@@ -280,11 +367,13 @@ impl Engine {
             },
         };
         self.print.emit(run.op.name(), &report.printed);
-        checks::judge(run, outcomes).map_or(Ok(report), |error| Err(error.into()))
+        stopped(run, watched, outcomes)
+            .or_else(|| checks::judge(run, outcomes))
+            .map_or(Ok(report), |error| Err(error.into()))
     }
 
     /// Runs every core and waits for all.
-    fn run_cores(&self, run: &Run<'_>) -> Vec<CoreOutcome> {
+    fn run_cores(&self, run: &Run<'_>, watched: &Watched<'_>) -> Vec<CoreOutcome> {
         let outcomes = [const { OnceLock::new() }; CORES];
         let started = AtomicU32::new(0);
         let task = |core: usize| {
@@ -293,7 +382,7 @@ impl Engine {
                 return;
             }
             let mut memory = self.lock_pools().pop().unwrap_or_else(|| Memory::new(self.tcm_bytes));
-            let outcome = EmulatedCore::run(run, core as u32, &mut memory);
+            let outcome = EmulatedCore::run(run, watched, core as u32, &mut memory);
             self.lock_pools().push(memory);
             // The first and only to set it.
             let _ = outcomes[core].set(outcome);
@@ -314,4 +403,21 @@ impl Engine {
     fn lock_pools(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The error of a launch that is being stopped: that of the lowest core that has one. None of its other cores matter.
+fn stopped(run: &Run<'_>, watched: &Watched<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {
+    let reason = watched.stop.get()?;
+    outcomes.iter().find_map(|outcome| outcome.error.clone()).or_else(|| {
+        // All cores had ended when it came, or had not begun; a launch that is complete stands.
+        if outcomes.iter().all(|outcome| outcome.has_run) {
+            return None;
+        }
+        let last = LastDma::NoCore;
+        let misuse = match reason {
+            Reason::TimeLimit => Misuse::TimeLimit { limit: watched.limit.unwrap_or_default(), last },
+            Reason::Interrupt => Misuse::Interrupted { last },
+        };
+        Some(run.error(None, misuse, None))
+    })
 }

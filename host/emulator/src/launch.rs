@@ -140,6 +140,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether cores reach tensors without the device table.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.tensors.iter().any(|tensor| !tensor.direct.is_null())
+    }
+
+    /// The types of the op's tensor operands.
+    pub(crate) fn operand_types(&self) -> Vec<TensorType> {
+        self.tensors[..self.op.entry().tensors].iter().filter_map(|tensor| TensorType::from_abi(&tensor.ty)).collect()
+    }
+
     pub(crate) const fn is_checked(&self) -> bool {
         self.poison.is_some()
     }

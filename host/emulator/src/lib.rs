@@ -25,6 +25,10 @@ mod device;
 mod emulated_core;
 mod engine;
 mod error;
+mod float_environment;
+mod guard;
+mod interrupt;
+mod last_dma;
 mod launch;
 mod library;
 mod operands;
@@ -33,6 +37,7 @@ mod report;
 mod shape;
 mod tcm;
 mod tensor;
+mod watchdog;
 mod workers;
 
 pub use gpsimd_abi;
@@ -41,9 +46,10 @@ pub use half::{bf16, f16};
 
 pub use engine::{Engine, EngineBuilder, Mode};
 pub use error::{
-    ConfigError, KernelError, LaunchError, LoadError, Misuse, OperandError, ShapeError, SourceLocation, Transfer,
-    UnknownOp,
+    ConfigError, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, ShapeError, SourceLocation,
+    Transfer, UnknownOp,
 };
+pub use interrupt::InterruptHandle;
 pub use launch::Launch;
 pub use library::{Op, OpLibrary};
 pub use print::PrintSink;

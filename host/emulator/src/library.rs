@@ -12,6 +12,8 @@ use gpsimd_abi::{
 
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
+use crate::guard::{Code, code_around};
+use crate::launch::Run;
 
 /// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ struct Inner {
     descriptor: LibraryDescriptor,
     ops: Vec<OpEntry>,
     operations: Option<OperationsOf>,
+    code: Code,
     // Last, so that nothing of the library outlives it.
     _file: Option<libloading::Library>,
 }
@@ -43,6 +46,15 @@ pub(crate) struct OpEntry {
     pub(crate) scalars: usize,
     /// Index among the tensor operands of the one that the output replaces.
     pub(crate) replaced: Option<usize>,
+}
+
+/// Where a library is from.
+enum Origin {
+    File(libloading::Library),
+    /// Part of this program.
+    Program,
+    /// Part of this program, and code that has to return.
+    Host,
 }
 
 impl OpLibrary {
@@ -69,7 +81,7 @@ impl OpLibrary {
         // SAFETY: as above; it has no preconditions.
         let library = unsafe { entry() };
         // SAFETY: the library lives in `file`, which is kept beside what is read from it.
-        unsafe { Self::verify(library, &path.display().to_string(), Some(file)) }
+        unsafe { Self::verify(library, &path.display().to_string(), Origin::File(file)) }
     }
 
     /// An op library that is part of this program: what `op_library!` defines, for `cargo test` of a kernel crate.
@@ -80,7 +92,18 @@ impl OpLibrary {
     /// When it was built for another ABI version or CPU, or contradicts itself.
     pub fn from_static(library: &'static Library) -> Result<Self, LoadError> {
         // SAFETY: a library is valid for as long as it exists, here until the program ends.
-        unsafe { Self::verify(library, "the op library in this program", None) }
+        unsafe { Self::verify(library, "the op library in this program", Origin::Program) }
+    }
+
+    /// As [`Self::from_static`], of ops that are code of this program which has to return: it holds what must be given back,
+    /// as that which runs kernels in a program of their own. Their stack is the thread's. A launch that is to end fails
+    /// their device calls, and waits for them.
+    ///
+    /// # Errors
+    /// As [`Self::from_static`].
+    pub fn from_static_host(library: &'static Library) -> Result<Self, LoadError> {
+        // SAFETY: as in `from_static`.
+        unsafe { Self::verify(library, "the op library in this program", Origin::Host) }
     }
 
     /// As [`Self::from_static`], from the entry point itself.
@@ -92,7 +115,7 @@ impl OpLibrary {
     /// `entry` keeps what the ABI says.
     pub unsafe fn from_entry_point(entry: EntryPoint) -> Result<Self, LoadError> {
         // SAFETY: the caller's promise; what it gives lives as long as the program.
-        unsafe { Self::verify(entry(), "the op library in this program", None) }
+        unsafe { Self::verify(entry(), "the op library in this program", Origin::Program) }
     }
 
     /// Name, as in `torch.ops.<name>`.
@@ -126,12 +149,8 @@ impl OpLibrary {
 
     /// # Safety
     /// `library` is null, or leads to the magic and version of a library, and if these are ours, to all of a
-    /// [`Library`] that lives as long as `file`, or as long as the program if there is none.
-    unsafe fn verify(
-        library: *const Library,
-        name: &str,
-        file: Option<libloading::Library>,
-    ) -> Result<Self, LoadError> {
+    /// [`Library`] that lives as long as the file it is from, or as long as the program.
+    unsafe fn verify(library: *const Library, name: &str, origin: Origin) -> Result<Self, LoadError> {
         let named = || name.to_owned();
         let pointer = NonNull::new(library.cast_mut())
             .filter(|pointer| pointer.is_aligned())
@@ -161,7 +180,7 @@ impl OpLibrary {
         if library.ops.is_null() && !descriptor.ops.is_empty() {
             return Err(LoadError::Null { library: named(), what: "table of ops".into() });
         }
-        let ops = descriptor
+        let ops: Vec<OpEntry> = descriptor
             .ops
             .iter()
             .enumerate()
@@ -171,8 +190,13 @@ impl OpLibrary {
         // SAFETY: the symbol of this name has this type; it is called while the file is loaded.
         let counting =
             |file: &libloading::Library| unsafe { file.get(OPERATIONS_SYMBOL.as_bytes()).map(|symbol| *symbol) };
+        let code = match origin {
+            Origin::Host => Code::Host,
+            _ => Code::Library(ops.first().map_or(0..0, |op| code_around((op.functions.run as *const ()).addr()))),
+        };
+        let file = if let Origin::File(file) = origin { Some(file) } else { None };
         let operations = file.as_ref().and_then(|file| counting(file).ok());
-        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, _file: file }) })
+        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, code, _file: file }) })
     }
 }
 
@@ -196,6 +220,19 @@ impl Op {
     pub(crate) fn operations_here(&self) -> Option<NonNull<Operations>> {
         // SAFETY: it has no preconditions.
         self.library.operations.and_then(|operations| NonNull::new(unsafe { operations() }))
+    }
+
+    /// Tells the library that the kernel which this thread ran has been stopped for good. A native library keeps per
+    /// thread whether a kernel runs there, so that it knows whose panics are whose, and a kernel that does not return
+    /// leaves that set. Every call that it makes into code of an op ends with clearing it: the shape function's, too.
+    pub(crate) fn forget_kernel(&self, run: &Run<'_>) {
+        // It was asked before the launch: the answer is known.
+        let _ = self.shape(&run.operand_types());
+    }
+
+    /// What of the op may be cut short.
+    pub(crate) fn code(&self) -> &Code {
+        &self.library.code
     }
 
     pub(crate) fn entry(&self) -> &OpEntry {

@@ -88,7 +88,7 @@ impl IsaLibrary {
             cpu_features: Text::new(""),
             ops: OPS[place].as_ptr(),
         }));
-        Ok(Self { program, library: OpLibrary::from_static(library)? })
+        Ok(Self { program, library: OpLibrary::from_static_host(library)? })
     }
 
     /// The op library, as the emulator takes it.

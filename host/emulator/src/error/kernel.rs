@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
 use gpsimd_abi::{DType, Location};
 
@@ -104,6 +105,39 @@ impl fmt::Display for Transfer {
             Self::Load => "load",
             Self::Store => "store",
         })
+    }
+}
+
+/// How far a kernel had come when it was stopped. Where in its source is the error's `location`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastDma {
+    /// This was its last DMA.
+    Of {
+        /// Direction.
+        transfer: Transfer,
+        /// The tensor.
+        tensor: String,
+        /// The elements.
+        range: Range<u64>,
+    },
+    /// It had made none.
+    None,
+    /// In fast mode kernels reach tensors in other ways.
+    Unknown,
+    /// No core ran.
+    NoCore,
+}
+
+impl fmt::Display for LastDma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of { transfer, tensor, range } => {
+                write!(f, "the last DMA was the {transfer} of elements {range:?} of `{tensor}`")
+            }
+            Self::None => f.write_str("the kernel had made no DMA"),
+            Self::Unknown => f.write_str("which DMA was the last, checked mode would say"),
+            Self::NoCore => f.write_str("no core was running"),
+        }
     }
 }
 
@@ -383,6 +417,34 @@ pub enum Misuse {
         /// Why the DMA failed.
         failed: Box<Misuse>,
     },
+    /// The kernel did not return in time.
+    #[error(
+        "still running after {}, the time limit of a launch: {last}. If no loop is endless and the kernel needs longer, \
+         raise the limit: `EngineBuilder::time_limit`, or GPSIMD_TIME_LIMIT in seconds (0 for none)", seconds(*limit)
+    )]
+    TimeLimit {
+        /// The limit.
+        limit: Duration,
+        /// How far it had come.
+        last: LastDma,
+    },
+    /// Somebody ended the launch.
+    #[error("interrupted: {last}")]
+    Interrupted {
+        /// How far the kernel had come.
+        last: LastDma,
+    },
+    /// The kernel ran out of stack.
+    #[error(
+        "stack overflow: its calls and local variables need more than {stack} bytes, and a core has far fewer. Recurse less \
+         deeply, in a loop if possible, and keep arrays in TCM buffers: {last}"
+    )]
+    StackOverflow {
+        /// Bytes of stack.
+        stack: usize,
+        /// How far it had come.
+        last: LastDma,
+    },
     /// The kernel returned something that is no status.
     #[error("the kernel returned status {status}, expected 0 (success) or 1 (failure)")]
     UnknownStatus {
@@ -397,6 +459,10 @@ pub enum Misuse {
         /// Its message.
         message: String,
     },
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
 }
 
 fn also_at(location: Option<&SourceLocation>) -> String {

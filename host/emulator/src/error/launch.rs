@@ -2,7 +2,7 @@
 
 use gpsimd_abi::DType;
 
-use super::{KernelError, count};
+use super::{KernelError, Misuse, count};
 use crate::tensor::TensorType;
 
 /// Why a launch failed.
@@ -18,6 +18,13 @@ pub enum LaunchError {
     /// The kernel failed, or did what would corrupt data on the device.
     #[error(transparent)]
     Kernel(Box<KernelError>),
+}
+
+impl LaunchError {
+    /// Whether somebody ended the launch, as opposed to an error of it.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Kernel(error) if matches!(error.misuse, Misuse::Interrupted { .. }))
+    }
 }
 
 impl From<OperandError> for LaunchError {
@@ -253,6 +260,14 @@ pub enum ConfigError {
     TcmBytes {
         /// Bytes asked for.
         found: usize,
+    },
+    /// Not a time limit.
+    #[error("{variable} is `{found}`, expected a number of seconds, 0 for no limit")]
+    TimeLimit {
+        /// The environment variable.
+        variable: &'static str,
+        /// What it says.
+        found: String,
     },
     /// The system refuses threads.
     #[error("cannot start {threads} threads: {source}")]
