@@ -12,12 +12,13 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gpsimd_emulator::{DType, Engine, Launch, LaunchError, Op, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{DType, Engine, Launch, LaunchError, Mode, Op, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::engines;
 use crate::errors::{self, OperandError};
 use crate::library::OpLibrary;
+use crate::seen::{Seen, Signature};
 
 /// Elements of a piece. Its state and what it is gathered from, 28 bytes an element, fit in a second-level cache of
 /// 512 KiB; the launch costs less than a hundredth of what the memory does.
@@ -69,12 +70,12 @@ pub(crate) fn adamw_step(
     let op = library.op("adamw_step")?;
     let updates: Vec<Update> =
         updates.iter().map(|update| Update::of(update, &hyperparameters)).collect::<PyResult<_>>()?;
-    let is_checked = engines::is_checked();
+    let seen = library.seen(&op);
     py.detach(|| {
         if are_apart(&updates) {
-            return run(&op, &updates, 0..updates.len(), is_checked);
+            return run(&op, seen, &updates, 0..updates.len());
         }
-        (0..updates.len()).try_for_each(|index| run(&op, &updates, index..index + 1, is_checked))
+        (0..updates.len()).try_for_each(|index| run(&op, seen, &updates, index..index + 1))
     })
 }
 
@@ -117,27 +118,33 @@ fn are_apart(updates: &[Update]) -> bool {
 }
 
 /// Runs the updates `range`, which are apart.
-fn run(op: &Op, updates: &[Update], range: Range<usize>, is_checked: bool) -> PyResult<()> {
-    let pieces = pieces(updates, range);
-    if is_checked {
-        // The engine has the threads: one piece after another.
-        let engine = engines::current()?;
-        let launched = pieces.iter().try_for_each(|piece| piece.launch(op, updates, engine));
-        return launched.map_err(|error| errors::launch(&error));
+fn run(op: &Op, seen: &Seen, updates: &[Update], range: Range<usize>) -> PyResult<()> {
+    let mut fast = Vec::new();
+    for piece in pieces(updates, range) {
+        let choice = seen.choose(|| piece.signature());
+        match choice.mode {
+            Mode::Fast => fast.push(piece),
+            // One after another: the engine has the threads.
+            Mode::Checked => {
+                let launched = piece.launch(op, updates, engines::engine(Mode::Checked)?);
+                launched.map_err(|error| errors::launch(&error))?;
+                choice.passed();
+            }
+        }
     }
     let engine = engines::serial()?;
     let workers = engines::workers()?;
     let next = AtomicUsize::new(0);
     let failed = OnceLock::new();
     let drain = |_| {
-        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(piece) = fast.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(error) = piece.launch(op, updates, engine) {
                 let _ = failed.set(error);
                 return;
             }
         }
     };
-    match workers.threads().min(pieces.len()) {
+    match workers.threads().min(fast.len()) {
         0 | 1 => drain(0),
         tasks => workers.run(tasks, &drain),
     }
@@ -172,6 +179,12 @@ fn pieces(updates: &[Update], range: Range<usize>) -> Vec<Piece> {
 }
 
 impl Piece {
+    /// Of its launch.
+    fn signature(&self) -> Signature {
+        let ty = |shape: &[usize]| TensorType::new(DType::F32, shape).expect("at most two sizes");
+        (vec![ty(&[self.len]), ty(&[ROWS, self.len])], true)
+    }
+
     /// Gathers the piece, launches the op on it and scatters it.
     fn launch(&self, op: &Op, updates: &[Update], engine: &Engine) -> Result<(), LaunchError> {
         thread_local! {

@@ -12,10 +12,10 @@ pub(crate) type PyType = (String, Vec<usize>);
 pub(crate) type PyTensor = (usize, String, Vec<usize>);
 
 pub(crate) fn tensor_type(dtype: &str, shape: &[usize]) -> PyResult<TensorType> {
-    let dtype = [DType::F32, DType::Bf16]
-        .into_iter()
-        .find(|known| known.name() == dtype)
-        .ok_or_else(|| OperandError::new_err(format!("the dtype is `{dtype}`, expected `f32` or `bf16`")))?;
+    let dtype = DType::ALL.into_iter().find(|known| known.name() == dtype).ok_or_else(|| {
+        let known = DType::ALL.map(DType::name).join(", ");
+        OperandError::new_err(format!("the dtype is `{dtype}`, expected one of {known}"))
+    })?;
     TensorType::new(dtype, shape).map_err(|error| OperandError::new_err(error.to_string()))
 }
 

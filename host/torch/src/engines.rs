@@ -1,7 +1,7 @@
 //! The process's engines over PyTorch's threads, and which of them launches go to.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use gpsimd_emulator::{Engine, EngineBuilder, Mode, ThreadPool, Workers};
@@ -15,16 +15,44 @@ use crate::openmp;
 /// the GELU takes 1.5 times as long. That a kernel fits in 16 KiB is for checked mode to verify.
 const FAST_TCM_BYTES: usize = 64 * 1024;
 
-static IS_FAST: AtomicBool = AtomicBool::new(false);
+/// How the process runs ops on CPU tensors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Emulation {
+    /// The first launch of an op with dtypes and shapes is checked, later ones are fast.
+    Auto,
+    /// Every launch is checked.
+    Checked,
+    /// Every launch is fast.
+    Fast,
+}
 
-/// The engine that launches go to now.
-pub(crate) fn current() -> PyResult<&'static Engine> {
+impl Emulation {
+    const ALL: [Self; 3] = [Self::Auto, Self::Checked, Self::Fast];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Checked => "checked",
+            Self::Fast => "fast",
+        }
+    }
+
+    /// What is chosen now.
+    pub(crate) fn current() -> Self {
+        Self::ALL[usize::from(CHOSEN.load(Ordering::Relaxed))]
+    }
+}
+
+/// Index in [`Emulation::ALL`].
+static CHOSEN: AtomicU8 = AtomicU8::new(Emulation::Auto as u8);
+
+/// The engine of a mode.
+pub(crate) fn engine(mode: Mode) -> PyResult<&'static Engine> {
     static CHECKED: OnceLock<Engine> = OnceLock::new();
     static FAST: OnceLock<Engine> = OnceLock::new();
-    if is_checked() {
-        get_or_build(&CHECKED, || Ok(Engine::builder().mode(Mode::Checked).workers(workers()?)))
-    } else {
-        get_or_build(&FAST, || Ok(fast().workers(workers()?)))
+    match mode {
+        Mode::Checked => get_or_build(&CHECKED, || Ok(Engine::builder().mode(Mode::Checked).workers(workers()?))),
+        Mode::Fast => get_or_build(&FAST, || Ok(fast().workers(workers()?))),
     }
 }
 
@@ -32,11 +60,6 @@ pub(crate) fn current() -> PyResult<&'static Engine> {
 pub(crate) fn serial() -> PyResult<&'static Engine> {
     static SERIAL: OnceLock<Engine> = OnceLock::new();
     get_or_build(&SERIAL, || Ok(fast().cores(1).threads(1)))
-}
-
-/// Whether launches are checked now.
-pub(crate) fn is_checked() -> bool {
-    !IS_FAST.load(Ordering::Relaxed)
 }
 
 /// The threads of all engines: PyTorch's own, or a pool.
@@ -70,16 +93,13 @@ fn get_or_build(
     Ok(engine.get_or_init(|| built))
 }
 
-/// Chooses between "checked" and "fast"; returns the mode before.
+/// Chooses between "auto", "checked" and "fast"; returns the mode before.
 #[pyfunction]
 pub(crate) fn set_emulation(mode: &str) -> PyResult<&'static str> {
-    let is_fast = match mode {
-        "checked" => false,
-        "fast" => true,
-        _ => {
-            let message = format!("the emulation mode is {mode:?}, expected \"checked\" or \"fast\"");
-            return Err(PyValueError::new_err(message));
-        }
-    };
-    Ok(if IS_FAST.swap(is_fast, Ordering::Relaxed) { "fast" } else { "checked" })
+    let chosen = Emulation::ALL.into_iter().find(|emulation| emulation.name() == mode).ok_or_else(|| {
+        let message = format!("the emulation mode is {mode:?}, expected \"auto\", \"checked\" or \"fast\"");
+        PyValueError::new_err(message)
+    })?;
+    let before = CHOSEN.swap(chosen as u8, Ordering::Relaxed);
+    Ok(Emulation::ALL[usize::from(before)].name())
 }

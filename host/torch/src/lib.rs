@@ -9,6 +9,7 @@ mod engines;
 mod errors;
 mod library;
 mod openmp;
+mod seen;
 
 use pyo3::prelude::*;
 

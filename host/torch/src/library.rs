@@ -1,17 +1,22 @@
 //! An op library as Python sees it.
 
+use std::collections::HashMap;
+
 use gpsimd_emulator::{Launch, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::convert::{PyTensor, PyType, tensor_type, view, view_mut};
 use crate::engines;
 use crate::errors::{self, OperandError};
+use crate::seen::Seen;
 
 /// An op library, loaded.
 #[pyclass(frozen, module = "gpsimd_torch._native")]
 pub(crate) struct OpLibrary {
     library: gpsimd_emulator::OpLibrary,
     path: String,
+    /// Of each op.
+    seen: HashMap<String, Seen>,
 }
 
 #[pymethods]
@@ -21,7 +26,8 @@ impl OpLibrary {
     #[new]
     fn new(path: String) -> PyResult<Self> {
         let library = gpsimd_emulator::OpLibrary::load(&path).map_err(|error| errors::load(&error))?;
-        Ok(Self { library, path })
+        let seen = library.ops().map(|op| (op.name().to_owned(), Seen::default())).collect();
+        Ok(Self { library, path, seen })
     }
 
     #[getter]
@@ -94,6 +100,11 @@ impl OpLibrary {
         self.library.op(name).map_err(|error| errors::unknown_op(&error))
     }
 
+    /// The launches of an op of this library that have passed a check.
+    pub(crate) fn seen(&self, op: &gpsimd_emulator::Op) -> &Seen {
+        &self.seen[op.name()]
+    }
+
     fn run(
         &self,
         py: Python<'_>,
@@ -104,10 +115,13 @@ impl OpLibrary {
         in_place: bool,
     ) -> PyResult<()> {
         let op = self.op(op)?;
-        let engine = engines::current()?;
+        let signature = || (tensors.iter().map(TensorView::ty).chain([output.ty()]).collect(), in_place);
+        let choice = self.seen(&op).choose(signature);
+        let engine = engines::engine(choice.mode)?;
         let launch = Launch { tensors, scalars, output };
-        let result =
-            py.detach(|| if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) });
-        result.map(drop).map_err(|error| errors::launch(&error))
+        py.detach(|| if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) })
+            .map_err(|error| errors::launch(&error))?;
+        choice.passed();
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 """A BERT small enough for tests: 2 layers of hidden size 32, random weights, the real tokenizer."""
 
 import copy
+import json
 import logging
 import os
 import subprocess
@@ -18,6 +19,32 @@ COMPILED = f"torchinductor-{torch.__version__}-{torch.backends.cpu.get_cpu_capab
 os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir()) / COMPILED))
 
 gpsimd_torch.load_library("bert_ops")
+
+ROOT = Path(__file__).parents[3]
+
+
+def build_and_load(package: str) -> gpsimd_torch.OpLibrary:
+    """The op library of a crate in `tests`."""
+    command = ["cargo", "build", "--package", package, "--message-format", "json"]
+    built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    artifacts = [json.loads(line) for line in built.splitlines()]
+    name = package.replace("-", "_")
+    files = [file for a in artifacts if a.get("target", {}).get("name") == name for file in a["filenames"]]
+    [library] = [file for file in files if file.endswith((".so", ".dylib"))]
+    return gpsimd_torch.load_library(Path(library))
+
+
+@pytest.fixture(scope="session")
+def faulty_ops() -> gpsimd_torch.OpLibrary:
+    """The kernels of `tests/faulty-ops`, each with its mistake."""
+    return build_and_load("faulty-ops")
+
+
+@pytest.fixture(scope="session")
+def torch_ops():
+    """The ops of `tests/torch-ops`."""
+    build_and_load("torch-ops")
+    return torch.ops.torch_ops
 
 
 def tiny_config(**changes) -> BertConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 import shutil
@@ -31,17 +30,6 @@ def checked_and_seeded() -> Iterator[None]:
     torch.manual_seed(0)
     with gpsimd_torch.emulation("checked"):
         yield
-
-
-@pytest.fixture(scope="session")
-def faulty_ops() -> gpsimd_torch.OpLibrary:
-    """Build and load the kernels of `tests/faulty-ops`, each with its mistake."""
-    command = ["cargo", "build", "--package", "faulty-ops", "--message-format", "json"]
-    built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    artifacts = [json.loads(line) for line in built.splitlines()]
-    files = [file for a in artifacts if a.get("target", {}).get("name") == "faulty_ops" for file in a["filenames"]]
-    [library] = [file for file in files if file.endswith((".so", ".dylib"))]
-    return gpsimd_torch.load_library(pathlib.Path(library))
 
 
 # Operands of every op: (op, tensors and scalars). `requires_grad` where the op has a gradient.
@@ -225,14 +213,6 @@ def test_a_slice_of_a_larger_tensor_is_read_from_its_own_start() -> None:
     assert torch.equal(ops.bias_gelu_forward(x[4:], bias[5:]), expected)
 
 
-def test_replacing_a_tensor_that_is_not_contiguous_is_refused_and_changes_nothing() -> None:
-    state = torch.rand(37, 3).t()
-    before = state.clone()
-    with pytest.raises(OperandError, match="operand `state` is updated in place but not contiguous"):
-        ops.adamw_step_(state, torch.randn(37), *HYPER)
-    assert torch.equal(state, before)
-
-
 def test_replacing_memory_that_another_operand_reads_is_refused() -> None:
     state = torch.rand(3, 37)
     with pytest.raises(OperandError, match="share memory"):
@@ -290,7 +270,7 @@ def test_the_mode_outlives_its_block_only_where_it_is_set_for_good() -> None:
 
 
 def test_a_mode_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match='the emulation mode is "quick", expected "checked" or "fast"'):
+    with pytest.raises(ValueError, match='the emulation mode is "quick", expected "auto", "checked" or "fast"'):
         gpsimd_torch.set_emulation("quick")
 
 
@@ -338,7 +318,7 @@ def test_masked_softmax_leaves_out_what_is_masked_and_has_no_value_without_a_fin
 MISTAKES = {
     "loads_past_the_end": r"core 7, at .*lib\.rs:\d+:\d+: load of 16 elements from element 128 of `x`",
     "writes_into_another_share": r"core 0, .*: elements \d+\.\.\d+ of output `y` are also written by core 1",
-    "forgets_to_store": r"114\.\.130",
+    "forgets_to_store": r"elements for output `y` were lost: what was staged here was dropped without `store`",
     "stores_unwritten_tcm": r"store of elements 0\.\.1 of output `y` from TCM that was never written",
     "indexes_out_of_bounds": r"core 1, at .*lib\.rs:\d+:\d+: panicked: index out of bounds",
     "refuses": "core 0, .*: the first dimension must be 1",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
+    from gpsimd_torch.devices import emulate_on
     from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "OperandError",
     "__version__",
     "bundled_libraries",
+    "emulate_on",
     "emulation",
     "load_library",
     "set_emulation",
@@ -32,7 +34,8 @@ def __getattr__(name: str) -> object:
     # Imported when asked for: `gpsimd_torch.serve` runs where the compiled module is not installed.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module("gpsimd_torch._native" if name in _NATIVE else "gpsimd_torch.ops"), name)
+    module = "_native" if name in _NATIVE else "devices" if name == "emulate_on" else "ops"
+    value = getattr(importlib.import_module(f"gpsimd_torch.{module}"), name)
     globals()[name] = value
     return value
 

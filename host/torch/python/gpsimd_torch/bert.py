@@ -177,7 +177,11 @@ def _own_config(model: BertPreTrainedModel):
 
 
 def _mask_for(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """The mask as the op takes it: 4 dimensions, contiguous, of the scores' dtype; none masks nothing."""
+    """The mask as the op takes it: 4 dimensions, contiguous, finite, of the scores' dtype; none masks nothing.
+
+    The least number of f32 is negative infinity in bf16 and f16, and a query that may attend to no key, as those of
+    padding, would be NaN: from the next layer on, all of its sequence.
+    """
     keys = scores.shape[-1]
     if mask is None:
         return scores.new_zeros(1, 1, 1, keys)
@@ -188,4 +192,4 @@ def _mask_for(scores: Tensor, mask: Tensor | None) -> Tensor:
         # A mask that was expanded holds one row many times over.
         if mask.stride(dimension) == 0:
             mask = mask.narrow(dimension, 0, 1)
-    return mask.to(scores.dtype).contiguous()
+    return mask.clamp(min=torch.finfo(scores.dtype).min).to(scores.dtype).contiguous()
