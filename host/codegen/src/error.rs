@@ -86,6 +86,15 @@ pub enum ImageError {
         /// What is wrong.
         what: String,
     },
+    /// Statics that a kernel could write.
+    #[error(
+        "the library has statics that can change, {names}: a core starts every launch without what was kept there in \
+         the last, and shares it with no other core; keep state in tensors, or make it a `const` or a plain `static`"
+    )]
+    WritableStatics {
+        /// Their Rust paths.
+        names: String,
+    },
     /// A name that is not the library's to take.
     #[error(
         "the library cannot be called `{0}`, a name that the vendor's runtime keeps for itself: choose another in op_library!"

@@ -1,13 +1,15 @@
 //! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory lies in TCM.
 
+use std::collections::BTreeSet;
+
 use gpsimd_abi::descriptor::LibraryDescriptor;
 use gpsimd_abi::{
-    DESCRIPTOR_SECTION, MAX_NAME, MAX_OPS, POOL_BYTES_EXPORT, POOL_EXPORT, RESERVED_LIBRARY, TCM_ALIGN, TCM_POOL_BYTES,
+    DESCRIPTOR_SECTION, MAX_NAME, MAX_OPS, POOL_BYTES_EXPORT, RESERVED_LIBRARY, TCM_ALIGN, TCM_POOL_BYTES,
 };
 
 use crate::cpp::RED_ZONE;
 use crate::error::ImageError;
-use crate::module::{Constant, Data, Module};
+use crate::module::{Constant, Module, demangled};
 
 /// A kernel image.
 pub struct Image<'a> {
@@ -22,14 +24,13 @@ pub struct Image<'a> {
     pub(crate) stack_pointer: u32,
 }
 
-/// What is where in a core's block of TCM: the stack from 0, then constants and statics, and among these the pool of tile
-/// buffers.
+/// What is where in a core's block of TCM: the stack from 0, then constants, then the pool of tile buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryMap {
     /// Bytes of the stack.
     pub stack: u32,
-    /// Bytes of constants and statics.
-    pub statics: u32,
+    /// Bytes of constants.
+    pub constants: u32,
     /// Where the pool starts.
     pub pool_start: u32,
     /// Bytes of the pool.
@@ -48,9 +49,9 @@ pub struct OpFunctions {
 }
 
 impl MemoryMap {
-    /// What is zero at the start of a launch, but for the data that is copied there: constants and statics.
-    pub(crate) fn zeroed(&self) -> Vec<std::ops::Range<u32>> {
-        vec![self.stack..self.pool_start, self.pool_start + self.pool..self.total]
+    /// What is zero at the start of a launch, but for the data that is copied there: the constants.
+    pub(crate) const fn zeroed(&self) -> std::ops::Range<u32> {
+        self.stack..self.pool_start
     }
 
     /// What the wrapper asks of `tcm_malloc`, which promises no alignment.
@@ -150,24 +151,25 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
         return Err(layout("the stack pointer is not a variable that starts at a number"));
     };
     let symbol = |name: &str| module.symbol(name).ok_or_else(|| layout(&format!("it does not export {name}")));
-    let (pool_start, total) = (symbol(POOL_EXPORT)?, symbol("__heap_base")?);
+    let end = symbol("__heap_base")?;
     let pool = module
         .u32_at(symbol(POOL_BYTES_EXPORT)?)
         .ok_or_else(|| layout(&format!("{POOL_BYTES_EXPORT} does not lead to a number")))?;
     if module.data.iter().any(|data| data.offset < stack) {
         return Err(layout("the stack does not come first in its memory"));
     }
-    let pool_end = pool_start.checked_add(pool).filter(|end| *end <= total);
-    if pool_start < stack || pool_end.is_none() || !pool_start.is_multiple_of(TCM_ALIGN as u32) {
-        return Err(layout("the pool is not in its memory after the stack, aligned to 64 bytes"));
+    refuse_writable_statics(module)?;
+    if end < stack || module.data.iter().any(|data| data.end() > u64::from(end)) {
+        return Err(layout("it has constants before the stack, or behind their end"));
     }
-    let memory = MemoryMap { stack, statics: total - stack - pool, pool_start, pool, total };
+    let pool_start = end.checked_next_multiple_of(TCM_ALIGN as u32).unwrap_or(u32::MAX);
+    let total = pool_start.saturating_add(pool);
+    let memory = MemoryMap { stack, constants: pool_start - stack, pool_start, pool, total };
     if memory.allocation() > TCM_POOL_BYTES as u32 {
         return Err(ImageError::Limit {
             what: format!(
-                "TCM of the library ({} bytes of stack, {} of constants and statics, {} of tile buffers, {TCM_ALIGN} to \
-                 align)",
-                memory.stack, memory.statics, memory.pool
+                "TCM of the library ({} bytes of stack, {} of constants, {} of tile buffers, {TCM_ALIGN} to align)",
+                memory.stack, memory.constants, memory.pool
             ),
             found: u64::from(memory.allocation()),
             limit: TCM_POOL_BYTES as u64,
@@ -175,12 +177,25 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
             help: "give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants",
         });
     }
-    let end = |data: &Data<'_>| u64::from(data.offset) + data.bytes.len() as u64;
-    if module.data.iter().any(|data| end(data) > u64::from(pool_start)) {
-        return Err(layout("it has constants where the pool is, or behind it"));
-    }
     if memory.stack <= RED_ZONE {
         return Err(layout("the stack is smaller than what leaf functions may use"));
     }
     Ok((memory, stack_pointer))
+}
+
+/// A launch starts with what the image says, on every core of its own: what a kernel keeps in a static is lost on the
+/// device, or, on a host, seen by the next core.
+fn refuse_writable_statics(module: &Module<'_>) -> Result<(), ImageError> {
+    let Some(data) = &module.data_symbols else {
+        return Err(ImageError::Layout {
+            what: "it does not say what its data is: it was linked without --emit-relocs".into(),
+        });
+    };
+    let writable: BTreeSet<String> =
+        data.iter().filter(|symbol| symbol.is_writable).map(|symbol| demangled(symbol.name)).collect();
+    if writable.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = writable.iter().map(|name| format!("`{name}`")).collect();
+    Err(ImageError::WritableStatics { names: names.join(", ") })
 }

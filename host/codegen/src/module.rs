@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType,
-    FunctionBody, KnownCustom, Name, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+    FunctionBody, KnownCustom, Linking, LinkingSectionReader, Name, Operator, Parser, Payload, SymbolInfo, TypeRef,
+    ValType, Validator, WasmFeatures,
 };
 
 use crate::error::ImageError;
@@ -32,6 +33,16 @@ pub struct Module<'a> {
     /// Exported globals.
     global_exports: BTreeMap<&'a str, u32>,
     pub(crate) custom: Vec<(&'a str, &'a [u8])>,
+    /// What the data is of; none if the linker was not told to say it (`--emit-relocs`).
+    pub(crate) data_symbols: Option<Vec<DataSymbol<'a>>>,
+}
+
+/// A constant or a static.
+pub(crate) struct DataSymbol<'a> {
+    /// Mangled.
+    pub(crate) name: &'a str,
+    /// Not in the section of constants.
+    pub(crate) is_writable: bool,
 }
 
 /// A function that the module imports.
@@ -70,6 +81,12 @@ pub(crate) struct Data<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+impl Data<'_> {
+    pub(crate) const fn end(&self) -> u64 {
+        self.offset as u64 + self.bytes.len() as u64
+    }
+}
+
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
@@ -103,6 +120,7 @@ impl<'a> Module<'a> {
             global_names: BTreeMap::new(),
             global_exports: BTreeMap::new(),
             custom: Vec::new(),
+            data_symbols: None,
         };
         for payload in Parser::new(0).parse_all(wasm) {
             module.take(payload?)?;
@@ -209,6 +227,10 @@ impl<'a> Module<'a> {
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::CustomSection(section) => {
                 self.custom.push((section.name(), section.data()));
+                if let KnownCustom::Linking(linking) = section.as_known() {
+                    // One that is broken says nothing.
+                    self.data_symbols = data_symbols(&linking).ok();
+                }
                 if let KnownCustom::Name(names) = section.as_known() {
                     // Names are for people: a module with broken ones is as good.
                     for name in names.flatten() {
@@ -324,7 +346,7 @@ impl<'a> Module<'a> {
     /// The Rust path of a function, if its name is known.
     pub(crate) fn path(&self, function: u32) -> Option<String> {
         let name = self.names.get(&function)?;
-        Some(format!("{:#}", rustc_demangle::demangle(name)))
+        Some(demangled(name))
     }
 
     pub(crate) fn place(&self, function: u32) -> String {
@@ -344,6 +366,35 @@ impl<'a> Module<'a> {
     pub fn custom_section(&self, name: &str) -> Option<&'a [u8]> {
         self.custom.iter().find(|(found, _)| *found == name).map(|(_, data)| *data)
     }
+}
+
+/// What the linker says of the data. Constants are in segments called `.rodata`; what may change is in `.data` and `.bss`.
+fn data_symbols<'a>(linking: &LinkingSectionReader<'a>) -> Result<Vec<DataSymbol<'a>>, ImageError> {
+    let (mut segments, mut found) = (Vec::new(), Vec::new());
+    for subsection in linking.subsections() {
+        match subsection? {
+            Linking::SegmentInfo(infos) => {
+                for info in infos {
+                    segments.push(info?.name);
+                }
+            }
+            Linking::SymbolTable(symbols) => {
+                for symbol in symbols {
+                    if let SymbolInfo::Data { name, symbol: Some(data), .. } = symbol? {
+                        found.push((name, data.index));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_constant = |index: u32| segments.get(index as usize).is_some_and(|name| name.starts_with(".rodata"));
+    Ok(found.into_iter().map(|(name, segment)| DataSymbol { name, is_writable: !is_constant(segment) }).collect())
+}
+
+/// The Rust path of a symbol.
+pub(crate) fn demangled(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
 }
 
 /// Why the validator refuses a module: it is wrong, or needs a feature that is not accepted, in which case the function

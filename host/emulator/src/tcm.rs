@@ -2,11 +2,11 @@
 
 use std::marker::PhantomData;
 
-use gpsimd_abi::TCM_ALIGN;
+use gpsimd_abi::{TCM_ALIGN, TCM_BELOW};
 
 use crate::error::Misuse;
 
-/// The memory of one core's pool, reused from launch to launch.
+/// The memory of one core's pool and of what the library has below it, reused from launch to launch.
 #[derive(Debug)]
 pub(crate) struct Memory(Box<[Line]>);
 
@@ -16,17 +16,19 @@ pub(crate) struct Memory(Box<[Line]>);
 struct Line([u8; TCM_ALIGN]);
 
 impl Memory {
-    /// `bytes` zeroed bytes; a multiple of 64.
+    /// A pool of `bytes` zeroed bytes; a multiple of 64.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(vec![Line([0; TCM_ALIGN]); bytes / TCM_ALIGN].into_boxed_slice())
+        Self(vec![Line([0; TCM_ALIGN]); (TCM_BELOW + bytes) / TCM_ALIGN].into_boxed_slice())
     }
 
-    fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.0.as_mut_ptr().cast()
+    /// The pool's first byte.
+    fn pool(&mut self) -> *mut u8 {
+        // The library reaches what is below, too: the pointer is one into all of it.
+        self.0.as_mut_ptr().cast::<u8>().wrapping_add(TCM_BELOW)
     }
 
     fn bytes(&self) -> usize {
-        self.0.len() * TCM_ALIGN
+        self.0.len() * TCM_ALIGN - TCM_BELOW
     }
 }
 
@@ -88,7 +90,7 @@ impl<'m> Pool<'m> {
     pub(crate) fn new(memory: &'m mut Memory, top: &'m mut u32, poison: Option<Poison>) -> Self {
         *top = 0;
         let checked = poison.map(|poison| Checked { poison, high_water: 0 });
-        let (start, bytes) = (memory.as_mut_ptr(), memory.bytes());
+        let (start, bytes) = (memory.pool(), memory.bytes());
         let pool = Self { start, bytes, top, buffers: Vec::new(), checked, memory: PhantomData };
         pool.poison(0, pool.bytes);
         pool

@@ -34,10 +34,6 @@ pub const C_HEADER: &str = include_str!("../include/gpsimd_abi.h");
 /// Name of the custom section of a kernel image that holds the library's descriptor (JSON, UTF-8).
 pub const DESCRIPTOR_SECTION: &str = "gpsimd.descriptor";
 
-/// Name of the exported global of a kernel image that is the address of the pool that tile buffers come from: what
-/// starts there needs no content when a launch starts.
-pub const POOL_EXPORT: &str = "gpsimd.pool";
-
 /// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
 pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
 
@@ -49,6 +45,10 @@ pub type OperationsOf = unsafe extern "C" fn() -> *mut Operations;
 
 /// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
 pub const TCM_POOL_BYTES: usize = 16 * 1024;
+
+/// Bytes before [`Device::tcm`] that belong to the library during a call: where an op package has its stack and constants,
+/// which on a core are in TCM, too, and take from it what the pool does not have.
+pub const TCM_BELOW: usize = 20 * 1024;
 
 /// Alignment of TCM buffers in bytes: the width of a core's vector register, 512 bit.
 pub const TCM_ALIGN: usize = 64;
@@ -291,7 +291,7 @@ pub struct Device {
     pub tensor_count: u32,
     /// 1 when the output has the storage of the operand that it replaces.
     pub in_place: u32,
-    /// The core's TCM pool, aligned to [`TCM_ALIGN`].
+    /// The core's TCM pool, aligned to [`TCM_ALIGN`]; [`TCM_BELOW`] bytes before it are the library's.
     pub tcm: *mut u8,
     /// Bytes of the pool.
     pub tcm_bytes: u32,

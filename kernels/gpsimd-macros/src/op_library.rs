@@ -17,7 +17,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let ops: Vec<Path> = ops.into_iter().collect();
     let op_count = ops.len() as u32;
     let section = gpsimd_abi::DESCRIPTOR_SECTION;
-    let (pool, pool_bytes) = (gpsimd_abi::POOL_EXPORT, gpsimd_abi::POOL_BYTES_EXPORT);
+    let pool_bytes = gpsimd_abi::POOL_BYTES_EXPORT;
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
     let mut descriptors = Vec::new();
     for (i, op) in ops.iter().enumerate() {
@@ -29,7 +29,6 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let run_exports = ops.iter().map(|op| format!("run:{}", op_name(op)));
     let shape_exports = ops.iter().map(|op| format!("shape:{}", op_name(op)));
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
-    let tcm_bytes = tcm_bytes as usize;
 
     Ok(quote! {
         const _: () = {
@@ -71,23 +70,14 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            /// Where tile buffers live: part of the linear memory, which is the core's TCM.
-            #[repr(C, align(64))]
-            pub struct Pool(::core::cell::UnsafeCell<[u8; #tcm_bytes]>);
-            // SAFETY: a core runs one thread.
-            unsafe impl Sync for Pool {}
-            // Exported, so that the code generator knows which part of TCM needs no content at the start.
-            #[unsafe(export_name = #pool)]
-            pub static POOL: Pool = Pool(::core::cell::UnsafeCell::new([0; #tcm_bytes]));
-
+            // The pool itself is no static: the code generator puts it behind the constants.
             #[unsafe(export_name = #pool_bytes)]
-            pub static POOL_BYTES: u32 = #tcm_bytes as u32;
+            pub static POOL_BYTES: u32 = #tcm_bytes;
 
             #(const _: () = {
                 #[unsafe(export_name = #run_exports)]
                 extern "C" fn run() -> u32 {
-                    // SAFETY: the pool is reached from here alone, one launch at a time.
-                    unsafe { ::gpsimd::entry::run(POOL.0.get().cast(), #tcm_bytes, #ops::call) }
+                    ::gpsimd::entry::run(#ops::call)
                 }
 
                 #[unsafe(export_name = #shape_exports)]

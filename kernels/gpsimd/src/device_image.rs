@@ -1,9 +1,11 @@
-//! The device as a kernel image sees it: imports, which the code generator turns into the vendor's C++ API.
+//! The device as a kernel image sees it: imports, which the code generator turns into the vendor's C++ API, and under
+//! emulation into the calls of the device table.
 //!
-//! There is no direct access to HBM, no dynamic pool and no source location here: messages would be paid for in TCM.
+//! There is no direct access to HBM. Places in the source are passed as numbers: the imports use them where there is
+//! somebody to read them.
 
-use core::cell::Cell;
-use core::panic::Location;
+use core::fmt::{self, Write};
+use core::panic::{Location, PanicInfo};
 
 use gpsimd_abi as abi;
 
@@ -16,27 +18,49 @@ unsafe extern "C" {
     safe fn tensor_rank(tensor: u32) -> u32;
     safe fn tensor_dim(tensor: u32, dim: u32) -> u64;
     safe fn tensor_len(tensor: u32) -> u64;
-    fn load(tensor: u32, start: u64, len: u64, tcm: *mut u8) -> u32;
-    fn store(tensor: u32, start: u64, len: u64, tcm: *const u8) -> u32;
+    safe fn tcm_left() -> u32;
+    fn tcm_alloc(bytes: u32, file: *const u8, file_len: usize, line: u32, column: u32) -> *mut u8;
+    fn tcm_free(tcm: *mut u8, bytes: u32, file: *const u8, file_len: usize, line: u32, column: u32);
+    fn load(
+        tensor: u32,
+        start: u64,
+        len: u64,
+        tcm: *mut u8,
+        file: *const u8,
+        file_len: usize,
+        line: u32,
+        column: u32,
+    ) -> u32;
+    fn store(
+        tensor: u32,
+        start: u64,
+        len: u64,
+        tcm: *const u8,
+        file: *const u8,
+        file_len: usize,
+        line: u32,
+        column: u32,
+    ) -> u32;
     fn print_text(text: *const u8, len: usize);
     safe fn print_float(value: f64);
     safe fn print_signed(value: i64);
     safe fn print_unsigned(value: u64);
-    fn fail(code: u32, text: *const u8, len: usize);
+    /// A part of the message of the `fail` that comes next.
+    fn fail_text(text: *const u8, len: usize);
+    safe fn fail_number(number: u64);
+    fn fail(code: u32, file: *const u8, file_len: usize, line: u32, column: u32);
+    /// Gives the calls from here on a stack of their own; whether this is the first time.
+    safe fn start_panic() -> u32;
 }
 
-/// The core's device: its imports, and the part of the TCM that buffers come from.
+/// The core's device: its imports.
 pub(crate) struct Device {
-    pool: *mut u8,
-    pool_bytes: usize,
-    top: Cell<usize>,
+    _private: (),
 }
 
 impl Device {
-    /// # Safety
-    /// `pool` leads to `pool_bytes` bytes, aligned to [`abi::TCM_ALIGN`], that nothing else uses while the result lives.
-    pub(crate) unsafe fn new(pool: *mut u8, pool_bytes: usize) -> Self {
-        Self { pool, pool_bytes, top: Cell::new(0) }
+    pub(crate) const fn new() -> Self {
+        Self { _private: () }
     }
 
     pub(crate) fn core_id(&self) -> usize {
@@ -86,49 +110,54 @@ impl Device {
     }
 
     pub(crate) fn tcm_left(&self) -> usize {
-        self.pool_bytes - self.top.get()
+        tcm_left() as usize
     }
 
-    pub(crate) fn tcm_alloc(&self, bytes: usize, _at: &'static Location<'static>) -> Option<*mut u8> {
-        if bytes > self.tcm_left() {
-            return None;
-        }
-        let top = self.top.replace(self.top.get() + bytes);
-        // SAFETY: `top + bytes` is inside the pool.
-        Some(unsafe { self.pool.add(top) })
+    /// `bytes` bytes of the pool, a multiple of 64.
+    #[inline(always)]
+    pub(crate) fn tcm_alloc(&self, bytes: usize, at: &'static Location<'static>) -> Option<*mut u8> {
+        let (file, line, column) = parts(at);
+        // SAFETY: the file's name lives through the call.
+        let tcm = unsafe { tcm_alloc(bytes as u32, file.as_ptr(), file.len(), line, column) };
+        if tcm.is_null() { None } else { Some(tcm) }
     }
 
+    /// Gives back what `tcm_alloc` gave.
+    #[inline(always)]
     pub(crate) fn tcm_free(&self, tcm: *mut u8, bytes: usize, at: &'static Location<'static>) {
-        let below = self.top.get().wrapping_sub(bytes);
-        if self.pool.wrapping_add(below) == tcm {
-            self.top.set(below);
-        } else {
-            self.fail(abi::FAILURE_REFUSED, "TCM buffers must be freed in reverse order", at);
-        }
+        let (file, line, column) = parts(at);
+        // SAFETY: the file's name lives through the call; the import checks `tcm`.
+        unsafe { tcm_free(tcm, bytes as u32, file.as_ptr(), file.len(), line, column) };
     }
 
+    #[inline(always)]
     pub(crate) fn load(
         &self,
         tensor: u32,
         start: usize,
         len: usize,
         tcm: *mut u8,
-        _at: &'static Location<'static>,
+        at: &'static Location<'static>,
     ) -> bool {
+        let (file, line, column) = parts(at);
         // SAFETY: the import checks the range of the tensor; `tcm` is a reservation of at least `len` elements.
-        unsafe { load(tensor, start as u64, len as u64, tcm) == abi::STATUS_OK }
+        let status = unsafe { load(tensor, start as u64, len as u64, tcm, file.as_ptr(), file.len(), line, column) };
+        status == abi::STATUS_OK
     }
 
+    #[inline(always)]
     pub(crate) fn store(
         &self,
         tensor: u32,
         start: usize,
         len: usize,
         tcm: *const u8,
-        _at: &'static Location<'static>,
+        at: &'static Location<'static>,
     ) -> bool {
+        let (file, line, column) = parts(at);
         // SAFETY: as for `load`.
-        unsafe { store(tensor, start as u64, len as u64, tcm) == abi::STATUS_OK }
+        let status = unsafe { store(tensor, start as u64, len as u64, tcm, file.as_ptr(), file.len(), line, column) };
+        status == abi::STATUS_OK
     }
 
     pub(crate) fn print_text(&self, text: &'static str) {
@@ -148,22 +177,66 @@ impl Device {
         print_unsigned(value);
     }
 
-    /// As [`fail`](Self::fail), with every `{}` of the message replaced by the next of `numbers`.
-    #[cold]
-    pub(crate) fn fail_with(&self, code: u32, message: &str, _numbers: &[usize], at: &'static Location<'static>) {
-        self.fail(code, message, at);
+    pub(crate) fn fail(&self, code: u32, message: &str, at: &'static Location<'static>) {
+        self.fail_with(code, message, &[], at);
     }
 
-    pub(crate) fn fail(&self, code: u32, message: &str, _at: &'static Location<'static>) {
-        // SAFETY: the text lives through the call.
-        unsafe { fail(code, message.as_ptr(), message.len()) };
+    /// As [`fail`](Self::fail), with every `{}` of the message replaced by the next of `numbers`.
+    #[cold]
+    pub(crate) fn fail_with(&self, code: u32, message: &str, numbers: &[usize], at: &'static Location<'static>) {
+        let (file, line, column) = parts(at);
+        let mut numbers = numbers.iter();
+        let mut rest = message.as_bytes();
+        while let Some(place) = rest.windows(2).position(|pair| pair == b"{}")
+            && let (Some(number), Some((text, after))) = (numbers.next(), rest.split_at_checked(place))
+        {
+            // SAFETY: the text lives through the call.
+            unsafe { fail_text(text.as_ptr(), text.len()) };
+            fail_number(*number as u64);
+            rest = after.get(2..).unwrap_or_default();
+        }
+        // SAFETY: both texts live through the calls.
+        unsafe {
+            fail_text(rest.as_ptr(), rest.len());
+            fail(code, file.as_ptr(), file.len(), line, column);
+        }
     }
 }
 
-/// Reports a panic and stops the core. The message would bring `core::fmt` into the TCM, so only a fixed one is shown.
-pub(crate) fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
-    let message = info.message().as_str().unwrap_or("the kernel panicked");
-    // SAFETY: the text lives through the call.
-    unsafe { fail(abi::FAILURE_PANIC, message.as_ptr(), message.len()) };
+fn parts<'a>(at: &Location<'a>) -> (&'a str, u32, u32) {
+    (at.file(), at.line(), at.column())
+}
+
+/// Reports a panic and stops the core.
+///
+/// Formatting a message takes more stack than kernels do, and TCM has none to spare: what comes after `start_panic` runs on
+/// a stack of its own, which the code generator does not count as the kernel's.
+pub(crate) fn panicked(info: &PanicInfo<'_>) -> ! {
+    let is_first = start_panic() != 0;
+    report(info, is_first)
+}
+
+/// A panic while a message is formatted ends the message there.
+#[cold]
+#[inline(never)]
+fn report(info: &PanicInfo<'_>, is_first: bool) -> ! {
+    if is_first {
+        // What the import takes does not fail.
+        let _ = write!(FailText, "{}", info.message());
+    }
+    let (file, line, column) = info.location().map_or(("", 0, 0), parts);
+    // SAFETY: the file's name lives through the call.
+    unsafe { fail(abi::FAILURE_PANIC, file.as_ptr(), file.len(), line, column) };
     core::arch::wasm32::unreachable();
+}
+
+/// The message of a failure, in parts.
+struct FailText;
+
+impl Write for FailText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // SAFETY: the text lives through the call.
+        unsafe { fail_text(text.as_ptr(), text.len()) };
+        Ok(())
+    }
 }

@@ -66,15 +66,11 @@ pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpRes
     }
 }
 
-/// Runs a kernel on this core, with buffers from `pool`.
-///
-/// # Safety
-/// `pool` leads to `pool_bytes` bytes, aligned to 64, that nothing else uses during the call.
+/// Runs a kernel on this core.
 #[cfg(target_arch = "wasm32")]
 #[track_caller]
-pub unsafe fn run(pool: *mut u8, pool_bytes: usize, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
-    // SAFETY: the caller's promise.
-    let core = Core { device: unsafe { Device::new(pool, pool_bytes) } };
+pub fn run(kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
+    let core = Core { device: Device::new() };
     let result = kernel(&core);
     finish(&core, result, Location::caller())
 }

@@ -15,10 +15,11 @@ const STACK_BYTES: u32 = 1024;
 
 /// What a kernel image is compiled and linked with.
 ///
-/// The stack comes first in memory, so that running out of it is running below 0. Loops stay loops: LLVM would unroll
+/// The stack comes first in memory, so that running out of it is running below 0. With its relocations an image keeps the
+/// names of its statics, which the code generator looks at. Loops stay loops: LLVM would unroll
 /// those over 16 lanes into scalars that no compiler makes vectors of again.
 fn image_flags() -> String {
-    let link = ["--stack-first".to_string(), format!("-zstack-size={STACK_BYTES}")];
+    let link = ["--stack-first".to_string(), format!("-zstack-size={STACK_BYTES}"), "--emit-relocs".to_string()];
     let llvm =
         ["-unroll-full-max-count=0", "-unroll-threshold=0", "-unroll-runtime=false", "-unroll-allow-partial=false"];
     let link = link.iter().map(|argument| format!("-C link-arg={argument}"));

@@ -26,8 +26,8 @@ pub struct Options {
     /// Count the operations of every basic block in `gpsimd_operations_here`: those of these hot loops, by function and place
     /// in it, as operations of vectors.
     pub count: Option<BTreeSet<(String, usize)>>,
-    /// Parts of the memory that `instantiate` sets to zero before it copies data; memory that is all zero needs none.
-    pub zeroed: Vec<std::ops::Range<u32>>,
+    /// The part of the memory that `instantiate` sets to zero before it copies data; memory that is all zero needs none.
+    pub zeroed: std::ops::Range<u32>,
 }
 
 /// A module as C++.
@@ -135,8 +135,9 @@ impl Names {
             let path = module.path(index).unwrap_or_else(|| format!("function_{index}"));
             functions.push(unique(identifier(&path), index, &mut taken));
         }
-        let mut taken =
-            BTreeSet::from(["memory".to_string(), "memory_bytes".into(), "host".into(), "open_calls".into()]);
+        let mut taken = BTreeSet::from(
+            ["memory", "memory_bytes", "host", "open_calls", "panic_stack", "panic_stack_bytes"].map(String::from),
+        );
         let globals = (0..module.globals.len() as u32).map(|index| {
             let name = module.global_names.get(&index).map_or_else(|| format!("global_{index}"), ToString::to_string);
             unique(identifier(&name), index, &mut taken)
@@ -202,6 +203,9 @@ fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
 fn instance(module: &Module<'_>, names: &Names, options: &Options, deepest_recursion: Option<u32>) -> String {
     let mut fields = String::from("  u8* memory;\n  u32 memory_bytes;\n  void* host;\n");
     let mut body = String::new();
+    if options.stack.is_some() {
+        fields += "  u32 panic_stack, panic_stack_bytes;\n";
+    }
     if deepest_recursion.is_some() {
         fields += "  u32 open_calls;\n";
         body += "  w.open_calls = 0u;\n";
@@ -234,8 +238,8 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options, deepest_recur
         let offset = u32_text(segment.offset);
         let _ = writeln!(body, "  __builtin_memcpy(m + {offset}, data_{index}, sizeof data_{index});");
     }
-    for part in options.zeroed.iter().filter(|part| !part.is_empty()) {
-        let (start, len) = (u32_text(part.start), u32_text(part.len() as u32));
+    if !options.zeroed.is_empty() {
+        let (start, len) = (u32_text(options.zeroed.start), u32_text(options.zeroed.len() as u32));
         body.insert_str(0, &format!("  __builtin_memset(m + {start}, 0, {len});\n"));
     }
     let (w, m) = (if body.contains("w.") { "w" } else { "" }, if body.contains("m +") { "m" } else { "" });
@@ -250,13 +254,31 @@ fn instance(module: &Module<'_>, names: &Names, options: &Options, deepest_recur
             Some(Constant::I32(top)) => top,
             _ => 0,
         };
+        let pointer = names.global(stack);
+        let most = top.saturating_sub(RED_ZONE);
+        let forget_calls = if deepest_recursion.is_some() { "  w.open_calls = 0u;\n" } else { "" };
         let _ = writeln!(
             text,
-            "// The stack grows down to 0. What calls nothing may use {RED_ZONE} bytes below the stack pointer.\n\
-             GPSIMD_INLINE void check_stack(const Instance& w) {{\n\
-             \x20 if (w.{} - {RED_ZONE}u > {}u) gpsimd_trap(\"the stack is exhausted\");\n}}\n",
-            names.global(stack),
-            top.saturating_sub(RED_ZONE),
+            r#"// What formats the message of a panic runs on a stack of its own. Whether this is the first panic.
+GPSIMD_INLINE u32 start_panic(Instance& w, u32 stack, u32 bytes) {{
+  if (w.panic_stack_bytes != 0u) return 0u;
+  w.panic_stack = stack;
+  w.panic_stack_bytes = bytes;
+  w.{pointer} = stack + bytes;
+{forget_calls}  return 1u;
+}}
+
+__attribute__((unused, noinline, cold)) static void check_panic_stack(const Instance& w) {{
+  if (w.panic_stack_bytes == 0u || w.{pointer} - w.panic_stack - {RED_ZONE}u > w.panic_stack_bytes - {RED_ZONE}u) {{
+    gpsimd_trap("the stack is exhausted");
+  }}
+}}
+
+// The stack grows down to 0. What calls nothing may use {RED_ZONE} bytes below the stack pointer.
+GPSIMD_INLINE void check_stack(const Instance& w) {{
+  if (w.{pointer} - {RED_ZONE}u > {most}u) check_panic_stack(w);
+}}
+"#,
         );
     }
     if let Some(limit) = deepest_recursion {
@@ -381,10 +403,16 @@ fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
 
 type Functions = BTreeMap<u32, crate::function::Function>;
 
-/// Functions that a function calls, or may call through the table.
+/// Functions that a function calls, or may call through the table; not those that report a panic, which have a stack of
+/// their own and come back to nothing.
 fn callees<'a>(module: &'a Module<'_>, function: &'a crate::function::Function) -> impl Iterator<Item = u32> + use<'a> {
-    let through_table = function.indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
-    function.calls.iter().copied().chain(through_table)
+    let starts_panic = |index: &u32| {
+        module.imports.get(*index as usize).is_some_and(|it| it.module == "gpsimd" && it.name == "start_panic")
+    };
+    let calls = if function.calls.iter().any(starts_panic) { &[][..] } else { &function.calls[..] };
+    let indirect_calls = if calls.is_empty() { &[][..] } else { &function.indirect_calls[..] };
+    let through_table = indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
+    calls.iter().copied().chain(through_table)
 }
 
 /// The deepest that the stack can get below every function; none where calls recur.

@@ -167,6 +167,14 @@ GPSIMD_TO_INTEGER(i64, f64, s, u64, i64, INT64_MIN, INT64_MAX,
 GPSIMD_TO_INTEGER(i64, f64, u, u64, u64, 0, UINT64_MAX, (a > -1.0 && a < 18446744073709551616.0))
 #undef GPSIMD_TO_INTEGER
 
+// ---- Loops ----
+
+// A loop whose counter gets to its end if the distance is a multiple of the step, a power of two, and never otherwise.
+// This says so where a vectoriser would not look at the loop any more.
+GPSIMD_INLINE void expect_multiple(u64 distance, u32 step) {
+  while ((distance & (step - 1)) != 0) __asm__ volatile("");
+}
+
 // ---- Memory ----
 // m is the start of the linear memory, a the address, o the instruction's constant offset; their sum does not wrap.
 // The plain form needs an address that its width divides; _unaligned takes any.

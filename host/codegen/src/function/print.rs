@@ -38,6 +38,7 @@ pub(crate) fn print(mut function: Function, head: &str, results: &str, vectors: 
         depth: 1,
         short_loops: ShortLoops::of(&function),
         is_short: false,
+        ends: End::Unknown,
         vectors,
         hot_loops: 0,
         in_vectors: false,
@@ -98,6 +99,8 @@ struct Printer<'f> {
     short_loops: ShortLoops<'f>,
     /// The loop that comes next is known to run fewer than 16 times.
     is_short: bool,
+    /// Whether it ends.
+    ends: End,
     vectors: &'f BTreeSet<usize>,
     /// Hot loops so far.
     hot_loops: usize,
@@ -123,6 +126,14 @@ impl Printer<'_> {
     fn statements(&mut self, statements: &[Statement]) {
         for (at, statement) in statements.iter().enumerate() {
             let steps = self.steps(&statements[..at], statement);
+            self.ends = End::of(statement, self.function);
+            if let End::If(distance, step) = &self.ends
+                && steps.is_none()
+            {
+                // With another distance the counter passes its end for ever, which C++ may take not to happen.
+                let line = format!("expect_multiple({distance}, {step}u);");
+                self.line(&line);
+            }
             if steps == Some(LANES) && is_flat(statement) {
                 // Clang's vectoriser wants to be told, as such a loop is short and what it reads and writes might
                 // overlap; it then compares the addresses first.
@@ -189,10 +200,7 @@ impl Printer<'_> {
                 }
                 let is_hot = is_over_floats(body);
                 self.line(if is_hot { "for (;;) {  // hot" } else { "for (;;) {" });
-                if !statement::can_leave(body) {
-                    // Without an effect C++ may take it that a loop ends.
-                    self.line("  __asm__ volatile(\"\");");
-                }
+                self.line(MAY_NOT_END);
                 self.repeated(body, is_hot);
                 self.line("}");
             }
@@ -204,6 +212,9 @@ impl Printer<'_> {
                     true => "do {  // fewer than 16 times",
                     false => "do {",
                 });
+                if matches!(self.ends, End::Unknown) {
+                    self.line(MAY_NOT_END);
+                }
                 self.repeated(body, is_hot);
                 self.line(&format!("}} while ({});", condition.condition()));
             }
@@ -291,6 +302,62 @@ impl Printer<'_> {
     fn goto(&self, label: Label) -> String {
         format!("goto {}_{label};", if self.loops.contains(&label) { "again" } else { "after" })
     }
+}
+
+/// Stands in a loop that may not end: without it, C++ lets a compiler take it that the loop does, and delete it.
+const MAY_NOT_END: &str = "  __asm__ volatile(\"\");";
+
+/// Whether a loop ends.
+enum End {
+    Always,
+    /// If the first, a number of the loop's counter, is a multiple of the second, a power of two.
+    If(String, u64),
+    Unknown,
+}
+
+impl End {
+    /// A loop ends that adds a constant to a counter until this is a number that does not change: always with an odd
+    /// constant, as it wraps around to every number.
+    fn of(statement: &Statement, function: &Function) -> Self {
+        let Statement::DoWhile(body, condition) = statement else { return Self::Unknown };
+        let assigned = statement::assigned(body);
+        let changed: Vec<_> = condition.reads.iter().copied().filter(|variable| assigned.contains(variable)).collect();
+        let [counter] = changed[..] else { return Self::Unknown };
+        if condition.reads_state || condition.acts {
+            return Self::Unknown;
+        }
+        let name = function.name(counter);
+        let end = match &condition.operator {
+            Some(end) if end.symbol == "!=" && end.left == name => &*end.right,
+            Some(end) if end.symbol == "!=" && end.right == name => &*end.left,
+            None if condition.text == name => "0u",
+            _ => return Self::Unknown,
+        };
+        let mut assignments = 0;
+        statement::visit(body, &mut |statement| {
+            assignments += usize::from(statement::assigns(statement, counter));
+        });
+        let step = body.iter().find_map(|statement| match statement {
+            Statement::Assign(variable, value) if *variable == counter => Some(value.operator.as_ref()),
+            _ => None,
+        });
+        let Some(Some(step)) = step else { return Self::Unknown };
+        let counts = matches!(step.symbol, "+" | "-") && step.left == name && assignments == 1;
+        let Some(by) = parse_constant(&step.right).filter(|by| counts && *by != 0) else { return Self::Unknown };
+        match 1 << by.trailing_zeros() {
+            1 => Self::Always,
+            // What the check in its place waits for must be all that the loop does.
+            power if is_pure(body) => Self::If(format!("{end} - {name}"), power),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether these statements only change variables and memory.
+fn is_pure(body: &[Statement]) -> bool {
+    let is_plain =
+        |statement: &Statement| matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_));
+    body.iter().all(is_plain) && !statement::any_expression(body, &|value| value.traps || value.text.contains("(w, m"))
 }
 
 /// Whether a statement is a loop without control flow inside, which stores floats.

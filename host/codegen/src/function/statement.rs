@@ -52,7 +52,7 @@ pub(super) fn structure(statements: Vec<Statement>) -> Vec<Statement> {
     for statement in statements {
         match statement {
             Block(label, body) => structured.extend(block(label, structure(body))),
-            Loop(label, body) => structured.push(repetition(label, structure(body))),
+            Loop(label, body) => structured.extend(repetition(label, structure(body))),
             If(condition, then, otherwise) => match (structure(then), structure(otherwise)) {
                 (then, otherwise) if then.is_empty() && otherwise.is_empty() => {
                     if condition.acts || condition.traps {
@@ -141,15 +141,19 @@ fn drop_tail(body: &mut Vec<Statement>, label: Label) {
     }
 }
 
-fn repetition(label: Label, mut body: Vec<Statement>) -> Statement {
+fn repetition(label: Label, mut body: Vec<Statement>) -> Vec<Statement> {
+    let again = |statement: &Statement| match statement {
+        If(_, then, otherwise) => otherwise.is_empty() && matches!(then[..], [Goto(to)] if to == label),
+        _ => false,
+    };
     if count(&body, label) == 1
-        && let Some(If(condition, then, otherwise)) = body.last()
-        && otherwise.is_empty()
-        && matches!(then[..], [Goto(to)] if to == label)
+        && let Some(at) = body.iter().position(again)
     {
-        let condition = condition.clone();
-        body.pop();
-        return DoWhile(body, condition);
+        // What comes after the branch is after the loop.
+        let mut after = body.split_off(at);
+        if let If(condition, ..) = after.remove(0) {
+            return std::iter::once(DoWhile(body, condition)).chain(after).collect();
+        }
     }
     if matches!(body.last(), Some(Goto(to)) if *to == label) {
         body.pop();
@@ -157,7 +161,7 @@ fn repetition(label: Label, mut body: Vec<Statement>) -> Statement {
         body.push(Break);
     }
     replace_exits(&mut body, label, true, &|| Continue);
-    Forever(label, body)
+    vec![Forever(label, body)]
 }
 
 /// Replaces branches to `label` that are in no inner loop.
@@ -193,13 +197,6 @@ fn breaks(body: &[Statement]) -> bool {
         Block(_, inner) => breaks(inner),
         _ => false,
     })
-}
-
-/// Whether a loop with this body can end, or has an effect.
-pub(super) fn can_leave(body: &[Statement]) -> bool {
-    let mut can = breaks(body) || any_expression(body, &|value| value.acts || value.traps);
-    visit(body, &mut |statement| can |= matches!(statement, Goto(_) | Return(_) | Trap(_) | Switch(..)));
-    can
 }
 
 /// How many gotos lead to `label`.
@@ -245,6 +242,15 @@ pub(super) fn any_expression(body: &[Statement], is: &impl Fn(&Expression) -> bo
     let mut found = false;
     visit(body, &mut |statement| found |= expressions(statement).into_iter().any(is));
     found
+}
+
+/// Whether a statement itself assigns a variable.
+pub(super) fn assigns(statement: &Statement, variable: Variable) -> bool {
+    match statement {
+        Assign(assigned, _) => *assigned == variable,
+        AssignResults(_, several, _) => several.contains(&variable),
+        _ => false,
+    }
 }
 
 /// Variables that these statements assign, or those inside them.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use gpsimd_abi::TCM_POOL_BYTES;
 use gpsimd_abi::descriptor::{ElementType, OpDescriptor};
+use gpsimd_abi::{FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC, TCM_POOL_BYTES};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,14 +13,14 @@ use crate::cpp::{Emitted, Options, PRELUDE, RED_ZONE, emit};
 use crate::error::ImageError;
 use crate::host_build::ARITHMETIC_FLAGS;
 use crate::hot_loops::{HotLoop, LANES};
-use crate::image::Image;
+use crate::image::{Image, MemoryMap};
 
 /// Calls of functions that recur that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
 /// 8 KiB are in local memory (custom-c++-operators-devguide).
 const DEEPEST_RECURSION: u32 = 64;
 
 /// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
-const DEVICE_CALLS: [&str; 14] = [
+const DEVICE_CALLS: [&str; 20] = [
     "core_id",
     "core_count",
     "tensor_count",
@@ -28,9 +28,15 @@ const DEVICE_CALLS: [&str; 14] = [
     "tensor_rank",
     "tensor_dim",
     "tensor_len",
+    "tcm_left",
+    "tcm_alloc",
+    "tcm_free",
     "load",
     "store",
+    "fail_text",
+    "fail_number",
     "fail",
+    "start_panic",
     "print_text",
     "print_float",
     "print_signed",
@@ -218,7 +224,7 @@ impl Image<'_> {
             }
             Caller::ShapeFunction => (
                 "shape function",
-                &["fail"][..],
+                &["fail_text", "fail", "start_panic"][..],
                 "which the host, where shapes are computed, does not have: use nothing but the types of the operands",
             ),
         };
@@ -258,8 +264,13 @@ fn kernels(image: &Image<'_>, runs: &Emitted) -> String {
     let imports = include_str!("device.hpp");
     // The instance comes before the device that is kept in it, and the device before the functions that call it.
     let (instance, functions) = split_at_functions(&runs.source);
-    let _ = write!(text, "\nenum {{ TCM_BYTES = {} }};\n\n{instance}{imports}{functions}", image.memory.total);
-    text += include_str!("launch.hpp");
+    let MemoryMap { total, pool_start, pool, .. } = image.memory;
+    let _ = write!(
+        text,
+        "\nenum {{ TCM_BYTES = {total}, POOL_START = {pool_start}, POOL_BYTES = {pool} }};\n\
+         enum {{ FAILURE_PANIC = {FAILURE_PANIC}, FAILURE_DEVICE = {FAILURE_DEVICE}, FAILURE_DROPPED = {FAILURE_DROPPED} }};\n\n\
+         {instance}{imports}{functions}"
+    );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
         let parameters = parameters(op);
         let declared: Vec<_> = parameters.iter().map(|name| format!("const torch::Tensor& {name}_")).collect();
@@ -282,7 +293,7 @@ fn kernels(image: &Image<'_>, runs: &Emitted) -> String {
 /// `<name>_shape.cpp`
 fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
     let mut text = heading(image, "Shape functions");
-    text += "#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n";
+    text += "#include <stdio.h>\n#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n";
     text += "#define GPSIMD_TRAP\n[[noreturn]] static void gpsimd_trap(const char* message) {\n  TORCH_CHECK(false, \
              message);\n  abort();\n}\n\n";
     text += PRELUDE;
@@ -290,7 +301,7 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
     let _ = write!(
         text,
         "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n\n{instance}{}{functions}",
-        image.memory.total.next_multiple_of(8),
+        image.memory.pool_start,
         image.descriptor.ops.iter().map(|op| op.tensors().count()).max().unwrap_or(0),
         include_str!("shape.hpp")
     );

@@ -1,7 +1,13 @@
 // ---- Shapes ----
 
 // As the kernels' memory holds them: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
-enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40 };
+enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40, PANIC_STACK_BYTES = 4096 };
+
+// The message of a panic.
+struct Message {
+  char text[512];
+  u32 bytes;
+};
 
 // An operand: its name, and its dtype: 0 as the other generic operands, 1 f32, 2 bf16.
 struct Operand {
@@ -21,9 +27,11 @@ GPSIMD_INLINE const char* plural(u64 count) { return count == 1 ? "" : "s"; }
 // Calls a shape function with the types of the operands and makes a tensor of the type that it gives.
 static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const Operand* operands, u32 count,
                            u32 (*shape)(Instance&, u8* __restrict, u32, u32, u32, u32)) {
-  const u32 types = MEMORY_BYTES, output = types + count * TYPE_BYTES, error = output + TYPE_BYTES;
-  alignas(8) u8 m[MEMORY_BYTES + (MAX_OPERANDS + 1) * TYPE_BYTES + ERROR_BYTES] = {};
+  const u32 types = MEMORY_BYTES + PANIC_STACK_BYTES, output = types + count * TYPE_BYTES, error = output + TYPE_BYTES;
+  alignas(8) u8 m[MEMORY_BYTES + PANIC_STACK_BYTES + (MAX_OPERANDS + 1) * TYPE_BYTES + ERROR_BYTES] = {};
+  Message panic = {};
   Instance w = {};
+  w.host = &panic;
   w.memory = m;
   w.memory_bytes = error + ERROR_BYTES;
   instantiate(w, m);
@@ -72,9 +80,21 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
   return torch::Tensor();
 }
 
-GPSIMD_INLINE void import_gpsimd_fail(Instance&, u8* m, u32, u32 text, u32 len) {
-  char message[256];
-  copy_text(message, sizeof message, m + text, len);
+GPSIMD_INLINE u32 import_gpsimd_start_panic(Instance& w, u8*) { return start_panic(w, MEMORY_BYTES, PANIC_STACK_BYTES); }
+
+__attribute__((unused, noinline, cold)) static void import_gpsimd_fail_text(Instance& w, u8* m, u32 text, u32 len) {
+  Message& panic = *static_cast<Message*>(w.host);
+  copy_text(panic.text + panic.bytes, static_cast<u32>(sizeof panic.text) - panic.bytes, m + text, len);
+  panic.bytes += static_cast<u32>(__builtin_strlen(panic.text + panic.bytes));
+}
+
+[[noreturn]] __attribute__((unused, noinline, cold)) static void import_gpsimd_fail(Instance& w, u8* m, u32, u32 file,
+                                                                                    u32 file_bytes, u32 line,
+                                                                                    u32 column) {
+  char message[1024];
+  snprintf(message, sizeof message, "the shape function panicked, at %.*s:%u:%u: %s", static_cast<int>(file_bytes),
+           reinterpret_cast<const char*>(m + file), static_cast<unsigned>(line), static_cast<unsigned>(column),
+           static_cast<Message*>(w.host)->text);
   gpsimd_trap(message);
 }
 

@@ -15,10 +15,8 @@ pub(crate) const TEXT: &str = r#"(module
   (import "gpsimd" "core_id" (func $core_id (result i32)))
   (memory 1)
   (global $__stack_pointer (mut i32) (i32.const 1024))
-  (global $pool i32 (i32.const 1088))
-  (global $end i32 (i32.const 13376))
+  (global $end i32 (i32.const 1072))
   (global $pool_bytes i32 (i32.const 1040))
-  (export "gpsimd.pool" (global $pool))
   (export "gpsimd.pool_bytes" (global $pool_bytes))
   (export "__heap_base" (global $end))
   (data (i32.const 1024) "a constant")
@@ -27,6 +25,7 @@ pub(crate) const TEXT: &str = r#"(module
     i32.const 0)
   (func $my_ops::scale::shape (export "shape:scale") (param i32 i32 i32 i32) (result i32)
     i32.const 0)
+  (@custom "linking" "\02")
   (@custom "gpsimd.descriptor" "{'name':'my_ops','version':'1.0','ops':[{'name':'scale','doc':'','operands':[{'name':'x','kind':{'tensor':'f32'}}],'output':{'name':'y','element':'f32'},'replaces':null,'gradients':[],'file':'src/lib.rs'}]}")
 )"#;
 

@@ -24,7 +24,6 @@ const IMAGE: &str = r#"(module
     (table 2 funcref)
     (elem (i32.const 1) $add)
     (global $__stack_pointer (mut i32) (i32.const 1024))
-    (global (export "POOL") i32 (i32.const 1088))
     (global (export "__heap_base") i32 (i32.const 4096))
     (global (export "SIZE") i32 (i32.const 1040))
     (data (i32.const 1024) "constants")
@@ -44,11 +43,11 @@ const IMAGE: &str = r#"(module
             (return (i32.const 1)))
             (i64.store (local.get 1) (i64.extend_i32_u (i32.div_u (local.get 2) (local.get 3)))))
         (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0)) (else (unreachable))))
+    (@custom "linking" "\02")
     (@custom "SECTION" "DESCRIPTOR"))"#;
 
 static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let text = IMAGE
-        .replace("POOL", gpsimd_abi::POOL_EXPORT)
         .replace("SIZE", gpsimd_abi::POOL_BYTES_EXPORT)
         .replace("SECTION", gpsimd_abi::DESCRIPTOR_SECTION)
         .replace("DESCRIPTOR", &DESCRIPTOR.replace('"', "\\\"").replace('\n', " "));
