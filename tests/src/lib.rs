@@ -10,4 +10,4 @@ mod tier;
 pub use digest::digest;
 pub use golden::GoldenCase;
 pub use messages::without_lines;
-pub use tier::{cases, library, tcm_bytes};
+pub use tier::{cases, library};

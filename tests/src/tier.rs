@@ -46,11 +46,6 @@ pub fn library(native: &'static Library) -> OpLibrary {
     }
 }
 
-/// Bytes of a core's pool for a test that asks for `bytes`: a package takes all it has in one block.
-pub fn tcm_bytes(bytes: usize) -> usize {
-    if matches!(tier(), Tier::Package(_)) { bytes.max(16 * 1024) } else { bytes }
-}
-
 /// How many of `cases` cases a property is tested with: soft float under QEMU takes hundreds of times as long.
 pub fn cases(cases: u32) -> u32 {
     if matches!(tier(), Tier::Isa(_)) { cases.div_ceil(25) } else { cases }

@@ -13,7 +13,7 @@ fn op(name: &str) -> Op {
 }
 
 fn engine(mode: Mode, tcm_bytes: usize) -> Engine {
-    Engine::builder().threads(2).mode(mode).tcm_bytes(gpsimd_tests::tcm_bytes(tcm_bytes)).build().expect("an engine")
+    Engine::builder().threads(2).mode(mode).tcm_bytes(tcm_bytes).build().expect("an engine")
 }
 
 /// One case, run.

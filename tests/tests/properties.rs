@@ -36,13 +36,7 @@ impl Setup {
 
     fn engine(self) -> Engine {
         let Self { cores, threads, tcm_bytes, mode } = self;
-        Engine::builder()
-            .cores(cores)
-            .threads(threads)
-            .tcm_bytes(gpsimd_tests::tcm_bytes(tcm_bytes))
-            .mode(mode)
-            .build()
-            .expect("an engine")
+        Engine::builder().cores(cores).threads(threads).tcm_bytes(tcm_bytes).mode(mode).build().expect("an engine")
     }
 
     fn run(self, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {

@@ -28,7 +28,7 @@ enum Group {
     Lint,
     /// Rust tests: kernels, golden files, properties, emulator, macros
     Rust,
-    /// The op package: builds, gives the bits of the native library, and its hot loops become vectors
+    /// The op packages: they build, give the bits and messages of the native libraries, and their hot loops become vectors
     Package,
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
@@ -92,11 +92,16 @@ fn pytest(python: &Python) -> Command {
 }
 
 fn package() -> anyhow::Result<()> {
-    let results = build_kernels::build(&workspace::root().join("kernels/bert-ops"), "native", None)?;
-    results.expect_vectors()?;
-    // The same tests and the same snapshots as of the native library: the same bits and the same messages.
-    let tests = ["golden", "properties", "shapes"].iter().flat_map(|test| ["--test", test]);
-    process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))
+    // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
+    let runs: [(&str, &[&str]); 2] =
+        [("kernels/bert-ops", &["golden", "properties", "shapes"]), ("tests/faulty-ops", &["misuse"])];
+    for (library, tests) in runs {
+        let results = build_kernels::build(&workspace::root().join(library), "native", None)?;
+        results.expect_vectors()?;
+        let tests = tests.iter().flat_map(|test| ["--test", test]);
+        process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))?;
+    }
+    Ok(())
 }
 
 fn isa() -> anyhow::Result<()> {

@@ -316,8 +316,8 @@ enum End {
 }
 
 impl End {
-    /// A loop ends that adds a constant to a counter until this is a number that does not change: always with an odd
-    /// constant, as it wraps around to every number.
+    /// A loop ends that adds a constant to a counter until this is a number that does not change, or past it: always with
+    /// an odd constant, as the counter wraps around through all numbers.
     fn of(statement: &Statement, function: &Function) -> Self {
         let Statement::DoWhile(body, condition) = statement else { return Self::Unknown };
         let assigned = statement::assigned(body);
@@ -327,10 +327,15 @@ impl End {
             return Self::Unknown;
         }
         let name = function.name(counter);
-        let end = match &condition.operator {
-            Some(end) if end.symbol == "!=" && end.left == name => &*end.right,
-            Some(end) if end.symbol == "!=" && end.right == name => &*end.left,
-            None if condition.text == name => "0u",
+        let (end, is_equal) = match &condition.operator {
+            // Some number is none of these, whatever the end.
+            Some(end) if matches!(end.symbol, "!=" | "<" | ">") && end.left == name => {
+                (&*end.right, end.symbol == "!=")
+            }
+            Some(end) if matches!(end.symbol, "!=" | "<" | ">") && end.right == name => {
+                (&*end.left, end.symbol == "!=")
+            }
+            None if condition.text == name => ("0u", true),
             _ => return Self::Unknown,
         };
         let mut assignments = 0;
@@ -347,17 +352,20 @@ impl End {
         match 1 << by.trailing_zeros() {
             1 => Self::Always,
             // What the check in its place waits for must be all that the loop does.
-            power if is_pure(body) => Self::If(format!("{end} - {name}"), power),
+            power if is_equal && is_pure(body) => Self::If(format!("{end} - {name}"), power),
             _ => Self::Unknown,
         }
     }
 }
 
-/// Whether these statements only change variables and memory.
+/// Whether these statements only change variables and memory, and control leaves them at their end alone.
 fn is_pure(body: &[Statement]) -> bool {
-    let is_plain =
-        |statement: &Statement| matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_));
-    body.iter().all(is_plain) && !statement::any_expression(body, &|value| value.traps || value.text.contains("(w, m"))
+    let mut is_plain = true;
+    statement::visit(body, &mut |statement| {
+        is_plain &=
+            matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_) | Statement::If(..));
+    });
+    is_plain && !statement::any_expression(body, &|value| value.traps || value.text.contains("(w, m"))
 }
 
 /// Whether a statement is a loop without control flow inside, which stores floats.

@@ -374,10 +374,8 @@ fn an_image_that_does_not_say_what_its_data_is() {
 fn linking(symbols: &[(&str, u8)]) -> String {
     let segments = ["\\07.rodata\\02\\00", "\\05.data\\02\\00", "\\04.bss\\02\\00"];
     let segments = format!("\\03{}", segments.concat());
-    let mut table = format!("\\{:02x}", symbols.len());
-    for (name, segment) in symbols {
-        table += &format!("\\01\\00\\{:02x}{name}\\{segment:02x}\\00\\04", name.len());
-    }
+    let symbol = |(name, segment): &(&str, u8)| format!("\\01\\00\\{:02x}{name}\\{segment:02x}\\00\\04", name.len());
+    let table = format!("\\{:02x}{}", symbols.len(), symbols.iter().map(symbol).collect::<String>());
     let bytes = |text: &str| text.len() - 2 * text.matches('\\').count();
     let sized = |text: &str| format!("\\{:02x}\\{:02x}{text}", bytes(text) & 127 | 128, bytes(text) >> 7);
     format!(r#"(@custom "linking" "\02\05{}\08{}")"#, sized(&segments), sized(&table))

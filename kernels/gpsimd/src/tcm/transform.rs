@@ -128,7 +128,8 @@ impl<T: Float> TransformRow<'_, T> {
         let (a, b) = (&a[..self.len], &b[..self.len]);
         // SAFETY: `to` leads to `len` elements of the transform's stage, initialised and aligned, of this row alone.
         let to = unsafe { slice::from_raw_parts_mut(self.to, self.len) };
-        if ptr::eq(self.from, self.to) {
+        // In an image both are the same TCM, which its compiler cannot see.
+        if cfg!(target_arch = "wasm32") || ptr::eq(self.from, self.to) {
             for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
                 *to = f(*to, *a, *b);
             }
