@@ -2,10 +2,15 @@
 
 import copy
 import logging
+import subprocess
+import sys
 
 import pytest
 import torch
+import torch.nn.utils.prune
+import transformers
 from conftest import tiny_bert, tiny_config
+from gpsimd_torch import bert
 from gpsimd_torch.bert import use_custom_ops
 from gpsimd_torch.optim import AdamW
 from torch import nn
@@ -15,9 +20,8 @@ from transformers import (
     BertForSequenceClassification,
     BertLMHeadModel,
     BertModel,
-    RobertaConfig,
-    RobertaModel,
 )
+from transformers.models.bert.modeling_bert import BertIntermediate
 
 IDS = torch.arange(4 * 19).reshape(4, 19) % 97 + 3
 LABELS = torch.tensor([0, 1, 1, 0])
@@ -181,14 +185,91 @@ def test_checkpoints_go_both_ways_without_a_warning(pair, first, tmp_path, caplo
     other.load_state_dict(saved.state_dict(), strict=True)
 
 
-def test_a_model_that_is_not_bert_is_refused():
-    roberta = RobertaModel(
-        RobertaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+SMALL = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 80,
+    "max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("mask", ["padded", "none"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        transformers.RobertaForSequenceClassification,
+        transformers.XLMRobertaForSequenceClassification,
+        transformers.CamembertForSequenceClassification,
+        transformers.ElectraForSequenceClassification,
+    ],
+    ids=lambda kind: kind.__name__.removesuffix("ForSequenceClassification"),
+)
+def test_models_with_the_same_layers_are_taken(kind, mask):
+    torch.manual_seed(0)
+    stock = kind(kind.config_class(**SMALL))
+    rust = use_custom_ops(copy.deepcopy(stock))
+    assert sum(isinstance(module, bert._Fused) for module in rust.modules()) == 2
+    (loss, gradients, after), (rust_loss, rust_gradients, rust_after) = (
+        step(model.train(), MASKS[mask]) for model in (stock, rust)
     )
-    with pytest.raises(TypeError, match=r"expected a transformers BERT model .* found RobertaModel"):
-        use_custom_ops(roberta)
+    assert rust_loss == pytest.approx(loss, abs=2e-6)
+    assert rust_after == after
+    torch.testing.assert_close(rust_gradients, gradients, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "differs"),
+    [
+        (
+            transformers.DistilBertModel,
+            "DistilBertModel, whose TransformerBlock is made of DistilBertSelfAttention, .*FFN",
+        ),
+        (transformers.ViTModel, "ViTModel, whose ViTLayer is made of ViTAttention, .*ViTMLP"),
+        (transformers.AlbertModel, "AlbertModel, whose AlbertLayerGroup is made of"),
+    ],
+    ids=["DistilBERT", "ViT", "ALBERT"],
+)
+def test_a_model_with_other_layers_is_refused_with_what_differs(kind, differs):
+    small = {
+        "hidden_size": 32,
+        "dim": 32,
+        "hidden_dim": 80,
+        "n_heads": 4,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 1,
+    }
+    model = kind(kind.config_class(**small))
+    with pytest.raises(TypeError, match=rf"expected a transformers BERT model .* found {differs}"):
+        use_custom_ops(model)
     with pytest.raises(TypeError, match="found Linear"):
         use_custom_ops(nn.Linear(2, 2))
+
+
+def test_a_compiled_model_is_refused(stock):
+    with pytest.raises(TypeError, match=r"call use_custom_ops first, then torch\.compile"):
+        use_custom_ops(torch.compile(stock))
+
+
+def test_a_model_inside_of_another_is_found(pair):
+    stock, rust = pair
+    wrapper = nn.Sequential(copy.deepcopy(stock))
+    assert use_custom_ops(wrapper) is wrapper
+    assert torch.equal(wrapper[0].eval()(IDS).logits, rust.eval()(IDS).logits)
+
+
+def test_a_pickled_model_works_in_a_process_that_has_loaded_nothing(pair, tmp_path):
+    _, rust = pair
+    torch.save(rust.eval(), tmp_path / "model.pt")
+    program = (
+        "import sys, torch; model = torch.load(sys.argv[1], weights_only=False);"
+        "torch.save(model(torch.load(sys.argv[2])).logits, sys.argv[3])"
+    )
+    torch.save(IDS, tmp_path / "ids.pt")
+    files = [str(tmp_path / name) for name in ("model.pt", "ids.pt", "logits.pt")]
+    subprocess.run([sys.executable, "-c", program, *files], check=True, timeout=240)
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), rust(IDS).logits, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu_new", "silu"])
@@ -200,15 +281,91 @@ def test_another_activation_is_refused_and_the_model_stays_as_it_was(activation)
     assert type(model.bert.encoder.layer[0].intermediate.dense) is nn.Linear
 
 
-def test_a_replaced_layer_is_refused_before_and_noticed_after(stock):
-    class Adapter(nn.Linear):
-        pass
-
+def test_an_activation_that_was_replaced_is_refused_before_and_after(stock):
     twin = copy.deepcopy(stock)
-    twin.bert.encoder.layer[1].intermediate.dense = Adapter(32, 80)
-    with pytest.raises(TypeError, match=r"layer\.1\.intermediate\.dense: .* found Adapter"):
+    twin.bert.encoder.layer[1].intermediate.intermediate_act_fn = nn.GELU(approximate="tanh")
+    with pytest.raises(ValueError, match="expected the exact GELU, found GELU"):
         use_custom_ops(twin)
-    assert type(twin.bert.encoder.layer[0].intermediate.dense) is nn.Linear
-    use_custom_ops(stock).bert.encoder.layer[1].intermediate.dense = Adapter(32, 80)
-    with pytest.raises(TypeError, match=r"replaced after use_custom_ops"):
+    assert type(twin.bert.encoder.layer[0].intermediate) is BertIntermediate
+    use_custom_ops(stock).bert.encoder.layer[1].intermediate.intermediate_act_fn = nn.ReLU()
+    with pytest.raises(ValueError, match="expected the exact GELU, found ReLU"):
         stock(IDS)
+
+
+class LowRank(nn.Module):
+    """What peft makes of a layer for LoRA."""
+
+    def __init__(self, base_layer: nn.Linear):
+        super().__init__()
+        self.base_layer = base_layer
+        self.down, self.up = nn.Linear(32, 4, bias=False), nn.Linear(4, 80, bias=False)
+
+    def forward(self, x):
+        return self.base_layer(x) + 2.0 * self.up(self.down(x))
+
+
+class Scaled(nn.Module):
+    """What peft makes of a layer for IA3: the bias is scaled as well."""
+
+    def __init__(self, base_layer: nn.Linear):
+        super().__init__()
+        self.base_layer, self.scale = base_layer, nn.Parameter(torch.linspace(0.5, 2, 80))
+
+    def forward(self, x):
+        return self.scale * self.base_layer(x)
+
+
+def low_rank_in_place(dense: nn.Linear) -> nn.Linear:
+    dense.register_forward_hook(lambda module, inputs, output: output + inputs[0].mean(-1, keepdim=True))
+    return dense
+
+
+def without_bias(dense: nn.Linear) -> nn.Linear:
+    plain = nn.Linear(32, 80, bias=False)
+    plain.weight = dense.weight
+    return plain
+
+
+ADAPTERS = {
+    "LoRA": LowRank,
+    "IA3": Scaled,
+    "hook": low_rank_in_place,
+    "no bias": without_bias,
+    "parametrized": lambda dense: torch.nn.utils.parametrizations.weight_norm(dense),
+    "pruned": lambda dense: torch.nn.utils.prune.l1_unstructured(dense, "weight", 0.5),
+}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_of_the_feed_forward_layer_trains_as_in_the_stock_model(stock, adapter, order):
+    def adapt(model):
+        torch.manual_seed(5)
+        for layer in model.bert.encoder.layer:
+            layer.intermediate.dense = ADAPTERS[adapter](layer.intermediate.dense)
+        return model
+
+    with torch.no_grad():
+        for layer in stock.bert.encoder.layer:
+            layer.intermediate.dense.bias.normal_()
+    rust = copy.deepcopy(stock)
+    rust = adapt(use_custom_ops(rust)) if order == "after" else use_custom_ops(adapt(rust))
+    expected, found = step(adapt(stock).train()), step(rust.train())
+    assert found[0] == pytest.approx(expected[0], abs=2e-6)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("use_dora", [False, True], ids=["LoRA", "DoRA"])
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_adapters_of_peft_train_as_in_the_stock_model(stock, order, use_dora):
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(target_modules=["intermediate.dense"], r=4, use_dora=use_dora, init_lora_weights=False)
+
+    def adapt(model):
+        torch.manual_seed(5)
+        return peft.get_peft_model(model, config)
+
+    rust = copy.deepcopy(stock)
+    rust = adapt(use_custom_ops(rust)) if order == "after" else use_custom_ops(adapt(rust))
+    expected, found = (model.eval()(input_ids=IDS, attention_mask=PADDED).logits for model in (adapt(stock), rust))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)

@@ -5,7 +5,7 @@ What changes in a model, and nothing else does:
 - Attention: the model's attention implementation becomes `gpsimd`, a function in transformers' registries
   that computes softmax(scale * q k^T + mask) with `bert_ops::masked_softmax_forward`. Dropout stays
   PyTorch's, at the same place and with the same use of the random generator as in `sdpa` and `eager`.
-- Feed-forward: `intermediate.dense` leaves its bias to the activation, `bert_ops::bias_gelu_forward`.
+- Feed-forward: the intermediate layer adds the bias of its `dense` in the activation, `bert_ops::bias_gelu_forward`.
 
 Parameters, their names and the configuration stay: checkpoints go both ways between plain and changed models.
 """
@@ -15,56 +15,57 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PretrainedConfig, PreTrainedModel
+from transformers.activations import GELUActivation
 from transformers.masking_utils import AttentionMaskInterface, bidirectional_mask_function, eager_mask
 from transformers.models.bert.modeling_bert import BertIntermediate, BertPreTrainedModel
+from transformers.models.camembert.modeling_camembert import CamembertIntermediate, CamembertPreTrainedModel
+from transformers.models.electra.modeling_electra import ElectraIntermediate, ElectraPreTrainedModel
+from transformers.models.roberta.modeling_roberta import RobertaIntermediate, RobertaPreTrainedModel
+from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaIntermediate, XLMRobertaPreTrainedModel
 
 ATTENTION = "gpsimd"
 
 
-def use_custom_ops(model: BertPreTrainedModel) -> BertPreTrainedModel:
+def use_custom_ops(model: nn.Module) -> nn.Module:
     """Makes a BERT model compute attention softmax and bias + GELU with the Rust ops; returns the model.
 
-    Takes any of transformers' BERT classes (BertModel, BertForSequenceClassification, ...), in f32 or bf16,
-    in training or evaluation. Changes the model in place; a second call changes nothing. To go back, load a
-    checkpoint of it into a plain model, or keep a `copy.deepcopy` from before.
+    Takes transformers' BERT classes (BertModel, BertForSequenceClassification, ...), those of RoBERTa, XLM-RoBERTa,
+    CamemBERT and ELECTRA, whose layers are the same, and modules that hold one (an encoder-decoder, peft's PeftModel,
+    a module of one's own); in f32 or bf16, in training or evaluation. Adapters may be there or come later. Changes the
+    model in place; a second call changes nothing. To go back, load a checkpoint of it into a plain model, or keep a
+    `copy.deepcopy` from before.
 
     Raises:
-        TypeError: the model is not transformers' BERT, or a layer has been replaced (by an adapter, say).
+        TypeError: there is none of these models in `model`, or it has been compiled.
         ValueError: the activation is not the exact GELU (`hidden_act="gelu"`).
     """
-    if not isinstance(model, BertPreTrainedModel):
-        raise TypeError(
-            f"expected a transformers BERT model (BertModel, BertForSequenceClassification, ...), found "
-            f"{type(model).__name__}; pass the BERT model itself, before it is wrapped or compiled"
-        )
-    if model.config.hidden_act != "gelu":
-        raise ValueError(
-            f"expected hidden_act 'gelu' (the exact, erf form), found {model.config.hidden_act!r}; the op "
-            "computes no other activation"
-        )
-    intermediates = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, BertIntermediate) and not isinstance(module.intermediate_act_fn, BiasGelu)
-    ]
-    for name, module in intermediates:
-        if type(module.dense) is not nn.Linear or module.dense.bias is None:
-            raise TypeError(
-                f"{name}.dense: expected torch.nn.Linear with a bias, found {type(module.dense).__name__}; "
-                "call use_custom_ops before adapters or quantisation replace layers"
-            )
-    import gpsimd_torch
-
-    gpsimd_torch.load_library("bert_ops")
-    AttentionInterface.register(ATTENTION, attention)
-    AttentionMaskInterface.register(ATTENTION, additive_mask)
-    for _, module in intermediates:
-        module.dense = LinearBeforeBias.of(module.dense)
-        module.intermediate_act_fn = BiasGelu(module)
-    _own_config(model)
-    model.set_attn_implementation(ATTENTION)
+    if hasattr(model, "_orig_mod"):
+        raise TypeError("expected a model that is not compiled yet; call use_custom_ops first, then torch.compile")
+    models = _models_in(model)
+    if not models:
+        raise TypeError(_what_differs(model))
+    intermediates = [module for one in models for module in one.modules() if isinstance(module, tuple(FUSED))]
+    for one in models:
+        check_activation(one.config)
+    for module in intermediates:
+        _check_exact(module.intermediate_act_fn)
+    _register()
+    for module in intermediates:
+        module.__class__ = FUSED.get(type(module), type(module))
+    for one in models:
+        _own_config(one)
+        one.set_attn_implementation(ATTENTION)
     return model
+
+
+def check_activation(config: PretrainedConfig):
+    """`ValueError` unless models of this configuration have the activation that the op computes."""
+    if config.hidden_act != "gelu":
+        raise ValueError(
+            f"expected hidden_act 'gelu' (the exact, erf form), found {config.hidden_act!r}; the op computes no other "
+            "activation"
+        )
 
 
 def attention(
@@ -126,43 +127,112 @@ def additive_mask(
     )
 
 
-class LinearBeforeBias(nn.Linear):
-    """A linear layer that owns a bias and leaves adding it to the activation that follows."""
+class _Fused:
+    """The forward pass of an intermediate layer, gelu(dense(x)), with bias and GELU in one op.
 
-    @classmethod
-    def of(cls, dense: nn.Linear) -> "LinearBeforeBias":
-        """The same layer: it shares weight and bias with `dense`."""
-        linear = cls(dense.in_features, dense.out_features, device="meta")
-        linear.weight, linear.bias = dense.weight, dense.bias
-        return linear.train(dense.training)
+    The class of a layer is changed and none of its parts, so that an adapter, a quantiser or a hook finds in `dense`
+    the `torch.nn.Linear` that it expects. Where one of them has taken its place, it is called as it is, and the op adds
+    a bias of zeros: whatever it makes of the bias (a rescaled output, a copy that is trained) stays its own.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[.., in] to [.., out], without the bias."""
-        return functional.linear(x, self.weight)
+    def __setstate__(self, state: dict):
+        """In the process that a pickled model comes to, nothing may be loaded yet."""
+        _register()
+        super().__setstate__(state)
 
-
-class BiasGelu(nn.Module):
-    """gelu(x + bias), with the bias of the linear layer before it; x [.., H] of any float dtype of the op."""
-
-    def __init__(self, intermediate: BertIntermediate):
-        """`intermediate`: the feed-forward layer whose activation this is."""
-        super().__init__()
-        # In a tuple, so that it does not become a submodule: the state_dict must not name the bias twice.
-        self._intermediate = (intermediate,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Raise TypeError if the linear layer was replaced since: its bias would be added twice or never."""
-        (intermediate,) = self._intermediate
-        dense = intermediate.dense
-        if not isinstance(dense, LinearBeforeBias):
-            raise TypeError(
-                f"intermediate.dense: expected {LinearBeforeBias.__name__}, found {type(dense).__name__}; "
-                "the layer was replaced after use_custom_ops, replace layers first"
-            )
-        return torch.ops.bert_ops.bias_gelu_forward(x, dense.bias.to(x.dtype))
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """[.., hidden] to [.., intermediate]."""
+        _check_exact(self.intermediate_act_fn)
+        dense = self.dense
+        if _is_plain(dense):
+            x, bias = functional.linear(hidden_states, dense.weight), dense.bias
+        else:
+            x = dense(hidden_states)
+            bias = x.new_zeros(x.shape[-1])
+        return torch.ops.bert_ops.bias_gelu_forward(x, bias.to(x.dtype))
 
 
-def _own_config(model: BertPreTrainedModel):
+class FusedBertIntermediate(_Fused, BertIntermediate):
+    """That of BERT."""
+
+
+class FusedRobertaIntermediate(_Fused, RobertaIntermediate):
+    """That of RoBERTa."""
+
+
+class FusedXLMRobertaIntermediate(_Fused, XLMRobertaIntermediate):
+    """That of XLM-RoBERTa."""
+
+
+class FusedCamembertIntermediate(_Fused, CamembertIntermediate):
+    """That of CamemBERT."""
+
+
+class FusedElectraIntermediate(_Fused, ElectraIntermediate):
+    """That of ELECTRA."""
+
+
+# Same layers, same attention interface, same masks: the files of transformers differ in names and embeddings.
+FAMILIES = (
+    BertPreTrainedModel,
+    RobertaPreTrainedModel,
+    XLMRobertaPreTrainedModel,
+    CamembertPreTrainedModel,
+    ElectraPreTrainedModel,
+)
+FUSED = {
+    BertIntermediate: FusedBertIntermediate,
+    RobertaIntermediate: FusedRobertaIntermediate,
+    XLMRobertaIntermediate: FusedXLMRobertaIntermediate,
+    CamembertIntermediate: FusedCamembertIntermediate,
+    ElectraIntermediate: FusedElectraIntermediate,
+}
+
+
+def _register():
+    """Loads the ops and names the attention to transformers; again and again does nothing."""
+    import gpsimd_torch
+
+    gpsimd_torch.load_library("bert_ops")
+    AttentionInterface.register(ATTENTION, attention)
+    AttentionMaskInterface.register(ATTENTION, additive_mask)
+
+
+def _is_plain(dense: nn.Module) -> bool:
+    """Whether calling the layer is the linear function and nothing else."""
+    hooks = (dense._forward_hooks, dense._forward_pre_hooks, dense._backward_hooks, dense._backward_pre_hooks)
+    return type(dense) is nn.Linear and dense.bias is not None and not any(hooks)
+
+
+def _check_exact(activation: object):
+    exact = isinstance(activation, nn.GELU) and activation.approximate == "none"
+    if not exact and not isinstance(activation, GELUActivation) and activation is not functional.gelu:
+        raise ValueError(
+            f"intermediate_act_fn: expected the exact GELU, found {activation}; the op computes no other activation"
+        )
+
+
+def _models_in(module: nn.Module) -> list[PreTrainedModel]:
+    """The outermost models of `FAMILIES`."""
+    if isinstance(module, FAMILIES):
+        return [module]
+    return [model for child in module.children() for model in _models_in(child)]
+
+
+def _what_differs(model: nn.Module) -> str:
+    names = ", ".join(family.__name__.removesuffix("PreTrainedModel") for family in FAMILIES)
+    message = f"expected a transformers BERT model or one with the same layers ({names}), found {type(model).__name__}"
+    layer = next((part[0] for part in model.modules() if isinstance(part, nn.ModuleList) and len(part)), None)
+    if not isinstance(model, PreTrainedModel) or layer is None:
+        return message
+    parts = ", ".join(dict.fromkeys(type(part).__name__ for part in layer.children()))
+    return (
+        f"{message}, whose {type(layer).__name__} is made of {parts}: without the intermediate layer of BERT (dense, "
+        "then GELU) the ops have no place in it"
+    )
+
+
+def _own_config(model: PreTrainedModel):
     """Gives the model a configuration of its own.
 
     Models built from one configuration object share it, and with it the attention implementation: a stock
