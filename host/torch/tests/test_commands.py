@@ -63,7 +63,7 @@ def test_no_option_of_any_command_takes_an_empty_value(command, empty, monkeypat
         with pytest.raises(SystemExit) as exit:
             parse([*argv, *([name] if name in names else []), empty])
         assert exit.value.code == 2
-        assert re.search(rf"{re.escape(name)}.*: expected a value, found an empty one", capsys.readouterr().err), name
+        assert re.search(rf"argument .*{re.escape(name)}.*: .*expected", capsys.readouterr().err), name
 
 
 def test_an_empty_value_behind_an_equals_sign_is_one_too(capsys):

@@ -528,8 +528,8 @@ def test_a_batch_job_whose_name_is_taken_is_told_before_its_files_are_replaced(r
         (b"", "found no row"),
         (b'"1","t"\n', "found 2 columns"),
         (b'"1","t","a"\n"1","t","\xff"\n', "x.csv:2: byte 10 of the line is not UTF-8"),
-        (b'"1","t","a"\n"1","t","open\n\n', "x.csv:2: expected"),
-        (b'"1","t","a"\n"1","t","' + b"a" * 200_000 + b'"\n', "x.csv:2: expected"),
+        (b'"1","t","a"\n"1","t","open\n\n', "x.csv:2: unexpected end of data; expected quotes closed"),
+        (b'"1","t","a"\n"1","t","' + b"a" * (11 << 20) + b'"\n', "x.csv:2: expected fields of at most 10,485,760 char"),
     ],
 )
 def test_a_file_of_other_things_is_refused(run, double, transform, tmp_path, content, message):

@@ -331,7 +331,7 @@ def test_a_large_request_that_is_being_read_delays_nobody(monkeypatch):
     texts_of = app.texts_of
     monkeypatch.setattr(app, "texts_of", slow)
     with Server(Recorder()) as server, ThreadPoolExecutor(1) as other:
-        large = other.submit(server.ask, ["x" * 200_000])
+        large = other.submit(server.ask, ["x" * 1_000_001])
         time.sleep(0.2)
         assert server.ask(method="GET", path="/ping", headers={}).status == 200
         assert labels(server.ask(["small"])) == ["small"]

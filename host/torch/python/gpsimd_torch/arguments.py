@@ -18,10 +18,11 @@ class Parser(argparse.ArgumentParser):
     """
 
     def _get_value(self, action: argparse.Action, arg_string: str):
-        # Every value passes here, before its type sees it; those of a subcommand on their way to its own parser.
+        # Every value passes here; those of a subcommand too, on their way to its own parser. A type may say more.
+        value = super()._get_value(action, arg_string)
         if action.nargs != argparse.PARSER and not arg_string.strip():
             raise argparse.ArgumentError(action, "expected a value, found an empty one; give one, or leave it out")
-        return super()._get_value(action, arg_string)
+        return value
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -70,7 +71,7 @@ def output_file(text: str) -> Path:
         try_writing(path.parent)
     except OSError as error:
         raise argparse.ArgumentTypeError(
-            f"cannot write in {str(path.parent)!r}: {reason(error)}; name another folder"
+            f"the folder {str(path.parent)!r} cannot be written: {reason(error)}; name another"
         ) from error
     return path
 

@@ -39,6 +39,8 @@ def draw(rows: list[Run], path: Path) -> None:
             axis.barh(range(len(rows)), [known or 0 for known in values], color=colours, height=0.6)
             for position, known in enumerate(values):
                 text = "not known" if known is None else f"{known:,.{digits}f}"
+                if value == "training_cost_usd" and rows[position].published_cost_usd is not None:
+                    text += f" ({rows[position].published_cost_usd:.2f} in the post)"
                 axis.annotate(text, (known or 0, position), xytext=(4, 0), textcoords="offset points", va="center")
             axis.set_title(title, loc="left", fontweight="bold")
             axis.set_xlabel(unit)

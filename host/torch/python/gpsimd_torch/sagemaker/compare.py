@@ -14,8 +14,9 @@ from .options import add_connection, console, resource_name
 
 DESCRIPTION = """\
 Compare training runs: price per hour, throughput, validation accuracy, billable seconds, training cost. Takes names of
-training jobs, and files that the trainer has written with --json. Runs of the same model, ops and machines are one row:
-the one that cost least (without a price: the fastest). The rows that AWS published stand below for reference.
+training jobs, and files that the trainer has written with --json. Runs of the same settings, ops and machines are one
+row: the one with the best validation accuracy. Rows are ranked by it where they have the same model, data, steps and
+other settings; else the difference is told. The rows that AWS published stand below for reference.
 """
 
 EPILOG = """\
@@ -27,7 +28,8 @@ examples:
   python -m gpsimd_torch.sagemaker compare gpsimd-bert-1 --price ml.trn1.2xlarge=1.34 --markdown
       with the price of an hour (an example: look up that of your region)
 
-training cost = billable seconds x price per hour x instances / 3600. On spot instances SageMaker counts fewer billable
+training cost = billable seconds x price per hour x instances / 3600; beside it stands what AWS published. A local run
+has neither price nor cost. On spot instances SageMaker counts fewer billable
 seconds than the job took, so the on-demand price is the one to multiply with.
 Exit status: 0 done, 1 AWS refused or a job has not completed, 2 wrong arguments.
 """
@@ -97,7 +99,8 @@ def run(options: argparse.Namespace) -> int:
         found += runs.published()
     rows = runs.best_of(found)
     if options.json:
-        print(json.dumps([document(run, count) for run, count in rows], indent=2))
+        best = runs.best(found)
+        print(json.dumps([document(run, count, run in best) for run, count in rows], indent=2))
     else:
         form = table.markdown if options.markdown else table.text
         print(form(HEADS, [cells(run, count) for run, count in rows], left=LEFT))
@@ -130,29 +133,41 @@ def cells(run: runs.Run, count: int) -> list[str]:
         run.machine,
         table.number(run.price_per_hour, 3),
         table.number(run.throughput_it_s, 2),
-        table.number(run.validation_accuracy, 3),
+        table.number(run.validation_accuracy, 3) if run.not_a_number is None else "not a number",
         table.number(run.billable_s, 0),
-        table.number(run.training_cost_usd, 2 if (run.training_cost_usd or 1) >= 1 else 4),
+        cost(run),
         "-" if run.published else str(count),
     ]
 
 
-def document(run: runs.Run, count: int) -> dict[str, Any]:
+def cost(run: runs.Run) -> str:
+    """By the formula, and what was published in its place."""
+    text = table.number(run.training_cost_usd, 2 if (run.training_cost_usd or 1) >= 1 else 4)
+    return text if run.published_cost_usd is None else f"{text} ({run.published_cost_usd:.2f} in the post)"
+
+
+def document(run: runs.Run, count: int, is_best: bool) -> dict[str, Any]:
     """The same for programs."""
-    return asdict(run) | {"runs": None if run.published else count}
+    return asdict(run) | {"runs": None if run.published else count, "best": is_best}
 
 
 def notes(found: list[runs.Run]) -> list[str]:
     """What a reader of the table should know."""
     texts = []
     different = runs.differences(found)
+    best = runs.best(found)
     if different:
-        texts.append(f"the runs differ in {', '.join(different)}: the rows compare more than machines and ops")
+        texts.append(f"the runs differ in {', '.join(different)}: none of them is called the best")
+    elif best and len(found) > len(best):
+        names = ", ".join(f"{run.source}, {run.ops} ops" for run in best)
+        texts.append(f"best at equal settings: {names} (validation accuracy {best[0].validation_accuracy:.3f})")
+    tries = runs.differences(found, runs.OF_A_TRY)
+    if tries:
+        texts.append(f"the runs differ in {', '.join(tries)}: that of a row is its best run's")
+    texts += [f"{run.source}, {run.ops} ops: not a number: {run.not_a_number}" for run in found if run.not_a_number]
     jobs = [run for run in found if not run.is_local]
     unpriced = sorted({run.instance for run in jobs if run.price_per_hour is None})
     texts += [f"no price is known for {instance}: name it with --price {instance}=X" for instance in unpriced]
-    unpriced = sorted({run.source for run in found if run.is_local and run.price_per_hour is None})
-    texts += [f"no price is known for {file}: it was trained without --price-per-hour" for file in unpriced]
     silent = [run.source for run in jobs if run.throughput_it_s is None or run.validation_accuracy is None]
     if silent:
         texts.append(f"no final metrics were found for {', '.join(silent)}: its log had no such lines")

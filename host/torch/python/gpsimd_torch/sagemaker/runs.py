@@ -13,8 +13,10 @@ from .prices import PUBLISHED
 
 SECONDS_PER_HOUR = 3600
 BUNDLED_MODEL = "6-layer BERT"
-# Settings that make throughput and cost another thing if they differ.
-SETTINGS = ("batch-size", "seq-len", "epochs", "steps", "lr", "seed", "data")
+# What runs must have in common for one of them to be the best.
+SETTINGS = ("model", "data", "epochs", "steps", "batch-size", "seq-len", "lr", "dropout")
+# What several tries of the same thing may differ in.
+OF_A_TRY = ("seed",)
 
 
 @dataclass
@@ -36,12 +38,26 @@ class Run:
     training_cost_usd: float | None
     is_local: bool = False
     published: bool = False
+    published_cost_usd: float | None = None
+    """What the source of a published run says in place of the formula."""
+    not_a_number: str | None = None
+    """Where the run's loss, or what came of it, is not a number."""
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
-    def group(self) -> tuple[str, str, str, int, bool]:
-        """Runs of the same model, ops and machines are several tries of the same thing."""
-        return self.model, self.ops, self.instance, self.instances, self.published
+    def group(self) -> tuple:
+        """Runs of the same settings, ops and machines are several tries of the same thing."""
+        settings = tuple(self.settings.get(name) for name in SETTINGS)
+        return self.model, self.ops, self.instance, self.instances, self.published, settings
+
+    @property
+    def rank(self) -> tuple[float, float, float]:
+        """Less is better: the validation accuracy decides, then the cost, then the throughput."""
+        accuracy = self.validation_accuracy
+        if accuracy is None or self.not_a_number is not None:
+            accuracy = -math.inf
+        cost = math.inf if self.training_cost_usd is None else self.training_cost_usd
+        return -accuracy, cost, -(self.throughput_it_s or 0.0)
 
     @property
     def machine(self) -> str:
@@ -50,19 +66,20 @@ class Run:
 
 
 def best_of(runs: Iterable[Run]) -> list[tuple[Run, int]]:
-    """The best run of each group with the number of runs in it, in the order of their first runs.
-
-    Best is what cost least; where no price is known, what was fastest.
-    """
+    """The best run of each group with the number of runs in it, in the order of their first runs."""
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.group, []).append(run)
+    return [(min(group, key=lambda run: run.rank), len(group)) for group in groups.values()]
 
-    def rank(run: Run) -> tuple[float, float]:
-        cost = float("inf") if run.training_cost_usd is None else run.training_cost_usd
-        return cost, -(run.throughput_it_s or 0.0)
 
-    return [(min(group, key=rank), len(group)) for group in groups.values()]
+def best(runs: Iterable[Run]) -> list[Run]:
+    """Those of the highest validation accuracy, if all have the same settings; published runs have none to compare."""
+    ours = [run for run in runs if not run.published]
+    if differences(ours):
+        return []
+    highest = min((run.rank[0] for run in ours), default=math.inf)
+    return [run for run in ours if run.rank[0] == highest < math.inf]
 
 
 def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
@@ -73,7 +90,8 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
     if status != "Completed":
         reason = f": {found['FailureReason']}" if status == "Failed" and found.get("FailureReason") else ""
         raise CommandError(f"the job {name}: expected a completed one, found {status}{reason}; leave it out")
-    metrics = {metric["MetricName"]: metric["Value"] for metric in found.get("FinalMetricDataList") or []}
+    reported = {metric["MetricName"]: metric["Value"] for metric in found.get("FinalMetricDataList") or []}
+    metrics = {metric: value for metric, value in reported.items() if math.isfinite(value)}
     resources = found.get("ResourceConfig") or {}
     instance, instances = resources.get("InstanceType"), resources.get("InstanceCount", 1)
     if instance is None:
@@ -103,6 +121,7 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
         validation_accuracy=metrics.get("validation:accuracy"),
         billable_s=billable,
         training_cost_usd=None if total is None or billable is None else billable * total / SECONDS_PER_HOUR,
+        not_a_number=", ".join(sorted(reported.keys() - metrics.keys())) or None,
         settings=_settings(hyperparameters),
     )
 
@@ -116,7 +135,8 @@ def of_file(path: Path) -> list[Run]:
         named["data"] = named.get("data") or (named.get("channels") or {}).get("train")
         found = []
         for row in rows:
-            if row["stopped"]:
+            bad = _not_a_number(row)
+            if row["stopped"] and bad is None:
                 continue
             found.append(
                 Run(
@@ -125,12 +145,14 @@ def of_file(path: Path) -> list[Run]:
                     ops=_text(row, "ops"),
                     instance=f"local, {named.get('device', 'cpu')}",
                     instances=1,
-                    price_per_hour=_number(named, "price-per-hour"),
+                    # Nobody is billed for it, and another machine would take other seconds.
+                    price_per_hour=None,
                     throughput_it_s=_number(row, "throughput_it_s"),
                     validation_accuracy=_number(row, "validation_accuracy"),
                     billable_s=_number(row, "billable_s"),
-                    training_cost_usd=_number(row, "training_cost_usd"),
+                    training_cost_usd=None,
                     is_local=True,
+                    not_a_number=bad,
                     settings=_settings(named),
                 )
             )
@@ -147,15 +169,31 @@ def of_file(path: Path) -> list[Run]:
 
 
 def published() -> list[Run]:
-    """The results to compare with."""
-    return [Run(source="AWS post", ops="-", instances=1, published=True, **row) for row in PUBLISHED]
+    """The results to compare with: their cost by the formula of all rows, and beside it the one that was published."""
+    found = []
+    for row in PUBLISHED:
+        figures = dict(row)
+        stated = figures.pop("training_cost_usd")
+        cost = figures["billable_s"] * figures["price_per_hour"] / SECONDS_PER_HOUR
+        found.append(
+            Run(
+                source="AWS post",
+                ops="-",
+                instances=1,
+                published=True,
+                training_cost_usd=cost,
+                published_cost_usd=stated,
+                **figures,
+            )
+        )
+    return found
 
 
-def differences(runs: Iterable[Run]) -> list[str]:
-    """Settings in which the runs differ, e.g. `batch-size (16, 32)`: then the rows do not tell the machines apart."""
+def differences(runs: Iterable[Run], names: Iterable[str] = SETTINGS) -> list[str]:
+    """Settings in which the runs differ, e.g. `batch-size (16, 32)`: then none of them is better than another."""
     ours = [run for run in runs if not run.published]
     texts = []
-    for name in SETTINGS:
+    for name in names:
         values = sorted({run.settings[name] for run in ours})
         if len(values) > 1:
             texts.append(f"{name} ({', '.join(values)})")
@@ -186,7 +224,15 @@ def _settings(values: dict[str, Any]) -> dict[str, str]:
             value = defaults[name.replace("-", "_")]
         return "none" if value is None else str(value)
 
-    return {name: setting(name) for name in SETTINGS}
+    return {name: setting(name) for name in (*SETTINGS, *OF_A_TRY)}
+
+
+def _not_a_number(row: dict[str, Any]) -> str | None:
+    """Where a run's losses are not numbers, which JSON has as null."""
+    step = next((step for step, loss in enumerate(row["losses"], start=1) if loss is None), None)
+    if step is not None:
+        return f"loss of step {step}"
+    return None if row.get("failed") is None else str(row["failed"])
 
 
 def _number(values: dict[str, Any], name: str) -> float | None:

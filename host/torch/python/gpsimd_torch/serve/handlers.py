@@ -183,6 +183,9 @@ class Classifier:
                 f"{where}: the tokenizer has {tokens:,} tokens, the model {embeddings:,}; put the tokenizer of its "
                 "training beside it"
             )
+        # What transformers makes where it finds no vocabulary: every word would be the same to the model.
+        if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+            raise ModelError(f"{where}: the tokenizer knows no words; put that of the model's training beside it")
         if tokenizer.pad_token_id is None:
             raise ModelError(f"{where}: the tokenizer has no padding token, which batches need")
         classifier = cls(model.eval(), tokenizer, seq_len=seq_len, max_batch=max_batch)

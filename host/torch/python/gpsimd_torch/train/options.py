@@ -12,14 +12,11 @@ from gpsimd_torch import arguments
 
 from . import container
 
-# The on-demand price of ml.trn1.32xlarge in the AWS post that the trainer follows, $ per hour.
-TRN1_32XLARGE_PRICE_PER_HOUR = 24.725
-
 DESCRIPTION = """\
 Fine-tune a BERT classifier on product reviews (negative or positive), with stock PyTorch ops, with the
-Rust ops on the emulated GPSIMD engine, or with both one after the other from the same seed. Prints a table
-of throughput, validation accuracy, billable seconds and training cost; after --ops both also how far the
-two loss curves are apart.
+Rust ops on the emulated GPSIMD engine, or with both from the same seed, a few steps of each in turn. Prints
+a table of throughput, validation accuracy, billable seconds and training cost, and the machine that it is
+of; after --ops both also how far the two loss curves are apart.
 """
 
 EPILOG = """\
@@ -50,8 +47,9 @@ what the table says:
   throughput      optimizer steps per second; the first quarter of the steps, at most 3, is not counted
                   (allocator, caches and, on xla, compilation)
   billable s      reading and tokenising the reviews, loading the model, training, validating and saving;
-                  with --ops both, each row counts the reading that they share, as a job of its own would
-  training cost   billable seconds x --price-per-hour / 3600
+                  with --ops both, each row counts the reading that they share, as a job of its own would,
+                  and nothing of the other's turns
+  training cost   billable seconds x --price-per-hour / 3600, where that is given
 
 metric lines, every --metric-every steps and at the end (gpsimd_torch.train.metrics.DEFINITIONS finds them):
   metric step=20 loss=0.6931 it_per_s=1.25 lr=4.5e-05 ops=rust
@@ -68,7 +66,8 @@ a job with channels, but none for training, is refused.
 hyperparameters may have underscores for hyphens (--batch_size 16), and true or false behind --fresh.
 
 Ctrl-C or SIGTERM finishes the step at hand, writes a checkpoint (with --checkpoints), saves the model and prints the
-table so far; a second Ctrl-C stops at once. Exit status: 0 done, 1 failed (a process died, a full disk), 2 wrong
+table so far; a second Ctrl-C stops at once. Exit status: 0 done, 1 failed (a loss that is not
+a number, a process that died, a full disk), 2 wrong
 arguments or data, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
 """
 
@@ -145,8 +144,6 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
             f"argument --data: expected it, or a channel called train or training, found the channels "
             f"{', '.join(channels)}"
         )
-    if values["price_per_hour"] is None and not container.in_container(environment):
-        values["price_per_hour"] = TRN1_32XLARGE_PRICE_PER_HOUR
     if isinstance(values["data"], container.Channels):
         values["channels"], values["data"] = values["data"], None
     for name, default in (("ops", "both"), ("device", "cpu"), ("epochs", 1)):
@@ -271,8 +268,7 @@ def _parser() -> arguments.Parser:
         "--price-per-hour",
         type=_number(0.0),
         metavar="$",
-        help=f"price of the machine (default: {TRN1_32XLARGE_PRICE_PER_HOUR}, that of ml.trn1.32xlarge; in a SageMaker "
-        "container it is not known, and no cost is told)",
+        help="price of the machine, for the cost (default: not known, and no cost is told)",
     )
     add(
         "--model-dir",

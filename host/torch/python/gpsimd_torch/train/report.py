@@ -1,15 +1,43 @@
 """What a job reports: a row per run, the table, the JSON file."""
 
+import contextlib
 import json
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import JobFailure
 
 SECONDS_PER_HOUR = 3600
+
+
+class Stopwatch:
+    """Seconds that count: two runs that take turns are each timed in their own."""
+
+    def __init__(self):
+        """At 0, and not running."""
+        self._before, self._since = 0.0, None
+
+    @property
+    def seconds(self) -> float:
+        """Up to now."""
+        return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Counts what is done in here."""
+        self._since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._before, self._since = self.seconds, None
+
+    def add(self, seconds: float):
+        """Counts what was done before."""
+        self._before += seconds
 
 
 @dataclass
@@ -23,11 +51,13 @@ class Row:
     validation_accuracy: float | None = None
     billable_s: float = 0.0
     stopped: bool = False
+    failed: str | None = None
+    """Why the run ended early, where it was not stopped."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
     resumed_from_step: int = 0
     _times: list[tuple[int, float]] = field(default_factory=list)
     # Of the run before it was interrupted: steps that throughput counts, their seconds, seconds to pay for.
     _earlier: tuple[int, float, float] = (0, 0.0, 0.0)
-    _billed_from: float = 0.0
 
     @property
     def warm_up_steps(self) -> int:
@@ -57,17 +87,23 @@ class Row:
             return None
         return self.billable_s * self.price_per_hour / SECONDS_PER_HOUR
 
-    def start_billing(self, seconds: float):
-        """The run begins now, after `seconds` that count as well."""
-        self._billed_from = time.perf_counter() - seconds
+    @property
+    def not_a_number_at(self) -> int | None:
+        """The first step, from 1, whose loss is not a finite number."""
+        return next((step for step, loss in enumerate(self.losses, start=1) if not math.isfinite(loss)), None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left to make."""
+        return self.stopped or self.failed is not None or len(self.losses) == self.steps
 
     def bill(self):
         """Brings `billable_s` up to now."""
-        self.billable_s = self._earlier[2] + time.perf_counter() - self._billed_from
+        self.billable_s = self._earlier[2] + self.watch.seconds
 
     def start_clock(self):
         """The next step begins now."""
-        self._times = [(len(self.losses), time.perf_counter())]
+        self._times = [(len(self.losses), self.watch.seconds)]
 
     def state(self) -> dict:
         """What a checkpoint keeps of it."""
@@ -84,7 +120,7 @@ class Row:
     def record(self, losses: list[float]):
         """The losses of the steps that have ended since the last call."""
         self.losses += losses
-        self._times.append((len(self.losses), time.perf_counter()))
+        self._times.append((len(self.losses), self.watch.seconds))
 
 
 def largest_difference(rows: list[Row]) -> tuple[float, int] | None:
@@ -118,13 +154,7 @@ def table(rows: list[Row]) -> str:
     widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += [
-        f"{row.ops}: stopped after {len(row.losses)} of {row.steps} steps, not validated"
-        if row.stopped
-        else f"{row.ops}: stopped while validating"
-        for row in rows
-        if row.stopped or row.validation_accuracy is None
-    ]
+    lines += [f"{row.ops}: {_end(row)}" for row in rows if row.stopped or row.validation_accuracy is None]
     difference = largest_difference(rows)
     if difference is not None:
         value, step = difference
@@ -137,8 +167,15 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, rows: list[Row], settings: dict):
-    """Writes the rows and the largest difference of losses; a number that is not finite is null.
+def _end(row: Row) -> str:
+    if row.failed is not None:
+        return f"{row.failed}, not validated"
+    made = f"{len(row.losses)} of {row.steps} steps"
+    return f"stopped after {made}, not validated" if row.stopped else "stopped while validating"
+
+
+def write_json(path: Path, rows: list[Row], settings: dict, machine: dict | None = None):
+    """Writes the rows, the largest difference of losses and the `machine`; a number that is not finite is null.
 
     The file is complete or not there: it is written beside its place and moved.
     """
@@ -156,11 +193,14 @@ def write_json(path: Path, rows: list[Row], settings: dict):
                 "warm_up_steps": row.warm_up_steps,
                 "resumed_from_step": row.resumed_from_step,
                 "stopped": row.stopped or row.validation_accuracy is None,
+                "not_a_number_at_step": row.not_a_number_at,
+                "failed": row.failed,
             }
             for row in rows
         ],
         "max_loss_difference": difference[0] if difference and math.isfinite(difference[0]) else None,
         "settings": settings,
+        "machine": machine,
     }
     partial = path.with_name(f".{path.name}.partial")
     try:

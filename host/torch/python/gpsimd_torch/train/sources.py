@@ -9,6 +9,7 @@ from gpsimd_torch.reviews import text_of
 
 from .container import Channels
 from .errors import TrainerError
+from .places import expect_hub_name
 from .reviews import Concatenated, CsvReviews, Reviews, Subset
 from .synthetic import SyntheticReviews
 
@@ -50,11 +51,10 @@ def open_source(data: str | None, channels: Channels | None = None, *, progress:
             f"--data {data}: the trainer does not read from S3 itself; in a training job, make it the channel train, "
             "elsewhere copy it first and name the folder"
         )
-    if data.startswith(("/", ".", "~")) or data.count("/") > 1 or path.suffix == ".csv":
-        raise TrainerError(
-            f"--data {data}: no such file or folder; expected a folder with train.csv and test.csv, "
-            "a CSV file, or the name of a Hugging Face dataset"
-        )
+    expected = "a folder with train.csv and test.csv, a CSV file, or the name of a Hugging Face dataset"
+    if path.suffix == ".csv":
+        raise TrainerError(f"--data {data}: no such file or folder; expected {expected}")
+    expect_hub_name("--data", data, expected)
     return _from_hub(data)
 
 
