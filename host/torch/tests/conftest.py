@@ -47,6 +47,12 @@ def torch_ops():
     return torch.ops.torch_ops
 
 
+@pytest.fixture(scope="session")
+def named_ops() -> gpsimd_torch.OpLibrary:
+    """The ops of `tests/named-ops`, whose gradients are that of the output."""
+    return build_and_load("named-ops")
+
+
 def tiny_config(**changes) -> BertConfig:
     values = {
         "hidden_size": 32,

@@ -137,6 +137,36 @@ def test_an_expanded_gradient_is_taken_for_what_it_is() -> None:
     torch.testing.assert_close(x.grad, ops.bias_gelu_backward(torch.ones(3, 5), x.detach(), bias), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_that_is_that_of_the_output_is_summed_over_broadcast_dimensions(
+    named_ops: gpsimd_torch.OpLibrary, dtype: torch.dtype
+) -> None:
+    x, bias = torch.randn(4, 3, 5, dtype=dtype, requires_grad=True), torch.randn(5, dtype=dtype, requires_grad=True)
+    y = torch.ops.named_ops.add(x, bias)
+    # Small integers: their sums are exact.
+    weight = torch.randint(-8, 9, y.shape).to(dtype)
+    y.backward(weight)
+    assert torch.equal(x.grad, weight)
+    assert torch.equal(bias.grad, weight.sum((0, 1)))
+    # The gradient of a gradient that is one tensor for both operands.
+    (doubled,) = torch.autograd.grad(torch.ops.named_ops.add(x.sum((0, 1)), bias).sum(), bias)
+    assert torch.equal(doubled, torch.ones_like(bias))
+
+
+def test_operands_are_named_as_the_kernel_names_them(named_ops: gpsimd_torch.OpLibrary) -> None:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = torch.ops.named_ops.core(float=torch.ops.named_ops.shape(shape=x, dtype=3.0, f32=0.0), double=x)
+    y.sum().backward()
+    assert y.tolist() == [2.0, 4.0]
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("op", ["add", "core"])
+def test_gradients_that_are_those_of_the_output_pass_opcheck(named_ops: gpsimd_torch.OpLibrary, op: str) -> None:
+    operands = (torch.randn(7, requires_grad=True), torch.randn(7, requires_grad=True))
+    torch.library.opcheck(getattr(torch.ops.named_ops, op).default, operands)
+
+
 def test_an_op_without_a_gradient_says_so() -> None:
     p = torch.softmax(torch.randn(3, 5), -1).requires_grad_()
     result = ops.masked_softmax_backward(torch.randn(3, 5), p, 1.0)

@@ -91,18 +91,35 @@ pub struct Output {
     pub element: ElementType,
 }
 
-/// "The gradient with respect to `operands` is `op(arguments)`", summed over the dimensions that broadcast.
+/// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gradient {
     /// Tensor operands that it is the gradient of.
     pub operands: Vec<String>,
-    /// The op that computes it, of the same library.
-    pub op: String,
-    /// What that op is called with.
-    pub arguments: Vec<GradientArgument>,
+    /// What it is.
+    #[serde(flatten)]
+    pub formula: Formula,
 }
 
-/// An argument of the op that computes a gradient.
+/// What a gradient is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Formula {
+    /// What an op computes.
+    Op {
+        /// The op, of the same library.
+        op: String,
+        /// What it is called with.
+        arguments: Vec<GradientArgument>,
+    },
+    /// A tensor as it is: the gradient of the output. No other is one.
+    Value {
+        /// [`GradientArgument::Grad`].
+        value: GradientArgument,
+    },
+}
+
+/// What a gradient is computed from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientArgument {
@@ -141,6 +158,14 @@ pub enum DescriptorError {
         name: String,
         /// "tensor operand", "op", ...
         what: &'static str,
+    },
+    /// The gradient is a tensor or a number that does not depend on the gradient of the output.
+    #[error("op `{op}`: its gradient is {found:?}, expected the gradient of the output, or an op")]
+    Constant {
+        /// The op that refers.
+        op: String,
+        /// What it says.
+        found: GradientArgument,
     },
     /// The gradient calls an op with the wrong number of arguments.
     #[error("op `{op}`: its gradient calls `{called}` with {found} arguments, expected {expected}")]
@@ -210,19 +235,26 @@ impl OpDescriptor {
             return Err(dangling(replaced, "tensor operand"));
         }
         for gradient in &self.gradients {
-            let called = library.op(&gradient.op).ok_or_else(|| dangling(&gradient.op, "op of the library"))?;
-            if called.operands.len() != gradient.arguments.len() {
+            if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
+                return Err(dangling(name, "tensor operand"));
+            }
+            let (op, arguments) = match &gradient.formula {
+                Formula::Op { op, arguments } => (op, arguments),
+                Formula::Value { value: GradientArgument::Grad } => continue,
+                Formula::Value { value } => {
+                    return Err(DescriptorError::Constant { op: self.name.clone(), found: value.clone() });
+                }
+            };
+            let called = library.op(op).ok_or_else(|| dangling(op, "op of the library"))?;
+            if called.operands.len() != arguments.len() {
                 return Err(DescriptorError::Arguments {
                     op: self.name.clone(),
                     called: called.name.clone(),
                     expected: called.operands.len(),
-                    found: gradient.arguments.len(),
+                    found: arguments.len(),
                 });
             }
-            if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
-                return Err(dangling(name, "tensor operand"));
-            }
-            for argument in &gradient.arguments {
+            for argument in arguments {
                 if let GradientArgument::Operand(name) = argument
                     && !self.operands.iter().any(|operand| operand.name == *name)
                 {

@@ -1,66 +1,163 @@
-//! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`.
+//! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, and `gradient(bias) = grad`.
 
-use gpsimd_abi::descriptor::{Gradient, GradientArgument};
-use syn::parse::{Parse, ParseStream};
+use gpsimd_abi::descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, Token, UnOp, parenthesized};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, Token, UnOp, parenthesized, token};
+
+use crate::arguments::{equals, expect_more};
+use crate::kernel::Kernel;
+use crate::names::{list, plain};
+
+const FORM: &str = "gradient(operand, ..) = op(grad, ..)` or `gradient(operand, ..) = grad";
 
 /// The argument as written.
 pub(crate) struct GradientSyntax {
     operands: Punctuated<Ident, Token![,]>,
-    op: Ident,
-    arguments: Punctuated<Expr, Token![,]>,
-}
-
-impl Parse for GradientSyntax {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let form = |error: syn::Error| {
-            syn::Error::new(error.span(), format!("{error}; a gradient is `gradient(operand, ..) = op(grad, ..)`"))
-        };
-        Self::parse_form(input).map_err(form)
-    }
+    formula: Expr,
 }
 
 impl GradientSyntax {
-    fn parse_form(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (operands, arguments);
-        parenthesized!(operands in input);
-        let operands = Punctuated::parse_terminated(&operands)?;
-        input.parse::<Token![=]>()?;
-        let op = input.parse()?;
-        parenthesized!(arguments in input);
-        let arguments = Punctuated::parse_terminated(&arguments)?;
-        Ok(Self { operands, op, arguments })
+    /// Parses what follows the word `gradient`, which stands at `before`.
+    pub(crate) fn parse(input: ParseStream<'_>, before: Span) -> syn::Result<Self> {
+        expect_more(input, before, FORM)?;
+        if !input.peek(token::Paren) {
+            return Err(input.error(format!("expected `{FORM}`")));
+        }
+        let operands;
+        let parentheses = parenthesized!(operands in input);
+        let operands: Punctuated<Ident, _> = Punctuated::parse_terminated(&operands)?;
+        if operands.is_empty() {
+            let message = "name the operands that this is the gradient of: `gradient(x) = ..`";
+            return Err(syn::Error::new(parentheses.span.join(), message));
+        }
+        let after = equals(input, parentheses.span.join(), FORM)?;
+        expect_more(input, after, FORM)?;
+        Ok(Self { operands, formula: input.parse()? })
     }
 
-    /// The descriptor's form, with every name looked up among the op's `tensors`, `scalars` and `output`.
-    pub(crate) fn resolve(&self, tensors: &[String], scalars: &[String], output: &str) -> syn::Result<Gradient> {
+    pub(crate) fn operands(&self) -> impl Iterator<Item = &Ident> {
+        self.operands.iter()
+    }
+
+    /// The descriptor's form, with every name looked up among the operands and the output of `kernel`.
+    pub(crate) fn resolve(&self, kernel: &Kernel) -> syn::Result<Gradient> {
         for operand in &self.operands {
-            if !tensors.contains(&operand.to_string()) {
-                let message = format!("`{operand}` is no tensor operand of this op; it has {}", list(tensors));
+            if !kernel.tensors().any(|tensor| tensor.name == plain(operand)) {
+                let tensors = list(kernel.tensors().map(|tensor| tensor.name.as_str()));
+                let message = format!("`{operand}` is not a tensor operand of this op; it has {tensors}");
                 return Err(syn::Error::new(operand.span(), message));
             }
         }
-        let argument = |expr: &Expr| match expr {
-            Expr::Path(path) if path.path.get_ident().is_some() => {
-                let name = path.path.require_ident()?.to_string();
-                match name.as_str() {
-                    "grad" => Ok(GradientArgument::Grad),
-                    name if name == output => Ok(GradientArgument::Output),
-                    _ if tensors.contains(&name) || scalars.contains(&name) => Ok(GradientArgument::Operand(name)),
-                    _ => Err(syn::Error::new_spanned(
-                        expr,
-                        format!("`{name}` is neither `grad`, nor an operand, nor the output `{output}` of this op"),
-                    )),
+        let operands = self.operands.iter().map(plain).collect();
+        Ok(Gradient { operands, formula: self.formula(kernel)? })
+    }
+
+    fn formula(&self, kernel: &Kernel) -> syn::Result<Formula> {
+        let refuse = |message: &str| Err(syn::Error::new_spanned(&self.formula, message));
+        match &self.formula {
+            Expr::Call(call) => {
+                let op = called(&call.func)?;
+                let arguments = call.args.iter().map(|expr| argument(expr, kernel)).collect::<syn::Result<_>>()?;
+                Ok(Formula::Op { op: plain(op), arguments })
+            }
+            expr if number(expr).is_ok() => refuse(
+                "a gradient is not a number: it is a function of `grad`, the gradient of the output; write `grad` for \
+                 the gradient itself, `op(grad, ..)` for what an op computes from it",
+            ),
+            expr @ Expr::Path(_) => match argument(expr, kernel) {
+                Ok(GradientArgument::Grad) => Ok(Formula::Value { value: GradientArgument::Grad }),
+                Ok(_) => refuse(
+                    "a gradient is a function of `grad`, the gradient of the output, and this does not depend on it; \
+                     write `grad` for the gradient itself, `op(grad, ..)` for what an op computes from it",
+                ),
+                Err(_)
+                    if let Expr::Path(path) = expr
+                        && let Some(op) = path.path.get_ident() =>
+                {
+                    refuse(&format!(
+                        "an op is called with its operands: `{op}(grad, ..)`; `grad` alone is the gradient of the output"
+                    ))
+                }
+                Err(error) => Err(error),
+            },
+            _ => refuse(&format!("expected `{FORM}`")),
+        }
+    }
+
+    /// What an `op_library!` evaluates to see that it has the op that is called, and that the call fits: arms for the
+    /// op's own macro, each expression at the place of what it checks.
+    pub(crate) fn checks(&self, kernel: &Kernel) -> TokenStream {
+        let Expr::Call(call) = &self.formula else { return TokenStream::new() };
+        let Ok(op) = called(&call.func) else { return TokenStream::new() };
+        let (name, count) = (plain(op), call.args.len());
+        let exists = quote_spanned! { op.span() => $(:: $check)+ ::op(OPS, $library, #name) };
+        let counts = quote_spanned! { op.span() => $(:: $check)+ ::operands(OPS, #name, #count) };
+        let fits = call.args.iter().enumerate().map(|(i, expr)| {
+            let kind = kind(expr, kernel);
+            quote_spanned! { expr.span() => $(:: $check)+ ::operand(OPS, #name, #i, #kind) }
+        });
+        quote! { #exists; #counts; #(#fits;)* }
+    }
+}
+
+/// The op's name in a call of it.
+fn called(function: &Expr) -> syn::Result<&Ident> {
+    match function {
+        Expr::Path(path) if path.path.get_ident().is_some() => path.path.require_ident(),
+        _ => Err(syn::Error::new_spanned(function, "expected the plain name of an op of the same library")),
+    }
+}
+
+fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
+    match expr {
+        Expr::Path(path) if path.path.get_ident().is_some() => {
+            let name = plain(path.path.require_ident()?);
+            let is_operand = kernel.operands.iter().any(|operand| operand.name == name);
+            match name.as_str() {
+                "grad" if is_operand => Err(syn::Error::new_spanned(
+                    expr,
+                    "`grad` is the gradient of the output here, and an operand of this op, too: rename the operand",
+                )),
+                "grad" => Ok(GradientArgument::Grad),
+                _ if name == kernel.output.name => Ok(GradientArgument::Output),
+                _ if is_operand => Ok(GradientArgument::Operand(name)),
+                _ => {
+                    let output = &kernel.output.name;
+                    let operands = list(kernel.operands.iter().map(|operand| operand.name.as_str()));
+                    let message = format!(
+                        "`{name}` is neither `grad`, nor an operand ({operands}), nor the output `{output}` of this op"
+                    );
+                    Err(syn::Error::new_spanned(expr, message))
                 }
             }
-            _ => number(expr).map(GradientArgument::Number),
-        };
-        Ok(Gradient {
-            operands: self.operands.iter().map(Ident::to_string).collect(),
-            op: self.op.to_string(),
-            arguments: self.arguments.iter().map(argument).collect::<syn::Result<_>>()?,
-        })
+        }
+        _ => number(expr).map(GradientArgument::Number),
+    }
+}
+
+/// What is passed to an op, as `OpInfo::operands` of the crate `gpsimd` writes it.
+fn kind(expr: &Expr, kernel: &Kernel) -> char {
+    let element = |element| letter(OperandKind::Tensor(element));
+    match argument(expr, kernel) {
+        Ok(GradientArgument::Grad | GradientArgument::Output) => element(kernel.output.element),
+        Ok(GradientArgument::Operand(name)) => {
+            kernel.operands.iter().find(|operand| operand.name == name).map_or('n', |found| letter(found.kind))
+        }
+        _ => 'n',
+    }
+}
+
+/// One letter for what an operand is.
+pub(crate) fn letter(kind: OperandKind) -> char {
+    match kind {
+        OperandKind::Scalar => 'n',
+        OperandKind::Tensor(ElementType::F32) => 'f',
+        OperandKind::Tensor(ElementType::Bf16) => 'b',
+        OperandKind::Tensor(ElementType::Generic | ElementType::Any) => 't',
     }
 }
 
@@ -71,9 +168,4 @@ fn number(expr: &Expr) -> syn::Result<f64> {
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => Ok(-number(expr)?),
         _ => Err(syn::Error::new_spanned(expr, "expected `grad`, an operand, the output, or a number")),
     }
-}
-
-/// Names for a message: "`x`, `bias`".
-pub(crate) fn list(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

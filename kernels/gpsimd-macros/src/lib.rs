@@ -1,7 +1,11 @@
 //! The macros of gpsimd kernels: `#[custom_op]`, `op_library!` and `print!`. Use them through the crate `gpsimd`.
 
+mod arguments;
+mod crates;
 mod custom_op;
 mod gradient;
+mod kernel;
+mod names;
 mod op_library;
 mod print;
 
@@ -16,14 +20,15 @@ use proc_macro::TokenStream;
 ///
 /// The function takes the core, then the operands (`Input<T>` tensors and `f32` scalars), then the one `Output<T>`, and
 /// returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
-/// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden module of the same name
-/// with the op's descriptor and entries, which [`op_library!`] collects.
+/// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden macro of the same name, by
+/// which [`op_library!`] finds the op, through any `use`.
 ///
 /// | argument | meaning |
 /// |---|---|
 /// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and gives the output's. Required. |
 /// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. Read `x` by `Tcm::update`. |
 /// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, gives for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
+/// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
     custom_op::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -2,10 +2,14 @@
 
 use gpsimd_abi::{MAX_OPS, RESERVED_LIBRARY};
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Ident, LitInt, LitStr, Path, Token, bracketed};
+
+use crate::crates;
+use crate::names::plain;
 
 /// What an image keeps for buffers unless told otherwise.
 const TCM_BYTES: u32 = 12 * 1024;
@@ -14,47 +18,64 @@ const TCM_POOL_BYTES: u32 = gpsimd_abi::TCM_POOL_BYTES as u32;
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let OpLibrary { name, ops, tcm_bytes } = syn::parse2(input)?;
-    let ops: Vec<Path> = ops.into_iter().collect();
+    let gpsimd = crates::gpsimd();
     let op_count = ops.len() as u32;
     let section = gpsimd_abi::DESCRIPTOR_SECTION;
     let pool_bytes = gpsimd_abi::POOL_BYTES_EXPORT;
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
-    let mut descriptors = Vec::new();
-    for (i, op) in ops.iter().enumerate() {
-        if i > 0 {
-            descriptors.push(quote! { "," });
-        }
-        descriptors.push(quote! { #op::DESCRIPTOR });
-    }
-    let run_exports = ops.iter().map(|op| format!("run:{}", op_name(op)));
-    let shape_exports = ops.iter().map(|op| format!("shape:{}", op_name(op)));
+    // By the number that the op's macro is, the compiler finds what belongs to it: see `custom_op`.
+    let numbers: Vec<_> = ops
+        .iter()
+        .map(|op| {
+            let number = lookup(op, &quote! { number });
+            quote_spanned! { op.span() => <_, #number> }
+        })
+        .collect();
+    let commas = (0..ops.len()).map(|i| if i == 0 { "" } else { "," });
+    let parts = quote! {
+        &[
+            #head, #gpsimd::entry::core::env!("CARGO_PKG_VERSION"), "\",\"ops\":[",
+            #(#commas, #gpsimd::ops::info::#numbers().descriptor,)*
+            "]}"
+        ]
+    };
+    let checks = ops.iter().map(|op| {
+        let check = lookup(op, &quote! { check #gpsimd::ops::check; #name; &[#(#gpsimd::ops::info::#numbers()),*] });
+        quote! { const _: () = #check; }
+    });
+    let names = || ops.iter().map(op_name);
+    let run_exports = names().map(|op| format!("run:{op}"));
+    let shape_exports = names().map(|op| format!("shape:{op}"));
+    let panic_handler = panic_handler(&gpsimd);
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
 
     Ok(quote! {
+        #(#checks)*
+
         const _: () = {
-            const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
-            const LEN: usize = ::gpsimd::entry::concat_len(PARTS);
+            const PARTS: &[&str] = #parts;
+            const LEN: usize = #gpsimd::entry::concat_len(PARTS);
 
             // Not `#[used]`, which would keep a second copy in linear memory: TCM.
             #[cfg(target_arch = "wasm32")]
             #[unsafe(link_section = #section)]
-            static DESCRIPTOR: [u8; LEN] = ::gpsimd::entry::concat::<LEN>(PARTS);
+            static DESCRIPTOR: [u8; LEN] = #gpsimd::entry::concat::<LEN>(PARTS);
         };
 
         /// The op library, as hosts see it.
         #[cfg(not(target_arch = "wasm32"))]
-        pub static OP_LIBRARY: ::gpsimd::entry::gpsimd_abi::Library = {
-            use ::gpsimd::entry::gpsimd_abi as abi;
-            const PARTS: &[&str] = &[#head, env!("CARGO_PKG_VERSION"), "\",\"ops\":[", #(#descriptors,)* "]}"];
-            const LEN: usize = ::gpsimd::entry::concat_len(PARTS);
-            static DESCRIPTOR: [u8; LEN] = ::gpsimd::entry::concat::<LEN>(PARTS);
-            static OPS: &[abi::Op] = &[#(abi::Op { run: #ops::run, shape: #ops::shape }),*];
+        pub static OP_LIBRARY: #gpsimd::entry::gpsimd_abi::Library = {
+            use #gpsimd::entry::gpsimd_abi as abi;
+            const PARTS: &[&str] = #parts;
+            const LEN: usize = #gpsimd::entry::concat_len(PARTS);
+            static DESCRIPTOR: [u8; LEN] = #gpsimd::entry::concat::<LEN>(PARTS);
+            static OPS: &[abi::Op] = &[#(#gpsimd::ops::entry::#numbers()),*];
             abi::Library {
                 magic: abi::MAGIC,
                 abi_version: abi::ABI_VERSION,
                 op_count: #op_count,
                 descriptor: abi::Text { data: DESCRIPTOR.as_ptr(), len: LEN },
-                cpu_features: abi::Text::new(::gpsimd::entry::CPU_FEATURES),
+                cpu_features: abi::Text::new(#gpsimd::entry::CPU_FEATURES),
                 ops: OPS.as_ptr(),
             }
         };
@@ -63,7 +84,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         const _: () = {
             /// The one symbol that hosts look up.
             #[unsafe(no_mangle)]
-            pub extern "C" fn #entry_point() -> *const ::gpsimd::entry::gpsimd_abi::Library {
+            pub extern "C" fn #entry_point() -> *const #gpsimd::entry::gpsimd_abi::Library {
                 &OP_LIBRARY
             }
         };
@@ -77,27 +98,59 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             #(const _: () = {
                 #[unsafe(export_name = #run_exports)]
                 extern "C" fn run() -> u32 {
-                    ::gpsimd::entry::run(#ops::call)
+                    #gpsimd::ops::run::#numbers()
                 }
 
                 #[unsafe(export_name = #shape_exports)]
                 unsafe extern "C" fn shape(
-                    operands: *const ::gpsimd::entry::gpsimd_abi::TensorType,
+                    operands: *const #gpsimd::entry::gpsimd_abi::TensorType,
                     operand_count: u32,
-                    output: *mut ::gpsimd::entry::gpsimd_abi::TensorType,
-                    error: *mut ::gpsimd::entry::gpsimd_abi::ShapeError,
+                    output: *mut #gpsimd::entry::gpsimd_abi::TensorType,
+                    error: *mut #gpsimd::entry::gpsimd_abi::ShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
-                    unsafe { #ops::shape(operands, operand_count, output, error) }
+                    unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, output, error) }
                 }
             };)*
 
-            #[panic_handler]
-            fn panicked(info: &::core::panic::PanicInfo<'_>) -> ! {
-                ::gpsimd::entry::panicked(info)
-            }
+            #panic_handler
         };
     })
+}
+
+/// A block that calls the macro of an op. By a name that nothing else has: an op may be called like a macro. Where there
+/// is none, the compiler says that it finds no macro of this name.
+fn lookup(op: &Path, arguments: &TokenStream) -> TokenStream {
+    let name = Ident::new(&format!("attribute_custom_op_of_{}", op_name(op)), op.span());
+    let here = (op.segments.len() == 1 && op.leading_colon.is_none()).then(|| quote! { self:: });
+    quote_spanned! { op.span() => {
+        #[allow(unused_imports)]
+        use #here #op as #name;
+        #name!(#arguments)
+    } }
+}
+
+/// The panic handler of an image. A crate that is linked with std has one already, and the compiler would say no more
+/// than that there are two.
+fn panic_handler(gpsimd: &TokenStream) -> TokenStream {
+    if is_std_linked() {
+        let message = "the crate of an op library begins with `#![no_std]`: a core has no operating system; what \
+                       kernels need is in `core` and `gpsimd`";
+        return quote! { #gpsimd::entry::core::compile_error!(#message); };
+    }
+    quote! {
+        #[panic_handler]
+        fn panicked(info: &#gpsimd::entry::core::panic::PanicInfo<'_>) -> ! {
+            #gpsimd::entry::panicked(info)
+        }
+    }
+}
+
+/// Whether the library is in the root of a crate that does not say `no_std`. In another file nobody knows.
+fn is_std_linked() -> bool {
+    let Some(file) = Span::call_site().unwrap().local_file() else { return false };
+    let is_root = file.ends_with("src/lib.rs");
+    is_root && std::fs::read_to_string(file).is_ok_and(|text| !text.contains("no_std"))
 }
 
 struct OpLibrary {
@@ -156,7 +209,7 @@ impl Parse for OpLibrary {
 
 /// The op's name: the last segment of its path.
 fn op_name(op: &Path) -> String {
-    op.segments.last().map(|last| last.ident.to_string()).unwrap_or_default()
+    op.segments.last().map(|last| plain(&last.ident)).unwrap_or_default()
 }
 
 fn library_name(name: LitStr) -> syn::Result<LitStr> {

@@ -1,11 +1,13 @@
 //! `print!`: the format string, split at compile time.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, Ident, LitStr, Token};
+
+use crate::crates;
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let Print { core, format, arguments } = syn::parse2(input)?;
@@ -29,17 +31,24 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         return Err(syn::Error::new(format.span(), message));
     }
     let mut arguments = arguments.iter();
+    let gpsimd = crates::gpsimd();
+    // The user's `core` is another one.
+    let core_name = Ident::new("core", Span::mixed_site());
+    let print = |value: TokenStream, span: Span| {
+        // The argument's place is where an unprintable type is reported.
+        let (gpsimd, core) = (crates::gpsimd_at(span), Ident::new("core", Span::mixed_site().located_at(span)));
+        quote_spanned! { span => #gpsimd::Print::print(&#value, #core); }
+    };
     let calls = pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => quote! { ::gpsimd::entry::print_text(core, #text); },
-        Piece::Named(name) => quote_spanned! { name.span() => ::gpsimd::Print::print(&#name, core); },
+        Piece::Text(text) => quote! { #gpsimd::entry::print_text(#core_name, #text); },
+        Piece::Named(name) => print(quote! { #name }, name.span()),
         Piece::Next => {
             let argument = arguments.next();
-            // The argument's place is where an unprintable type is reported.
-            quote_spanned! { argument.span() => ::gpsimd::Print::print(&(#argument), core); }
+            print(quote_spanned! { argument.span() => (#argument) }, argument.span())
         }
     });
     Ok(quote! {{
-        let core: &::gpsimd::Core = #core;
+        let #core_name: &#gpsimd::Core = #core;
         #(#calls)*
     }})
 }

@@ -5,6 +5,8 @@ use core::panic::Location;
 use gpsimd_abi as abi;
 
 pub use gpsimd_abi;
+// Crates may have something else of this name.
+pub use ::core;
 
 use crate::core::Core;
 use crate::device::Device;

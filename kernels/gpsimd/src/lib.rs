@@ -66,6 +66,8 @@ mod tensor;
 
 #[doc(hidden)]
 pub mod entry;
+#[doc(hidden)]
+pub mod ops;
 
 pub use self::core::Core;
 pub use self::element::{Float, bf16};

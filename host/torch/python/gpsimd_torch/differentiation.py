@@ -23,7 +23,7 @@ class Formula:
         self.operands: list[str] = [operand["name"] for operand in descriptor["operands"]]
         self.is_scalar = [operand["kind"] == "scalar" for operand in descriptor["operands"]]
         self.gradients: list[dict[str, Any]] = descriptor["gradients"]
-        arguments = [argument for gradient in self.gradients for argument in gradient["arguments"]]
+        arguments = [argument for gradient in self.gradients for argument in gradient.get("arguments", ())]
         self._uses_output = "output" in arguments
         self._used = {argument["operand"] for argument in arguments if _is_operand(argument)}
 
@@ -58,8 +58,11 @@ class Formula:
             operands = wanted.intersection(gradient["operands"])
             if not operands:
                 continue
-            arguments = [_argument(argument, grad, output, values) for argument in gradient["arguments"]]
-            result = getattr(getattr(torch.ops, self.library), gradient["op"])(*arguments)
+            if "value" in gradient:  # `gradient(b) = grad`
+                result = _argument(gradient["value"], grad, output, values)
+            else:
+                arguments = [_argument(argument, grad, output, values) for argument in gradient["arguments"]]
+                result = getattr(getattr(torch.ops, self.library), gradient["op"])(*arguments)
             for name in operands:
                 shape = ctx.shapes[name]
                 gradients[name] = result if result.shape == shape else result.sum_to_size(shape)

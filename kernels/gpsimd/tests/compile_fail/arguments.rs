@@ -31,6 +31,26 @@ pub fn replaces_without_shape(core: &Core, x: Input<f32>, y: Output<f32>) -> OpR
     todo!()
 }
 
+#[custom_op(shape)]
+pub fn nothing_after_shape(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, replaces =)]
+pub fn nothing_after_the_equals_sign(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x replaces = x)]
+pub fn no_comma(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = |x| Ok(*x))]
+pub fn a_closure(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
 #[custom_op(shape = like_x)]
 pub struct NotAFunction;
 

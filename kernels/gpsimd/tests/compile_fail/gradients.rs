@@ -36,4 +36,49 @@ pub fn without_operands(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult 
     todo!()
 }
 
+#[custom_op(shape = like_x, gradient(x))]
+pub fn without_a_formula(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) =)]
+pub fn with_nothing(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient() = grad)]
+pub fn of_nothing(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = 1.0)]
+pub fn a_number(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = y)]
+pub fn the_output(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = 2.0 * grad)]
+pub fn an_expression(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = other_ops::back(grad))]
+pub fn an_op_with_a_path(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x, x) = grad)]
+pub fn twice(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(grad) = back(grad))]
+pub fn of_an_operand_called_grad(core: &Core, grad: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
 fn main() {}

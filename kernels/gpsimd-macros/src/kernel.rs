@@ -1,0 +1,254 @@
+//! A kernel's signature.
+
+use gpsimd_abi::MAX_NAME;
+use gpsimd_abi::descriptor::{ElementType, Operand, OperandKind, Output};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    FnArg, GenericArgument, GenericParam, Ident, ItemFn, Pat, Path, PathArguments, ReturnType, Safety, Type,
+    TypeParamBound,
+};
+
+use crate::names;
+
+/// A kernel's signature, understood.
+pub(crate) struct Kernel {
+    /// The op's name.
+    pub(crate) name: String,
+    is_generic: bool,
+    pub(crate) operands: Vec<Operand>,
+    pub(crate) output: Output,
+}
+
+impl Kernel {
+    pub(crate) fn of(function: &ItemFn) -> syn::Result<Self> {
+        let sig = &function.sig;
+        let refuse = |span: Span, message: &str| Err(syn::Error::new(span, message));
+        if let Some(token) = &sig.asyncness {
+            return refuse(token.span(), "a kernel cannot be async");
+        }
+        if let Safety::Unsafe(token) = &sig.safety {
+            return refuse(token.span(), "a kernel is a safe function");
+        }
+        let generic = generic_parameter(function)?;
+        match &sig.output {
+            ReturnType::Type(_, ty) if last_ident(ty).is_some_and(|ident| ident == "OpResult") => {}
+            ReturnType::Type(_, ty) => return refuse(ty.span(), "a kernel returns `OpResult`"),
+            ReturnType::Default => return refuse(sig.paren_token.span.close(), "a kernel returns `OpResult`"),
+        }
+
+        let mut parameters = sig.inputs.iter();
+        match parameters.next() {
+            Some(FnArg::Typed(core)) if is_core(&core.ty) => {}
+            Some(other) => return refuse(other.span(), "the first parameter of a kernel is `core: &Core`"),
+            None => return refuse(sig.paren_token.span.join(), "the first parameter of a kernel is `core: &Core`"),
+        }
+        let mut operands = Vec::new();
+        let mut output = None;
+        for parameter in parameters {
+            let FnArg::Typed(parameter) = parameter else {
+                return refuse(parameter.span(), "a kernel takes no self");
+            };
+            let Pat::Ident(pattern) = &*parameter.pat else {
+                return refuse(parameter.pat.span(), "a kernel's parameter needs a plain name: it names the operand");
+            };
+            let name = names::operand(&pattern.ident)?;
+            if output.is_some() {
+                return refuse(parameter.span(), "the output is the last parameter, and there is only one");
+            }
+            match kind(&parameter.ty, generic.as_ref())? {
+                Parameter::Operand(kind) => operands.push((pattern.ident.span(), Operand { name, kind })),
+                Parameter::Output(element) => output = Some(Output { name, element }),
+            }
+        }
+        let Some(output) = output else {
+            return refuse(sig.paren_token.span.join(), "the last parameter of a kernel is its `Output<T>`");
+        };
+        if operands.iter().any(|(_, operand)| operand.kind == OperandKind::Scalar)
+            && let Some((span, _)) = operands.iter().find(|(_, operand)| operand.name == "params")
+        {
+            return refuse(
+                *span,
+                "the scalars of a launch travel in a tensor called `params`: give the operand another name",
+            );
+        }
+        let operands: Vec<_> = operands.into_iter().map(|(_, operand)| operand).collect();
+        let is_tensor = |operand: &Operand| matches!(operand.kind, OperandKind::Tensor(_));
+        if !operands.iter().any(is_tensor) {
+            return refuse(sig.paren_token.span.join(), "a kernel has at least one `Input<T>`");
+        }
+        let is_generic_input = |operand: &Operand| operand.kind == OperandKind::Tensor(ElementType::Generic);
+        if let Some(generic) = &generic
+            && !operands.iter().any(is_generic_input)
+        {
+            return refuse(generic.span(), "no operand has this type, so nothing says which version to run");
+        }
+        let name = names::op(&sig.ident)?;
+        if name.len() > MAX_NAME {
+            let message =
+                format!("the name has {} characters; the vendor's tools take fewer than {}", name.len(), MAX_NAME + 1);
+            return refuse(sig.ident.span(), &message);
+        }
+        Ok(Self { name, is_generic: generic.is_some(), operands, output })
+    }
+
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Operand> {
+        self.operands.iter().filter(|operand| operand.kind != OperandKind::Scalar)
+    }
+
+    /// The body of `call`: unpacks scalars and tensors, picks the version for the dtype. No name of the kernel's own
+    /// appears in it but the function's.
+    pub(crate) fn call(&self, name: &Ident, gpsimd: &TokenStream) -> TokenStream {
+        let mixed = Span::mixed_site();
+        let scalar_count = self.operands.len() - self.tensors().count();
+        let params = self.tensors().count() as u32;
+        let unpack = (scalar_count > 0).then(|| {
+            quote_spanned! { mixed => let scalars = #gpsimd::entry::scalars::<#scalar_count>(core, #params)?; }
+        });
+        let (mut tensors, mut scalars) = (0u32.., 0usize..);
+        let operands: Vec<_> = self
+            .operands
+            .iter()
+            .map(|operand| {
+                if operand.kind == OperandKind::Scalar {
+                    let index = scalars.next();
+                    return quote_spanned! { mixed => scalars[#index] };
+                }
+                let index = tensors.next();
+                quote_spanned! { mixed => #gpsimd::Input::whole(core, #index) }
+            })
+            .collect();
+        let call = |version: TokenStream| {
+            quote_spanned! { mixed =>
+                #name #version (
+                    core, #(#operands,)* #gpsimd::Output::whole(core, #gpsimd::entry::output_index(core)),
+                )
+            }
+        };
+        if !self.is_generic {
+            let call = call(quote! {});
+            return quote! { #unpack #call };
+        }
+        let generic = |operand: &Operand| operand.kind == OperandKind::Tensor(ElementType::Generic);
+        let decides = self.tensors().position(generic).unwrap_or_default() as u32;
+        let primitive = quote! { #gpsimd::entry::core::primitive::f32 };
+        let (f32, bf16) = (call(quote! { ::<#primitive> }), call(quote! { ::<#gpsimd::bf16> }));
+        quote_spanned! { mixed =>
+            #unpack
+            let dtype = #gpsimd::entry::dtype(core, #decides);
+            if #gpsimd::entry::is::<#primitive>(dtype) {
+                #f32
+            } else if #gpsimd::entry::is::<#gpsimd::bf16>(dtype) {
+                #bf16
+            } else {
+                #gpsimd::entry::no_such_dtype(core)
+            }
+        }
+    }
+
+    /// The closure that calls the shape function. Its type is written out, so that a wrong signature is reported at the
+    /// path, beside the right one.
+    pub(crate) fn shape(&self, path: &Path, gpsimd: &TokenStream) -> TokenStream {
+        let mixed = Span::mixed_site();
+        let tensors: Vec<_> =
+            (0..self.tensors().count()).map(|index| Ident::new(&format!("tensor{index}"), mixed)).collect();
+        let count = tensors.len();
+        let types = tensors.iter().map(|_| quote! { &#gpsimd::TensorType });
+        quote_spanned! { mixed =>
+            |[#(#tensors),*]: [#gpsimd::TensorType; #count]| {
+                let shape: fn(#(#types),*) -> #gpsimd::entry::core::result::Result<
+                    #gpsimd::TensorType, #gpsimd::ShapeError
+                > = #path;
+                shape(#(&#tensors),*)
+            }
+        }
+    }
+}
+
+enum Parameter {
+    Operand(OperandKind),
+    Output(ElementType),
+}
+
+/// What a parameter of this type is.
+fn kind(ty: &Type, generic: Option<&Ident>) -> syn::Result<Parameter> {
+    let message = "a kernel's parameters are `Input<T>` tensors, `f32` scalars, and at the end the `Output<T>`";
+    let unknown = || syn::Error::new(ty.span(), message);
+    let Type::Path(path) = ty else { return Err(unknown()) };
+    let segment = path.path.segments.last().ok_or_else(unknown)?;
+    if segment.ident == "f32" {
+        return Ok(Parameter::Operand(OperandKind::Scalar));
+    }
+    let is_input = segment.ident == "Input";
+    if !is_input && segment.ident != "Output" {
+        return Err(unknown());
+    }
+    let element = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let Some(element) = element else {
+        return Err(syn::Error::new(
+            ty.span(),
+            "the element type is missing: `Input<T>`, `Input<f32>` or `Input<bf16>`",
+        ));
+    };
+    let ident = last_ident(element);
+    let element = match ident {
+        Some(ident) if Some(ident) == generic => ElementType::Generic,
+        Some(ident) if ident == "f32" => ElementType::F32,
+        Some(ident) if ident == "bf16" => ElementType::Bf16,
+        _ => {
+            let message = "an element type is the kernel's type parameter, `f32` or `bf16`";
+            return Err(syn::Error::new(element.span(), message));
+        }
+    };
+    Ok(if is_input { Parameter::Operand(OperandKind::Tensor(element)) } else { Parameter::Output(element) })
+}
+
+/// The kernel's one type parameter, if it has one.
+fn generic_parameter(function: &ItemFn) -> syn::Result<Option<Ident>> {
+    let generics = &function.sig.generics;
+    let mut found = None;
+    for parameter in &generics.params {
+        let GenericParam::Type(parameter) = parameter else {
+            return Err(syn::Error::new(parameter.span(), "a kernel has no lifetime or const parameters"));
+        };
+        if found.is_some() {
+            return Err(syn::Error::new(parameter.span(), "a kernel has at most one type parameter"));
+        }
+        let is_float = |bound: &TypeParamBound| match bound {
+            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Float"),
+            _ => false,
+        };
+        if parameter.bounds.len() != 1 || !parameter.bounds.iter().all(is_float) {
+            let message = format!("the bound of a kernel's type parameter is `{}: Float`", parameter.ident);
+            return Err(syn::Error::new(parameter.span(), message));
+        }
+        found = Some(parameter.ident.clone());
+    }
+    if let Some(clause) = &generics.where_clause {
+        return Err(syn::Error::new(clause.span(), "write the bound where the type parameter is: `<T: Float>`"));
+    }
+    Ok(found)
+}
+
+fn is_core(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => {
+            reference.mutability.is_none() && last_ident(&reference.elem).is_some_and(|ident| ident == "Core")
+        }
+        _ => false,
+    }
+}
+
+fn last_ident(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+        _ => None,
+    }
+}
