@@ -1,6 +1,6 @@
 //! Descriptors that are broken by chance.
 
-use gpsimd_emulator::gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_emulator::gpsimd_abi::descriptor::{Formula, GradientArgument, LibraryDescriptor};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +14,10 @@ fn full() -> Value {
             "name": name, "doc": "y = a x", "file": "src/lib.rs", "replaces": "x",
             "operands": [tensor("x", "generic"), tensor("mask", "f32"), {"name": "a", "kind": "scalar"}],
             "output": {"name": "y", "element": "bf16"},
-            "gradients": [{"operands": ["x"], "op": "backward", "arguments": ["grad", {"operand": "mask"}, {"number": 1.5}]}],
+            "gradients": [
+                {"operands": ["x"], "op": "backward", "arguments": ["grad", {"operand": "mask"}, {"number": 1.5}]},
+                {"operands": ["mask"], "value": "grad"},
+            ],
         })
     };
     json!({"name": "full", "version": "1.2.3", "ops": [op("forward"), op("backward")]})
@@ -63,6 +66,16 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 #[test]
+fn a_gradient_that_does_not_depend_on_that_of_the_output_is_refused() {
+    for value in [json!("output"), json!({"operand": "x"}), json!({"number": 1.0})] {
+        let mut constant = full();
+        constant["ops"][0]["gradients"][1]["value"] = value;
+        let error = LibraryDescriptor::parse(constant.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("op `forward`: its gradient is"), "{error}");
+    }
+}
+
+#[test]
 fn a_full_descriptor_parses() {
     LibraryDescriptor::parse(full().to_string().as_bytes()).unwrap();
 }
@@ -83,7 +96,10 @@ proptest! {
             // What is accepted holds together.
             for op in &parsed.ops {
                 prop_assert_eq!(op.replaces.is_some(), op.replaced_tensor().is_some());
-                prop_assert!(op.gradients.iter().all(|gradient| parsed.op(&gradient.op).is_some()));
+                prop_assert!(op.gradients.iter().all(|gradient| match &gradient.formula {
+                    Formula::Op { op, .. } => parsed.op(op).is_some(),
+                    Formula::Value { value } => *value == GradientArgument::Grad,
+                }));
             }
         }
     }
