@@ -1,6 +1,6 @@
 //! Descriptors that are broken by chance.
 
-use gpsimd_emulator::gpsimd_abi::descriptor::{Formula, GradientArgument, LibraryDescriptor};
+use gpsimd_emulator::gpsimd_abi::descriptor::{Formula, Gradient, GradientArgument, LibraryDescriptor};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -96,10 +96,11 @@ proptest! {
             // What is accepted holds together.
             for op in &parsed.ops {
                 prop_assert_eq!(op.replaces.is_some(), op.replaced_tensor().is_some());
-                prop_assert!(op.gradients.iter().all(|gradient| match &gradient.formula {
+                let holds = |gradient: &Gradient| match &gradient.formula {
                     Formula::Op { op, .. } => parsed.op(op).is_some(),
                     Formula::Value { value } => *value == GradientArgument::Grad,
-                }));
+                };
+                prop_assert!(op.gradients.iter().all(holds));
             }
         }
     }
