@@ -132,9 +132,13 @@ unsafe extern "C" fn load(
     core.trace_dma(Transfer::Load, tensor, start, bytes, tcm);
     core.report.loads += 1;
     core.report.load_bytes += bytes as u64;
-    if bytes != 0 {
+    let mut tcm = tcm;
+    for (hbm, bytes) in core.run.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the tensor and the TCM side inside the pool; these do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(core.run.address(tensor as usize, range.start), tcm, bytes) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(hbm, tcm, bytes);
+            tcm = tcm.add(bytes);
+        }
     }
     STATUS_OK
 }
@@ -176,8 +180,14 @@ unsafe extern "C" fn store(
         }
         None
     };
-    // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
-    unsafe { std::ptr::copy_nonoverlapping(tcm, core.run.address(tensor as usize, range.start), bytes) };
+    let mut tcm = tcm;
+    for (hbm, bytes) in core.run.memory(tensor as usize, &range) {
+        // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
+        unsafe {
+            std::ptr::copy_nonoverlapping(tcm, hbm, bytes);
+            tcm = tcm.add(bytes);
+        }
+    }
     if core.run.is_checked() {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses.store(range, location) };

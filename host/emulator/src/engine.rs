@@ -14,10 +14,11 @@ use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
 use crate::launch::{Launch, Run};
 use crate::library::Op;
+use crate::operands;
 use crate::print::PrintSink;
 use crate::report::LaunchReport;
 use crate::tcm::{Memory, Poison};
-use crate::tensor::{Tensor, TensorType, TensorView};
+use crate::tensor::{Tensor, TensorType, TensorView, TensorViewMut};
 use crate::watchdog::{Interrupts, Watched};
 use crate::workers::{ThreadPool, Workers};
 
@@ -46,7 +47,8 @@ pub enum Mode {
 /// An emulated GPSIMD engine: 8 cores on host threads.
 ///
 /// Can be used from many threads at once; launches do not wait for each other. The result of a launch, errors included,
-/// does not depend on the number of threads.
+/// does not depend on the number of threads. In a process forked since, which has no thread but the one that forked,
+/// launches stay on the launching thread.
 #[derive(Debug)]
 pub struct Engine {
     cores: usize,
@@ -62,6 +64,8 @@ pub struct Engine {
     heeds_signal: bool,
     /// Pools that no core uses now.
     pools: Mutex<Vec<Memory>>,
+    /// The process that the engine was built in.
+    process: u32,
 }
 
 /// What an [`Engine`] is built of; see [`Engine::builder`].
@@ -202,6 +206,7 @@ impl EngineBuilder {
             interrupts,
             heeds_signal,
             pools,
+            process: std::process::id(),
         })
     }
 }
@@ -292,6 +297,43 @@ impl Engine {
         self.execute(run)
     }
 
+    /// As [`Self::launch_in_place`], of an operand whose rows, along its first dimension, are tensors of their own.
+    ///
+    /// In fast mode cores work on the rows where they are. Otherwise they get a copy of the operand, in one piece.
+    ///
+    /// # Errors
+    /// As [`Self::launch_in_place`], and when the rows are not of one type.
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    pub fn launch_in_rows(
+        &self,
+        op: &Op,
+        tensors: &[TensorView<'_>],
+        scalars: &[f32],
+        rows: &mut [TensorViewMut<'_>],
+    ) -> Result<LaunchReport, LaunchError> {
+        if self.mode == Mode::Fast {
+            let run = Run::in_rows(op, tensors, scalars, rows, self.cores)?;
+            return self.execute(run);
+        }
+        let mut whole = Tensor::zeros(operands::stacked(op, rows)?);
+        let mut start = 0;
+        for row in &*rows {
+            let row = row.bytes();
+            whole.view_mut().bytes_mut()[start..start + row.len()].copy_from_slice(row);
+            start += row.len();
+        }
+        let report = self.launch_in_place(op, Launch { tensors, scalars, output: whole.view_mut() })?;
+        let mut rest = whole.bytes();
+        for row in rows {
+            let (part, after) = rest.split_at(row.ty().bytes());
+            row.bytes_mut().copy_from_slice(part);
+            rest = after;
+        }
+        Ok(report)
+    }
+
     /// Runs `op` and gives its output in memory of its own.
     ///
     /// # Errors
@@ -376,19 +418,24 @@ impl Engine {
     fn run_cores(&self, run: &Run<'_>, watched: &Watched<'_>) -> Vec<CoreOutcome> {
         let outcomes = [const { OnceLock::new() }; CORES];
         let started = AtomicU32::new(0);
+        // No worker is here to take a task, nor to unlock what was locked by one at the fork.
+        let is_forked = self.process != std::process::id();
         let task = |core: usize| {
             // Workers are someone else's code: a core that they start twice must not run twice.
             if core >= self.cores || started.fetch_or(1 << core, Ordering::Relaxed) & (1 << core) != 0 {
                 return;
             }
-            let mut memory = self.lock_pools().pop().unwrap_or_else(|| Memory::new(self.tcm_bytes));
+            let spare = if is_forked { None } else { self.lock_pools().pop() };
+            let mut memory = spare.unwrap_or_else(|| Memory::new(self.tcm_bytes));
             let outcome = EmulatedCore::run(run, watched, core as u32, &mut memory);
-            self.lock_pools().push(memory);
+            if !is_forked {
+                self.lock_pools().push(memory);
+            }
             // The first and only to set it.
             let _ = outcomes[core].set(outcome);
         };
         let is_small = !run.is_checked() && run.bytes() < INLINE_BYTES;
-        if self.workers.0.threads() > 1 && !is_small {
+        if !is_forked && !is_small && self.workers.0.threads() > 1 {
             self.workers.0.run(self.cores, &task);
         }
         // All of them on this thread, or those that the workers forgot.

@@ -1,6 +1,7 @@
 //! [`Launch`]: what an op is launched on; and a launch, verified and ready to run.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gpsimd_abi::{self as abi, DType};
@@ -32,6 +33,8 @@ pub(crate) struct Run<'a> {
     pub(crate) tensors: Vec<abi::Tensor>,
     /// Address of the first element of each of `tensors`.
     addresses: Vec<*mut u8>,
+    /// Addresses of the rows of the output, which is in place of an operand, where they lie apart; otherwise empty.
+    rows: Vec<*mut u8>,
     /// Index of the output.
     pub(crate) output: usize,
     /// Index of the operand that the output replaces, in place or not.
@@ -58,6 +61,30 @@ impl<'a> Run<'a> {
     /// Verifies a launch and makes it ready to run in fast mode.
     pub(crate) fn new(op: &'a Op, launch: Launch<'a>, cores: usize, in_place: bool) -> Result<Self, LaunchError> {
         let Launch { tensors, scalars, output } = launch;
+        Self::of(op, tensors, scalars, output.ty(), std::slice::from_ref(&output), cores, in_place)
+    }
+
+    /// As [`new`](Self::new), in place of an operand whose rows lie apart.
+    pub(crate) fn in_rows(
+        op: &'a Op,
+        tensors: &'a [TensorView<'a>],
+        scalars: &'a [f32],
+        rows: &'a mut [TensorViewMut<'_>],
+        cores: usize,
+    ) -> Result<Self, LaunchError> {
+        Self::of(op, tensors, scalars, operands::stacked(op, rows)?, rows, cores, true)
+    }
+
+    /// `output` is of type `ty`, and where `memory` is: in one piece, or one for each row.
+    fn of(
+        op: &'a Op,
+        tensors: &'a [TensorView<'a>],
+        scalars: &'a [f32],
+        ty: TensorType,
+        memory: &[TensorViewMut<'_>],
+        cores: usize,
+        in_place: bool,
+    ) -> Result<Self, LaunchError> {
         let entry = op.entry();
         let replaced_in_place = if in_place {
             Some(entry.replaced.ok_or_else(|| OperandError::NotInPlace { op: op.name().into() })?)
@@ -72,34 +99,47 @@ impl<'a> Run<'a> {
         }
         operands::verify_scalars(op, scalars)?;
 
-        let mut views = Vec::with_capacity(entry.tensors + 2);
-        views.extend_from_slice(tensors);
+        let mut types: Vec<TensorType> = tensors.iter().map(TensorView::ty).collect();
+        let mut addresses: Vec<*mut u8> = tensors.iter().map(|view| view.as_ptr().cast_mut()).collect();
+        let start = memory.first().map_or(std::ptr::null_mut(), TensorViewMut::as_ptr);
         if let Some(index) = replaced_in_place {
-            views.insert(index, output.as_view());
+            types.insert(index, ty);
+            addresses.insert(index, start);
         }
-        let types: Vec<TensorType> = views.iter().map(TensorView::ty).collect();
-        operands::verify_output(op, op.shape(&types)?, output.ty())?;
+        operands::verify_output(op, op.shape(&types)?, ty)?;
+        let replaced = entry.replaced.filter(|&index| types[index] == ty);
+        let params = TensorView::new(scalars, &[scalars.len()]).expect("a slice has its own length");
         if entry.scalars > 0 {
-            views.push(TensorView::new(scalars, &[scalars.len()]).expect("a slice has its own length"));
+            types.push(params.ty());
+            addresses.push(params.as_ptr().cast_mut());
         }
-        for (index, view) in views.iter().enumerate().filter(|(index, _)| Some(*index) != replaced_in_place) {
-            operands::verify_apart(op, index, view, &output)?;
+        let indices = (0..entry.tensors).filter(|index| Some(*index) != replaced_in_place);
+        for (index, view) in indices.zip(tensors).chain([(entry.tensors, &params)]) {
+            operands::verify_apart(op, index, view, memory)?;
         }
-        let replaced = entry.replaced.filter(|&index| types[index] == output.ty());
+        types.push(ty);
+        addresses.push(start);
 
-        let mut addresses: Vec<_> = views.iter().map(|view| view.as_ptr().cast_mut()).collect();
-        addresses.push(output.as_ptr());
-        let types = views.iter().map(TensorView::ty).chain([output.ty()]);
-        let tensors: Vec<_> = types
+        let rows: Vec<*mut u8> =
+            if memory.len() > 1 { memory.iter().map(TensorViewMut::as_ptr).collect() } else { Vec::new() };
+        let mut tensors: Vec<_> = types
+            .iter()
             .zip(&addresses)
-            .map(|(ty, &direct)| abi::Tensor { ty: ty.to_abi(), len: ty.len() as u64, direct })
+            .map(|(ty, &direct)| abi::Tensor { ty: ty.to_abi(), len: ty.len() as u64, direct, rows: std::ptr::null() })
             .collect();
+        let output = tensors.len() - 1;
+        if !rows.is_empty() {
+            for index in replaced_in_place.into_iter().chain([output]) {
+                tensors[index].rows = rows.as_ptr();
+            }
+        }
         Ok(Self {
             op,
             cores: cores as u32,
-            output: tensors.len() - 1,
+            output,
             tensors,
             addresses,
+            rows,
             replaced,
             in_place,
             traces: false,
@@ -127,7 +167,7 @@ impl<'a> Run<'a> {
     /// Leaves cores no way to the tensors but the copies of the device table.
     pub(crate) fn copy_tiles(&mut self) {
         for tensor in &mut self.tensors {
-            tensor.direct = std::ptr::null_mut();
+            (tensor.direct, tensor.rows) = (std::ptr::null_mut(), std::ptr::null());
         }
     }
 
@@ -174,9 +214,19 @@ impl<'a> Run<'a> {
         (0..self.tensors.len()).map(|index| self.len(index) as usize * self.element_bytes(index)).sum()
     }
 
-    /// Address of element `element` of tensor `index`, which it has.
-    pub(crate) fn address(&self, index: usize, element: u64) -> *mut u8 {
-        self.addresses[index].wrapping_add(element as usize * self.element_bytes(index))
+    /// Where the elements in `range` of tensor `index`, which it has, are: addresses and numbers of bytes.
+    pub(crate) fn memory(&self, index: usize, range: &Range<u64>) -> impl Iterator<Item = (*mut u8, usize)> {
+        let is_in_rows = !self.rows.is_empty() && self.addresses[index] == self.rows[0];
+        let rows = if is_in_rows { &self.rows[..] } else { std::slice::from_ref(&self.addresses[index]) };
+        let (row_len, element_bytes) = ((self.len(index) / rows.len() as u64).max(1), self.element_bytes(index));
+        let mut range = range.clone();
+        std::iter::from_fn(move || {
+            let (row, start) = (range.start / row_len, range.start % row_len);
+            let len = (row_len - start).min(range.end.saturating_sub(range.start));
+            range.start += len;
+            let address = rows.get(row as usize).filter(|_| len > 0)?;
+            Some((address.wrapping_add(start as usize * element_bytes), len as usize * element_bytes))
+        })
     }
 
     /// The output's bytes.

@@ -77,17 +77,32 @@ pub(crate) fn verify_output(op: &Op, expected: TensorType, found: TensorType) ->
     Err(OperandError::OutputType { op: op.name().into(), output, expected, found })
 }
 
-/// That the output shares no byte with an operand of number `index`.
+/// The type of a tensor whose rows, along its first dimension, are these.
+pub(crate) fn stacked(op: &Op, rows: &[TensorViewMut<'_>]) -> Result<TensorType, OperandError> {
+    let types: Vec<TensorType> = rows.iter().map(TensorViewMut::ty).collect();
+    let stacked = match &types[..] {
+        [first, others @ ..] if others.iter().all(|ty| ty == first) => {
+            TensorType::new(first.dtype(), &[&[types.len()], first.shape()].concat()).ok()
+        }
+        _ => None,
+    };
+    stacked.ok_or_else(|| OperandError::Rows { op: op.name().into(), types })
+}
+
+/// That the output, which is where `memory` is, shares no byte with an operand of number `index`.
 pub(crate) fn verify_apart(
     op: &Op,
     index: usize,
     operand: &TensorView<'_>,
-    output: &TensorViewMut<'_>,
+    memory: &[TensorViewMut<'_>],
 ) -> Result<(), OperandError> {
-    let (a, b) = (operand.as_ptr().addr(), output.as_ptr().addr());
-    let (a_bytes, b_bytes) = (operand.ty().bytes(), output.ty().bytes());
-    // No sum overflows: both are allocations.
-    if a_bytes == 0 || b_bytes == 0 || a + a_bytes <= b || b + b_bytes <= a {
+    let is_apart = |output: &TensorViewMut<'_>| {
+        let (a, b) = (operand.as_ptr().addr(), output.as_ptr().addr());
+        let (a_bytes, b_bytes) = (operand.ty().bytes(), output.ty().bytes());
+        // No sum overflows: both are allocations.
+        a_bytes == 0 || b_bytes == 0 || a + a_bytes <= b || b + b_bytes <= a
+    };
+    if memory.iter().all(is_apart) {
         return Ok(());
     }
     Err(OperandError::Overlap {

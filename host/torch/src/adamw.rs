@@ -1,18 +1,17 @@
 //! A step of AdamW on parameters and moments where they are.
 //!
 //! The op takes a parameter and its two moments as one tensor, `state` [3, N]. PyTorch keeps them apart, and their memory
-//! may be anybody's: another process's, a gradient bucket's, that of a model that somebody else holds. So they stay in it:
-//! the op is launched on pieces that are small enough for a CPU's cache, each gathered to a `state` there and scattered
-//! back. Small parameters share a piece. The update of an element depends on nothing but that element and the scalars, so
+//! may be anybody's: another process's, a gradient bucket's, that of a model that somebody else holds. So they stay in it,
+//! and the op is launched on rows that lie apart. Threads take pieces of large parameters in turn; small parameters are put
+//! together in pieces, which are copied. The update of an element depends on nothing but that element and the scalars, so
 //! the bits are those of one launch over everything.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gpsimd_emulator::{DType, Engine, Launch, LaunchError, Mode, Op, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::engines;
@@ -20,9 +19,11 @@ use crate::errors::{self, OperandError};
 use crate::library::OpLibrary;
 use crate::seen::{Seen, Signature};
 
-/// Elements of a piece. Its state and what it is gathered from, 28 bytes an element, fit in a second-level cache of
-/// 512 KiB; the launch costs less than a hundredth of what the memory does.
-const PIECE: usize = 1 << 14;
+/// Most elements of a launch: 28 bytes each, which take a hundred times as long as to launch.
+const PIECE: usize = 1 << 16;
+
+/// From this many elements on a parameter has launches of its own. What copying a smaller one costs is less than a launch.
+const SMALL: usize = 1 << 12;
 
 /// Rows of `state`: parameter, first and second moment.
 const ROWS: usize = 3;
@@ -151,28 +152,27 @@ fn run(op: &Op, seen: &Seen, updates: &[Update], range: Range<usize>) -> PyResul
     failed.into_inner().map_or(Ok(()), |error| Err(errors::launch(&error)))
 }
 
-/// The pieces of the updates `range`. A large update has pieces of its own, whose gradient is read where it is; what is
-/// left of it shares pieces with small ones of the same scalars.
+/// The pieces of the updates `range`: of each large one its own, and pieces that small ones of the same scalars share.
 fn pieces(updates: &[Update], range: Range<usize>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut shared: HashMap<[u32; 6], Piece> = HashMap::new();
-    for index in range {
-        let update = &updates[index];
-        let whole = update.len / PIECE * PIECE;
-        pieces.extend((0..whole).step_by(PIECE).map(|start| {
-            let range = start..start + PIECE;
-            Piece { parts: vec![Part { update: index, range }], len: PIECE }
-        }));
-        let rest = whole..update.len;
-        if rest.is_empty() {
+    for index in range.filter(|index| updates[*index].len > 0) {
+        let Update { len, scalars, .. } = updates[index];
+        if len >= SMALL {
+            // Equal ones, whole cache lines.
+            let piece = len.div_ceil(len.div_ceil(PIECE)).next_multiple_of(16);
+            pieces.extend((0..len).step_by(piece).map(|start| {
+                let range = start..len.min(start + piece);
+                Piece { len: range.len(), parts: vec![Part { update: index, range }] }
+            }));
             continue;
         }
-        let piece = shared.entry(update.scalars.map(f32::to_bits)).or_default();
-        if piece.len + rest.len() > PIECE {
+        let piece = shared.entry(scalars.map(f32::to_bits)).or_default();
+        if piece.len + len > PIECE {
             pieces.push(std::mem::take(piece));
         }
-        piece.len += rest.len();
-        piece.parts.push(Part { update: index, range: rest });
+        piece.len += len;
+        piece.parts.push(Part { update: index, range: 0..len });
     }
     pieces.extend(shared.into_values());
     pieces
@@ -185,57 +185,60 @@ impl Piece {
         (vec![ty(&[self.len]), ty(&[ROWS, self.len])], true)
     }
 
-    /// Gathers the piece, launches the op on it and scatters it.
+    /// Launches the op on the piece where it is, or, of several parts, on a copy that is copied back.
     fn launch(&self, op: &Op, updates: &[Update], engine: &Engine) -> Result<(), LaunchError> {
-        thread_local! {
-            /// State and gradient of a piece. Kept for the next one: it is in the cache.
-            static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        if let [Part { update, range }] = &self.parts[..] {
+            let Update { rows, grad, .. } = updates[*update];
+            return self.launch_on(
+                op,
+                updates,
+                engine,
+                rows.map(|row| element(row, range.start)),
+                element(grad, range.start),
+            );
         }
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(scratch.len().max((ROWS + 1) * PIECE), 0.0);
-            let (state, gathered) = scratch.split_at_mut(ROWS * PIECE);
-            let state = &mut state[..ROWS * self.len];
-            self.each_row(updates, state, |tensor, piece| {
+        let mut copies = [const { Vec::<f32>::new() }; ROWS + 1];
+        for (tensor, copy) in copies.iter_mut().enumerate() {
+            copy.reserve_exact(self.len);
+            for Part { update, range } in &self.parts {
+                let Update { rows, grad, .. } = updates[*update];
+                let address = element(*rows.get(tensor).unwrap_or(&grad), range.start);
                 // SAFETY: `optim.py` passes addresses of `len` elements, which it holds through the call.
-                unsafe { std::ptr::copy_nonoverlapping(tensor, piece.as_mut_ptr(), piece.len()) };
-            });
-            let grad = match &self.parts[..] {
-                [part] => element(updates[part.update].grad, part.range.start),
-                parts => {
-                    let mut rest = &mut gathered[..self.len];
-                    for part in parts {
-                        let (piece, after) = rest.split_at_mut(part.range.len());
-                        let grad = element(updates[part.update].grad, part.range.start);
-                        // SAFETY: as above.
-                        unsafe { std::ptr::copy_nonoverlapping(grad, piece.as_mut_ptr(), piece.len()) };
-                        rest = after;
-                    }
-                    gathered.as_mut_ptr()
-                }
-            };
-            let ty = TensorType::new(DType::F32, &[self.len]).expect("a vector is a tensor");
-            // SAFETY: the gradient of the only part, or the one gathered; nothing writes to it before the launch is over.
-            let grad = unsafe { TensorView::from_raw(grad.cast_const().cast(), ty) };
-            let output = TensorViewMut::new(state, &[ROWS, self.len]).expect("as many rows as the slice has");
-            let scalars = &updates[self.parts[0].update].scalars;
-            engine.launch_in_place(op, Launch { tensors: &[grad], scalars, output })?;
-            self.each_row(updates, state, |tensor, piece| {
+                copy.extend_from_slice(unsafe { std::slice::from_raw_parts(address, range.len()) });
+            }
+        }
+        let [p, m, v, grad] = copies.each_mut().map(Vec::as_mut_ptr);
+        self.launch_on(op, updates, engine, [p, m, v], grad)?;
+        for (row, copy) in copies[..ROWS].iter().enumerate() {
+            let mut rest = &copy[..];
+            for Part { update, range } in &self.parts {
+                let (part, after) = rest.split_at(range.len());
+                let address = element(updates[*update].rows[row], range.start);
                 // SAFETY: as above, and no other update has these elements.
-                unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), tensor, piece.len()) };
-            });
-            Ok(())
-        })
-    }
-
-    /// Calls `copy` with the address of every part's elements in every row's tensor, and their place in `state`.
-    fn each_row(&self, updates: &[Update], state: &mut [f32], copy: impl Fn(*mut f32, &mut [f32])) {
-        for (row, mut rest) in state.chunks_exact_mut(self.len).enumerate() {
-            for part in &self.parts {
-                let (piece, after) = rest.split_at_mut(part.range.len());
-                copy(element(updates[part.update].rows[row], part.range.start), piece);
+                unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), address, part.len()) };
                 rest = after;
             }
         }
+        Ok(())
+    }
+
+    fn launch_on(
+        &self,
+        op: &Op,
+        updates: &[Update],
+        engine: &Engine,
+        rows: [*mut f32; ROWS],
+        grad: *mut f32,
+    ) -> Result<(), LaunchError> {
+        let ty = TensorType::new(DType::F32, &[self.len]).expect("a vector is a tensor");
+        // SAFETY: the elements of one part, or the copies of several. Nothing else writes the former, as updates are apart.
+        let (grad, mut rows) = unsafe {
+            (
+                TensorView::from_raw(grad.cast_const().cast(), ty),
+                rows.map(|row| TensorViewMut::from_raw(row.cast(), ty)),
+            )
+        };
+        engine.launch_in_rows(op, &[grad], &updates[self.parts[0].update].scalars, &mut rows).map(drop)
     }
 }
 

@@ -259,6 +259,9 @@ pub struct Tensor {
     /// Null: the tensor is reached by [`Device::load`] and [`Device::store`] alone. Otherwise the address of its first
     /// element: the host runs in fast mode and lets the library read and write the tensor where a DMA would copy.
     pub direct: *mut u8,
+    /// Null: `direct` leads to all of the tensor. Otherwise its rows, along the first dimension, lie apart, and these are
+    /// the addresses of their first elements, the first of which is `direct`.
+    pub rows: *const *mut u8,
 }
 
 /// Where in the source of a kernel something happened.

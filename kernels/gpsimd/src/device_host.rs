@@ -1,5 +1,6 @@
 //! The device as an op library on a host sees it: the table that the emulator passes.
 
+use core::ops::Range;
 use core::panic::Location;
 use core::ptr::NonNull;
 
@@ -51,11 +52,29 @@ impl Device {
         self.tensors()[tensor as usize].len as usize
     }
 
-    /// The address of a tensor, where the host gives direct access.
+    /// The address of elements of a tensor, where the host gives direct access to all of them in one piece.
+    ///
+    /// # Safety
+    /// The tensor has these elements, and they are `T`s.
     #[inline(always)]
-    pub(crate) fn direct(&self, tensor: u32) -> Option<*mut u8> {
-        let data = self.tensors()[tensor as usize].direct;
-        if data.is_null() { None } else { Some(data) }
+    pub(crate) unsafe fn direct<T>(&self, tensor: u32, elements: &Range<usize>) -> Option<*mut T> {
+        let tensor = &self.tensors()[tensor as usize];
+        if tensor.direct.is_null() {
+            return None;
+        }
+        if tensor.rows.is_null() {
+            // SAFETY: `new` was promised a tensor of which `direct` is the first element.
+            return Some(unsafe { tensor.direct.cast::<T>().add(elements.start) });
+        }
+        let rows = tensor.ty.dims[0] as usize;
+        let row_len = (tensor.len as usize).checked_div(rows)?;
+        let row = elements.start.checked_div(row_len)?;
+        let start = elements.start - row * row_len;
+        if row >= rows || elements.len() > row_len - start {
+            return None;
+        }
+        // SAFETY: `new` was promised as many addresses as there are rows, and that each leads to `row_len` elements.
+        Some(unsafe { (*tensor.rows.add(row)).cast::<T>().add(start) })
     }
 
     /// Whether the output has the storage of the operand that it replaces.

@@ -5,6 +5,7 @@
 //! somebody to read them.
 
 use core::fmt::{self, Write};
+use core::ops::Range;
 use core::panic::{Location, PanicInfo};
 
 use gpsimd_abi as abi;
@@ -88,7 +89,9 @@ impl Device {
         tensor_len(tensor) as usize
     }
 
-    pub(crate) fn direct(&self, _tensor: u32) -> Option<*mut u8> {
+    /// # Safety
+    /// None here: it does nothing.
+    pub(crate) unsafe fn direct<T>(&self, _tensor: u32, _elements: &Range<usize>) -> Option<*mut T> {
         None
     }
 

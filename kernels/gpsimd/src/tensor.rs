@@ -101,13 +101,13 @@ impl Hbm<'_> {
     /// The address of the elements in `range` of this part, where the host gives direct access and `range` is inside.
     #[inline(always)]
     pub(crate) fn direct<T>(&self, range: &Range<usize>) -> Option<*mut T> {
-        let data = self.core.device.direct(self.tensor)?;
         let end = self.start.checked_add(self.len)?;
         if !self.contains(range) || end > self.core.device.tensor_len(self.tensor) {
             return None;
         }
-        // SAFETY: `self.start + range.start` is inside the tensor, which is one allocation.
-        Some(unsafe { data.cast::<T>().add(self.start + range.start) })
+        let elements = self.start + range.start..self.start + range.end;
+        // SAFETY: the elements are inside the part, which is inside the tensor.
+        unsafe { self.core.device.direct(self.tensor, &elements) }
     }
 
     /// As [`direct`](Self::direct), for elements of the output that this core is about to write.

@@ -142,6 +142,17 @@ pub enum OperandError {
         /// What was given.
         found: Box<TensorType>,
     },
+    /// What should be the rows of one tensor are none, of different types, or too many dimensions.
+    #[error(
+        "op `{op}`: expected the rows of its output to be of one type, with at most 7 dimensions, found {}",
+        if types.is_empty() { "none".to_owned() } else { types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") }
+    )]
+    Rows {
+        /// The op.
+        op: String,
+        /// The rows' types.
+        types: Vec<TensorType>,
+    },
     /// The output's memory overlaps an operand's.
     #[error(
         "op `{op}`: output `{output}` and operand `{operand}` share memory: give the output memory of its own{}",

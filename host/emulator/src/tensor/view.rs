@@ -93,6 +93,18 @@ impl<'a> TensorViewMut<'a> {
         self.data.as_ptr()
     }
 
+    /// The bytes of all elements.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: a view leads to as many bytes, initialised, and is exclusive.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.ty.bytes()) }
+    }
+
+    /// The bytes of all elements, to write.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as for `bytes`, and the view is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.ty.bytes()) }
+    }
+
     /// The same tensor for a shorter time, to use a view more than once.
     pub const fn reborrow(&mut self) -> TensorViewMut<'_> {
         TensorViewMut { ty: self.ty, data: self.data, memory: PhantomData }

@@ -46,7 +46,7 @@ fn the_c_header_has_the_layout_of_the_rust_crate() {
         gpsimd_text = Text { data, len }
         gpsimd_tensor_type = TensorType { dtype, rank, dims }
         gpsimd_shape_error = ShapeError { code, operand, dim, expected, found, message }
-        gpsimd_tensor = Tensor { ty, len, direct }
+        gpsimd_tensor = Tensor { ty, len, direct, rows }
         gpsimd_location = Location { file, line, column }
         gpsimd_device = Device {
             context, core_id, core_count, tensors, tensor_count, in_place, tcm, tcm_bytes, reserved, tcm_top, tcm_alloc,

@@ -50,6 +50,28 @@ fn fast_mode_without_direct_access_copies_tiles_to_the_same_bits() {
 }
 
 #[test]
+fn rows_that_lie_apart_are_updated_where_they_are_to_the_same_bits() {
+    let fast = Engine::builder().mode(Mode::Fast).threads(2);
+    let engines = [fast.clone().build(), fast.direct(false).build(), Engine::builder().threads(2).build()];
+    for row_len in [0, 1, 7, 100, 12_345] {
+        let (mut whole, step) = (iota(3 * row_len), iota(3 * row_len));
+        let launch = Launch { tensors: &[step.view()], scalars: &[], output: whole.view_mut() };
+        engine(Mode::Checked, 1).launch_in_place(&op("add"), launch).unwrap();
+        let step = Tensor::from_vec(step.as_slice::<f32>().unwrap().to_vec(), &[3, row_len]).unwrap();
+        for engine in &engines {
+            let mut rows: Vec<Tensor> = (0..3)
+                .map(|row| iota(3 * row_len).as_slice::<f32>().unwrap()[row * row_len..(row + 1) * row_len].to_vec())
+                .map(|row| Tensor::from_vec(row, &[row_len]).unwrap())
+                .collect();
+            let mut views: Vec<_> = rows.iter_mut().map(Tensor::view_mut).collect();
+            engine.as_ref().unwrap().launch_in_rows(&op("add"), &[step.view()], &[], &mut views).unwrap();
+            let rows: Vec<u8> = rows.iter().flat_map(Tensor::bytes).copied().collect();
+            assert_eq!(rows, whole.bytes(), "rows of {row_len}");
+        }
+    }
+}
+
+#[test]
 fn in_fast_mode_the_library_and_the_table_allocate_from_one_pool() {
     for mode in [Mode::Fast, Mode::Checked] {
         assert_eq!(engine(mode, 2).run(&op("allocates_itself"), &[iota(300).view()], &[]).unwrap(), iota(300));

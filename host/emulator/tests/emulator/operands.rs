@@ -154,3 +154,30 @@ fn elements_of_another_dtype_are_an_error() {
     let error = iota(3).as_slice::<bf16>().unwrap_err();
     assert_error!(error, TensorError::DType { .. }, @"the tensor holds f32, not bf16");
 }
+
+#[test]
+fn rows_of_several_types_are_an_error() {
+    for mode in [Mode::Checked, Mode::Fast] {
+        let (mut a, mut b, step) = (iota(8), iota(9), iota(17));
+        let rows = &mut [a.view_mut(), b.view_mut()];
+        let error = engine(mode, 1).launch_in_rows(&op("add"), &[step.view()], &[], rows).unwrap_err();
+        let message = "op `add`: expected the rows of its output to be of one type, with at most 7 dimensions, found";
+        assert_eq!(error.to_string(), format!("{message} f32[8], f32[9]"));
+        let error = engine(mode, 1).launch_in_rows(&op("add"), &[step.view()], &[], &mut []).unwrap_err();
+        assert_eq!(error.to_string(), format!("{message} none"));
+    }
+}
+
+#[test]
+fn a_row_that_shares_memory_with_an_operand_is_an_error() {
+    let mut memory = vec![0.0_f32; 24];
+    let start = memory.as_mut_ptr();
+    let [row, step] = [&[8][..], &[2, 8]].map(|shape| TensorType::new(DType::F32, shape).unwrap());
+    // SAFETY: inside the vector. The second row is the first half of the operand, which is refused before anything runs.
+    let (mut rows, operand) = unsafe {
+        let rows = [0, 8].map(|at| TensorViewMut::from_raw(start.add(at).cast(), row));
+        (rows, TensorView::from_raw(start.add(8).cast(), step))
+    };
+    let error = engine(Mode::Fast, 1).launch_in_rows(&op("add"), &[operand], &[], &mut rows).unwrap_err();
+    assert_error!(error, LaunchError::Operands(OperandError::Overlap { .. }), @"op `add`: output `y` and operand `step` share memory: give the output memory of its own");
+}

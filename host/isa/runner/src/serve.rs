@@ -47,7 +47,7 @@ fn run(op: &Op) {
     if count > MAX_TENSORS || tcm_bytes as usize > POOL_BYTES {
         linux::exit(2);
     }
-    let nothing = Tensor { ty: NO_TYPE, len: 0, direct: core::ptr::null_mut() };
+    let nothing = Tensor { ty: NO_TYPE, len: 0, direct: core::ptr::null_mut(), rows: core::ptr::null() };
     let mut tensors = [nothing; MAX_TENSORS];
     for tensor in &mut tensors[..count] {
         tensor.ty = get_type();
