@@ -2,13 +2,14 @@
 //!
 //! It sleeps unless something is launched. A launch costs it an entry in a list.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use gpsimd_abi::CORES;
 
-use crate::guard::{InterruptSignal, Reason, Stop, Thread, block_signals, in_forked_children};
+use crate::guard::{InterruptSignal, Reason, Stop, Thread, around_forks, block_signals};
 
 /// A launch older than this may hang: an interrupt of the program is one of it.
 const OLD: Duration = Duration::from_millis(100);
@@ -153,10 +154,21 @@ fn lock() -> MutexGuard<'static, Registry> {
 /// Starts the watchdog; false when the system refuses a thread, and the next launch tries again.
 fn start() -> bool {
     static FORKS: Once = Once::new();
-    extern "C" fn forked() {
-        WAS_FORKED.store(true, Ordering::Relaxed);
+    thread_local! {
+        /// Held through a fork: no thread that the child does not have can hold it then.
+        static FORKING: RefCell<Option<MutexGuard<'static, Registry>>> = const { RefCell::new(None) };
     }
-    FORKS.call_once(|| in_forked_children(forked));
+    extern "C" fn before() {
+        FORKING.set(Some(lock()));
+    }
+    extern "C" fn in_parent() {
+        FORKING.set(None);
+    }
+    extern "C" fn in_child() {
+        WAS_FORKED.store(true, Ordering::Relaxed);
+        FORKING.set(None);
+    }
+    FORKS.call_once(|| around_forks(before, in_parent, in_child));
     std::thread::Builder::new().name("gpsimd-watchdog".into()).spawn(run).is_ok()
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// that two pools do not compete for the same CPUs.
 pub trait Workers: Send + Sync {
     /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::run`] and runs on
-    /// the thread that launches.
+    /// the thread that launches, as it does in a process forked since it was built.
     fn threads(&self) -> usize;
 
     /// Calls `task` once with every number below `tasks`, on any threads in any order, and returns when all calls have.
@@ -24,6 +24,8 @@ pub trait Workers: Send + Sync {
 pub struct ThreadPool {
     helpers: Option<rayon::ThreadPool>,
     threads: usize,
+    /// Whose threads they are.
+    process: u32,
 }
 
 impl ThreadPool {
@@ -42,13 +44,13 @@ impl ThreadPool {
                     .build()?,
             ),
         };
-        Ok(Self { helpers, threads })
+        Ok(Self { helpers, threads, process: std::process::id() })
     }
 }
 
 impl Workers for ThreadPool {
     fn threads(&self) -> usize {
-        self.threads
+        if self.process == std::process::id() { self.threads } else { 1 }
     }
 
     fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {

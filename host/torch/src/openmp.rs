@@ -25,6 +25,8 @@ static OPENMP: OnceLock<OpenMp> = OnceLock::new();
 pub(crate) struct OpenMp {
     parallel: Parallel,
     max_threads: MaxThreads,
+    /// Whose threads they are. A process forked from it has none of them, and libgomp would wait for them for ever.
+    process: u32,
 }
 
 /// PyTorch's threads, once `use_openmp` has been called.
@@ -42,6 +44,7 @@ pub(crate) fn use_openmp(parallel: usize, max_threads: usize) {
         max_threads: unsafe {
             std::mem::transmute::<*const (), MaxThreads>(std::ptr::with_exposed_provenance(max_threads))
         },
+        process: std::process::id(),
     };
     // A second call means the same libgomp.
     let _ = OPENMP.set(openmp);
@@ -56,6 +59,9 @@ struct Shared<'a> {
 
 impl Workers for OpenMp {
     fn threads(&self) -> usize {
+        if self.process != std::process::id() {
+            return 1;
+        }
         // SAFETY: takes nothing, and may be called from any thread.
         let threads = unsafe { (self.max_threads)() };
         usize::try_from(threads).unwrap_or(1).max(1)

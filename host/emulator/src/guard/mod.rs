@@ -34,7 +34,7 @@ mod system;
 #[path = "plain.rs"]
 mod system;
 
-pub(crate) use system::{Guard, HostCall, InterruptSignal, Thread, block_signals, code_around, in_forked_children};
+pub(crate) use system::{Guard, HostCall, InterruptSignal, Thread, around_forks, block_signals, code_around};
 
 /// Bytes of stack that a kernel has: many times what a core has, since a build for this host has larger frames.
 pub(crate) const STACK_BYTES: usize = 1024 * 1024;

@@ -66,7 +66,7 @@ impl Thread {
 pub(crate) const fn block_signals() {}
 
 /// Nothing is forked here.
-pub(crate) const fn in_forked_children(_: extern "C" fn()) {}
+pub(crate) const fn around_forks(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {}
 
 /// `SIGINT`, which is not seen here.
 pub(crate) struct InterruptSignal;

@@ -10,4 +10,4 @@ mod stack;
 pub(crate) use code::code_around;
 pub(crate) use coroutine::{Guard, HostCall};
 pub(crate) use interrupt::InterruptSignal;
-pub(crate) use signals::{Thread, block_signals, in_forked_children};
+pub(crate) use signals::{Thread, around_forks, block_signals};

@@ -84,8 +84,8 @@ pub(crate) fn block_signals() {
     }
 }
 
-/// Calls `action`, which touches atomics alone, in every process that is forked from this one.
-pub(crate) fn in_forked_children(action: extern "C" fn()) {
+/// Calls `before` before this process forks, and the others, which neither allocate nor wait, after it.
+pub(crate) fn around_forks(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // In the child its one thread has another number.
     #[cfg(target_os = "linux")]
     extern "C" fn forget_number() {
@@ -95,7 +95,7 @@ pub(crate) fn in_forked_children(action: extern "C" fn()) {
     unsafe {
         #[cfg(target_os = "linux")]
         libc::pthread_atfork(None, None, Some(forget_number));
-        libc::pthread_atfork(None, None, Some(action));
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
     }
 }
 
