@@ -1,7 +1,7 @@
 //! [`Seen`]: which launches of an op have passed a check, for emulation mode `auto`.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::RwLock;
 
 use gpsimd_emulator::{Mode, TensorType};
 
@@ -14,6 +14,9 @@ pub(crate) type Signature = (Vec<TensorType>, bool);
 const LIMIT: usize = 4096;
 
 /// The signatures of an op whose launch has been checked and found right.
+///
+/// Nobody waits for the lock: in a process forked from a thread beside the one that holds it, it stays locked. What cannot
+/// be looked up is checked again.
 #[derive(Default)]
 pub(crate) struct Seen {
     signatures: RwLock<HashSet<Signature>>,
@@ -36,7 +39,7 @@ impl Seen {
             Emulation::Auto => {}
         }
         let signature = signature();
-        if self.signatures.read().unwrap_or_else(PoisonError::into_inner).contains(&signature) {
+        if self.signatures.try_read().is_ok_and(|signatures| signatures.contains(&signature)) {
             Choice { mode: Mode::Fast, unseen: None }
         } else {
             Choice { mode: Mode::Checked, unseen: Some((self, signature)) }
@@ -48,7 +51,7 @@ impl Choice<'_> {
     /// The launch has passed: in mode `auto`, the next one of its signature is fast.
     pub(crate) fn passed(self) {
         let Some((seen, signature)) = self.unseen else { return };
-        let mut signatures = seen.signatures.write().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut signatures) = seen.signatures.try_write() else { return };
         // A set that is full starts anew: its launches are checked once more.
         if signatures.len() >= LIMIT {
             signatures.clear();
