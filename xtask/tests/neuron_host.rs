@@ -7,8 +7,8 @@ mod host;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use host::{Host, archive, members};
-use serde_json::{Value, json};
+use host::{Host, archive, members, metadata};
+use serde_json::Value;
 
 /// The command on a host; its own package manager comes first, and its Python is the active environment.
 fn xtask(host: &Host, arguments: &[&str]) -> Command {
@@ -62,12 +62,12 @@ fn a_package_is_built_or_its_error_told() {
     let out = host.path("out");
     let arguments =
         ["build-kernels", "--neuron", "--library", library.to_str().unwrap(), "--out", out.to_str().unwrap()];
-    host.write("library.a", archive(&members(&json!({ "scale": {} }))));
+    host.write("library.a", archive(&members(&metadata())));
     host.when_built("shutil.copy(host / 'library.a', pathlib.Path(build_directory) / f'lib{name}.so')");
     let (status, lines, error) = run(&host, &arguments);
     assert_eq!(status, 0, "{error}");
     let last = lines.lines().last().unwrap();
-    assert_eq!(last, "neuron   /out/neuron/libsmall_ops_neuron.so: 10 members, 1 ops (it states no schemas)");
+    assert_eq!(last, "neuron   /out/neuron/libsmall_ops_neuron.so: 10 members, 1 ops");
     // Both builds of the package are there, in different folders.
     assert!(host.path("out/package/libsmall_ops.so").exists());
     assert!(host.path("out/neuron/libsmall_ops_neuron.so").exists());

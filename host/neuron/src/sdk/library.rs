@@ -1,9 +1,10 @@
 //! [`check_library`]: whether an op library for the device holds what its package says.
 //!
 //! That it is an `ar` archive of the shape library, one device library per core and `metadata.json` is what third parties saw.
-//! What the members are called is not relied on: a library is known by the machine that it is for. How `metadata.json` lists
-//! ops is our assumption: somewhere in it is a list or an object of exactly the library's ops, named by keys, by strings, or
-//! by strings in the entries.
+//! What the members are called is not relied on: a library is known by the machine that it is for. They also saw in
+//! `metadata.json` `ops.{library}.{op}.schema`, which reads `library::op(Tensor _0, Tensor _1) -> (Tensor _0)`. Other forms are
+//! taken, too: somewhere in it is a list or an object of exactly the library's ops, named by keys, by strings, or by strings in
+//! the entries.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::LibraryError;
+use super::schema::{Schema, op_name};
 
 /// What an op library for the device holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,19 +110,13 @@ fn name_of<'a>(entry: &'a Value, ops: &BTreeSet<&str>) -> Option<&'a str> {
     }
 }
 
-/// `op` of `op`, `library::op` and `library::op(Tensor x) -> Tensor`.
-fn op_name(text: &str) -> &str {
-    let name = text.split('(').next().unwrap_or(text).trim();
-    name.rsplit("::").next().unwrap_or(name)
-}
-
 fn check_schemas(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<usize, LibraryError> {
     let mut texts = Vec::new();
     collect_texts(metadata, &mut texts);
     let mut stated = BTreeSet::new();
     for text in texts.into_iter().filter(|text| text.contains('(')) {
         let Some(op) = manifest.ops.iter().find(|op| op.name == op_name(text)) else { continue };
-        if types(text) != types(&op.schema) {
+        if Schema::parse(text) != Schema::parse(&op.schema) {
             return Err(LibraryError::Schema {
                 path: path.into(),
                 op: op.name.clone(),
@@ -145,14 +141,6 @@ fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
         }
         _ => {}
     }
-}
-
-/// Types of the operands and of the result. Names are no part of it: where a schema comes from C++ there are none, or made-up
-/// ones.
-fn types(schema: &str) -> Option<(Vec<&str>, &str)> {
-    let (operands, result) = schema.split_once('(')?.1.split_once(')')?;
-    let operands = operands.split(',').filter_map(|operand| operand.split_whitespace().next()).collect();
-    Some((operands, result.trim().trim_start_matches("->").trim()))
 }
 
 fn listed(ops: &BTreeSet<&str>) -> String {

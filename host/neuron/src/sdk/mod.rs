@@ -14,6 +14,7 @@ mod packages;
 mod pieces;
 mod program;
 mod python;
+mod schema;
 mod source_map;
 mod version;
 

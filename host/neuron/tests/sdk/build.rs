@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpsimd_neuron::sdk::{BuildError, Built, PackageBuild};
 use serde_json::json;
 
-use crate::host::{Host, archive, file_names, members};
+use crate::host::{Host, archive, file_names, members, metadata};
 
 const SUCCEED: &str = "print('compiling', source.name)
 shutil.copy(host / 'library.a', pathlib.Path(build_directory) / f'lib{name}.so')";
@@ -26,7 +26,7 @@ fn build(host: &Host) -> Result<Built, BuildError> {
 fn that(python: &str) -> Host {
     let host = Host::complete();
     host.when_built(python);
-    host.write("library.a", archive(&members(&json!({ "ops": ["scale"] }))));
+    host.write("library.a", archive(&members(&metadata())));
     host
 }
 
@@ -41,6 +41,7 @@ fn a_package_becomes_a_library_in_a_folder_of_its_own() {
     let built = build(&host).unwrap();
     assert_eq!(built.library, host.path("out/neuron/libsmall_ops_neuron.so"));
     assert_eq!(built.contents.ops, ["scale"]);
+    assert_eq!(built.contents.schemas, 1);
     assert_eq!(fs::read_to_string(&built.log).unwrap(), "compiling small_ops.cpp\n");
     assert_eq!(file_names(&host.path("out")), ["neuron", "neuron.log"]);
     assert!(!host.path("package/libsmall_ops_neuron.so").exists());

@@ -167,6 +167,12 @@ pub(crate) fn archive(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
+/// What `custom_op.load` writes to `metadata.json` for the package of the small op, by what third parties saw.
+pub(crate) fn metadata() -> serde_json::Value {
+    let schema = "small_ops_neuron::scale(Tensor _0, Tensor _1) -> (Tensor _0)";
+    json!({ "ops": { "small_ops_neuron": { "scale": { "fn": "scale", "schema": schema } } } })
+}
+
 /// The members of the library of the small op: the shape library, eight device libraries, metadata.
 pub(crate) fn members(metadata: &serde_json::Value) -> Vec<(&'static str, Vec<u8>)> {
     let cores = ["cpu0.so", "cpu1.so", "cpu2.so", "cpu3.so", "cpu4.so", "cpu5.so", "cpu6.so", "cpu7.so"];

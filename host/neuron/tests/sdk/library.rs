@@ -3,7 +3,7 @@
 use gpsimd_neuron::sdk::{LibraryError, check_library};
 use serde_json::{Value, json};
 
-use crate::host::{Host, archive, elf, members};
+use crate::host::{Host, archive, elf, members, metadata};
 
 fn check(members: &[(&str, Vec<u8>)]) -> Result<usize, String> {
     let host = Host::bare();
@@ -20,6 +20,24 @@ fn check_metadata(metadata: &Value) -> Result<usize, String> {
 #[test]
 fn a_library_with_all_members_and_the_packages_ops_is_fine() {
     assert_eq!(check_metadata(&json!({ "ops": ["scale"] })), Ok(0));
+}
+
+#[test]
+fn what_custom_op_load_writes_is_fine() {
+    assert_eq!(check_metadata(&metadata()), Ok(1));
+}
+
+#[test]
+fn what_custom_op_load_writes_of_another_op_is_an_error() {
+    let mut metadata = metadata();
+    metadata["ops"]["small_ops_neuron"]["scale"]["schema"] =
+        json!("small_ops_neuron::scale(Tensor _0, float _1) -> (Tensor _0)");
+    insta::assert_snapshot!(check_metadata(&metadata).unwrap_err(), @"/libsmall_ops_neuron.so: op `scale` has the schema `small_ops_neuron::scale(Tensor _0, float _1) -> (Tensor _0)`, expected `scale(Tensor x, Tensor params) -> Tensor`; build it again from this package");
+    metadata["ops"]["small_ops_neuron"]["scale"]["schema"] =
+        json!("small_ops_neuron::scale(Tensor _0, Tensor _1) -> (Tensor _0, Tensor _1)");
+    insta::assert_snapshot!(check_metadata(&metadata).unwrap_err(), @"/libsmall_ops_neuron.so: op `scale` has the schema `small_ops_neuron::scale(Tensor _0, Tensor _1) -> (Tensor _0, Tensor _1)`, expected `scale(Tensor x, Tensor params) -> Tensor`; build it again from this package");
+    metadata["ops"]["small_ops_neuron"]["offset"] = json!({ "fn": "offset", "schema": "" });
+    insta::assert_snapshot!(check_metadata(&metadata).unwrap_err(), @"/libsmall_ops_neuron.so: metadata.json lists `offset`, `scale` as its ops, expected `scale`; build it again from this package");
 }
 
 #[test]
