@@ -23,9 +23,15 @@ pub(crate) struct Python {
 impl Python {
     /// Makes the environment, or brings it up to date.
     pub(crate) fn set_up() -> anyhow::Result<Self> {
+        let python = Self::with_packages()?;
+        python.install_wheel()?;
+        Ok(python)
+    }
+
+    /// Makes the environment, if need be, for what `gpsimd_torch` is not needed for.
+    pub(crate) fn with_packages() -> anyhow::Result<Self> {
         let python = Self { environment: workspace::root().join(".venv") };
         python.install_packages()?;
-        python.install_wheel()?;
         Ok(python)
     }
 
@@ -38,7 +44,9 @@ impl Python {
 
     /// The folder of an installed package.
     pub(crate) fn package_folder(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let script = format!("import {name}; print({name}.__path__[0])");
+        // To import PyTorch takes seconds.
+        let script =
+            format!("import importlib.util; print(importlib.util.find_spec('{name}').submodule_search_locations[0])");
         Ok(PathBuf::from(process::output(self.command().args(["-c", &script]))?.trim()))
     }
 

@@ -12,14 +12,17 @@
 mod adapter;
 mod compiler;
 mod cpp;
+mod cpp_stamp;
 mod error;
 mod headers;
+mod kernel;
 mod package;
 mod workspace;
 
 pub(crate) use compiler::ARITHMETIC_FLAGS;
 pub use compiler::{Compiler, Optimisation};
 pub use cpp::{CppBuild, TorchFolder, build_cpp};
+pub use cpp_stamp::{CppLibrary, update_cpp};
 pub use error::BuildError;
 pub use headers::{HEADERS, headers_digest, write_headers};
 pub use package::{PackageBuild, build_package, remarks};

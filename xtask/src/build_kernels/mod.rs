@@ -1,7 +1,7 @@
 //! `cargo xtask build-kernels`: the native library, the kernel image and the op package of an op library.
 
 mod compile;
-mod cpp;
+pub(crate) mod cpp;
 mod isa;
 mod neuron;
 pub(crate) mod package;
@@ -48,7 +48,8 @@ use package::Built;
 \x20 cargo xtask build-kernels --json | jq .manifest.tcm\n\
 \x20 cargo xtask build-kernels --isa\n\
 \x20 cargo xtask build-kernels --neuron\n\
-\x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build")]
+\x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --out build\n\
+\x20 cargo xtask build-kernels --cpp relu.cpp --shape shape.cpp --include headers --define TILE=512 --flag -O2")]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct BuildKernels {
     /// Folder of the op library's crate
@@ -69,12 +70,14 @@ pub(crate) struct BuildKernels {
     /// Kernel source in the vendor's C++ API; may be given several times
     #[arg(long, value_name = "FILE", requires = "shape")]
     cpp: Vec<PathBuf>,
-    /// Source of the shape functions of the --cpp ops, where these are registered
+    /// Source of shape functions of the --cpp ops, where these are registered; may be given several times
     #[arg(long, value_name = "FILE", requires = "cpp")]
-    shape: Option<PathBuf>,
+    shape: Vec<PathBuf>,
     /// Run the --cpp ops on the first core alone, as without `multicore=True`
     #[arg(long, requires = "cpp")]
     single_core: bool,
+    #[command(flatten)]
+    compiler: cpp::CompilerOptions,
     /// Build a program for the Xtensa ISA and measure it under QEMU
     #[arg(long, conflicts_with_all = ["cpp", "cpu", "neuron"])]
     isa: bool,
@@ -85,8 +88,10 @@ pub(crate) struct BuildKernels {
 
 impl BuildKernels {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        if let Some(shape) = &self.shape {
-            return cpp::build(&self.cpp, shape, !self.single_core, self.out.as_deref(), self.json);
+        if !self.cpp.is_empty() {
+            let (sources, shapes, is_multicore) = (&self.cpp, &self.shape, !self.single_core);
+            let cpp = cpp::Cpp { sources, shapes, is_multicore, compiler: &self.compiler };
+            return cpp::build(&cpp, self.out.as_deref(), self.json);
         }
         if self.isa {
             return isa::build_and_measure(&self.library, self.out.as_deref(), self.json);

@@ -4,6 +4,7 @@
 
 #include <gpsimd/core.hpp>
 #include <gpsimd/element.hpp>
+#include <gpsimd/shape.hpp>
 
 namespace gpsimd {
 
@@ -21,11 +22,36 @@ void expect_element(const TensorData &tensor, const char *call, Location where) 
 inline Core &single_core_for(const char *call, const TensorData &tensor, Location where) {
   Core &core = core_for(call, where);
   if (core.is_multicore) {
-    refuse(where, "`%s` of `%s` in multicore mode, where tensors are reached through `tcm_accessor` alone", call,
-           tensor.name);
+    refuse(where, "`%s` of `%s` in multicore mode, where tensors are reached through `tcm_accessor` alone: use that, or "
+           "build the library for one core (`--single-core` here, `multicore=False` of `custom_op.load`)", call, tensor.name);
   }
   return core;
 }
+
+// An accessor that is open, and until when.
+class OpenAccess {
+ public:
+  OpenAccess(TensorData &tensor, Access access, Location where) : tensor_(&tensor), access_(access), where_(where) {
+    tensor.open.expect_coherent(access, tensor.name, where);
+    tensor.open.add(access, where);
+  }
+  OpenAccess(const OpenAccess &other) : tensor_(other.tensor_), access_(other.access_), where_(other.where_) {
+    if (tensor_ != nullptr) tensor_->open.add(access_, where_);
+  }
+  OpenAccess &operator=(const OpenAccess &) = delete;
+  ~OpenAccess() { close(); }
+
+  void close() {
+    if (tensor_ != nullptr) tensor_->open.remove(access_);
+    tensor_ = nullptr;
+  }
+  bool is_open() const { return tensor_ != nullptr; }
+
+ private:
+  TensorData *tensor_;  // null once it is closed
+  Access access_;
+  Location where_;
+};
 
 }  // namespace gpsimd
 
@@ -111,8 +137,9 @@ struct Indexed<T, 1, false> {
 template <class T, size_t N, bool READ_ONLY>
 class TensorAccessor {
  public:
-  TensorAccessor(gpsimd::Core &core, gpsimd::TensorData &tensor, uint64_t row, gpsimd::Location where)
-      : core_(&core), tensor_(&tensor), row_(row), where_(where) {}
+  TensorAccessor(gpsimd::Core &core, gpsimd::TensorData &tensor, uint64_t row, const gpsimd::OpenAccess &open,
+                 gpsimd::Location where)
+      : core_(&core), tensor_(&tensor), row_(row), open_(open), where_(where) {}
 
   typename Indexed<T, N, READ_ONLY>::Type operator[](int64_t index) const {
     const size_t dim = tensor_->type.rank - N;
@@ -124,49 +151,70 @@ class TensorAccessor {
     return at(row, static_cast<typename Indexed<T, N, READ_ONLY>::Type *>(nullptr));
   }
 
-  int64_t size(size_t dim) const { return static_cast<int64_t>(tensor_->type.dims[tensor_->type.rank - N + dim]); }
+  int64_t size(int64_t dim, gpsimd::Location where = gpsimd::Location::here()) const {
+    return sizes()[dimension("size", dim, where)];
+  }
+  IntArrayRef sizes() const {
+    int64_t sizes[N];
+    for (size_t dim = 0; dim < N; ++dim) sizes[dim] = static_cast<int64_t>(tensor_->type.dims[tensor_->type.rank - N + dim]);
+    return IntArrayRef(sizes, N);
+  }
+  int64_t stride(int64_t dim, gpsimd::Location where = gpsimd::Location::here()) const {
+    return strides()[dimension("stride", dim, where)];
+  }
+  IntArrayRef strides() const { return gpsimd::contiguous_strides(sizes()); }
 
  private:
-  template <class Inner>
-  Inner at(uint64_t row, Inner *) const {
-    return Inner(*core_, *tensor_, row, where_);
+  size_t dimension(const char *what, int64_t dim, gpsimd::Location where) const {
+    if (dim < 0 || dim >= static_cast<int64_t>(N)) {
+      gpsimd::refuse(where, "%s of dimension %lld of an accessor of `%s`, which has %zu", what, static_cast<long long>(dim),
+                     tensor_->name, N);
+    }
+    return static_cast<size_t>(dim);
+  }
+
+  TensorAccessor<T, N - 1, READ_ONLY> at(uint64_t row, TensorAccessor<T, N - 1, READ_ONLY> *) const {
+    return TensorAccessor<T, N - 1, READ_ONLY>(*core_, *tensor_, row, open_, where_);
+  }
+  ElementReference<T> at(uint64_t row, ElementReference<T> *) const {
+    return ElementReference<T>(*core_, *tensor_, row, where_);
   }
   T at(uint64_t row, T *) const { return ElementReference<T>(*core_, *tensor_, row, where_).get(); }
 
   gpsimd::Core *core_;
   gpsimd::TensorData *tensor_;
   uint64_t row_;
+  gpsimd::OpenAccess open_;
   gpsimd::Location where_;
 };
 
-// What both kinds of streams have: 4 KiB of TCM while open, and a place in the tensor.
+// What both kinds of streams have: a place in the tensor, and while open 4 KiB of TCM. Where that is not to be had, after the
+// fourth stream or beside buffers of the op's, each element is a DMA of its own, as on the device.
 template <class T>
 class TensorStream {
  public:
   // A stream is open in one place only.
   TensorStream(TensorStream &&other)
-      : core_(other.core_), tensor_(other.tensor_), tcm_(other.tcm_), done_(other.done_), count_(other.count_),
-        where_(other.where_) {
+      : core_(other.core_), tensor_(other.tensor_), open_(other.open_), tcm_(other.tcm_), done_(other.done_),
+        count_(other.count_), where_(other.where_) {
     other.tcm_ = nullptr;
+    other.open_.close();
   }
   TensorStream &operator=(TensorStream &&) = delete;
 
  protected:
   static constexpr uint64_t CAPACITY = 4096 / sizeof(T);
 
-  TensorStream(gpsimd::TensorData &tensor, const char *call, gpsimd::Location where)
-      : core_(&gpsimd::single_core_for(call, tensor, where)), tensor_(&tensor), tcm_(nullptr), done_(0), count_(0),
-        where_(where) {
-    gpsimd::expect_element<T>(tensor, call, where);
-    tcm_ = static_cast<T *>(core_->allocate(CAPACITY * sizeof(T), where));
-    if (tcm_ == nullptr) {
-      gpsimd::refuse(where, "`%s` of `%s` needs 4096 bytes of TCM, %u are left", call, tensor.name,
-                     core_->device->tcm_left(core_->device->context));
-    }
+  TensorStream(gpsimd::TensorData &tensor, gpsimd::Access access, gpsimd::Location where)
+      : core_(&gpsimd::single_core_for(gpsimd::name_of(access), tensor, where)), tensor_(&tensor),
+        open_(tensor, access, where), tcm_(nullptr), done_(0), count_(0), where_(where) {
+    gpsimd::expect_element<T>(tensor, gpsimd::name_of(access), where);
+    tcm_ = static_cast<T *>(core_->allocate_if_free(CAPACITY * sizeof(T), where));
   }
   ~TensorStream() = default;
 
-  bool is_open() const { return tcm_ != nullptr; }
+  bool is_open() const { return open_.is_open(); }
+  bool is_buffered() const { return tcm_ != nullptr; }
 
   void expect_open(const char *what, gpsimd::Location where) const {
     if (!is_open()) gpsimd::refuse(where, "%s a stream of `%s` that is closed", what, tensor_->name);
@@ -180,12 +228,14 @@ class TensorStream {
   void release() {
     core_->release(tcm_, where_);
     tcm_ = nullptr;
+    open_.close();
   }
 
   gpsimd::Core *core_;
   gpsimd::TensorData *tensor_;
+  gpsimd::OpenAccess open_;
   T *tcm_;
-  uint64_t done_;   // elements before those in TCM
+  uint64_t done_;   // elements before those in TCM, or before the next
   uint64_t count_;  // elements in TCM: already read, or not yet stored
   gpsimd::Location where_;
 };
@@ -195,12 +245,18 @@ template <class T>
 class TensorReadStreamAccessor : TensorStream<T> {
  public:
   TensorReadStreamAccessor(gpsimd::TensorData &tensor, gpsimd::Location where)
-      : TensorStream<T>(tensor, "read_stream_accessor", where) {}
+      : TensorStream<T>(tensor, gpsimd::Access::ReadStream, where) {}
   TensorReadStreamAccessor(TensorReadStreamAccessor &&) = default;
   ~TensorReadStreamAccessor() { close(); }
 
   T read(gpsimd::Location where = gpsimd::Location::here()) {
     this->expect_open("`read` of", where);
+    if (!this->is_buffered()) {
+      if (this->done_ == this->tensor_->len) this->past_end("`read`", where);
+      T value;
+      this->core_->read(*this->tensor_, this->done_++, 1, &value, where);
+      return value;
+    }
     if (this->count_ == loaded_) {
       this->done_ += loaded_;
       this->count_ = 0;
@@ -226,13 +282,14 @@ template <class T>
 class TensorWriteStreamAccessor : TensorStream<T> {
  public:
   TensorWriteStreamAccessor(gpsimd::TensorData &tensor, gpsimd::Location where)
-      : TensorStream<T>(tensor, "write_stream_accessor", where) {}
+      : TensorStream<T>(tensor, gpsimd::Access::WriteStream, where) {}
   TensorWriteStreamAccessor(TensorWriteStreamAccessor &&) = default;
   ~TensorWriteStreamAccessor() { close(); }
 
   void write(T value, gpsimd::Location where = gpsimd::Location::here()) {
     this->expect_open("`write` to", where);
     if (this->done_ + this->count_ == this->tensor_->len) this->past_end("`write`", where);
+    if (!this->is_buffered()) return this->core_->write(*this->tensor_, this->done_++, 1, &value, where);
     this->tcm_[this->count_++] = value;
     if (this->count_ == this->CAPACITY) flush();
   }
@@ -266,7 +323,8 @@ torch::TensorAccessor<T, N, READ_ONLY> open_accessor(TensorData &tensor, Locatio
   if (tensor.type.rank != N) {
     refuse(where, "`accessor` of %zu dimensions of `%s`, which has %u", N, tensor.name, tensor.type.rank);
   }
-  return torch::TensorAccessor<T, N, READ_ONLY>(core, tensor, 0, where);
+  const OpenAccess open(tensor, Access::Elements, where);
+  return torch::TensorAccessor<T, N, READ_ONLY>(core, tensor, 0, open, where);
 }
 
 }  // namespace gpsimd

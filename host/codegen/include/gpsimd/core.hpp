@@ -2,6 +2,7 @@
 #ifndef GPSIMD_CORE_HPP
 #define GPSIMD_CORE_HPP
 
+#include <gpsimd/coherence.hpp>
 #include <gpsimd/frame.hpp>
 
 namespace gpsimd {
@@ -14,7 +15,14 @@ struct TensorData {
   int64_t index;      // among the launch's tensors; -1: the op's own, in host memory
   char *memory;       // elements, where they can be reached without a DMA; null otherwise
   size_t element_bytes;
+  OpenAccesses open = {};
 };
+
+// That no stream of `tensor` is open when `call` writes to it.
+inline void expect_unstreamed(const TensorData &tensor, const char *call, Location where) {
+  tensor.open.expect_closed(Access::WriteStream, call, tensor.name, where);
+  tensor.open.expect_closed(Access::ReadStream, call, tensor.name, where);
+}
 
 // TCM that an op holds, or has given back out of order.
 struct TcmBuffer {
@@ -51,14 +59,19 @@ struct Core {
     return tcm;
   }
 
+  // What a stream keeps its elements in; null when there is no room, which is no mistake of the op's.
+  void *allocate_if_free(size_t bytes, Location where) {
+    return device->tcm_left(device->context) < bytes ? nullptr : allocate(bytes, where);
+  }
+
   // In any order, as the vendor's documentation names none; the emulator's pool is a stack, so that space is had again
   // when what was allocated later is free, too.
   void release(void *tcm, Location where) {
+    if (tcm == nullptr) return;  // as on the device
     TcmBuffer *buffer = nullptr;
     for (uint32_t i = buffer_count; i-- > 0 && buffer == nullptr;) {
       if (buffers[i].start == tcm && buffers[i].is_live) buffer = &buffers[i];
     }
-    if (tcm == nullptr) refuse(where, "`tcm_free` of a null pointer: check what `tcm_malloc` gave");
     if (buffer == nullptr) refuse(where, "`tcm_free` of what `tcm_malloc` did not give, or what was freed before");
     buffer->is_live = false;
     const gpsimd_location location = where.abi();
@@ -148,6 +161,12 @@ struct Core {
     // What an op may not do with a tensor of the launch goes to the emulator, which says so.
     const bool is_allowed = tensor.index < 0 || (&tensor == output) == (in != nullptr);
     if (tensor.memory != nullptr && is_allowed) {
+      const gpsimd_location location = where.abi();
+      // Elements of the output belong to the core that writes them.
+      if (in != nullptr && tensor.index >= 0 &&
+          device->claim(device->context, start, len, &location) != GPSIMD_STATUS_OK) {
+        stop(*current_frame());
+      }
       char *memory = tensor.memory + start * bytes;
       if (out != nullptr) memcpy(out, memory, len * bytes);
       if (in != nullptr) memcpy(memory, in, len * bytes);

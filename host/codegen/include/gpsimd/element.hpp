@@ -161,17 +161,8 @@ inline ElementInfo element_info(c10::ScalarType type) {
 
 }  // namespace gpsimd
 
-namespace at {
-using c10::BFloat16;
-using c10::Half;
-using c10::ScalarType;
-}  // namespace at
-
-namespace torch {
-using c10::BFloat16;
-using c10::Half;
-using c10::ScalarType;
-
+// ATen has them in its three namespaces.
+namespace c10 {
 constexpr ScalarType kFloat = ScalarType::Float;
 constexpr ScalarType kBFloat16 = ScalarType::BFloat16;
 constexpr ScalarType kHalf = ScalarType::Half;
@@ -179,6 +170,27 @@ constexpr ScalarType kInt = ScalarType::Int;
 constexpr ScalarType kShort = ScalarType::Short;
 constexpr ScalarType kChar = ScalarType::Char;
 constexpr ScalarType kByte = ScalarType::Byte;
+}  // namespace c10
+
+namespace torch {
+using c10::BFloat16;
+using c10::Half;
+using c10::ScalarType;
+
+using c10::kBFloat16;
+using c10::kByte;
+using c10::kChar;
+using c10::kFloat;
+using c10::kHalf;
+using c10::kInt;
+using c10::kShort;
+
+constexpr ScalarType kFloat32 = kFloat, kF32 = kFloat;
+constexpr ScalarType kFloat16 = kHalf, kF16 = kHalf;
+constexpr ScalarType kInt32 = kInt, kI32 = kInt;
+constexpr ScalarType kInt16 = kShort, kI16 = kShort;
+constexpr ScalarType kInt8 = kChar, kI8 = kChar;
+constexpr ScalarType kUInt8 = kByte, kU8 = kByte;
 }  // namespace torch
 
 #endif

@@ -19,6 +19,13 @@ class Operand {
 
   const torch::Tensor *tensor() const { return tensor_; }
 
+  // That what is read is not in a write stream still.
+  void expect_readable(const char *call, Location where) const {
+    if (tensor_ == nullptr) return;
+    const TensorData &data = tensor_->data_of(call, where);
+    data.open.expect_closed(Access::WriteStream, call, data.name, where);
+  }
+
   // Elements `start` to `start + len` in what they are computed in.
   template <class T, class Computed>
   void read(Core &core, const char *call, uint64_t start, uint64_t len, Computed *elements, Location where) const {
@@ -89,6 +96,9 @@ template <Domain DOMAIN, class Function>
 torch::Tensor &map_out(const char *call, torch::Tensor &result, const Operand &a, const Operand &b,
                        const Function &function, Location where) {
   TensorData &data = result.data_of(call, where);
+  expect_unstreamed(data, call, where);
+  a.expect_readable(call, where);
+  b.expect_readable(call, where);
   if (a.tensor() != nullptr && b.tensor() != nullptr) expect_like(call, *b.tensor(), *a.tensor(), where);
   if (a.tensor() != nullptr) expect_like(call, *a.tensor(), result, where);
   if (b.tensor() != nullptr) expect_like(call, *b.tensor(), result, where);
@@ -179,6 +189,11 @@ GPSIMD_UNARY(log2, Floats, log2f(x))
 GPSIMD_UNARY(log10, Floats, log10f(x))
 GPSIMD_UNARY(exp, Floats, expf(x))
 GPSIMD_UNARY(bitwise_not, Integers, ~x)
+
+// The vendor documents this form as well: the result is written to `result`, and returned.
+inline Tensor bitwise_not(Tensor &result, const Tensor &self, gpsimd::Location where = gpsimd::Location::here()) {
+  return bitwise_not_out(result, self, where);
+}
 
 GPSIMD_BINARY(pow, Floats, Tensor, Tensor, powf(x, y))
 GPSIMD_BINARY(pow, Floats, Tensor, Scalar, powf(x, y))

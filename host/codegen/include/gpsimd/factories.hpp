@@ -32,12 +32,14 @@ inline torch::Tensor make_tensor(const char *name, const c10::IntArrayRef &sizes
   data->index = -1;
   data->memory = static_cast<char *>(memory);
   data->element_bytes = element_bytes;
+  data->open = OpenAccesses{};
   return torch::Tensor(data);
 }
 
 // Sets every element of a tensor.
 inline void fill(TensorData &tensor, const c10::Scalar &value, Location where) {
   Core &core = core_for("fill_", where);
+  expect_unstreamed(tensor, "fill_", where);
   dispatch(static_cast<c10::ScalarType>(tensor.type.dtype), [&](auto element) {
     using T = decltype(element);
     T chunk[64];
@@ -101,10 +103,12 @@ inline Tensor eye(int64_t n, int64_t m, const TensorOptions &options,
   return tensor;
 }
 
-inline const Tensor &Tensor::fill_(const Scalar &value, gpsimd::Location where) const {
+inline Tensor &Tensor::fill_(const Scalar &value, gpsimd::Location where) const {
   gpsimd::fill(data_of("fill_", where), value, where);
-  return *this;
+  return const_cast<Tensor &>(*this);
 }
+
+inline Tensor &Tensor::zero_(gpsimd::Location where) const { return fill_(0, where); }
 
 }  // namespace gpsimd_emulated
 }  // namespace torch

@@ -60,8 +60,11 @@ inline bool operator!=(const IntArrayRef &a, const IntArrayRef &b) { return !a.e
 // Of a new tensor. The dtype alone has an effect.
 class TensorOptions {
  public:
+  TensorOptions() : TensorOptions(ScalarType::Float) {}
   TensorOptions(ScalarType dtype) : dtype_(dtype) {}
+
   ScalarType dtype() const { return dtype_; }
+  TensorOptions dtype(ScalarType dtype) const { return TensorOptions(dtype); }
 
  private:
   ScalarType dtype_;
@@ -80,9 +83,42 @@ class Scalar {
 
   double real() const { return real_; }
   bool is_integer() const { return is_integer_; }
-  int64_t integer() const { return is_integer_ ? integer_ : static_cast<int64_t>(real_); }
+  // Towards zero; what is beyond 64 bits is the nearest that is not.
+  int64_t integer() const {
+    if (is_integer_) return integer_;
+    if (!(real_ > -9223372036854775808.0)) return real_ != real_ ? 0 : INT64_MIN;
+    return real_ < 9223372036854775808.0 ? static_cast<int64_t>(real_) : INT64_MAX;
+  }
+
+  // The number as a `T`, which has to be able to hold it.
+  template <class T>
+  T to(gpsimd::Location where = gpsimd::Location::here()) const {
+    return as<T>(std::is_integral<T>{}, where);
+  }
+  double toDouble() const { return real_; }
+  float toFloat() const { return static_cast<float>(real_); }
+  int64_t toLong(gpsimd::Location where = gpsimd::Location::here()) const { return to<int64_t>(where); }
+  int toInt(gpsimd::Location where = gpsimd::Location::here()) const { return to<int>(where); }
+  bool toBool() const { return real_ != 0; }
+  bool isIntegral(bool) const { return is_integer_; }
+  bool isFloatingPoint() const { return !is_integer_; }
 
  private:
+  template <class T>
+  T as(std::false_type, gpsimd::Location) const {
+    return static_cast<T>(static_cast<typename std::conditional<std::is_same<T, double>::value, double, float>::type>(real_));
+  }
+  template <class T>
+  T as(std::true_type, gpsimd::Location where) const {
+    if (std::is_same<T, bool>::value) return static_cast<T>(toBool());
+    const int64_t value = integer();
+    const bool fits = is_integer_ || (real_ > -9223372036854775808.0 && real_ < 9223372036854775808.0);
+    if (!fits || static_cast<int64_t>(static_cast<T>(value)) != value || (std::is_unsigned<T>::value && value < 0)) {
+      gpsimd::refuse(where, "`to` of the number %g, which the %zu bytes of the type asked for do not hold", real_, sizeof(T));
+    }
+    return static_cast<T>(value);
+  }
+
   double real_;
   int64_t integer_;
   bool is_integer_;
@@ -91,11 +127,17 @@ class Scalar {
 }  // namespace gpsimd_emulated
 }  // namespace c10
 
-namespace at {
-using c10::IntArrayRef;
-using c10::Scalar;
-using c10::TensorOptions;
-}  // namespace at
+namespace gpsimd {
+
+// Strides of a contiguous tensor of these sizes.
+inline c10::IntArrayRef contiguous_strides(const c10::IntArrayRef &sizes) {
+  int64_t strides[GPSIMD_MAX_RANK];
+  int64_t step = 1;
+  for (size_t dim = sizes.size(); dim-- > 0; step *= sizes[dim] > 1 ? sizes[dim] : 1) strides[dim] = step;
+  return c10::IntArrayRef(strides, sizes.size());
+}
+
+}  // namespace gpsimd
 
 namespace torch {
 using c10::IntArrayRef;

@@ -6,19 +6,6 @@
 
 namespace gpsimd {
 
-template <class T>
-struct IsTensor {
-  static constexpr bool value = false;
-};
-template <>
-struct IsTensor<torch::Tensor> {
-  static constexpr bool value = true;
-};
-template <>
-struct IsTensor<const torch::Tensor &> {
-  static constexpr bool value = true;
-};
-
 inline torch::Tensor tensor_of_type(const gpsimd_tensor_type &type) {
   int64_t sizes[GPSIMD_MAX_RANK];
   for (uint32_t dim = 0; dim < type.rank; ++dim) sizes[dim] = static_cast<int64_t>(type.dims[dim]);

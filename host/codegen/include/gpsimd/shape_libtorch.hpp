@@ -5,16 +5,11 @@
 #include <torch/torch.h>
 
 #include <exception>
-#include <type_traits>
 #include <vector>
 
 #include <gpsimd_abi.h>
 
 namespace gpsimd {
-
-template <class T>
-using IsTensor = std::integral_constant<bool, std::is_same<T, torch::Tensor>::value ||
-                                                  std::is_same<T, const torch::Tensor &>::value>;
 
 inline torch::Tensor tensor_of_type(const gpsimd_tensor_type &type) {
   const c10::ScalarType types[] = {torch::kFloat, torch::kBFloat16, torch::kHalf, torch::kInt,

@@ -21,6 +21,10 @@ class Tensor {
   int64_t dim() const { return data().type.rank; }
   ScalarType dtype() const { return scalar_type(); }
   ScalarType scalar_type() const { return static_cast<ScalarType>(data().type.dtype); }
+  TensorOptions options() const { return TensorOptions(scalar_type()); }
+  size_t element_size() const { return data().element_bytes; }
+  size_t nbytes() const { return data().len * data().element_bytes; }
+  bool is_contiguous() const { return true; }
 
   IntArrayRef sizes() const {
     int64_t sizes[GPSIMD_MAX_RANK];
@@ -30,12 +34,14 @@ class Tensor {
 
   // Size of a dimension; negative ones count from the last.
   int64_t size(int64_t dim, gpsimd::Location where = gpsimd::Location::here()) const {
-    const int64_t rank = this->dim();
-    if (dim < -rank || dim >= rank) {
-      gpsimd::refuse(where, "size of dimension %lld of `%s`, which has %lld", static_cast<long long>(dim), data().name,
-                     static_cast<long long>(rank));
-    }
-    return static_cast<int64_t>(data().type.dims[dim < 0 ? dim + rank : dim]);
+    return sizes()[dimension("size", dim, where)];
+  }
+
+  // Elements between neighbours of each dimension: every tensor is contiguous.
+  IntArrayRef strides() const { return gpsimd::contiguous_strides(sizes()); }
+
+  int64_t stride(int64_t dim, gpsimd::Location where = gpsimd::Location::here()) const {
+    return strides()[dimension("stride", dim, where)];
   }
 
   TensorTcmAccessor<true> tcm_accessor(gpsimd::Location where = gpsimd::Location::here()) const & {
@@ -63,8 +69,18 @@ class Tensor {
     return TensorWriteStreamAccessor<T>(data_of("write_stream_accessor", where), where);
   }
 
-  // Every element becomes `value`.
-  const Tensor &fill_(const Scalar &value, gpsimd::Location where = gpsimd::Location::here()) const;
+  // What happens when accessors are opened that do not go together.
+  CoherencyEnforcer::Policy get_accessor_coherence_policy(gpsimd::Location where = gpsimd::Location::here()) const {
+    return data_of("get_accessor_coherence_policy", where).open.policy();
+  }
+  void set_accessor_coherence_policy(CoherencyEnforcer::Policy policy,
+                                     gpsimd::Location where = gpsimd::Location::here()) const {
+    data_of("set_accessor_coherence_policy", where).open.set_policy(policy);
+  }
+
+  // Every element becomes `value`; a handle that is const leads to a tensor that is not.
+  Tensor &fill_(const Scalar &value, gpsimd::Location where = gpsimd::Location::here()) const;
+  Tensor &zero_(gpsimd::Location where = gpsimd::Location::here()) const;
 
   // For the rest of these headers.
   gpsimd::TensorData &data_of(const char *call, gpsimd::Location where) const {
@@ -73,6 +89,16 @@ class Tensor {
   }
 
  private:
+  // A dimension, counted from the first.
+  size_t dimension(const char *what, int64_t dim, gpsimd::Location where) const {
+    const int64_t rank = this->dim();
+    if (dim < -rank || dim >= rank) {
+      gpsimd::refuse(where, "%s of dimension %lld of `%s`, which has %lld", what, static_cast<long long>(dim), data().name,
+                     static_cast<long long>(rank));
+    }
+    return static_cast<size_t>(dim < 0 ? dim + rank : dim);
+  }
+
   gpsimd::TensorData &data() const { return data_of("sizes and dtype", gpsimd::Location{nullptr, 0}); }
 
   gpsimd::TensorData *data_ = nullptr;
@@ -82,7 +108,7 @@ class Tensor {
 }  // namespace torch
 
 namespace at {
-using torch::Tensor;
+using namespace ::torch;
 }  // namespace at
 
 // The output of the op. Who calls it writes the output through it; what the op returns is then ignored.

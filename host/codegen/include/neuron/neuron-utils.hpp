@@ -10,10 +10,9 @@ inline uint32_t get_cpu_id(gpsimd::Location where = gpsimd::Location::here()) {
   return core.is_multicore ? core.device->core_id : 0;
 }
 
-// Cores that run the op; always 1 in single-core mode.
+// Cores of the engine, also in single-core mode, where only the first of them runs the op.
 inline uint32_t get_cpu_count(gpsimd::Location where = gpsimd::Location::here()) {
-  const gpsimd::Core &core = gpsimd::core_for("get_cpu_count", where);
-  return core.is_multicore ? core.device->core_count : 1;
+  return gpsimd::core_for("get_cpu_count", where).device->core_count;
 }
 
 #endif

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor};
 use gpsimd_abi::{ENTRY_POINT, MAX_OPS};
 
 use super::error::BuildError;
+use super::kernel::{Kernel, Passes};
 
 /// Tensors of a launch that `gpsimd/adapter.hpp` has room for.
 const MAX_TENSORS: usize = 64;
@@ -16,7 +17,7 @@ const MAX_TENSORS: usize = 64;
 /// When there are more ops or operands than can be.
 pub(super) fn adapter(
     library: &LibraryDescriptor,
-    kernels: &[String],
+    kernels: &[Kernel],
     is_multicore: bool,
 ) -> Result<String, BuildError> {
     let refused = |problem| Err(BuildError::Refused { library: library.name.clone(), problem });
@@ -28,7 +29,9 @@ pub(super) fn adapter(
     if let Err(error) = LibraryDescriptor::parse(&json) {
         return refused(error.to_string());
     }
-    let mut source = String::from("// Written by the build of this library.\n#include <gpsimd/adapter.hpp>\n\n");
+    let mut source = String::from(
+        "// Written by the build of this library.\n#include <gpsimd/adapter.hpp>\n#include <gpsimd/numbers.hpp>\n\n",
+    );
     let mut table = String::new();
     let mut kernels_declared = String::new();
     let mut ops = String::new();
@@ -43,19 +46,20 @@ pub(super) fn adapter(
         if names.len() > MAX_TENSORS {
             return refused(format!("op `{}` has {operands} operands, at most {} can be", op.name, MAX_TENSORS - 1));
         }
-        let parameters = vec!["const torch::Tensor &"; operands].join(", ");
-        let arguments = (0..operands).map(|i| format!("t[{i}]")).collect::<Vec<_>>().join(", ");
+        // A package's shape function takes its scalars as one more tensor; others are not told of theirs.
+        let in_shape = if kernel.takes_numbers() { 0 } else { scalars };
+        let call = call(kernel, op);
         let names = names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
         let name = literal(&op.name);
         // What is written to a String cannot fail.
-        let _ = writeln!(kernels_declared, "torch::Tensor {kernel}({parameters});");
+        let _ = writeln!(kernels_declared, "torch::Tensor {}({});", kernel.name, kernel.declared());
         let unused = if operands == 0 { "" } else { "t" };
         let _ = write!(
             ops,
             "
-torch::Tensor call_{index}(const torch::Tensor *{unused}) {{ return ::{kernel}({arguments}); }}
+torch::Tensor call_{index}(const torch::Tensor *{unused}) {{ {call} }}
 const char *const names_{index}[] = {{{names}}};
-const gpsimd::AdaptedOp op_{index} = {{{name}, names_{index}, {is_multicore}, {scalars}, call_{index}}};
+const gpsimd::AdaptedOp op_{index} = {{{name}, names_{index}, {is_multicore}, {in_shape}, call_{index}}};
 uint32_t run_{index}(const gpsimd_device *device) {{ return gpsimd::run(op_{index}, device); }}
 uint32_t shape_{index}(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *output,
                  gpsimd_shape_error *error) {{
@@ -90,6 +94,35 @@ extern \"C\" __attribute__((visibility(\"default\"))) const gpsimd_library *{ENT
         library.ops.len(),
     );
     Ok(source)
+}
+
+/// The statements that call a kernel function with the tensors `t` of a launch, the numbers last.
+fn call(kernel: &Kernel, op: &OpDescriptor) -> String {
+    let tensors = kernel.parameters.iter().filter(|parameter| parameter.passes == Passes::Tensor).count();
+    let (mut tensor, mut scalars) = (0, op.scalars().enumerate());
+    let (mut statements, mut arguments) = (String::new(), Vec::new());
+    for (place, parameter) in kernel.parameters.iter().enumerate() {
+        let value = match parameter.passes {
+            Passes::Tensor => {
+                tensor += 1;
+                format!("t[{}]", tensor - 1)
+            }
+            Passes::Number(from) => {
+                let (index, name) = scalars.next().expect("a scalar operand for each number");
+                format!("gpsimd::number<{from}>(t[{tensors}], {index}, {})", literal(name))
+            }
+        };
+        if parameter.cpp.starts_with("const ") {
+            arguments.push(value);
+        } else {
+            // What may be changed is a variable; numbers are read in their order.
+            let declared = parameter.cpp.trim_end_matches(" &");
+            // What is written to a String cannot fail.
+            let _ = write!(statements, "{declared} a{place} = {value}; ");
+            arguments.push(format!("a{place}"));
+        }
+    }
+    format!("{statements}return ::{}({});", kernel.name, arguments.join(", "))
 }
 
 fn literal(text: &str) -> String {

@@ -46,9 +46,11 @@ pub enum Optimisation {
 
 /// A source to compile, and how.
 pub(super) struct Source<'a> {
-    pub(super) path: &'a Path,
+    pub(super) path: PathBuf,
     pub(super) object: PathBuf,
     pub(super) includes: &'a [PathBuf],
+    /// After those of the flavour.
+    pub(super) flags: &'a [String],
     pub(super) flavour: Flavour,
 }
 
@@ -135,11 +137,13 @@ impl Compiler {
     }
 
     fn compile(&self, source: &Source<'_>) -> Result<(), BuildError> {
-        let path = source.path.canonicalize().map_err(|error| file("read", source.path, error))?;
+        let path = source.path.canonicalize().map_err(|error| file("read", &source.path, error))?;
         let mut command = self.command();
         // By its name alone, from its own folder: messages and `__FILE__` are the same wherever the source lies.
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
             command.current_dir(folder).arg("-c").arg(name);
+            // What is read besides the source goes to a list beside the object, in which paths go from this folder.
+            command.arg("-MD").arg("-MF").arg(source.object.with_extension("d")).arg("-MT").arg(folder);
         }
         command.arg("-o").arg(&source.object).args(FLAGS).args(ARITHMETIC_FLAGS);
         match source.flavour {
@@ -159,8 +163,9 @@ impl Compiler {
         for folder in source.includes {
             command.arg("-I").arg(std::path::absolute(folder).map_err(|error| file("find", folder, error))?);
         }
+        command.args(source.flags);
         output(command)?.map_err(|(command, message)| BuildError::Compile {
-            file: source.path.into(),
+            file: source.path.clone(),
             message,
             command,
         })

@@ -6,12 +6,14 @@ use std::process::Command;
 
 use gpsimd_abi::descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
 
-use super::compiler::{Compiler, Flavour, Optimisation, Source};
+use super::adapter::adapter;
+use super::compiler::{Compiler, Flavour, Optimisation};
 use super::error::BuildError;
-use super::package::{Adapter, compile, link};
+use super::kernel::Functions;
+use super::package::{Options, compile, link};
 use super::workspace::{Workspace, write};
 
-/// Prints what a shape source registers.
+/// Prints what shape sources register.
 const LIST_OPS: &str = include_str!("list_ops.cpp");
 
 /// Ops written by hand, to build.
@@ -21,19 +23,19 @@ pub struct CppBuild<'a> {
     pub name: Option<&'a str>,
     /// Sources of the kernel functions.
     pub compute_sources: &'a [PathBuf],
-    /// The source that registers the shape functions.
-    pub shape_source: &'a Path,
+    /// The sources that register the shape functions.
+    pub shape_sources: &'a [PathBuf],
     /// Include folders of the sources besides their own.
     pub include_folders: &'a [PathBuf],
-    /// The installed `PyTorch` that the shape source is compiled against; our own headers when `None`, which know what
+    /// As `extra_cflags` of the vendor's `custom_op.load`: flags of the compiler for all sources, after those of the build.
+    pub flags: &'a [String],
+    /// The installed `PyTorch` that the shape sources are compiled against; our own headers when `None`, which know what
     /// the vendor documents.
     pub torch: Option<TorchFolder>,
     /// As `multicore` of the vendor's `custom_op.load`: whether every core runs the ops, or the first alone.
     pub is_multicore: bool,
     /// How much the compiler optimises.
     pub optimisation: Optimisation,
-    /// The library to write.
-    pub output: &'a Path,
 }
 
 /// The `torch` package of an installed `PyTorch`: headers in `include`, libraries in `lib`.
@@ -47,12 +49,22 @@ impl TorchFolder {
     /// [`BuildError::NoTorch`] when headers or libraries are missing.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, BuildError> {
         let folder = folder.into();
-        for missing in ["include/torch/csrc/api/include/torch/torch.h", "lib"] {
+        for missing in ["include/torch/csrc/api/include/torch/torch.h", "lib", "version.py"] {
             if !folder.join(missing).exists() {
                 return Err(BuildError::NoTorch { folder, missing });
             }
         }
         Ok(Self(folder))
+    }
+
+    /// The file that says which `PyTorch` it is.
+    pub(super) fn version_file(&self) -> PathBuf {
+        self.0.join("version.py")
+    }
+
+    /// Whether a path is one of its files.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        path.starts_with(&self.0)
     }
 
     fn includes(&self) -> [PathBuf; 2] {
@@ -69,102 +81,138 @@ impl TorchFolder {
     }
 }
 
-/// An op as the shape source registers it.
+/// An op as a shape source registers it.
 struct Registered {
+    library: String,
     op: String,
     kernel: String,
-    tensors: usize,
+    /// A letter for each operand: `t` of a tensor, another of a number.
+    operands: String,
 }
 
-/// Builds C++ ops into a library that the emulator loads; gives its descriptor. Operands are called `arg0`, `arg1`, ...,
-/// the output `output`; the ops check dtypes themselves.
+/// Builds C++ ops into the library `output`, which the emulator loads; gives its descriptor. Operands are called `arg0`,
+/// `arg1`, ..., the output `output`; the ops check dtypes themselves.
 ///
 /// # Errors
-/// When a source does not compile, a function is missing, the shape source registers nothing that can be built, or a
+/// When a source does not compile, a function is missing, the shape sources register nothing that can be built, or a
 /// file cannot be written.
-pub fn build_cpp(build: &CppBuild<'_>, compiler: &Compiler) -> Result<LibraryDescriptor, BuildError> {
-    let workspace = Workspace::new(build.output)?;
-    let shape_object = compile_shape(build, &workspace, compiler)?;
-    let arguments = build.torch.as_ref().map(TorchFolder::link_arguments).unwrap_or_default();
-    let (name, ops) = registered(build, &workspace, compiler, &shape_object, &arguments)?;
-    let descriptor = describe(build.name.map_or(name, str::to_owned), build, &ops);
+pub fn build_cpp(build: &CppBuild<'_>, output: &Path, compiler: &Compiler) -> Result<LibraryDescriptor, BuildError> {
+    build_in(&Workspace::new(output)?, build, output, compiler)
+}
 
-    let kernels: Vec<_> = ops.into_iter().map(|op| op.kernel).collect();
+/// [`build_cpp`] in a workspace, which then has a list of what each source includes beside its object.
+pub(super) fn build_in(
+    workspace: &Workspace,
+    build: &CppBuild<'_>,
+    output: &Path,
+    compiler: &Compiler,
+) -> Result<LibraryDescriptor, BuildError> {
+    let shape_objects = compile_shapes(build, workspace, compiler)?;
+    let arguments = build.torch.as_ref().map(TorchFolder::link_arguments).unwrap_or_default();
+    let registered = registered(build, workspace, compiler, &shape_objects, &arguments)?;
+    let name = library_name(build, &registered)?;
+
     let sources: Vec<_> = build.compute_sources.iter().collect();
     let flavour = Flavour::Device { optimisation: build.optimisation, native_cpu: false };
-    let adapter = Adapter { descriptor: &descriptor, kernels: &kernels, is_multicore: build.is_multicore };
-    let mut objects = compile(&workspace, compiler, &sources, build.include_folders, flavour, &adapter)?;
-    objects.push(shape_object);
-    link(&workspace, &objects, &arguments, build.output)?;
+    let options = Options { include_folders: build.include_folders, flags: build.flags, flavour };
+    let mut objects = compile(workspace, compiler, "kernel", &sources, &options)?;
+    let functions = Functions::of(&objects)?;
+    let kernel = |op: &Registered| {
+        functions.kernel(&op.kernel, &op.operands).map_err(|problem| BuildError::Kernel { op: op.op.clone(), problem })
+    };
+    let kernels = registered.iter().map(kernel).collect::<Result<Vec<_>, _>>()?;
+
+    let descriptor = describe(name, build, &registered);
+    let adapter_source = workspace.path("adapter.cpp");
+    write(&adapter_source, &adapter(&descriptor, &kernels, build.is_multicore)?)?;
+    let options = Options { include_folders: &[], flags: &[], flavour };
+    objects.extend(compile(workspace, compiler, "adapter", &[&adapter_source], &options)?);
+    objects.extend(shape_objects);
+    link(workspace, &objects, &arguments, output)?;
     Ok(descriptor)
 }
 
-fn compile_shape(build: &CppBuild<'_>, workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf, BuildError> {
-    let object = workspace.path("shape.o");
-    let mut includes = Vec::new();
-    // Before ours: the same name there is another header.
-    includes.extend(build.torch.iter().flat_map(TorchFolder::includes));
-    includes.push(workspace.include());
-    includes.extend_from_slice(build.include_folders);
+fn compile_shapes(
+    build: &CppBuild<'_>,
+    workspace: &Workspace,
+    compiler: &Compiler,
+) -> Result<Vec<PathBuf>, BuildError> {
+    let mut include_folders = Vec::new();
+    include_folders.extend(build.torch.iter().flat_map(TorchFolder::includes));
+    include_folders.extend_from_slice(build.include_folders);
     // libtorch is made with the system's C++ library, which another compiler may not use.
     let (flavour, compiler) = match build.torch {
         Some(_) => (Flavour::Libtorch, &Compiler::system()?),
         None => (Flavour::Device { optimisation: Optimisation::Size, native_cpu: false }, compiler),
     };
-    let source = Source { path: build.shape_source, object: object.clone(), includes: &includes, flavour };
-    compiler.compile_all(&[source])?;
-    Ok(object)
+    let sources: Vec<_> = build.shape_sources.iter().collect();
+    let options = Options { include_folders: &include_folders, flags: build.flags, flavour };
+    compile(workspace, compiler, "shape", &sources, &options)
 }
 
-/// The library's name and its ops, asked of a program of its own: what it runs is the author's code.
+/// What the shape sources register, asked of a program of its own: what it runs is the author's code.
 fn registered(
     build: &CppBuild<'_>,
     workspace: &Workspace,
     compiler: &Compiler,
-    shape_object: &Path,
+    shape_objects: &[PathBuf],
     arguments: &[OsString],
-) -> Result<(String, Vec<Registered>), BuildError> {
-    let failed = |problem| BuildError::Registered { file: build.shape_source.into(), problem };
-    let (source, object) = (workspace.path("list_ops.cpp"), workspace.path("list_ops.o"));
+) -> Result<Vec<Registered>, BuildError> {
+    let failed = |problem| BuildError::Registered { files: listed(build.shape_sources), problem };
+    let no_library = || failed("they have no NEURON_LIBRARY with ops (include torchneuron/register.h)".to_owned());
+    let source = workspace.path("list_ops.cpp");
     write(&source, LIST_OPS)?;
     let flavour = Flavour::Device { optimisation: Optimisation::Size, native_cpu: false };
-    compiler.compile_all(&[Source { path: &source, object: object.clone(), includes: &[], flavour }])?;
+    let options = Options { include_folders: &[], flags: &[], flavour };
+    let mut objects = compile(workspace, compiler, "list_ops", &[&source], &options)?;
+    objects.extend_from_slice(shape_objects);
     let program = workspace.path("list_ops");
-    Compiler::system()?.link(&[object, shape_object.into()], arguments, true, &program).map_err(
-        |error| match error {
-            BuildError::Link { message, .. } if message.contains("gpsimd_library_name") => {
-                failed("it has no NEURON_LIBRARY (include torchneuron/register.h)".to_owned())
-            }
-            error => error,
-        },
-    )?;
+    Compiler::system()?.link(&objects, arguments, true, &program).map_err(|error| match error {
+        BuildError::Link { message, .. } if message.contains("gpsimd_visit_shapes") => no_library(),
+        error => error,
+    })?;
     let output = Command::new(&program)
         .output()
         .map_err(|source| BuildError::Start { command: program.display().to_string(), source })?;
     if !output.status.success() {
         return Err(failed(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end())));
     }
-    parse(&String::from_utf8_lossy(&output.stdout)).map_err(failed)
+    let registered = parse(&String::from_utf8_lossy(&output.stdout)).map_err(failed)?;
+    if registered.is_empty() { Err(no_library()) } else { Ok(registered) }
 }
 
-/// Lines of words: the library's name, then op, kernel function and number of tensors of every op.
-fn parse(listing: &str) -> Result<(String, Vec<Registered>), String> {
-    let mut lines = listing.lines().map(|line| line.split('\t').collect::<Vec<_>>());
-    let Some([name]) = lines.next().as_deref().map(|words| <[&str; 1]>::try_from(words).unwrap_or_default()) else {
-        return Err("it gave no name".into());
-    };
-    let ops = lines.map(|words| match words[..] {
-        [op, kernel, tensors] => {
-            if !is_identifier(kernel) {
-                return Err(format!("op `{op}`: `{kernel}` is not the name of a function in the global namespace"));
-            }
-            let tensors = tensors.parse().map_err(|_| format!("op `{op}` has `{tensors}` tensors"))?;
-            Ok(Registered { op: op.into(), kernel: kernel.into(), tensors })
+/// A line for each op: library, op, kernel function, operands.
+fn parse(listing: &str) -> Result<Vec<Registered>, String> {
+    let op = |line: &str| match line.split('\t').collect::<Vec<_>>()[..] {
+        [library, op, kernel, operands] if is_identifier(kernel) => {
+            Ok(Registered { library: library.into(), op: op.into(), kernel: kernel.into(), operands: operands.into() })
         }
-        _ => Err(format!("it gave `{}`", words.join(" "))),
-    });
-    let ops = ops.collect::<Result<Vec<_>, String>>()?;
-    if ops.is_empty() { Err("it registers none".into()) } else { Ok((name.to_owned(), ops)) }
+        [_, op, kernel, _] => {
+            Err(format!("op `{op}`: `{kernel}` is not the name of a function in the global namespace"))
+        }
+        _ => Err(format!("they printed `{line}` while they registered")),
+    };
+    listing.lines().map(op).collect()
+}
+
+/// The name of the library: one for all blocks, as a library here is one name in `torch.ops`.
+fn library_name(build: &CppBuild<'_>, registered: &[Registered]) -> Result<String, BuildError> {
+    let name = build.name.unwrap_or(&registered[0].library);
+    match registered.iter().find(|op| build.name.is_none() && op.library != name) {
+        None => Ok(name.to_owned()),
+        Some(op) => Err(BuildError::Registered {
+            files: listed(build.shape_sources),
+            problem: format!(
+                "they register `{}` in the library `{name}` and `{}` in `{}`: build a library of each name",
+                registered[0].op, op.op, op.library
+            ),
+        }),
+    }
+}
+
+/// Paths with commas between them.
+fn listed(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -172,13 +220,16 @@ fn is_identifier(name: &str) -> bool {
 }
 
 fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDescriptor {
-    let operand = |i| Operand { name: format!("arg{i}"), kind: OperandKind::Tensor(ElementType::Any) };
+    let operand = |(place, code): (usize, char)| Operand {
+        name: format!("arg{place}"),
+        kind: if code == 't' { OperandKind::Tensor(ElementType::Any) } else { OperandKind::Scalar },
+    };
     let file = build.compute_sources.first().and_then(|path| path.file_name());
     let file = file.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let ops = ops.iter().map(|op| OpDescriptor {
         name: op.op.clone(),
         doc: String::new(),
-        operands: (0..op.tensors).map(operand).collect(),
+        operands: op.operands.chars().enumerate().map(operand).collect(),
         output: Output { name: "output".into(), element: ElementType::Any },
         replaces: None,
         gradients: Vec::new(),

@@ -30,10 +30,17 @@ pub enum BuildError {
         /// The command.
         command: String,
     },
+    /// No kernel function can be called for an op.
+    #[error("op `{op}`: {problem}")]
+    Kernel {
+        /// The op.
+        op: String,
+        /// Why.
+        problem: String,
+    },
     /// The linker refuses the objects: a function is missing or defined twice.
     #[error(
-        "{} does not link:\n{message}\nevery kernel function takes as many `const torch::Tensor &` as its shape function \
-         takes tensors, stands in the global namespace, and is defined once; the command was `{command}`",
+        "{} does not link:\n{message}\nwhat is called is defined once, in a source that is given; the command was `{command}`",
         library.display()
     )]
     Link {
@@ -66,11 +73,11 @@ pub enum BuildError {
         /// What is missing there.
         missing: &'static str,
     },
-    /// What the shape source registers could not be asked.
-    #[error("cannot find out which ops {} registers: {problem}", file.display())]
+    /// What the shape sources register could not be asked, or cannot be one library.
+    #[error("the ops that {files} register: {problem}")]
     Registered {
-        /// The shape source.
-        file: PathBuf,
+        /// The shape sources.
+        files: String,
         /// Why.
         problem: String,
     },

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor};
 
 use super::adapter::adapter;
 use super::compiler::{Compiler, Flavour, Optimisation, Source};
 use super::error::BuildError;
+use super::kernel::Kernel;
 use super::workspace::{Workspace, file, write};
 
 /// A generated op package to build.
@@ -39,11 +40,14 @@ pub struct PackageBuild<'a> {
 /// When a source does not compile, a function is missing, or a file cannot be written.
 pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), BuildError> {
     let workspace = Workspace::new(build.output)?;
-    let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| op.name.clone()).collect();
-    let sources: Vec<_> = build.compute_sources.iter().chain(build.shape_sources).collect();
+    let tensors = |op: &OpDescriptor| op.tensors().count() + usize::from(op.scalars().count() > 0);
+    let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| Kernel::of_tensors(&op.name, tensors(op))).collect();
+    let adapter_source = workspace.path("adapter.cpp");
+    write(&adapter_source, &adapter(build.descriptor, &kernels, build.is_multicore)?)?;
+    let sources: Vec<_> = build.compute_sources.iter().chain(build.shape_sources).chain([&adapter_source]).collect();
     let flavour = Flavour::Device { optimisation: build.optimisation, native_cpu: build.native_cpu };
-    let adapter = Adapter { descriptor: build.descriptor, kernels: &kernels, is_multicore: build.is_multicore };
-    let objects = compile(&workspace, compiler, &sources, build.include_folders, flavour, &adapter)?;
+    let options = Options { include_folders: build.include_folders, flags: &[], flavour };
+    let objects = compile(&workspace, compiler, "source", &sources, &options)?;
     link(&workspace, &objects, &[], build.output)
 }
 
@@ -57,32 +61,35 @@ pub fn remarks(source: &Path, compiler: &Compiler) -> Result<Option<String>, Bui
     compiler.remarks(source, &workspace.include(), &workspace.path("remarks.o"))
 }
 
-/// What the adapter of a library is made of.
-pub(super) struct Adapter<'a> {
-    pub(super) descriptor: &'a LibraryDescriptor,
-    pub(super) kernels: &'a [String],
-    pub(super) is_multicore: bool,
+/// How sources are compiled.
+pub(super) struct Options<'a> {
+    pub(super) include_folders: &'a [PathBuf],
+    /// After those of the flavour.
+    pub(super) flags: &'a [String],
+    pub(super) flavour: Flavour,
 }
 
-/// Compiles sources for the device and the adapter; gives the objects.
+/// Compiles sources at the same time; gives the objects, which are called `name` and a number.
 pub(super) fn compile(
     workspace: &Workspace,
     compiler: &Compiler,
+    name: &str,
     sources: &[&PathBuf],
-    include_folders: &[PathBuf],
-    flavour: Flavour,
-    parts: &Adapter<'_>,
+    options: &Options<'_>,
 ) -> Result<Vec<PathBuf>, BuildError> {
-    let adapter_path = workspace.path("adapter.cpp");
-    write(&adapter_path, &adapter(parts.descriptor, parts.kernels, parts.is_multicore)?)?;
-    let includes = [&[workspace.include()], include_folders].concat();
-    let sources: Vec<_> = sources
-        .iter()
-        .map(|path| path.as_path())
-        .chain([adapter_path.as_path()])
-        .enumerate()
-        .map(|(i, path)| Source { path, object: workspace.path(&format!("{i}.o")), includes: &includes, flavour })
-        .collect();
+    let includes = match options.flavour {
+        // Before ours: the same name there is another header.
+        Flavour::Libtorch => [options.include_folders, &[workspace.include()]].concat(),
+        Flavour::Device { .. } => [&[workspace.include()], options.include_folders].concat(),
+    };
+    let source = |(number, path): (usize, &&PathBuf)| Source {
+        path: (*path).clone(),
+        object: workspace.path(&format!("{name}{number}.o")),
+        includes: &includes,
+        flags: options.flags,
+        flavour: options.flavour,
+    };
+    let sources: Vec<_> = sources.iter().enumerate().map(source).collect();
     compiler.compile_all(&sources)?;
     Ok(sources.into_iter().map(|source| source.object).collect())
 }

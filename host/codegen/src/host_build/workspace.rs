@@ -1,5 +1,6 @@
 //! [`Workspace`]: the folder of one build.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -35,6 +36,45 @@ impl Workspace {
     pub(super) fn include(&self) -> PathBuf {
         self.path("include")
     }
+
+    /// The files outside of the workspace that the compiler read for its objects.
+    pub(super) fn dependencies(&self) -> Result<BTreeSet<PathBuf>, BuildError> {
+        let mut all = BTreeSet::new();
+        let read = |source| file("read", &self.folder, source);
+        for entry in std::fs::read_dir(&self.folder).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            if path.extension().is_some_and(|extension| extension == "d") {
+                let list = std::fs::read_to_string(&path).map_err(|source| file("read", &path, source))?;
+                // The compiler writes the folder that it ran in where the target of a rule is.
+                if let Some((folder, list)) = list.split_once(": ") {
+                    all.extend(prerequisites(list).into_iter().map(|path| Path::new(folder).join(path)));
+                }
+            }
+        }
+        all.retain(|path| !path.starts_with(&self.folder));
+        Ok(all)
+    }
+}
+
+/// The prerequisites of a rule of make, as compilers write them: files with spaces between them, lines that go on after a
+/// backslash.
+fn prerequisites(list: &str) -> Vec<String> {
+    let mut files = vec![String::new()];
+    let mut characters = list.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied();
+        match (character, next) {
+            ('\\', Some('\n' | '\r')) => files.push(String::new()),
+            ('\\', Some(escaped @ (' ' | '#'))) | ('$', Some(escaped @ '$')) => {
+                files.last_mut().expect("there is one").push(escaped);
+                characters.next();
+            }
+            (space, _) if space.is_whitespace() => files.push(String::new()),
+            (other, _) => files.last_mut().expect("there is one").push(other),
+        }
+    }
+    files.retain(|file| !file.is_empty());
+    files
 }
 
 impl Drop for Workspace {
@@ -81,6 +121,13 @@ pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_a_rule_may_have_spaces_in_their_names() {
+        let list = "relu.cpp \\\n  /usr/my\\ headers/a.h /b$$c.h \\\r\n d\\#.h\n";
+        assert_eq!(prerequisites(list), ["relu.cpp", "/usr/my headers/a.h", "/b$c.h", "d#.h"]);
+        assert!(prerequisites("").is_empty());
+    }
 
     #[test]
     fn what_a_killed_build_left_goes_with_the_next() {

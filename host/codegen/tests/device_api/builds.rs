@@ -24,10 +24,10 @@ fn written(name: &str, text: &str) -> PathBuf {
 
 fn error(name: &str, kernel: &str, shape: &str) -> BuildError {
     let kernel = [written(name, kernel)];
-    let shape = written(&format!("{name}_shape"), shape);
+    let shape = [written(&format!("{name}_shape"), shape)];
     let compiler = Compiler::find().unwrap();
-    let error = build_cpp(&cpp_build(&kernel, &shape, &output(name)), &compiler).unwrap_err();
-    for source in [&kernel[0], &shape] {
+    let error = build_cpp(&cpp_build(&kernel, &shape), &output(name), &compiler).unwrap_err();
+    for source in [&kernel[0], &shape[0]] {
         std::fs::remove_dir_all(source.parent().unwrap()).unwrap();
     }
     error
@@ -62,20 +62,48 @@ fn writing_through_the_accessor_of_a_const_tensor_does_not_compile() {
 #[test]
 fn a_kernel_function_that_is_missing() {
     let error = error("missing", KERNEL, &registering("m.def(\"op\", &op_shape, \"other\");"));
-    let BuildError::Link { message, .. } = &error else { panic!("{error}") };
-    assert!(message.contains("other("), "{message}");
+    insta::assert_snapshot!(error, @"op `op`: no source defines `torch::Tensor other(...)` in the global namespace (`static` functions are not seen)");
+}
+
+#[test]
+fn a_kernel_function_that_takes_something_else() {
+    let error = error(
+        "arity",
+        KERNEL,
+        &registering("m.def(\"op\", &two, \"op\");")
+            .replace("NEURON", "torch::Tensor two(torch::Tensor x, double) { return x; }\nNEURON"),
+    );
+    insta::assert_snapshot!(error, @"op `op`: `op(const torch::Tensor &)` does not take what its shape function takes: a tensor, a number");
+}
+
+#[test]
+fn a_kernel_function_that_takes_what_the_vendor_does_not() {
+    let kernel = "#include <torch/torch.h>\n#include <vector>\n\
+        torch::Tensor op(const std::vector<torch::Tensor> &x) { return x[0]; }\n";
+    let error = error("vector", kernel, &registering("m.def(\"op\", &op_shape, \"op\");")).to_string();
+    assert!(error.starts_with("op `op`: `op` takes `std::") && error.contains("vector<"), "{error}");
+}
+
+#[test]
+fn a_shape_function_that_takes_what_the_vendor_does_not() {
+    let shape = registering("m.def(\"op\", &of_many, \"op\");").replace(
+        "NEURON",
+        "torch::Tensor of_many(const int64_t *x) { return torch::empty({*x}, torch::kInt); }\nNEURON",
+    );
+    let error = error("pointer", KERNEL, &shape);
+    assert!(error.to_string().contains("operands are torch::Tensor (or a reference to one), double"), "{error}");
 }
 
 #[test]
 fn a_shape_source_without_registration() {
     let error = error("unregistered", KERNEL, "#include <torch/torch.h>\n");
-    assert!(error.to_string().ends_with("it has no NEURON_LIBRARY (include torchneuron/register.h)"), "{error}");
+    assert!(error.to_string().ends_with("no NEURON_LIBRARY with ops (include torchneuron/register.h)"), "{error}");
 }
 
 #[test]
 fn a_library_without_ops() {
     let error = error("empty", KERNEL, &registering("static_cast<void>(m);"));
-    assert!(error.to_string().ends_with("registers: it registers none"), "{error}");
+    assert!(error.to_string().ends_with("no NEURON_LIBRARY with ops (include torchneuron/register.h)"), "{error}");
 }
 
 #[test]

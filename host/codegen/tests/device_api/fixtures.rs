@@ -16,6 +16,11 @@ pub(crate) struct Fixture {
 pub(crate) static RELU: Fixture = Fixture::new("relu", false);
 pub(crate) static RELU_MULTICORE: Fixture = Fixture::new("relu_multicore", true);
 pub(crate) static COMPUTE: Fixture = Fixture::new("compute", false);
+pub(crate) static COHERENCE: Fixture = Fixture::new("coherence", false);
+pub(crate) static DTYPES: Fixture = Fixture::new("dtypes", true);
+pub(crate) static FORMS: Fixture = Fixture::new("forms", false);
+pub(crate) static NUMBERS: Fixture = Fixture::new("numbers", false);
+pub(crate) static NUMBERS_MULTICORE: Fixture = Fixture::new("numbers", true);
 pub(crate) static MISUSE: Fixture = Fixture::new("misuse", false);
 pub(crate) static MISUSE_MULTICORE: Fixture = Fixture::new("misuse", true);
 
@@ -27,10 +32,9 @@ impl Fixture {
     pub(crate) fn op(&self, name: &str) -> Op {
         let library = self.library.get_or_init(|| {
             let compute = [source(&format!("{}.cpp", self.name))];
-            let shape = source(&format!("{}_shape.cpp", self.name));
-            let output = output(self.name);
-            let build = CppBuild { is_multicore: self.is_multicore, ..cpp_build(&compute, &shape, &output) };
-            build_and_load(&build).unwrap_or_else(|error| panic!("{error}"))
+            let shape = [source(&format!("{}_shape.cpp", self.name))];
+            let build = CppBuild { is_multicore: self.is_multicore, ..cpp_build(&compute, &shape) };
+            build_and_load(&build, self.name).unwrap_or_else(|error| panic!("{error}"))
         });
         library.op(name).unwrap()
     }
@@ -48,24 +52,25 @@ pub(crate) fn output(name: &str) -> PathBuf {
 }
 
 /// A build against our own headers, for one core.
-pub(crate) fn cpp_build<'a>(compute: &'a [PathBuf], shape: &'a Path, output: &'a Path) -> CppBuild<'a> {
+pub(crate) fn cpp_build<'a>(compute: &'a [PathBuf], shape: &'a [PathBuf]) -> CppBuild<'a> {
     CppBuild {
         name: None,
         compute_sources: compute,
-        shape_source: shape,
+        shape_sources: shape,
         include_folders: &[],
+        flags: &[],
         torch: None,
         is_multicore: false,
         optimisation: Optimisation::Speed,
-        output,
     }
 }
 
 /// Builds and loads a library; its file is gone afterwards.
-pub(crate) fn build_and_load(build: &CppBuild<'_>) -> Result<OpLibrary, BuildError> {
-    build_cpp(build, &Compiler::find()?)?;
-    let library = OpLibrary::load(build.output).unwrap_or_else(|error| panic!("{error}"));
-    std::fs::remove_file(build.output).unwrap();
+pub(crate) fn build_and_load(build: &CppBuild<'_>, name: &str) -> Result<OpLibrary, BuildError> {
+    let output = output(name);
+    build_cpp(build, &output, &Compiler::find()?)?;
+    let library = OpLibrary::load(&output).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::remove_file(output).unwrap();
     Ok(library)
 }
 

@@ -49,7 +49,7 @@ torch::Tensor misuse_one_core(const torch::Tensor& x, const torch::Tensor& which
       torch::neuron::tcm_free(tcm);
       break;
     }
-    case 7:
+    case 7:  // no mistake
       torch::neuron::tcm_free(nullptr);
       break;
     case 8:
@@ -78,14 +78,6 @@ torch::Tensor misuse_one_core(const torch::Tensor& x, const torch::Tensor& which
       auto stream = x.read_stream_accessor<float>();
       stream.close();
       stream.read();
-      break;
-    }
-    case 15: {
-      auto a = x.read_stream_accessor<float>();
-      auto b = x.read_stream_accessor<float>();
-      auto c = x.read_stream_accessor<float>();
-      auto d = x.read_stream_accessor<float>();
-      auto e = x.read_stream_accessor<float>();
       break;
     }
     case 16:

@@ -62,8 +62,10 @@ fn freeing_twice() {
 }
 
 #[test]
-fn freeing_null() {
-    insta::assert_snapshot!(in_both_modes(7), @"op `one_core`, core 0, at misuse.cpp:53: `tcm_free` of a null pointer: check what `tcm_malloc` gave");
+fn freeing_null_is_no_mistake() {
+    for mode in [Mode::Checked, Mode::Fast] {
+        assert_eq!(run(&MISUSE, "one_core", &engine(mode), 7).unwrap().as_slice::<f32>().unwrap(), [0.0; 80]);
+    }
 }
 
 #[test]
@@ -102,11 +104,6 @@ fn a_stream_after_it_was_closed() {
 }
 
 #[test]
-fn more_streams_than_the_pool_holds() {
-    insta::assert_snapshot!(in_both_modes(15), @"op `one_core`, core 0, at misuse.cpp:88: `read_stream_accessor` of `arg0` needs 4096 bytes of TCM, 0 are left");
-}
-
-#[test]
 fn returning_another_type_than_the_shape_function_says() {
     insta::assert_snapshot!(in_both_modes(16), @"op `one_core`, core 0: the op returned a tensor of type f32[8, 10], its shape function says f32[80]");
 }
@@ -118,7 +115,7 @@ fn returning_nothing() {
 
 #[test]
 fn writing_to_an_operand() {
-    insta::assert_snapshot!(in_both_modes(18), @"op `one_core`, core 0, at misuse.cpp:97: store to elements 3..4 of operand `arg0`: a kernel may write only its output, `output`");
+    insta::assert_snapshot!(in_both_modes(18), @"op `one_core`, core 0, at misuse.cpp:89: store to elements 3..4 of operand `arg0`: a kernel may write only its output, `output`");
 }
 
 #[test]
@@ -128,37 +125,37 @@ fn abort() {
 
 #[test]
 fn a_failed_assertion() {
-    insta::assert_snapshot!(in_both_modes(20), @"op `one_core`, core 0, at misuse.cpp:103: panicked: assertion `x.numel() == 81` failed");
+    insta::assert_snapshot!(in_both_modes(20), @"op `one_core`, core 0, at misuse.cpp:95: panicked: assertion `x.numel() == 81` failed");
 }
 
 #[test]
 fn a_trap() {
-    insta::assert_snapshot!(in_both_modes(21), @"op `one_core`, core 0, at misuse.cpp:106: panicked: unreachable");
+    insta::assert_snapshot!(in_both_modes(21), @"op `one_core`, core 0, at misuse.cpp:98: panicked: unreachable");
 }
 
 #[test]
 fn a_failed_check() {
-    insta::assert_snapshot!(in_both_modes(22), @"op `one_core`, core 0, at misuse.cpp:108: expected a multiple of 3 elements, found [80]");
+    insta::assert_snapshot!(in_both_modes(22), @"op `one_core`, core 0, at misuse.cpp:100: expected a multiple of 3 elements, found [80]");
 }
 
 #[test]
 fn sizes_that_differ() {
-    insta::assert_snapshot!(in_both_modes(23), @"op `one_core`, core 0, at misuse.cpp:111: `torch::add`: `torch::zeros` is f32[79], but `arg0` is f32[80]");
+    insta::assert_snapshot!(in_both_modes(23), @"op `one_core`, core 0, at misuse.cpp:103: `torch::add`: `torch::zeros` is f32[79], but `arg0` is f32[80]");
 }
 
 #[test]
 fn a_function_of_floats_on_integers() {
-    insta::assert_snapshot!(in_both_modes(24), @"op `one_core`, core 0, at misuse.cpp:114: `torch::sin` of a tensor of i32: it is for floating-point numbers");
+    insta::assert_snapshot!(in_both_modes(24), @"op `one_core`, core 0, at misuse.cpp:106: `torch::sin` of a tensor of i32: it is for floating-point numbers");
 }
 
 #[test]
 fn a_load_past_the_end_of_an_own_tensor() {
-    insta::assert_snapshot!(in_both_modes(25), @"op `one_core`, core 0, at misuse.cpp:117: load of 80 elements from element 1 of `torch::zeros` goes past its end: it has 80 elements");
+    insta::assert_snapshot!(in_both_modes(25), @"op `one_core`, core 0, at misuse.cpp:109: load of 80 elements from element 1 of `torch::zeros` goes past its end: it has 80 elements");
 }
 
 #[test]
 fn a_load_of_an_own_tensor_to_null() {
-    insta::assert_snapshot!(in_both_modes(26), @"op `one_core`, core 0, at misuse.cpp:120: load of elements 0..80 of `torch::zeros` with a null TCM pointer: check what `tcm_malloc` gave");
+    insta::assert_snapshot!(in_both_modes(26), @"op `one_core`, core 0, at misuse.cpp:112: load of elements 0..80 of `torch::zeros` with a null TCM pointer: check what `tcm_malloc` gave");
 }
 
 #[test]
@@ -173,27 +170,27 @@ fn returning_what_nobody_wrote() {
 
 #[test]
 fn reading_the_output() {
-    insta::assert_snapshot!(in_both_modes(29), @"op `one_core`, core 0, at misuse.cpp:132: load of elements 0..1 of output `output`: a kernel may not read its output, keep results in TCM");
+    insta::assert_snapshot!(in_both_modes(29), @"op `one_core`, core 0, at misuse.cpp:124: load of elements 0..1 of output `output`: a kernel may not read its output, keep results in TCM");
 }
 
 #[test]
 fn a_store_to_an_own_tensor_past_the_end_of_a_tcm_buffer() {
-    insta::assert_snapshot!(in_both_modes(30), @"op `one_core`, core 0, at misuse.cpp:136: store of elements 0..9 of `torch::zeros` goes 4 bytes past the end of its TCM buffer");
+    insta::assert_snapshot!(in_both_modes(30), @"op `one_core`, core 0, at misuse.cpp:128: store of elements 0..9 of `torch::zeros` goes 4 bytes past the end of its TCM buffer");
 }
 
 #[test]
 fn a_function_of_integers_on_floats() {
-    insta::assert_snapshot!(in_both_modes(31), @"op `one_core`, core 0, at misuse.cpp:139: `torch::bitwise_not` of a tensor of f32: it is for integers");
+    insta::assert_snapshot!(in_both_modes(31), @"op `one_core`, core 0, at misuse.cpp:131: `torch::bitwise_not` of a tensor of f32: it is for integers");
 }
 
 #[test]
 fn an_element_accessor_on_several_cores() {
-    insta::assert_snapshot!(cores(0), @"op `cores`, core 0, at misuse.cpp:148: `accessor` of `arg0` in multicore mode, where tensors are reached through `tcm_accessor` alone");
+    insta::assert_snapshot!(cores(0), @"op `cores`, core 0, at misuse.cpp:140: `accessor` of `arg0` in multicore mode, where tensors are reached through `tcm_accessor` alone: use that, or build the library for one core (`--single-core` here, `multicore=False` of `custom_op.load`)");
 }
 
 #[test]
 fn a_stream_on_several_cores() {
-    insta::assert_snapshot!(cores(1), @"op `cores`, core 0, at misuse.cpp:151: `read_stream_accessor` of `arg0` in multicore mode, where tensors are reached through `tcm_accessor` alone");
+    insta::assert_snapshot!(cores(1), @"op `cores`, core 0, at misuse.cpp:143: `read_stream_accessor` of `arg0` in multicore mode, where tensors are reached through `tcm_accessor` alone: use that, or build the library for one core (`--single-core` here, `multicore=False` of `custom_op.load`)");
 }
 
 #[test]
@@ -203,7 +200,7 @@ fn returning_a_tensor_on_several_cores() {
 
 #[test]
 fn several_cores_writing_one_element() {
-    insta::assert_snapshot!(cores(3), @"op `cores`, core 0, at misuse.cpp:159: elements 0..80 of output `output` are also written by core 1 (at misuse.cpp:159): give every core a part of its own (`core.share`, or by `get_cpu_id` in C++)");
+    insta::assert_snapshot!(cores(3), @"op `cores`, core 0, at misuse.cpp:151: elements 0..80 of output `output` are also written by core 1 (at misuse.cpp:151): give every core a part of its own (`core.share`, or by `get_cpu_id` in C++)");
 }
 
 #[test]

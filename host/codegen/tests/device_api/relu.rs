@@ -2,7 +2,7 @@
 
 use gpsimd_emulator::{Mode, Op, Tensor};
 
-use crate::fixtures::{RELU, RELU_MULTICORE, build_and_load, cpp_build, engine, output, source, torch};
+use crate::fixtures::{RELU, RELU_MULTICORE, build_and_load, cpp_build, engine, source, torch};
 
 fn is_relu(op: &Op, len: usize) {
     let x: Vec<_> = (0..len).map(|i| (i as f32 - len as f32 / 3.0) * 0.5).collect();
@@ -58,12 +58,11 @@ fn with_shape_functions_compiled_against_libtorch() {
         eprintln!("skipped: no PyTorch in $GPSIMD_TORCH or .venv");
         return;
     };
-    let (compute, shape) = ([source("relu_multicore.cpp")], source("relu_multicore_shape.cpp"));
-    let output = output("relu_libtorch");
-    let mut build = cpp_build(&compute, &shape, &output);
+    let (compute, shape) = ([source("relu_multicore.cpp")], [source("relu_multicore_shape.cpp")]);
+    let mut build = cpp_build(&compute, &shape);
     build.torch = Some(torch);
     build.is_multicore = true;
-    let library = build_and_load(&build).unwrap_or_else(|error| panic!("{error}"));
+    let library = build_and_load(&build, "relu_libtorch").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(library.name(), "relu_multicore");
     is_relu(&library.op("relu").unwrap(), 1000);
     let scalar = Tensor::from_vec(vec![1.0_f32], &[]).unwrap();
