@@ -20,7 +20,7 @@ pub(crate) struct Cpp<'a> {
 
 /// What the compilers of --cpp sources get besides the build's own flags, as by `extra_include_paths` and `extra_cflags` of
 /// the vendor's `custom_op.load`.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct CompilerOptions {
     /// Folder of headers that the --cpp and shape sources include; may be given several times
     #[arg(long, value_name = "DIR", requires = "cpp", value_parser = folder)]

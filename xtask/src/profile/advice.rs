@@ -16,6 +16,9 @@ pub(super) fn advice(op: &Measured) -> String {
     if slowest.bytes <= all {
         return "all that a core moves fits in its tile buffers at once: launch the op on more data at a time".into();
     }
+    if op.cores.len() > 1 && op.cores.iter().filter(|core| core.seconds() > 0.0).count() == 1 {
+        return "one core does all of it: give every core a part (`core.share`, or `get_cpu_id` in C++ without --single-core)".into();
+    }
     if op.balance() < 0.9 {
         return format!(
             "the slowest core takes {:.2}x the mean: share the work in smaller granules",

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gpsimd_codegen::{HotLoop, Image, LANES, Package};
 use gpsimd_emulator::OpLibrary;
+use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
 
+use crate::build_kernels::cpp::{self, Cpp};
 use crate::build_kernels::{self, Results, package};
 
 /// An op library that counts, and what the image says of its TCM.
@@ -57,6 +59,12 @@ pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting
         tile_buffers: image.memory.pool_start..image.memory.pool_start + image.memory.pool,
         missed: if knows { built.missed_loops() } else { Vec::new() },
     })
+}
+
+/// Builds ops written by hand. Nothing counts what they compute, and all of TCM is theirs to divide.
+pub(super) fn of_cpp(ops: &Cpp<'_>) -> anyhow::Result<Counting> {
+    let library = OpLibrary::load(&cpp::update(ops, None)?.path)?;
+    Ok(Counting { library, tile_buffers: 0..TCM_POOL_BYTES as u32, missed: Vec::new() })
 }
 
 fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<PathBuf> {

@@ -106,12 +106,17 @@ impl Measured {
             missed_loops,
             roof: Roof {
                 intensity,
-                attained: of_floats as f64 / model.seconds(&report),
+                attained: of_floats as f64 / model.seconds(&report).max(f64::MIN_POSITIVE),
                 attainable: (intensity * model.peak_bandwidth()).min(model.peak_operations()),
             },
             cores,
         };
         Ok((measured, report))
+    }
+
+    /// Whether it is known what the op computes.
+    pub(super) fn counts_operations(&self) -> bool {
+        self.cores.iter().any(|core| core.scalar.total() + core.vector.total() > 0)
     }
 
     /// The core that the engine waits for.

@@ -20,6 +20,7 @@ use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{DType, LaunchReport};
 use serde::{Deserialize, Serialize};
 
+use crate::build_kernels::cpp::{CompilerOptions, Cpp};
 use crate::{process, workspace};
 use counting::Vectors;
 use measured::Measured;
@@ -32,6 +33,9 @@ use operands::{Given, operands};
 /// the only speeds it has published, and two assumptions: --calibration shows them and how well they fit. The book's page
 /// "What will it cost on the device?" says what that is worth.
 ///
+/// With --cpp the ops are C++ sources for the vendor's API, and --shape FILE is where their shape functions are. What they compute
+/// is not counted: their times are those of DMAs alone.
+///
 /// Without --shape the ops of `bert_ops` run on BERT-base with batch 8 and 128 tokens. Besides the table there are two pictures
 /// in the folder of the op library: roofline.svg, and a timeline of the 8 cores for each op, which
 /// <https://ui.perfetto.dev> opens.
@@ -40,6 +44,7 @@ use operands::{Given, operands};
 \x20 cargo xtask profile\n\
 \x20 cargo xtask profile --op bias_gelu_forward --shape x=8x128x768 --shape bias=768 --dtype bf16\n\
 \x20 cargo xtask profile --library ../my-ops --op my_op --shape x=64x512 --scalar factor=2\n\
+\x20 cargo xtask profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
 \x20 cargo xtask profile --json before.json         # then change the kernel, and\n\
 \x20 cargo xtask profile --compare before.json\n\
 \x20 cargo xtask profile --calibration")]
@@ -47,12 +52,21 @@ pub(crate) struct Profile {
     /// Folder of the op library's crate
     #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true)]
     library: PathBuf,
+    /// C++ source of kernel functions, instead of a crate; may be given several times
+    #[arg(long, value_name = "FILE", requires = "shape", conflicts_with_all = ["library", "calibration"])]
+    cpp: Vec<PathBuf>,
+    /// Run the --cpp ops on the first core alone, as without `multicore=True`
+    #[arg(long, requires = "cpp")]
+    single_core: bool,
+    #[command(flatten)]
+    compiler: CompilerOptions,
     /// Only this op; may be given several times
     #[arg(long, value_name = "NAME")]
     op: Vec<String>,
-    /// Shape of a tensor operand; may be given several times
-    #[arg(long, value_name = "OPERAND=8x128x3072")]
-    shape: Vec<Given>,
+    /// Shape of a tensor operand, with `:i32` and the like of an op that takes any element type; a source of shape functions of
+    /// --cpp ops; may be given several times
+    #[arg(long, value_name = "OPERAND=8x128x3072|FILE")]
+    shape: Vec<Shape>,
     /// Value of a scalar operand [default: 1]; may be given several times
     #[arg(long, value_name = "OPERAND=NUMBER")]
     scalar: Vec<Given>,
@@ -71,6 +85,21 @@ pub(crate) struct Profile {
     /// Show the model's constants, and the published speeds beside what the model says of the same kernels
     #[arg(long, conflicts_with_all = ["op", "json", "compare", "out"])]
     calibration: bool,
+}
+
+/// What --shape is given for.
+#[derive(Clone)]
+enum Shape {
+    Operand(Given),
+    Source(PathBuf),
+}
+
+impl std::str::FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(if text.contains('=') { Self::Operand(text.parse()?) } else { Self::Source(text.into()) })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -96,13 +125,28 @@ impl Profile {
             return Ok(());
         }
         let before = self.compare.as_deref().map(read).transpose()?;
-        let counting = counting::build(&self.library, Vectors::Compiler)?;
+        let (mut given, mut shapes) = (Vec::new(), Vec::new());
+        for shape in self.shape {
+            match shape {
+                Shape::Operand(operand) => given.push(operand),
+                Shape::Source(source) => shapes.push(source),
+            }
+        }
+        given.extend(self.scalar);
+        let counting = if self.cpp.is_empty() {
+            if let Some(text) = shapes.first() {
+                bail!("--shape {}: expected OPERAND=SHAPE, such as x=8x128x3072", text.display());
+            }
+            counting::build(&self.library, Vectors::Compiler)?
+        } else {
+            let (sources, is_multicore) = (&self.cpp, !self.single_core);
+            counting::of_cpp(&Cpp { sources, shapes: &shapes, is_multicore, compiler: &self.compiler })?
+        };
         let library = counting.library.name().to_owned();
         let known: Vec<_> = counting.library.ops().map(|op| op.name().to_owned()).collect();
         if let Some(unknown) = self.op.iter().find(|name| !known.contains(name)) {
             bail!("{library} has no op `{unknown}`; it has {}", known.join(", "));
         }
-        let given = [self.shape, self.scalar].concat();
         let dtype = if self.dtype == ElementType::Bf16 { DType::Bf16 } else { DType::F32 };
         let mut profiled = Profiled { library: library.clone(), ops: Vec::new() };
         let mut reports = Vec::new();

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::gpsimd_abi::descriptor::{ElementType, OpDescriptor};
-use gpsimd_emulator::{DType, Op, Tensor, TensorType, bf16};
+use gpsimd_emulator::{DType, Op, Tensor, TensorType, bf16, f16};
 
 use crate::numbers::numbers;
 
-/// `NAME=8x128x3072`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar.
+/// `NAME=8x128x3072` or `NAME=8x128:i32`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     name: String,
@@ -66,12 +66,24 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         let text = value(name).with_context(|| {
             format!("op `{}`: give the shape of operand `{name}`, such as --shape {name}=8x128x3072", op.name())
         })?;
-        let shape = shape(&text).with_context(|| format!("op `{}`, operand `{name}`", op.name()))?;
+        let of_operand = || format!("op `{}`, operand `{name}`", op.name());
+        let (sizes, asked) = match text.split_once(':') {
+            Some((sizes, name)) => (sizes, Some(dtype_called(name).with_context(of_operand)?)),
+            None => (text.as_str(), None),
+        };
+        let shape = shape(sizes).with_context(of_operand)?;
         let dtype = match element {
             ElementType::F32 => DType::F32,
             ElementType::Bf16 => DType::Bf16,
-            ElementType::Generic | ElementType::Any => dtype,
+            ElementType::Generic => dtype,
+            ElementType::Any => asked.unwrap_or(dtype),
         };
+        ensure!(
+            asked.is_none_or(|asked| asked == dtype),
+            "{}: its element type is {}, which --dtype or the op says",
+            of_operand(),
+            dtype.name()
+        );
         operands.names.push(name.to_owned());
         operands.tensors.push(tensor(seed as u64 + 1, dtype, &shape)?);
     }
@@ -89,6 +101,11 @@ fn listed(op: &OpDescriptor) -> String {
     op.operands.iter().map(|operand| format!("`{}`", operand.name)).collect::<Vec<_>>().join(", ")
 }
 
+fn dtype_called(name: &str) -> anyhow::Result<DType> {
+    let found = DType::ALL.into_iter().find(|dtype| dtype.name() == name);
+    found.with_context(|| format!("`{name}` is no element type: they are {}", DType::ALL.map(DType::name).join(", ")))
+}
+
 fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
     let sizes = text.split('x').map(str::parse).collect::<Result<Vec<usize>, _>>();
     match sizes {
@@ -99,10 +116,17 @@ fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
 
 fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
     let len = TensorType::new(dtype, shape)?.len();
-    let numbers = numbers(seed, len);
+    let numbers = || numbers(seed, len).into_iter();
+    // Small enough to be indices.
+    let integers = || (0..len).map(|i| (i % 3) as u8);
     Ok(match dtype {
-        DType::Bf16 => Tensor::from_vec(numbers.into_iter().map(bf16::from_f32).collect(), shape)?,
-        _ => Tensor::from_vec(numbers, shape)?,
+        DType::F32 => Tensor::from_vec(numbers().collect(), shape)?,
+        DType::Bf16 => Tensor::from_vec(numbers().map(bf16::from_f32).collect(), shape)?,
+        DType::F16 => Tensor::from_vec(numbers().map(f16::from_f32).collect(), shape)?,
+        DType::I32 => Tensor::from_vec(integers().map(i32::from).collect(), shape)?,
+        DType::I16 => Tensor::from_vec(integers().map(i16::from).collect(), shape)?,
+        DType::I8 => Tensor::from_vec(integers().map(|value| value as i8).collect(), shape)?,
+        DType::U8 => Tensor::from_vec(integers().collect(), shape)?,
     })
 }
 
@@ -117,6 +141,16 @@ mod tests {
         for wrong in ["", "8x", "8X3", "-1", "0x3", "1e3"] {
             let error = shape(wrong).unwrap_err().to_string();
             assert!(error.contains(&format!("`{wrong}` is no shape")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_element_type_has_a_name() {
+        assert_eq!(dtype_called("i16").unwrap(), DType::I16);
+        let error = dtype_called("int").unwrap_err().to_string();
+        assert_eq!(error, "`int` is no element type: they are f32, bf16, f16, i32, i16, i8, u8");
+        for dtype in DType::ALL {
+            assert_eq!(tensor(1, dtype, &[3, 4]).unwrap().ty(), TensorType::new(dtype, &[3, 4]).unwrap());
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) fn draw(model: &CostModel, ops: &[Measured]) -> anyhow::Result<String
 fn drawn(svg: &mut String, model: &CostModel, ops: &[Measured]) -> Result<(), Box<dyn std::error::Error>> {
     let (peak, bandwidth) = (model.peak_operations() / 1e9, model.peak_bandwidth() / 1e9);
     let (left, right) = (0.03, 30.0);
+    // Of the others it is not known where they are.
+    let ops: Vec<_> = ops.iter().filter(|op| op.counts_operations()).collect();
     let lowest = ops.iter().map(|op| op.roof.attained / 1e9).fold(bandwidth * left, f64::min);
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;

@@ -31,6 +31,7 @@ pub(super) fn show(ops: &[Measured]) -> String {
     for op in ops {
         let slowest = op.slowest();
         let share = |part: f64| format!("{:.0}%", 100.0 * part / slowest.seconds());
+        let if_counted = |shown: String| if op.counts_operations() { shown } else { "-".into() };
         let _ = writeln!(
             text,
             "{:name$}  {:>10.1}  {:>7}  {:>9}  {:>7}  {:>7.0}%  {:>7}  {:>11.2}  {:>9}  {:>8}",
@@ -38,12 +39,12 @@ pub(super) fn show(ops: &[Measured]) -> String {
             op.seconds() * 1e6,
             share(slowest.setup),
             share(slowest.transfer),
-            share(slowest.compute),
+            if_counted(share(slowest.compute)),
             100.0 * op.tile_bytes_used as f64 / op.tile_bytes as f64,
             percent(op.balance()),
             op.bytes() as f64 / op.least_bytes as f64,
             percent(op.dma_limit()),
-            percent(op.roof.attained / op.roof.attainable),
+            if_counted(percent(op.roof.attained / op.roof.attainable)),
         );
     }
     text += "\nlatency, bandwidth, compute: shares of the slowest core's time; tiles: of the tile buffers, how much DMAs reach;\n\
@@ -57,13 +58,17 @@ pub(super) fn show(ops: &[Measured]) -> String {
         let (scalar, vector) = (of_cores(|core| &core.scalar), of_cores(|core| &core.vector));
         let _ = write!(
             text,
-            "\n{}: {}\n  {} DMAs of {:.0} bytes on average; {:.1} million operations, {:.0}% of them in vectors\n  {}\n",
+            "\n{}: {}\n  {} DMAs of {:.0} bytes on average; {}\n  {}\n",
             op.op,
             op.tensors.join(", "),
             op.transfers(),
             op.bytes_per_transfer(),
-            (scalar + vector) / 1e6,
-            100.0 * vector / (scalar + vector).max(1.0),
+            if op.counts_operations() {
+                let in_vectors = 100.0 * vector / (scalar + vector);
+                format!("{:.1} million operations, {in_vectors:.0}% of them in vectors", (scalar + vector) / 1e6)
+            } else {
+                "what it computes is not counted: the time is that of its DMAs, which is the least".into()
+            },
             advice(op),
         );
     }

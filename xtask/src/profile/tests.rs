@@ -10,6 +10,7 @@ use super::counting::{self, Counting, Vectors};
 use super::measured::Measured;
 use super::operands::{Given, operands};
 use super::{calibration, comparison, roofline, table, timeline};
+use crate::build_kernels::cpp::{CompilerOptions, Cpp};
 use crate::workspace;
 
 fn bert_ops() -> &'static Counting {
@@ -149,6 +150,23 @@ fn the_model_is_near_the_published_speeds() {
         assert!(residual.abs() < 0.15, "{what}: {residual}");
     }
     insta::assert_snapshot!(calibration::show(&model, &rows));
+}
+
+/// On every core: 8 of the 64 indices, each a DMA in, and one in and out for the element.
+#[test]
+fn the_dmas_of_ops_in_cpp_are_counted_and_nothing_else() {
+    let source = |name: &str| workspace::root().join("host/codegen/tests/device_api").join(name);
+    let (sources, shapes, compiler) =
+        ([source("dtypes.cpp")], [source("dtypes_shape.cpp")], CompilerOptions::default());
+    let cpp = Cpp { sources: &sources, shapes: &shapes, is_multicore: true, compiler: &compiler };
+    let counting = counting::of_cpp(&cpp).unwrap();
+    let op = counting.library.op("take").unwrap();
+    let given = ["arg0=8x128:u8", "arg1=64:i32"].map(|given| given.parse().unwrap());
+    let operands = operands("dtypes", &op, &given, DType::F32).unwrap();
+    let (measured, _) = Measured::launch(&op, &operands, &counting.tile_buffers, 0, &CostModel::default()).unwrap();
+    assert!(measured.cores.iter().all(|core| (core.transfers, core.bytes) == (24, 8 * (4 + 1 + 1))));
+    assert!(roofline::draw(&CostModel::default(), std::slice::from_ref(&measured)).unwrap().starts_with("<svg "));
+    insta::assert_snapshot!(table::show(&[measured]));
 }
 
 #[test]

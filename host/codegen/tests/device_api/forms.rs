@@ -67,7 +67,7 @@ fn a_stream_beside_a_buffer_that_takes_all_of_tcm() {
     let x = iota(&[100]);
     let expected: Vec<_> = (0..100).map(|i| -(i as f32)).collect();
     assert_eq!(run("full_tcm", &[&x]), expected);
-    let core = report("full_tcm", &x).cores[0].clone();
+    let core = report("full_tcm", &x).cores[0];
     assert_eq!((core.loads, core.stores), (100, 100));
 }
 

@@ -101,7 +101,9 @@ fn compiles_without_a_warning(test: &str, compiler: Option<Vec<String>>) {
         for name in ["small_ops.cpp", "small_ops_shape.cpp", "for_the_device.cpp"] {
             let object = sources.file("object.o");
             compile(&compiler, &arguments, &sources.file(name), &object);
-            let found = needs_before_main(&object);
+            let mut found = needs_before_main(&object);
+            // Our NEURON_LIBRARY registers its block before `main`, on the host.
+            found.retain(|section| name != "small_ops_shape.cpp" || !section.starts_with(".init_array"));
             assert!(found.is_empty(), "{name} {level}: {found:?}");
         }
     }
