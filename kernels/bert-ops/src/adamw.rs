@@ -36,26 +36,10 @@ pub fn adamw_step<T: Float>(
 ) -> OpResult {
     let len = grad.len();
     let factors = Factors::of(lr, beta1, beta2, eps, weight_decay, step);
-    let (parameter, moments) = new_state.split_at(len);
-    let (first, second) = moments.split_at(len);
-    let (mut parameter, mut first, mut second) = (parameter, first, second);
-    let rows = [state.part(..len), state.part(len..2 * len), state.part(2 * len..)];
-
-    let tcm = core.tcm();
-    for range in core.share(len, LANES).chunks(tcm.tile_len::<f32>(4)) {
-        let mut p = tcm.update(&rows[0], &mut parameter, range.clone())?;
-        let mut m = tcm.update(&rows[1], &mut first, range.clone())?;
-        let mut v = tcm.update(&rows[2], &mut second, range.clone())?;
-        let grad = tcm.load(&grad, range)?;
-        for (((p, m), v), g) in p.iter_mut().zip(&mut *m).zip(&mut *v).zip(&*grad) {
-            (*p, *m, *v) = factors.update(*p, *m, *v, g.to_f32());
-        }
-        drop(grad);
-        v.store()?;
-        m.store()?;
-        p.store()?;
-    }
-    Ok(())
+    let [p, m, v] = [state.part(..len), state.part(len..2 * len), state.part(2 * len..)];
+    let (new_p, rest) = new_state.split_at(len);
+    let (new_m, new_v) = rest.split_at(len);
+    core.map((&p, &m, &v, &grad), (new_p, new_m, new_v), |(p, m, v, g)| factors.update(p, m, v, g.to_f32()))
 }
 
 /// What the hyperparameters and the step come to, once per launch. In f64: `1 - beta^step` cancels.

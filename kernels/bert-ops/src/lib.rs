@@ -6,7 +6,6 @@
 
 mod adamw;
 mod gelu;
-mod rows;
 mod softmax;
 
 pub use adamw::adamw_step;

@@ -12,6 +12,9 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// Whether there may be direct access to tensors.
+    pub(crate) const HAS_DIRECT: bool = true;
+
     /// # Safety
     /// `table` leads to a table that stays valid and unchanged (but for `*tcm_top`) while the result lives, with
     /// `tensor_count` tensors and functions that keep what the ABI says.
@@ -45,6 +48,15 @@ impl Device {
 
     pub(crate) fn tensor_type(&self, tensor: u32) -> abi::TensorType {
         self.tensors()[tensor as usize].ty
+    }
+
+    pub(crate) fn tensor_rank(&self, tensor: u32) -> usize {
+        self.tensors()[tensor as usize].ty.rank as usize
+    }
+
+    /// Size in dimension `dim`, which the tensor has.
+    pub(crate) fn tensor_dim(&self, tensor: u32, dim: usize) -> usize {
+        self.tensors()[tensor as usize].ty.dims[dim] as usize
     }
 
     #[inline(always)]

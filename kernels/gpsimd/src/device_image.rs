@@ -60,6 +60,9 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// Whether there may be direct access to tensors.
+    pub(crate) const HAS_DIRECT: bool = false;
+
     pub(crate) const fn new() -> Self {
         Self { _private: () }
     }
@@ -83,6 +86,15 @@ impl Device {
             *dim = tensor_dim(tensor, i as u32);
         }
         abi::TensorType { dtype: tensor_dtype(tensor), rank, dims }
+    }
+
+    pub(crate) fn tensor_rank(&self, tensor: u32) -> usize {
+        tensor_rank(tensor) as usize
+    }
+
+    /// Size in dimension `dim`, which the tensor has.
+    pub(crate) fn tensor_dim(&self, tensor: u32, dim: usize) -> usize {
+        tensor_dim(tensor, dim as u32) as usize
     }
 
     pub(crate) fn tensor_len(&self, tensor: u32) -> usize {

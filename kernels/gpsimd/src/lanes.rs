@@ -31,21 +31,28 @@ impl Lanes {
     #[inline(always)]
     pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(f32, A, B) -> f32) {
         let len = a.len().min(b.len());
-        let (mut a, mut b) = (a[..len].chunks_exact(STRIP), b[..len].chunks_exact(STRIP));
-        for (a, b) in (&mut a).zip(&mut b) {
+        let (a, b) = (&a[..len], &b[..len]);
+        self.fold_with(len, |lane, i| f(lane, a[i], b[i]));
+    }
+
+    /// Takes `len` things by their number: `lane = f(lane, i)`, in the order of [`fold`](Self::fold).
+    #[inline(always)]
+    pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(f32, usize) -> f32) {
+        let strips = len / STRIP * STRIP;
+        let vectors = len / LANES * LANES;
+        for start in (0..strips).step_by(STRIP) {
             for (i, lane) in self.0.iter_mut().enumerate() {
-                let [j, k, l] = [i + LANES, i + 2 * LANES, i + 3 * LANES];
-                *lane = f(f(f(f(*lane, a[i], b[i]), a[j], b[j]), a[k], b[k]), a[l], b[l]);
+                let i = start + i;
+                *lane = f(f(f(f(*lane, i), i + LANES), i + 2 * LANES), i + 3 * LANES);
             }
         }
-        let (mut a, mut b) = (a.remainder().chunks_exact(LANES), b.remainder().chunks_exact(LANES));
-        for (a, b) in (&mut a).zip(&mut b) {
-            for ((lane, a), b) in self.0.iter_mut().zip(a).zip(b) {
-                *lane = f(*lane, *a, *b);
+        for start in (strips..vectors).step_by(LANES) {
+            for (i, lane) in self.0.iter_mut().enumerate() {
+                *lane = f(*lane, start + i);
             }
         }
-        for ((lane, a), b) in self.0.iter_mut().zip(a.remainder()).zip(b.remainder()) {
-            *lane = f(*lane, *a, *b);
+        for (i, lane) in self.0.iter_mut().take(len % LANES).enumerate() {
+            *lane = f(*lane, vectors + i);
         }
     }
 

@@ -63,6 +63,7 @@ mod shape;
 mod share;
 mod tcm;
 mod tensor;
+mod walk;
 
 #[doc(hidden)]
 pub mod entry;
@@ -79,6 +80,7 @@ pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
 pub use self::tcm::{Buffer, Stage, Tcm, Tile, Transform, TransformRow};
 pub use self::tensor::{Input, Output};
+pub use self::walk::{Kept, Operands, Outputs, Row, Rows, Written};
 pub use gpsimd_macros::{custom_op, op_library, print};
 
 /// What a kernel needs, under one name.

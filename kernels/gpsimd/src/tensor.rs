@@ -25,8 +25,9 @@ pub struct Output<'l, T> {
 }
 
 /// Part of a tensor of the launch.
+#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub(crate) struct Hbm<'l> {
+pub struct Hbm<'l> {
     core: &'l Core,
     /// Index among the tensors of the launch.
     pub(crate) tensor: u32,
@@ -52,16 +53,25 @@ impl<'l> Hbm<'l> {
     }
 
     fn shape(&self) -> Shape {
-        let ty = self.core.device.tensor_type(self.tensor);
-        ty.dims.iter().take(ty.rank as usize).map(|dim| *dim as usize).collect()
+        (0..self.core.device.tensor_rank(self.tensor)).map(|i| self.dim(i)).collect()
     }
 
     fn dim(&self, i: usize) -> usize {
-        let ty = self.core.device.tensor_type(self.tensor);
-        match ty.dims.get(i) {
-            Some(dim) if i < ty.rank as usize => *dim as usize,
-            _ => 1,
-        }
+        if i < self.core.device.tensor_rank(self.tensor) { self.core.device.tensor_dim(self.tensor, i) } else { 1 }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.start == 0 && self.len == self.core.device.tensor_len(self.tensor)
+    }
+
+    /// Number of dimensions of this part: those of the tensor, or one where it is only a part of it.
+    pub(crate) fn rank(&self) -> usize {
+        if self.is_whole() { self.core.device.tensor_rank(self.tensor) } else { 1 }
+    }
+
+    /// Size in dimension `i` of this part, which it has.
+    pub(crate) fn size(&self, i: usize) -> usize {
+        if self.is_whole() { self.core.device.tensor_dim(self.tensor, i) } else { self.len }
     }
 }
 
@@ -90,8 +100,7 @@ impl Hbm<'_> {
     /// # Errors
     /// When `range` leaves the part. Where the part is the whole tensor, the host's own check says so better.
     pub(crate) fn address(&self, range: &Range<usize>, at: &'static Location<'static>) -> OpResult<usize> {
-        let is_whole = self.start == 0 && self.len == self.core.device.tensor_len(self.tensor);
-        if self.contains(range) || is_whole {
+        if self.contains(range) || self.is_whole() {
             return Ok(self.start.saturating_add(range.start));
         }
         self.core.device.fail(abi::FAILURE_REFUSED, "a DMA leaves the part of the tensor that it was given", at);

@@ -1,0 +1,126 @@
+//! How the rows of an operand meet the rows of the output: PyTorch's broadcasting, row by row.
+
+use core::panic::Location;
+
+use gpsimd_abi as abi;
+
+use crate::core::Core;
+use crate::error::{OpError, OpResult};
+use crate::tensor::Hbm;
+
+/// The shape that a walk goes by: that of the output, as rows of its last dimension.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub struct Extent<'l> {
+    hbm: Hbm<'l>,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+impl<'l> Extent<'l> {
+    pub(crate) fn of(hbm: Hbm<'l>) -> Self {
+        let columns = hbm.rank().checked_sub(1).map_or(1, |last| hbm.size(last));
+        Self { hbm, rows: hbm.len.checked_div(columns).unwrap_or(0), columns }
+    }
+
+    /// The same elements as one row.
+    pub(crate) fn flat(self) -> Self {
+        Self { rows: 1, columns: self.hbm.len, ..self }
+    }
+}
+
+/// Which row of an operand a row of the walk meets.
+#[derive(Clone, Copy)]
+pub(crate) struct RowMap {
+    /// In groups of as many rows the operand's rows follow each other too, or are all the same one.
+    group: usize,
+    /// Whether they follow each other.
+    pub(crate) steps: bool,
+    /// Whether the operand has the walk's shape.
+    pub(crate) is_full: bool,
+}
+
+impl RowMap {
+    /// How operand `index` is broadcast.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(crate) fn of(
+        core: &Core,
+        walk: &Extent<'_>,
+        operand: &Hbm<'_>,
+        index: usize,
+        at: &'static Location<'static>,
+    ) -> OpResult<Self> {
+        let (rank, own_rank) = (walk.hbm.rank(), operand.rank());
+        if own_rank > rank {
+            return refuse(
+                core,
+                "operand {} of the walk has more dimensions than the output: {}, not {}",
+                [index, own_rank, rank],
+                at,
+            );
+        }
+        let mut map = Self { group: 1, steps: true, is_full: true };
+        let (mut is_first, mut has_changed) = (true, false);
+        for i in (0..rank).rev() {
+            let (expected, found) = (walk.hbm.size(i), aligned(operand, rank, i));
+            let is_last = i + 1 == rank;
+            if found != expected && (found != 1 || is_last) {
+                let message = if is_last {
+                    "operand {} of the walk has {} elements in its last dimension, the output {}"
+                } else {
+                    "operand {} of the walk cannot be broadcast to the output: a size is {}, expected 1 or {}"
+                };
+                return refuse(core, message, [index, found, expected], at);
+            }
+            if is_last || expected == 1 {
+                continue;
+            }
+            let steps = found != 1;
+            if is_first {
+                (map.steps, is_first) = (steps, false);
+            }
+            map.is_full &= steps;
+            has_changed |= steps != map.steps;
+            if !has_changed {
+                map.group = map.group.saturating_mul(expected);
+            }
+        }
+        Ok(map)
+    }
+
+    /// The operand's row for row `row` of the walk.
+    pub(crate) fn row(&self, walk: &Extent<'_>, operand: &Hbm<'_>, row: usize) -> usize {
+        if self.is_full {
+            return row;
+        }
+        let rank = walk.hbm.rank();
+        let (mut rest, mut stride, mut found) = (row, 1, 0);
+        for i in (0..rank - 1).rev() {
+            let (size, own) = (walk.hbm.size(i), aligned(operand, rank, i));
+            if own != 1 {
+                found += rest % size * stride;
+                stride *= size;
+            }
+            rest /= size;
+        }
+        found
+    }
+
+    /// Rows from `row` on until the operand's rows no longer follow.
+    pub(crate) fn rows_from(&self, row: usize) -> usize {
+        if self.is_full { usize::MAX } else { self.group - row % self.group }
+    }
+}
+
+/// The operand's size in dimension `i` of a walk of `rank` dimensions.
+fn aligned(operand: &Hbm<'_>, rank: usize, i: usize) -> usize {
+    (i + operand.rank()).checked_sub(rank).map_or(1, |i| operand.size(i))
+}
+
+#[cold]
+fn refuse<T>(core: &Core, message: &'static str, numbers: [usize; 3], at: &'static Location<'static>) -> OpResult<T> {
+    core.device.fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
+    Err(OpError::Dma)
+}

@@ -1,0 +1,28 @@
+//! The tile walk: a kernel says what it computes, the SDK cuts the tensors into tiles that fit in TCM and walks them.
+//!
+//! | call | for |
+//! |---|---|
+//! | [`Core::map`] | outputs whose every element follows from the elements beside it: activations, an optimizer's update |
+//! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation, an argmax |
+//!
+//! Both walk the shape of the output. Operands are broadcast against it as PyTorch does, aligned at the last dimension: a
+//! bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch. Every core
+//! takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and fewer rows than
+//! cores need no thought. By construction every element of the output is written once, by one core, from elements that
+//! were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
+//!
+//! An operand that has the position and the dtype of an output shares its TCM, so it has the output's shape: of
+//! `core.map((&x, &bias), y, ..)`, `x` is loaded to where `y` is computed and stored from.
+
+mod broadcast;
+mod map;
+mod operands;
+mod outputs;
+mod plan;
+mod row;
+mod rows;
+
+pub use self::operands::Operands;
+pub use self::outputs::Outputs;
+pub use self::row::{Kept, Row, Written};
+pub use self::rows::Rows;
