@@ -39,9 +39,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let number = number(&function);
     let lookup = lookup(&function, &arguments, &kernel, &number);
     let implementation = implementation(&function, &kernel, shape, &json, &number);
+    // Versions for several dtypes in one function would have one frame each on the stack, which is in TCM.
+    let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
+    let apart = (!is_inlined).then(|| quote! { #[cfg_attr(target_arch = "wasm32", inline(never))] });
     Ok(quote! {
         // What every kernel returns, `OpResult`, is described once, there.
         #[allow(clippy::missing_errors_doc)]
+        #apart
         #function
         #lookup
         #implementation

@@ -67,16 +67,16 @@ impl Device {
     /// The address of elements of a tensor, where the host gives direct access to all of them in one piece.
     ///
     /// # Safety
-    /// The tensor has these elements, and they are `T`s.
+    /// The tensor has these elements, of `bytes` bytes each.
     #[inline(always)]
-    pub(crate) unsafe fn direct<T>(&self, tensor: u32, elements: &Range<usize>) -> Option<*mut T> {
+    pub(crate) unsafe fn direct(&self, tensor: u32, elements: &Range<usize>, bytes: usize) -> Option<*mut u8> {
         let tensor = &self.tensors()[tensor as usize];
         if tensor.direct.is_null() {
             return None;
         }
         if tensor.rows.is_null() {
             // SAFETY: `new` was promised a tensor of which `direct` is the first element.
-            return Some(unsafe { tensor.direct.cast::<T>().add(elements.start) });
+            return Some(unsafe { tensor.direct.add(elements.start * bytes) });
         }
         let rows = tensor.ty.dims[0] as usize;
         let row_len = (tensor.len as usize).checked_div(rows)?;
@@ -86,7 +86,7 @@ impl Device {
             return None;
         }
         // SAFETY: `new` was promised as many addresses as there are rows, and that each leads to `row_len` elements.
-        Some(unsafe { (*tensor.rows.add(row)).cast::<T>().add(start) })
+        Some(unsafe { (*tensor.rows.add(row)).add(start * bytes) })
     }
 
     /// Whether the output has the storage of the operand that it replaces.

@@ -103,7 +103,7 @@ impl Device {
 
     /// # Safety
     /// None here: it does nothing.
-    pub(crate) unsafe fn direct<T>(&self, _tensor: u32, _elements: &Range<usize>) -> Option<*mut T> {
+    pub(crate) unsafe fn direct(&self, _tensor: u32, _elements: &Range<usize>, _bytes: usize) -> Option<*mut u8> {
         None
     }
 

@@ -25,9 +25,8 @@ pub struct Output<'l, T> {
 }
 
 /// Part of a tensor of the launch.
-#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub struct Hbm<'l> {
+pub(crate) struct Hbm<'l> {
     core: &'l Core,
     /// Index among the tensors of the launch.
     pub(crate) tensor: u32,
@@ -110,13 +109,19 @@ impl Hbm<'_> {
     /// The address of the elements in `range` of this part, where the host gives direct access and `range` is inside.
     #[inline(always)]
     pub(crate) fn direct<T>(&self, range: &Range<usize>) -> Option<*mut T> {
-        let end = self.start.checked_add(self.len)?;
-        if !self.contains(range) || end > self.core.device.tensor_len(self.tensor) {
+        Some(self.direct_bytes(range.start, range.len(), size_of::<T>())?.cast())
+    }
+
+    /// As [`direct`](Self::direct), for `len` elements from `start` of `bytes` bytes each.
+    #[inline(always)]
+    pub(crate) fn direct_bytes(&self, start: usize, len: usize, bytes: usize) -> Option<*mut u8> {
+        let end = start.checked_add(len)?;
+        if end > self.len {
             return None;
         }
-        let elements = self.start + range.start..self.start + range.end;
-        // SAFETY: the elements are inside the part, which is inside the tensor.
-        unsafe { self.core.device.direct(self.tensor, &elements) }
+        let elements = self.start + start..self.start + end;
+        // SAFETY: the elements are inside the part, which is inside the tensor, and have as many bytes.
+        unsafe { self.core.device.direct(self.tensor, &elements, bytes) }
     }
 
     /// As [`direct`](Self::direct), for elements of the output that this core is about to write.
@@ -125,8 +130,23 @@ impl Hbm<'_> {
     /// When another core writes one of them.
     #[inline(always)]
     pub(crate) fn claim<T>(&self, range: &Range<usize>, at: &'static Location<'static>) -> OpResult<Option<*mut T>> {
-        let Some(data) = self.direct(range) else { return Ok(None) };
-        let claimed = self.core.device.claim(self.start + range.start, range.len(), at);
+        Ok(self.claim_bytes(range.start, range.len(), size_of::<T>(), at)?.map(<*mut u8>::cast))
+    }
+
+    /// As [`claim`](Self::claim), for `len` elements from `start` of `bytes` bytes each.
+    ///
+    /// # Errors
+    /// When another core writes one of them.
+    #[inline(always)]
+    pub(crate) fn claim_bytes(
+        &self,
+        start: usize,
+        len: usize,
+        bytes: usize,
+        at: &'static Location<'static>,
+    ) -> OpResult<Option<*mut u8>> {
+        let Some(data) = self.direct_bytes(start, len, bytes) else { return Ok(None) };
+        let claimed = self.core.device.claim(self.start + start, len, at);
         if claimed { Ok(Some(data)) } else { Err(OpError::Dma) }
     }
 

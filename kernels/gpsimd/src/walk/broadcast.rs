@@ -10,8 +10,7 @@ use crate::tensor::Hbm;
 
 /// The shape that a walk goes by: that of the output, as rows of its last dimension.
 #[derive(Clone, Copy)]
-#[doc(hidden)]
-pub struct Extent<'l> {
+pub(crate) struct Extent<'l> {
     hbm: Hbm<'l>,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
@@ -41,10 +40,14 @@ pub(crate) struct RowMap {
 }
 
 impl RowMap {
+    /// An operand that has the walk's shape.
+    pub(crate) const FULL: Self = Self { group: 1, steps: true, is_full: true };
+
     /// How operand `index` is broadcast.
     ///
     /// # Errors
     /// When it cannot be.
+    #[inline(never)]
     pub(crate) fn of(
         core: &Core,
         walk: &Extent<'_>,
@@ -61,7 +64,7 @@ impl RowMap {
                 at,
             );
         }
-        let mut map = Self { group: 1, steps: true, is_full: true };
+        let mut map = Self::FULL;
         let (mut is_first, mut has_changed) = (true, false);
         for i in (0..rank).rev() {
             let (expected, found) = (walk.hbm.size(i), aligned(operand, rank, i));
@@ -91,6 +94,7 @@ impl RowMap {
     }
 
     /// The operand's row for row `row` of the walk.
+    #[inline(never)]
     pub(crate) fn row(&self, walk: &Extent<'_>, operand: &Hbm<'_>, row: usize) -> usize {
         if self.is_full {
             return row;

@@ -1,9 +1,9 @@
 //! [`Core::map`]: outputs whose every element follows from the elements beside it.
 
-use core::ops::Range;
 use core::panic::Location;
 
-use super::operands::{Operands, Sources};
+use super::broadcast::Extent;
+use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
 use crate::LANES;
@@ -38,21 +38,22 @@ impl Core {
         outputs: O,
         f: impl Fn(I::Elements) -> O::Elements,
     ) -> OpResult {
-        let mut walk = Walk::<I, O>::new(self, operands, outputs, Location::caller())?;
-        let len = walk.extent.rows * walk.extent.columns;
-        if len == 0 {
+        let mut walk = Walk::<I, O>::new(self, operands, outputs, 0, Location::caller());
+        walk.prepare()?;
+        if walk.plan.extent.rows * walk.plan.extent.columns == 0 {
             return Ok(());
         }
-        let mut tiles = Tiles::of(&mut walk, len);
-        let (rows, columns) = (tiles.rows, tiles.columns);
-        let (_memory, _) = walk.take(rows, columns)?;
-        if let Some(share) = tiles.share(walk.extent.columns) {
-            walk.claim(share)?;
+        let mut tiles = Tiles::of(&mut walk);
+        let _memory = walk.take(tiles.rows, tiles.columns)?;
+        match tiles.cut {
+            Cut::Elements => walk.claim(tiles.next, tiles.end)?,
+            Cut::Rows => walk.claim(tiles.next * tiles.columns, tiles.end * tiles.columns)?,
+            Cut::Parts => {}
         }
         while let Some(area) = tiles.next(&walk) {
-            if tiles.is_scattered {
-                let start = area.row * walk.extent.columns + area.column;
-                walk.claim(start..start + area.columns)?;
+            if matches!(tiles.cut, Cut::Parts) {
+                let start = area.row * walk.plan.extent.columns + area.column;
+                walk.claim(start, start + area.columns)?;
             }
             walk.load(&area)?;
             for row in 0..area.rows {
@@ -66,54 +67,45 @@ impl Core {
 
 /// The areas of a core's share.
 struct Tiles {
-    /// What is left of the share: elements of the one row, rows, or (scattered) parts of rows.
+    cut: Cut,
+    /// What is left of the share.
     next: usize,
     end: usize,
     /// The largest area.
     rows: usize,
     columns: usize,
-    /// Whether the elements are cut as if they were one row.
-    is_flat: bool,
-    /// Whether rows are cut into parts, dealt to the cores part by part: all rows of the first columns first, so that an
-    /// operand that is the same for all rows stays in TCM.
-    is_scattered: bool,
+}
+
+/// What a share is counted in.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Elements: rows mean nothing where no operand is broadcast.
+    Elements,
+    /// Rows.
+    Rows,
+    /// Parts of rows, all rows of the first columns first, so that an operand that is the same for all rows stays in TCM.
+    Parts,
 }
 
 impl Tiles {
     #[inline(always)]
-    fn of<'l, I: Operands<'l>, O: Outputs<'l>>(walk: &mut Walk<'l, I, O>, len: usize) -> Self {
-        if walk.sources.are_full() {
-            // Rows mean nothing here.
-            walk.extent = walk.extent.flat();
-            let share = walk.core.share(len, LANES).range();
+    fn of<'l, I: Operands<'l>, O: Outputs<'l>>(walk: &mut Walk<'l, I, O>) -> Self {
+        let core = walk.plan.core;
+        if walk.is_flat() {
+            walk.plan.extent = walk.plan.extent.flat();
+            let share = core.share(walk.plan.extent.columns, LANES);
             let columns = match walk.fit(1, share.len()) {
                 Fit::Rows(_) => share.len(),
                 Fit::Columns(columns) => columns,
             };
-            return Self { next: share.start, end: share.end, rows: 1, columns, is_flat: true, is_scattered: false };
+            return Self { cut: Cut::Elements, next: share.range().start, end: share.range().end, rows: 1, columns };
         }
-        let (rows, columns) = (walk.extent.rows, walk.extent.columns);
-        match walk.fit(rows, columns) {
-            Fit::Rows(fitting) => {
-                let share = walk.core.share(rows, 1).range();
-                Self { next: share.start, end: share.end, rows: fitting, columns, is_flat: false, is_scattered: false }
-            }
-            Fit::Columns(part) => {
-                let share = walk.core.share(columns.div_ceil(part) * rows, 1).range();
-                Self { next: share.start, end: share.end, rows: 1, columns: part, is_flat: false, is_scattered: true }
-            }
-        }
-    }
-
-    /// The elements of the share, where they follow each other.
-    #[inline(always)]
-    fn share(&self, columns: usize) -> Option<Range<usize>> {
-        if self.is_scattered {
-            return None;
-        }
-        // Of one row the elements are counted, of more the rows.
-        let unit = if self.is_flat { 1 } else { columns };
-        Some(self.next * unit..self.end * unit)
+        let Extent { rows, columns, .. } = walk.plan.extent;
+        let (cut, share, fitting, columns) = match walk.fit(rows, columns) {
+            Fit::Rows(fitting) => (Cut::Rows, core.share(rows, 1), fitting, columns),
+            Fit::Columns(part) => (Cut::Parts, core.share(columns.div_ceil(part) * rows, 1), 1, part),
+        };
+        Self { cut, next: share.range().start, end: share.range().end, rows: fitting, columns }
     }
 
     #[inline(always)]
@@ -122,20 +114,23 @@ impl Tiles {
         if at >= self.end {
             return None;
         }
-        let extent = &walk.extent;
-        if self.is_scattered {
-            self.next = at + 1;
-            let (part, row) = (at / extent.rows, at % extent.rows);
-            let column = part * self.columns;
-            return Some(Area { row, rows: 1, column, columns: self.columns.min(extent.columns - column) });
-        }
-        if self.is_flat {
-            let columns = self.columns.min(self.end - at);
-            self.next = at + columns;
-            return Some(Area { row: 0, rows: 1, column: at, columns });
-        }
-        let rows = walk.sources.rows_from(at, self.rows.min(self.end - at));
-        self.next = at + rows;
-        Some(Area { row: at, rows, column: 0, columns: extent.columns })
+        let (left, extent) = (self.end - at, &walk.plan.extent);
+        let area = match self.cut {
+            Cut::Elements => Area { row: 0, rows: 1, column: at, columns: self.columns.min(left) },
+            Cut::Rows => {
+                let rows = walk.rows_from(at, self.rows.min(left));
+                Area { row: at, rows, column: 0, columns: self.columns }
+            }
+            Cut::Parts => {
+                let column = at / extent.rows * self.columns;
+                Area { row: at % extent.rows, rows: 1, column, columns: self.columns.min(extent.columns - column) }
+            }
+        };
+        self.next += match self.cut {
+            Cut::Elements => area.columns,
+            Cut::Rows => area.rows,
+            Cut::Parts => 1,
+        };
+        Some(area)
     }
 }

@@ -15,12 +15,14 @@
 //! `core.map((&x, &bias), y, ..)`, `x` is loaded to where `y` is computed and stored from.
 
 mod broadcast;
+mod destination;
 mod map;
 mod operands;
 mod outputs;
 mod plan;
 mod row;
 mod rows;
+mod source;
 
 pub use self::operands::Operands;
 pub use self::outputs::Outputs;

@@ -1,12 +1,15 @@
 //! [`Walk`]: the tensors of a walk with their TCM, and how large its tiles are.
 
 use core::marker::PhantomData;
-use core::ops::Range;
 use core::panic::Location;
 
+use gpsimd_abi::{DType, TCM_ALIGN};
+
 use super::broadcast::Extent;
-use super::operands::{Operands, Sources, slot_bytes};
-use super::outputs::{Destinations, Outputs};
+use super::destination::Destination;
+use super::operands::Operands;
+use super::outputs::Outputs;
+use super::source::Source;
 use crate::LANES;
 use crate::core::Core;
 use crate::device::Device;
@@ -14,27 +17,12 @@ use crate::error::OpResult;
 use crate::tcm::Memory;
 
 /// What is in TCM at a time: some rows, or some columns of one row.
-#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub struct Area {
+pub(super) struct Area {
     pub(super) row: usize,
     pub(super) rows: usize,
     pub(super) column: usize,
     pub(super) columns: usize,
-}
-
-/// The tensors of a walk, and where in TCM and HBM they are.
-pub(super) struct Walk<'l, I: Operands<'l>, O: Outputs<'l>> {
-    pub(super) core: &'l Core,
-    pub(super) extent: Extent<'l>,
-    pub(super) sources: I::Sources,
-    pub(super) destinations: O::Destinations,
-    /// Whether the outputs are written where they are, without DMAs.
-    pub(super) is_direct: bool,
-    pub(super) at: &'static Location<'static>,
-    /// Bytes of TCM for every column beside those of the tensors: what a row keeps.
-    pub(super) kept_bytes: usize,
-    kinds: PhantomData<(I, O)>,
 }
 
 /// How the rows of a walk fit in TCM.
@@ -46,39 +34,74 @@ pub(super) enum Fit {
     Columns(usize),
 }
 
-impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
-    #[inline(always)]
-    pub(super) fn new(core: &'l Core, operands: I, outputs: O, at: &'static Location<'static>) -> OpResult<Self> {
-        let destinations = outputs.destinations();
-        destinations.verify(core, at)?;
-        let extent = Extent::of(destinations.first());
-        let sources = operands.sources(core, &extent, O::Destinations::dtypes().as_ref(), at)?;
-        Ok(Self { core, extent, sources, destinations, is_direct: false, at, kept_bytes: 0, kinds: PhantomData })
+/// Bytes of TCM of `len` elements, in whole vectors.
+pub(super) fn slot_bytes(dtype: DType, len: usize) -> usize {
+    len.saturating_mul(dtype.bytes()).checked_next_multiple_of(TCM_ALIGN).unwrap_or(usize::MAX)
+}
+
+/// The tensors of a walk.
+pub(super) struct Walk<'l, I: Operands<'l>, O: Outputs<'l>> {
+    pub(super) plan: Plan<'l>,
+    sources: I::Sources,
+    destinations: O::Destinations,
+    kinds: PhantomData<(I, O)>,
+}
+
+/// What a walk is about, whatever its tensors.
+pub(super) struct Plan<'l> {
+    pub(super) core: &'l Core,
+    pub(super) extent: Extent<'l>,
+    /// Bytes of TCM for every column beside those of the tensors: what a row keeps.
+    kept_bytes: usize,
+    /// Whether the outputs are written where they are, without DMAs.
+    is_direct: bool,
+    at: &'static Location<'static>,
+}
+
+impl<'l> Plan<'l> {
+    /// Verifies the tensors against each other.
+    #[inline(never)]
+    fn prepare(&self, sources: &mut [Source<'l>], destinations: &[Destination<'l>]) -> OpResult {
+        for destination in destinations {
+            destination.verify(self.core, destinations[0].hbm.len, self.at)?;
+        }
+        for (index, source) in sources.iter_mut().enumerate() {
+            let output = destinations.get(index).map(|output| output.dtype);
+            source.prepare(self.core, &self.extent, output, index, self.at)?;
+        }
+        Ok(())
     }
 
     /// Bytes of TCM that an area takes.
-    #[inline(always)]
-    fn tcm_bytes(&self, rows: usize, columns: usize) -> usize {
-        let kept = slot_bytes::<u8>(columns.saturating_mul(self.kept_bytes));
-        let outputs = self.destinations.tcm_bytes(rows, columns);
-        outputs.saturating_add(self.sources.tcm_bytes(rows, columns)).saturating_add(kept)
+    #[inline(never)]
+    fn tcm_bytes(
+        &self,
+        sources: &[Source<'l>],
+        destinations: &[Destination<'l>],
+        rows: usize,
+        columns: usize,
+    ) -> usize {
+        let kept = slot_bytes(DType::U8, columns.saturating_mul(self.kept_bytes));
+        let sources = sources.iter().map(|source| source.tcm_bytes(rows, columns));
+        let destinations = destinations.iter().map(|destination| destination.tcm_bytes(rows, columns));
+        sources.chain(destinations).fold(kept, usize::saturating_add)
     }
 
-    /// How much of `rows` rows of `columns` columns fits at a time in what is left of the pool.
-    #[inline(always)]
-    pub(super) fn fit(&self, rows: usize, columns: usize) -> Fit {
+    #[inline(never)]
+    fn fit(&self, sources: &[Source<'l>], destinations: &[Destination<'l>], rows: usize, columns: usize) -> Fit {
+        let bytes = |rows, columns| self.tcm_bytes(sources, destinations, rows, columns);
         let left = self.core.tcm().left();
-        let one = self.tcm_bytes(1, columns);
+        let one = bytes(1, columns);
         if one <= left {
             // Exact: 32 rows of any element are whole vectors.
-            let more = self.tcm_bytes(33, columns) - one;
+            let more = bytes(33, columns) - one;
             let mut fitting = rows.min(1 + (left - one) * 32 / more.max(1));
-            while fitting > 1 && self.tcm_bytes(fitting, columns) > left {
+            while fitting > 1 && bytes(fitting, columns) > left {
                 fitting -= 1;
             }
             return Fit::Rows(fitting.max(1));
         }
-        let vectors = left / self.tcm_bytes(1, 2 * LANES).max(1);
+        let vectors = left / bytes(1, 2 * LANES).max(1);
         // Where not even one vector of each fits, taking it will say so.
         let room = (vectors * 2 * LANES).max(LANES);
         // In parts of about the same length.
@@ -86,83 +109,172 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         Fit::Columns(columns.div_ceil(parts).next_multiple_of(LANES).min(room))
     }
 
-    /// Takes the TCM for areas of this size; the kept values' part of it.
-    #[inline(always)]
-    pub(super) fn take(&mut self, rows: usize, columns: usize) -> OpResult<(Memory<'l>, *mut u8)> {
-        let memory = Memory::take_bytes(self.core, self.tcm_bytes(rows, columns), self.at)?;
-        let kept_bytes = slot_bytes::<u8>(columns * self.kept_bytes);
-        let end = self.destinations.place(memory.tcm.wrapping_add(kept_bytes), rows, columns);
-        self.sources.place(end, self.destinations.slots().as_ref(), rows, columns);
-        let kept = memory.tcm;
-        Ok((memory, kept))
+    #[inline(never)]
+    fn take(
+        &self,
+        sources: &mut [Source<'l>],
+        destinations: &mut [Destination<'l>],
+        rows: usize,
+        columns: usize,
+    ) -> OpResult<Memory<'l>> {
+        let memory = Memory::take_bytes(self.core, self.tcm_bytes(sources, destinations, rows, columns), self.at)?;
+        // What is kept comes first.
+        let mut next = memory.tcm.wrapping_add(slot_bytes(DType::U8, columns * self.kept_bytes));
+        for destination in destinations.iter_mut() {
+            destination.tcm = next;
+            next = next.wrapping_add(destination.tcm_bytes(rows, columns));
+        }
+        for (index, source) in sources.iter_mut().enumerate() {
+            match destinations.get(index) {
+                Some(destination) if source.is_shared => source.place(destination.tcm),
+                _ => source.place(next),
+            }
+            next = next.wrapping_add(source.tcm_bytes(rows, columns));
+        }
+        Ok(memory)
     }
 
-    /// Claims the elements in `range` of the outputs for this core.
-    #[inline(always)]
-    pub(super) fn claim(&mut self, range: Range<usize>) -> OpResult {
-        let is_entangled = self.sources.are_entangled(self.destinations.starts().as_ref());
-        if Device::HAS_DIRECT && !is_entangled && self.destinations.first().direct::<u8>(&(0..0)).is_some() {
-            self.destinations.claim(range.start, range.len(), self.at)?;
-            self.is_direct = true;
+    fn claim(
+        &mut self,
+        sources: &[Source<'l>],
+        destinations: &mut [Destination<'l>],
+        start: usize,
+        end: usize,
+    ) -> OpResult {
+        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(to.hbm.start));
+        for destination in destinations {
+            is_direct = is_direct && destination.claim(start, end - start, self.at)?;
+        }
+        self.is_direct = is_direct;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn load(&self, sources: &mut [Source<'l>], area: &Area) -> OpResult {
+        for source in sources {
+            source.load(self.core, &self.extent, area, self.is_direct, self.at)?;
         }
         Ok(())
+    }
+
+    /// First element of an area in the outputs.
+    fn start(&self, area: &Area) -> usize {
+        area.row * self.extent.columns + area.column
+    }
+
+    #[inline(never)]
+    fn store(&self, destinations: &[Destination<'l>], area: &Area) -> OpResult {
+        if self.is_direct {
+            return Ok(());
+        }
+        for destination in destinations {
+            destination.store(self.core, self.start(area), area, self.at)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
+    #[inline(always)]
+    pub(super) fn new(
+        core: &'l Core,
+        operands: I,
+        outputs: O,
+        kept_bytes: usize,
+        at: &'static Location<'static>,
+    ) -> Self {
+        let destinations = outputs.destinations();
+        let extent = Extent::of(destinations.as_ref()[0].hbm);
+        let plan = Plan { core, extent, kept_bytes, is_direct: false, at };
+        Self { plan, sources: operands.sources(), destinations, kinds: PhantomData }
+    }
+
+    /// Verifies the tensors against each other. Apart from `new`, which can so make the walk where it stays.
+    #[inline(always)]
+    pub(super) fn prepare(&mut self) -> OpResult {
+        self.plan.prepare(self.sources.as_mut(), self.destinations.as_ref())
+    }
+
+    /// Whether all operands have the walk's shape.
+    #[inline(always)]
+    pub(super) fn is_flat(&self) -> bool {
+        self.sources.as_ref().iter().all(|source| source.map.is_full)
+    }
+
+    /// How much of `rows` rows of `columns` columns fits at a time in what is left of the pool.
+    #[inline(always)]
+    pub(super) fn fit(&self, rows: usize, columns: usize) -> Fit {
+        self.plan.fit(self.sources.as_ref(), self.destinations.as_ref(), rows, columns)
+    }
+
+    /// Takes the TCM for areas of this size. It begins with what is kept.
+    #[inline(always)]
+    pub(super) fn take(&mut self, rows: usize, columns: usize) -> OpResult<Memory<'l>> {
+        self.plan.take(self.sources.as_mut(), self.destinations.as_mut(), rows, columns)
+    }
+
+    /// Claims elements of the outputs for this core.
+    #[inline(always)]
+    pub(super) fn claim(&mut self, start: usize, end: usize) -> OpResult {
+        if Device::HAS_DIRECT {
+            self.plan.claim(self.sources.as_ref(), self.destinations.as_mut(), start, end)?;
+        }
+        Ok(())
+    }
+
+    /// Rows from `row` on, at most `rows`, that one load of each operand brings.
+    #[inline(always)]
+    pub(super) fn rows_from(&self, row: usize, rows: usize) -> usize {
+        self.sources.as_ref().iter().fold(rows, |rows, source| rows.min(source.map.rows_from(row)))
     }
 
     /// Brings the operands of an area.
     #[inline(always)]
     pub(super) fn load(&mut self, area: &Area) -> OpResult {
-        self.sources.load(self.core, &self.extent, area, self.is_direct, self.at)
-    }
-
-    /// First element of an area in the outputs.
-    #[inline(always)]
-    fn start(&self, area: &Area) -> usize {
-        area.row * self.extent.columns + area.column
+        self.plan.load(self.sources.as_mut(), area)
     }
 
     /// Sends the outputs of an area.
     #[inline(always)]
     pub(super) fn store(&self, area: &Area) -> OpResult {
-        if self.is_direct {
-            return Ok(());
-        }
-        self.destinations.store(self.core, self.start(area), area, self.at)
+        self.plan.store(self.destinations.as_ref(), area)
     }
 
     /// The operands' elements in row `row` of the area that was loaded.
     #[inline(always)]
-    pub(super) fn row(&self, area: &Area, row: usize) -> <I::Sources as Sources>::Pointers {
-        self.sources.pointers(row, area.columns)
+    pub(super) fn row(&self, area: &Area, row: usize) -> I::Pointers {
+        I::pointers(self.sources.as_ref(), row, area.columns)
     }
 
     /// Writes every element of row `row` of the area that was loaded: what `f` says of its number in the row's part and the
     /// operands' elements.
     #[inline(always)]
     pub(super) fn write(&self, area: &Area, row: usize, mut f: impl FnMut(usize, I::Elements) -> O::Elements) {
-        let to = self.destinations.pointers(self.start(area), row, area.columns, self.is_direct);
-        let outputs = O::Destinations::addresses(to);
-        let from = self.sources.pointers(row, area.columns);
-        let from_outputs = self.sources.pointers_in(outputs.as_ref(), row, area.columns);
+        let (sources, destinations) = (self.sources.as_ref(), self.destinations.as_ref());
+        let is_direct = Device::HAS_DIRECT && self.plan.is_direct;
+        let to = O::pointers(destinations, self.plan.start(area), row, area.columns, is_direct);
+        let from = I::pointers_in::<O>(sources, to, row, area.columns);
         // In TCM operands are where the outputs are that they share it with.
-        if Device::HAS_DIRECT && self.is_direct {
-            let (in_place, shared) = self.sources.in_place(outputs.as_ref(), row, area.columns);
+        if is_direct {
+            let apart = I::pointers(sources, row, area.columns);
+            let (in_place, shared) = I::in_place::<O>(apart, to);
             if in_place == 0 {
                 for i in 0..area.columns {
                     // SAFETY: all pointers lead to the `columns` elements of this row of the area: operands that `load`
                     // found inside their tensors, outputs that this core has claimed. No operand is where an output is.
-                    unsafe { O::Destinations::write(to, i, f(i, I::Sources::read(from, i))) };
+                    unsafe { O::write(to, i, f(i, I::read(apart, i))) };
                 }
                 return;
             }
             if in_place < shared {
                 // SAFETY: as above.
-                unsafe { self.sources.bring(outputs.as_ref(), row, area.columns) };
+                unsafe { I::bring::<O>(apart, to, area.columns) };
             }
         }
         for i in 0..area.columns {
             // SAFETY: as above, or in the TCM of this walk, which has room for the area. An operand where an output is is
             // read before it is written.
-            unsafe { O::Destinations::write(to, i, f(i, I::Sources::read(from_outputs, i))) };
+            unsafe { O::write(to, i, f(i, I::read(from, i))) };
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
-use super::operands::{Operands, Sources};
+use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Walk};
 use crate::element::Float;
@@ -61,20 +61,20 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
     /// Passes over the row: calls `f` with every part of it that is in TCM at a time, and the row's number in that.
     #[inline(always)]
     fn pass(&mut self, mut f: impl FnMut(&Walk<'l, I, O>, &Area, usize) -> OpResult) -> OpResult {
-        let RowPart { area, row, part, is_whole } = self.part;
-        let mut column = 0;
-        while column < area.columns {
-            if is_whole {
-                f(self.walk, &area, row)?;
+        let RowPart { area: whole, row, part, is_whole } = self.part;
+        // One call of `f` for both, so that it is there once in the kernel image.
+        let mut area = whole;
+        loop {
+            if !is_whole {
+                area.columns = part.min(whole.columns - area.column);
+                self.walk.load(&area)?;
+            }
+            f(self.walk, &area, row)?;
+            area.column += area.columns;
+            if area.column >= whole.columns {
                 return Ok(());
             }
-            let columns = part.min(area.columns - column);
-            let part = Area { row: area.row, rows: 1, column, columns };
-            self.walk.load(&part)?;
-            f(self.walk, &part, 0)?;
-            column += columns;
         }
-        Ok(())
     }
 
     /// Takes every element of the row into 16 lanes, in the order of [`Lanes::fold`]: `lane = f(lane, elements)`.
@@ -86,7 +86,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
         self.pass(|walk, area, row| {
             let pointers = walk.row(area, row);
             // SAFETY: `i` is below the number of columns that `load` brought.
-            lanes.fold_with(area.columns, |lane, i| f(lane, unsafe { I::Sources::read(pointers, i) }));
+            lanes.fold_with(area.columns, |lane, i| f(lane, unsafe { I::read(pointers, i) }));
             Ok(())
         })?;
         Ok(lanes)
@@ -137,7 +137,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K>
                 for i in 0..area.columns {
                     // SAFETY: `i` is below the number of columns that `load` brought, and of the values that `kept` has room
                     // for; nothing else leads there.
-                    unsafe { kept.add(i).write(f(I::Sources::read(pointers, i))) };
+                    unsafe { kept.add(i).write(f(I::read(pointers, i))) };
                 }
             }
             g(walk, area, row, kept)

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::panic::Location;
 
-use super::operands::{Operands, Sources};
+use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
 use super::row::{Row, RowPart, Written};
@@ -68,9 +68,9 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
     #[inline(always)]
     pub fn each(self, mut body: impl for<'r> FnMut(Row<'r, 'l, I, O, K>) -> OpResult<Written<'r>>) -> OpResult {
         let Self { core, operands, outputs, kept_bytes, at, .. } = self;
-        let mut walk = Walk::<I, O>::new(core, operands, outputs, at)?;
-        walk.kept_bytes = kept_bytes;
-        let (rows, columns) = (walk.extent.rows, walk.extent.columns);
+        let mut walk = Walk::<I, O>::new(core, operands, outputs, kept_bytes, at);
+        walk.prepare()?;
+        let (rows, columns) = (walk.plan.extent.rows, walk.plan.extent.columns);
         if rows == 0 || columns == 0 {
             return Ok(());
         }
@@ -79,19 +79,19 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
             Fit::Rows(fitting) => (fitting, columns),
             Fit::Columns(part) => (1, part),
         };
-        let (_memory, kept) = walk.take(fitting, part)?;
-        walk.claim(share.start * columns..share.end * columns)?;
+        let memory = walk.take(fitting, part)?;
+        walk.claim(share.start * columns, share.end * columns)?;
         let mut next = share.start;
         while next < share.end {
             let is_whole = part == columns;
-            let count = walk.sources.rows_from(next, fitting.min(share.end - next));
+            let count = walk.rows_from(next, fitting.min(share.end - next));
             let area = Area { row: next, rows: count, column: 0, columns };
             if is_whole {
                 walk.load(&area)?;
             }
             for row in 0..count {
                 let part = RowPart { area, row, part, is_whole };
-                let _: Written<'_> = body(Row::new(&mut walk, part, kept.cast()))?;
+                let _: Written<'_> = body(Row::new(&mut walk, part, memory.tcm.cast()))?;
             }
             if is_whole {
                 walk.store(&area)?;
