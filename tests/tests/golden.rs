@@ -120,7 +120,7 @@ fn the_size_of_tcm_and_the_mode_change_no_bit() {
                     op.name(),
                     case.name,
                     engine.mode(),
-                    engine.tcm_bytes(),
+                    engine.tcm_bytes(&op),
                 );
             }
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use gpsimd_abi::{CORES, TCM_ALIGN, TCM_POOL_BYTES};
+use gpsimd_abi::{CORES, TCM_ALIGN};
 
 use crate::checks::{self, Ran};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
@@ -52,7 +52,8 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Engine {
     cores: usize,
-    tcm_bytes: usize,
+    /// None for that of each library.
+    tcm_bytes: Option<usize>,
     mode: Mode,
     copies_tiles: bool,
     traces: bool,
@@ -100,7 +101,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Bytes of each core's TCM pool, a multiple of 64 up to 64 KiB; 16 KiB unless set.
+    /// Bytes of each core's TCM pool, a multiple of 64 up to 64 KiB. Unless set, what the library has on the device:
+    /// [`LibraryDescriptor::tcm_bytes`](gpsimd_abi::descriptor::LibraryDescriptor::tcm_bytes). With more, a kernel may fit
+    /// here and not there.
     #[must_use]
     pub fn tcm_bytes(mut self, bytes: usize) -> Self {
         self.tcm_bytes = Some(bytes);
@@ -181,12 +184,12 @@ impl EngineBuilder {
         if !(1..=CORES).contains(&cores) {
             return Err(ConfigError::Cores { found: cores });
         }
-        let tcm_bytes = self.tcm_bytes.unwrap_or(TCM_POOL_BYTES);
-        if !(TCM_ALIGN..=TCM_BYTES).contains(&tcm_bytes) || !tcm_bytes.is_multiple_of(TCM_ALIGN) {
-            return Err(ConfigError::TcmBytes { found: tcm_bytes });
+        let is_pool = |bytes: usize| (TCM_ALIGN..=TCM_BYTES).contains(&bytes) && bytes.is_multiple_of(TCM_ALIGN);
+        if let Some(found) = self.tcm_bytes.filter(|bytes| !is_pool(*bytes)) {
+            return Err(ConfigError::TcmBytes { found });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        let Self { mode, copies_tiles, traces, print, heeds_signal, .. } = self;
+        let Self { tcm_bytes, mode, copies_tiles, traces, print, heeds_signal, .. } = self;
         let time_limit = match (self.time_limit, mode) {
             (Some(limit), _) => limit,
             (None, Mode::Checked) => time_limit_of_environment()?.unwrap_or(TIME_LIMIT),
@@ -232,7 +235,7 @@ fn own_workers(threads: Option<usize>, cores: usize) -> Result<SharedWorkers, Co
 }
 
 impl Engine {
-    /// What an engine is built of, everything at its default: 8 cores of 16 KiB of TCM, checked, all CPUs.
+    /// What an engine is built of, everything at its default: 8 cores with the TCM of the device, checked, all CPUs.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
@@ -242,9 +245,9 @@ impl Engine {
         self.cores
     }
 
-    /// Bytes of each core's TCM pool.
-    pub const fn tcm_bytes(&self) -> usize {
-        self.tcm_bytes
+    /// Bytes of each core's TCM pool in a launch of `op`.
+    pub fn tcm_bytes(&self, op: &Op) -> usize {
+        self.tcm_bytes.unwrap_or_else(|| op.tcm_bytes())
     }
 
     /// How much is checked.
@@ -420,13 +423,14 @@ impl Engine {
         let started = AtomicU32::new(0);
         // No worker is here to take a task, nor to unlock what was locked by one at the fork.
         let is_forked = self.process != std::process::id();
+        let tcm_bytes = self.tcm_bytes(run.op);
         let task = |core: usize| {
             // Workers are someone else's code: a core that they start twice must not run twice.
             if core >= self.cores || started.fetch_or(1 << core, Ordering::Relaxed) & (1 << core) != 0 {
                 return;
             }
             let spare = if is_forked { None } else { self.lock_pools().pop() };
-            let mut memory = spare.unwrap_or_else(|| Memory::new(self.tcm_bytes));
+            let mut memory = Memory::new(tcm_bytes, spare);
             let outcome = EmulatedCore::run(run, watched, core as u32, &mut memory);
             if !is_forked {
                 self.lock_pools().push(memory);

@@ -211,6 +211,11 @@ impl Op {
         &self.library.descriptor.ops[self.index]
     }
 
+    /// Bytes of TCM that its kernel has for buffers.
+    pub(crate) fn tcm_bytes(&self) -> usize {
+        self.library.descriptor.tcm_bytes as usize
+    }
+
     /// Whether launches report what cores compute: of a library that `cargo xtask profile` builds.
     pub fn counts_operations(&self) -> bool {
         self.library.operations.is_some()

@@ -8,7 +8,11 @@ use crate::error::Misuse;
 
 /// The memory of one core's pool and of what the library has below it, reused from launch to launch.
 #[derive(Debug)]
-pub(crate) struct Memory(Box<[Line]>);
+pub(crate) struct Memory {
+    lines: Box<[Line]>,
+    /// The pool's size now.
+    bytes: usize,
+}
 
 /// A line of TCM: the width of the vector register.
 #[repr(C, align(64))]
@@ -16,19 +20,23 @@ pub(crate) struct Memory(Box<[Line]>);
 struct Line([u8; TCM_ALIGN]);
 
 impl Memory {
-    /// A pool of `bytes` zeroed bytes; a multiple of 64.
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(vec![Line([0; TCM_ALIGN]); (TCM_BELOW + bytes) / TCM_ALIGN].into_boxed_slice())
+    /// A pool of `bytes` bytes, a multiple of 64: in the place of an earlier one, or else zeroed.
+    pub(crate) fn new(bytes: usize, earlier: Option<Self>) -> Self {
+        let lines = (TCM_BELOW + bytes) / TCM_ALIGN;
+        match earlier {
+            Some(earlier) if earlier.lines.len() >= lines => Self { bytes, ..earlier },
+            _ => Self { lines: vec![Line([0; TCM_ALIGN]); lines].into_boxed_slice(), bytes },
+        }
     }
 
     /// The pool's first byte.
     fn pool(&mut self) -> *mut u8 {
         // The library reaches what is below, too: the pointer is one into all of it.
-        self.0.as_mut_ptr().cast::<u8>().wrapping_add(TCM_BELOW)
+        self.lines.as_mut_ptr().cast::<u8>().wrapping_add(TCM_BELOW)
     }
 
     fn bytes(&self) -> usize {
-        self.0.len() * TCM_ALIGN - TCM_BELOW
+        self.bytes
     }
 }
 

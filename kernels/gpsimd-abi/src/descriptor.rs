@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
+use crate::{DType, TCM_ALIGN, TCM_POOL_BYTES};
 
 /// An op library: its name and the ops that ship together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,8 +14,17 @@ pub struct LibraryDescriptor {
     pub name: String,
     /// Version of the crate that holds the kernels.
     pub version: String,
+    /// Bytes of a core's TCM that its kernels have for buffers on the device, a multiple of [`TCM_ALIGN`]. A kernel image
+    /// keeps its stack and constants in TCM, too, so that it has fewer than the [`TCM_POOL_BYTES`] that are there unless a
+    /// library says so: C++ ops allocate from all of them, and an op package takes all of them for the whole image.
+    #[serde(default = "pool_bytes")]
+    pub tcm_bytes: u32,
     /// The ops, in the order of the library's table.
     pub ops: Vec<OpDescriptor>,
+}
+
+fn pool_bytes() -> u32 {
+    TCM_POOL_BYTES as u32
 }
 
 /// An op: operands, output, and how it is differentiated.
@@ -149,6 +158,12 @@ pub enum DescriptorError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A pool that a core does not have.
+    #[error("the descriptor says {found} bytes of TCM, expected a multiple of {TCM_ALIGN} up to {TCM_POOL_BYTES}")]
+    TcmBytes {
+        /// What it says.
+        found: u32,
+    },
     /// A reference to something the descriptor does not have.
     #[error("op `{op}` refers to `{name}`, which is no {what}")]
     Dangling {
@@ -185,10 +200,15 @@ impl LibraryDescriptor {
     /// Parses and verifies a descriptor.
     ///
     /// # Errors
-    /// When it is not JSON of this form, a name is not an identifier or not unique, or a reference leads nowhere.
+    /// When it is not JSON of this form, a name is not an identifier or not unique, a reference leads nowhere, or no core
+    /// has as much TCM.
     pub fn parse(json: &[u8]) -> Result<Self, DescriptorError> {
         let library: Self = serde_json::from_slice(json)?;
         check_name("library", &library.name, [])?;
+        let found = library.tcm_bytes;
+        if found == 0 || found as usize > TCM_POOL_BYTES || !(found as usize).is_multiple_of(TCM_ALIGN) {
+            return Err(DescriptorError::TcmBytes { found });
+        }
         for (i, op) in library.ops.iter().enumerate() {
             check_name("op", &op.name, library.ops[..i].iter().map(|other| other.name.as_str()))?;
             op.check(&library)?;

@@ -23,6 +23,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let section = gpsimd_abi::DESCRIPTOR_SECTION;
     let pool_bytes = gpsimd_abi::POOL_BYTES_EXPORT;
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
+    let pool_of_ops = format!("\",\"tcm_bytes\":{tcm_bytes},\"ops\":[");
     // By the number that the op's macro is, the compiler finds what belongs to it: see `custom_op`.
     let numbers: Vec<_> = ops
         .iter()
@@ -34,7 +35,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let commas = (0..ops.len()).map(|i| if i == 0 { "" } else { "," });
     let parts = quote! {
         &[
-            #head, #gpsimd::entry::core::env!("CARGO_PKG_VERSION"), "\",\"ops\":[",
+            #head, #gpsimd::entry::core::env!("CARGO_PKG_VERSION"), #pool_of_ops,
             #(#commas, #gpsimd::ops::info::#numbers().descriptor,)*
             "]}"
         ]

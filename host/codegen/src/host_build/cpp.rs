@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gpsimd_abi::TCM_POOL_BYTES;
 use gpsimd_abi::descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
 
 use super::adapter::adapter;
@@ -235,5 +236,5 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
         gradients: Vec::new(),
         file: file.clone(),
     });
-    LibraryDescriptor { name, version: String::new(), ops: ops.collect() }
+    LibraryDescriptor { name, version: String::new(), tcm_bytes: TCM_POOL_BYTES as u32, ops: ops.collect() }
 }

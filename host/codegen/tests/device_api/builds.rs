@@ -139,6 +139,7 @@ fn scaled_add() -> LibraryDescriptor {
     LibraryDescriptor {
         name: "generated".into(),
         version: "1.0".into(),
+        tcm_bytes: 16384,
         ops: vec![OpDescriptor {
             name: "scaled_add".into(),
             doc: "x + a y: \"quoted\", \\ and ü.".into(),
