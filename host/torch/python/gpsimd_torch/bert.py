@@ -24,7 +24,23 @@ from transformers.models.electra.modeling_electra import ElectraIntermediate, El
 from transformers.models.roberta.modeling_roberta import RobertaIntermediate, RobertaPreTrainedModel
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaIntermediate, XLMRobertaPreTrainedModel
 
-ATTENTION = "gpsimd"
+
+class _Attention(str):
+    """The name of the attention; where a pickled one comes to, it registers the attention with transformers.
+
+    A part of a model without one of our layers has nothing of ours but this, in its configuration.
+    """
+
+    def __reduce__(self) -> tuple:
+        return _attention_name, ()
+
+
+ATTENTION = _Attention("gpsimd")
+
+
+def _attention_name() -> str:
+    _register()
+    return ATTENTION
 
 
 def use_custom_ops(model: nn.Module) -> nn.Module:

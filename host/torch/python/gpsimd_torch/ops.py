@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import pathlib
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +23,19 @@ from gpsimd_torch.registration import Op
 
 _BUNDLED = pathlib.Path(__file__).parent / "op_libraries"
 _loaded: dict[str, OpLibrary] = {}
+# Bundled libraries, by name: what every layer and optimizer asks for again.
+_bundled: dict[str, OpLibrary] = {}
+# One thread loads at a time. A process forked meanwhile has a lock of its own.
+_loading = threading.RLock()
+
+
+def _new_lock() -> None:
+    global _loading
+    _loading = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 class OpLibrary:
@@ -43,11 +58,19 @@ class OpLibrary:
             Op(self, op).register(self._registrations)
         # What runs the ops on XLA tensors.
         self._build = build
+        # The file when it was loaded, as `_identity` sees it.
+        self._file: tuple[int, ...] | None = None
 
     @property
     def neuron(self) -> pathlib.Path | None:
         """Where the build for NeuronCores is."""
         return None if self._build is None else self._build.path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as what loads it, in the process that it comes to."""
+        is_bundled = _bundled.get(self.name) is self
+        neuron = None if self.neuron is None else str(self.neuron)
+        return load_library, (self.name if is_bundled else str(self.path), neuron)
 
     def __repr__(self) -> str:
         """`OpLibrary(bert_ops 0.1.0: bias_gelu_forward, ..)`."""
@@ -64,7 +87,8 @@ def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None 
     """Load an op library and register its ops as `torch.ops.<library>.<op>` for what this host has.
 
     `library` is the path of a host library that `cargo xtask build-kernels` built, or the name of a bundled one
-    (`"bert_ops"`). Loading the same file again returns the library loaded before.
+    (`"bert_ops"`). Loading the same file again returns the library loaded before, at once: modules that call its ops
+    load it where they are imported, so that what is pickled works in the process that it comes to.
 
     CPU tensors are computed by the emulator, everywhere. On a Neuron host (`torch_neuronx` is installed, and
     `PJRT_DEVICE` is unset or `NEURON`) XLA tensors are computed on GPSIMD cores by the library's build for them:
@@ -72,11 +96,19 @@ def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None 
     whatever the host is. Without one, ops on XLA tensors raise there; elsewhere they are computed by the emulator.
 
     Raises `LibraryError` when a file is missing, no op library, of another ABI version, built for another CPU, or
-    when a library of the same name is loaded already from elsewhere; and when the build for NeuronCores is not of this
-    library, or `torch_neuronx` is missing, broken, or refuses it.
+    when a library of the same name is loaded already, from elsewhere or from the file before it was rebuilt; and when
+    the build for NeuronCores is not of this library, or `torch_neuronx` is missing, broken, or refuses it.
     """
+    if neuron is None and isinstance(library, str) and library in _bundled:
+        return _bundled[library]
+    with _loading:
+        return _load(library, neuron)
+
+
+def _load(library: str | pathlib.Path, neuron: str | pathlib.Path | None) -> OpLibrary:
     path = pathlib.Path(library)
-    if isinstance(library, str) and path.name == library and not path.suffix:
+    is_bundled = isinstance(library, str) and path.name == library and not path.suffix
+    if is_bundled:
         path = _BUNDLED / f"lib{library}.so"
         if not path.exists():
             raise LibraryError(
@@ -86,9 +118,17 @@ def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None 
     path = path.resolve()
     for loaded in _loaded.values():
         if loaded.path == path:
+            if _identity(path) not in (loaded._file, None):
+                raise LibraryError(
+                    f"{path} is another file than when it was loaded: this process has the ops from before; start a "
+                    "new process for those of the new file"
+                )
+            if is_bundled:
+                _bundled[library] = loaded
             if neuron is not None and loaded.neuron != pathlib.Path(neuron).resolve():
                 loaded._build = _only_build(loaded, neuron)
             return loaded
+    file = _identity(path)
     native = _native.OpLibrary(str(path))
     if native.name in _loaded:
         raise LibraryError(
@@ -98,8 +138,20 @@ def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None 
     if neuron is None and device.is_host():
         neuron = device.find_build(path, native.name)
     build = None if neuron is None else device.NeuronBuild(neuron, json.loads(native.descriptor))
-    _loaded[native.name] = OpLibrary(native, build)
-    return _loaded[native.name]
+    loaded = _loaded[native.name] = OpLibrary(native, build)
+    loaded._file = file
+    if is_bundled:
+        _bundled[library] = loaded
+    return loaded
+
+
+def _identity(path: pathlib.Path) -> tuple[int, ...] | None:
+    """What changes when a file is built anew; `None` when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _only_build(library: OpLibrary, path: str | pathlib.Path) -> device.NeuronBuild:

@@ -234,11 +234,12 @@ class _Steps:
         if parameter.device.type == "cpu":
             tensors = (*rows, gradient)
             if not all(map(Tensor.is_contiguous, tensors)) or gradient.is_neg() or gradient._is_zerotensor():
-                *rows, gradient = _alike(tensors)
+                pattern = torch.empty_like(parameter)
+                if any(row.stride() != pattern.stride() for row in rows):
+                    # Copies: whatever else is in this memory has its update before, or after.
+                    self.launch()
+                *rows, gradient = _alike(tensors, pattern)
                 copies = [(old, new) for old, new in zip(tensors, rows, strict=False) if old is not new]
-        if copies:
-            # Whatever else is in this memory has its update before, or after.
-            self.launch()
         step = state["step"]
         count = self.counts[id(step)] = self.counts.get(id(step), float(step)) + 1
         self.steps.append(step)
@@ -299,10 +300,8 @@ def _native_library():
     return load_library("bert_ops")._native
 
 
-def _alike(tensors: tuple[Tensor, ...]) -> list[Tensor]:
-    """The tensors, or copies of them, with the same strides and no gaps: one after another in memory."""
-    # Has the strides of the parameter unless that has gaps.
-    pattern = torch.empty_like(tensors[0])
+def _alike(tensors: tuple[Tensor, ...], pattern: Tensor) -> list[Tensor]:
+    """The tensors, or copies of them, with the strides of `pattern`, which has no gaps."""
 
     def fits(tensor: Tensor) -> bool:
         return tensor.stride() == pattern.stride() and not tensor.is_neg() and not tensor._is_zerotensor()
