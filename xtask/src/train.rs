@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use crate::process;
 use crate::python::Python;
 
+/// What threads of OpenMP do while they wait.
+const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
+
 /// Fine-tune BERT on reviews, with PyTorch's ops, with the Rust ops, or with both.
 ///
 /// Sets up the Python environment, the op library and the wheel, then runs `python -m gpsimd_torch.train` with the
@@ -25,10 +28,14 @@ pub(crate) struct Train {
 impl Train {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let python = Python::set_up()?;
-        let here = std::env::current_dir()?;
+        let mut command = python.command();
         // Paths among the options are relative to where the user is.
-        Err(process::become_it(
-            python.command().current_dir(here).args(["-m", "gpsimd_torch.train"]).args(self.options),
-        ))
+        command.current_dir(std::env::current_dir()?).args(["-m", "gpsimd_torch.train"]).args(self.options);
+        // Threads that spin while they wait take the CPU from those they wait for, where anybody else has work for it.
+        // docs/src/training.md has the measurement. PyTorch's OpenMP reads it as it is loaded, too early for Python.
+        if std::env::var_os(WAIT_POLICY).is_none() {
+            command.env(WAIT_POLICY, "PASSIVE");
+        }
+        Err(process::become_it(&mut command))
     }
 }

@@ -119,8 +119,12 @@ class Run:
         self._process, self._interrupt = process, interrupt
         self._checkpoints = None
         row.watch.add(prepared.seconds)
-        with row.watch.running():
-            self._open()
+        try:
+            with row.watch.running():
+                self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self):
         options, process, row = self._options, self._process, self.row
