@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_codegen::host_build::{CppBuild, CppLibrary, Optimisation, TorchFolder, update_cpp};
+use gpsimd_codegen::host_build::{Compiler, CppBuild, CppLibrary, Optimisation, TorchFolder, update_cpp};
 
 use crate::process::shown_path;
 use crate::python::Python;
@@ -50,7 +50,8 @@ pub(crate) fn update(cpp: &Cpp<'_>, out: Option<&Path>) -> anyhow::Result<CppLib
         is_multicore: cpp.is_multicore,
         optimisation: Optimisation::Speed,
     };
-    Ok(update_cpp(&build, &out, &super::compiler()?)?)
+    // Not the Clang of the Python environment: ops may use the C++ library, and that of the system is linked.
+    Ok(update_cpp(&build, &out, &Compiler::find()?)?)
 }
 
 /// Builds the ops and prints what they are.
