@@ -1,7 +1,7 @@
 //! [`OpLibrary`]: an op library, loaded and verified; [`Op`]: one of its ops.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
 use crate::guard::{Code, code_around};
 use crate::launch::Run;
+use crate::loaded::{self, Content};
 
 /// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ struct Inner {
     ops: Vec<OpEntry>,
     operations: Option<OperationsOf>,
     code: Code,
+    /// The file that it was loaded from, and what was in there.
+    origin: Option<(PathBuf, Content)>,
     // Last, so that nothing of the library outlives it.
     _file: Option<libloading::Library>,
 }
@@ -50,7 +53,7 @@ pub(crate) struct OpEntry {
 
 /// Where a library is from.
 enum Origin {
-    File(libloading::Library),
+    File(libloading::Library, PathBuf, Content),
     /// Part of this program.
     Program,
     /// Part of this program, and code that has to return.
@@ -61,27 +64,38 @@ impl OpLibrary {
     /// Loads an op library from a file: a native library or an op package built for this host.
     ///
     /// This runs the library's code: load what you trust as you would a program. Replacing the file while it is loaded
-    /// has no effect on what is loaded.
+    /// has no effect on what is loaded; see [`Self::expect_current`].
     ///
     /// # Errors
-    /// When the file is no op library, was built for another ABI version or CPU, or contradicts itself.
+    /// When the file is not an op library, was replaced since this process loaded it and its earlier code is still loaded, was built for another ABI version or CPU, or contradicts itself.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         if !path.exists() {
             return Err(LoadError::NotFound { path: path.into() });
         }
         // A path without a slash would be looked up in the system's library folders.
-        let file = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        // SAFETY: running the library's initialisers is what the caller asks for; op libraries have none.
-        let file = unsafe { libloading::Library::new(file) }
-            .map_err(|source| LoadError::NotALibrary { path: path.into(), source })?;
+        let at = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let (file, content) = loaded::open(&at, path)?;
         // SAFETY: the symbol of this name has this type in every ABI version.
         let entry = unsafe { file.get::<EntryPoint>(ENTRY_POINT.as_bytes()) }
             .map_err(|_| LoadError::NoEntryPoint { path: path.into() })?;
         // SAFETY: as above; it has no preconditions.
         let library = unsafe { entry() };
         // SAFETY: the library lives in `file`, which is kept beside what is read from it.
-        unsafe { Self::verify(library, &path.display().to_string(), Origin::File(file)) }
+        unsafe { Self::verify(library, &path.display().to_string(), Origin::File(file, at, content)) }
+    }
+
+    /// Fails when the file that the library was loaded from has other code by now. What is loaded stays what it was.
+    ///
+    /// # Errors
+    /// [`LoadError::Replaced`].
+    pub fn expect_current(&self) -> Result<(), LoadError> {
+        match &self.inner.origin {
+            Some((path, content)) if path.exists() && content.changed(path).is_some() => {
+                Err(LoadError::Replaced { path: path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// An op library that is part of this program: what `op_library!` defines, for `cargo test` of a kernel crate.
@@ -194,9 +208,12 @@ impl OpLibrary {
             Origin::Host => Code::Host,
             _ => Code::Library(ops.first().map_or(0..0, |op| code_around((op.functions.run as *const ()).addr()))),
         };
-        let file = if let Origin::File(file) = origin { Some(file) } else { None };
+        let (file, origin) = match origin {
+            Origin::File(file, path, content) => (Some(file), Some((path, content))),
+            Origin::Program | Origin::Host => (None, None),
+        };
         let operations = file.as_ref().and_then(|file| counting(file).ok());
-        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, code, _file: file }) })
+        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, code, origin, _file: file }) })
     }
 }
 

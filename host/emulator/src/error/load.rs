@@ -17,6 +17,16 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+    /// The file was built anew while its earlier code is loaded.
+    #[error(
+        "{} was built anew since this process loaded it, and its earlier code is still loaded: start a new process for the \
+         new code",
+        path.display()
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system's loader refuses the file.
     #[error("{} is not a shared library that this host can load: {source}", path.display())]
     NotALibrary {

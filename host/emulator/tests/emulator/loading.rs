@@ -1,6 +1,7 @@
 //! Loading op libraries, and libraries that are none.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use gpsimd_emulator::{Engine, LoadError, OpLibrary};
 
@@ -44,6 +45,50 @@ fn an_op_outlives_the_handle_of_its_library() {
 fn an_unbroken_library_loads() {
     let library = OpLibrary::load(compile("broken.c", &[])).unwrap();
     assert_eq!(library.name(), "broken");
+}
+
+/// A copy of a library in a place of its own, where another can take its place.
+fn replaceable(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("gpsimd-{}-{name}.so", std::process::id()));
+    fs::copy(compile("broken.c", &[]), &path).unwrap();
+    path
+}
+
+/// As builds do it: at once.
+fn replace(path: &Path, with: &Path) {
+    let new = path.with_extension("new");
+    fs::copy(with, &new).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
+#[test]
+fn a_library_that_was_built_anew_while_it_is_loaded_is_an_error() {
+    let path = replaceable("anew");
+    let library = OpLibrary::load(&path).unwrap();
+    library.expect_current().unwrap();
+    replace(&path, &compile("kernels.c", &["REPLACEMENT"]));
+    for error in [OpLibrary::load(&path).unwrap_err(), library.expect_current().unwrap_err()] {
+        assert!(matches!(error, LoadError::Replaced { .. }), "{error:?}");
+        let message = error.to_string().replace(&path.display().to_string(), "libx.so");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(message, @"libx.so was built anew since this process loaded it, and its earlier code is still loaded: start a new process for the new code");
+        }
+    }
+    drop(library);
+    // Nothing is left of the earlier code, so this is the new.
+    assert_eq!(OpLibrary::load(&path).unwrap().name(), "fixtures");
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_library_that_was_built_again_and_is_the_same_is_loaded_again() {
+    let path = replaceable("again");
+    let library = OpLibrary::load(&path).unwrap();
+    replace(&path, &compile("broken.c", &[]));
+    library.expect_current().unwrap();
+    assert_eq!(OpLibrary::load(&path).unwrap().name(), "broken");
+    fs::remove_file(&path).unwrap();
+    library.expect_current().unwrap();
 }
 
 #[test]
