@@ -2,6 +2,7 @@
 
 mod compile;
 pub(crate) mod cpp;
+mod earlier;
 mod isa;
 mod neuron;
 pub(crate) mod package;
@@ -9,7 +10,7 @@ mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use gpsimd_codegen::host_build::Compiler;
@@ -19,7 +20,7 @@ use gpsimd_neuron::sdk::Sdk;
 
 use crate::workspace;
 pub(crate) use compile::IMAGE_TARGET;
-use compile::{Target, compile, ensure_image_target};
+use compile::{Crate, Target, compile, ensure_image_target};
 use package::Built;
 
 /// Build an op library: native library, kernel image and GPSIMD op package, with every vendor limit checked.
@@ -88,6 +89,20 @@ pub(crate) struct BuildKernels {
 
 impl BuildKernels {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        let (started, library, out) = (SystemTime::now(), self.library.clone(), self.out.clone());
+        let is_cpp = !self.cpp.is_empty();
+        let result = self.build();
+        if result.is_err() {
+            let folder = out.or_else(|| {
+                let krate = (!is_cpp).then(|| Crate::read(&library).ok()).flatten()?;
+                Some(workspace::artifacts().join(krate.name))
+            });
+            earlier::tell(folder.as_deref(), started);
+        }
+        result
+    }
+
+    fn build(self) -> anyhow::Result<()> {
         if !self.cpp.is_empty() {
             let (sources, shapes, is_multicore) = (&self.cpp, &self.shape, !self.single_core);
             let cpp = cpp::Cpp { sources, shapes, is_multicore, compiler: &self.compiler };
@@ -201,8 +216,9 @@ pub(crate) fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Re
     let out = out.map_or_else(|| workspace::artifacts().join(name), Path::to_path_buf);
     let folder = out.join("package");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let native = put(&native, &out.join(format!("lib{name}.so")))?;
+    // The package first, which can fail: what is beside it is of the same build.
     let built = package::build(&read, &wasm, &folder, &compiler()?)?;
+    let native = put(&native, &out.join(format!("lib{name}.so")))?;
     let image = put(&image, &out.join(format!("{name}.wasm")))?;
     let package = folder.join(format!("lib{name}.so"));
     Ok(Results { native, image, folder, package, neuron: None, built })
