@@ -17,8 +17,10 @@ fn program() -> PathBuf {
 fn ops_execute_as_many_instructions_as_they_did() {
     let program = program();
     let measured = gpsimd_isa::measure(&program, program.parent().unwrap_or(Path::new(".")));
+    let measured = measured.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(measured.failed, [], "launches that fail");
     let mut lines = String::new();
-    for op in measured.unwrap_or_else(|error| panic!("{error}")) {
+    for op in measured.ops {
         assert!(op.stack <= gpsimd_isa::LOCAL_STACK_BYTES, "{} takes {} bytes of stack", op.op, op.stack);
         let counts = op.instructions;
         writeln!(

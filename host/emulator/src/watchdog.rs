@@ -2,7 +2,8 @@
 //!
 //! It sleeps unless something is launched. A launch costs it an entry in a list.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,18 @@ const INTERVAL: Duration = Duration::from_millis(25);
 const STOPPING_INTERVAL: Duration = Duration::from_millis(2);
 /// Launches follow each other: it sleeps only when none has begun for as long.
 const IDLE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// What stops the launch that this thread runs a core of.
+    static HERE: Cell<*const Stop> = const { Cell::new(ptr::null()) };
+}
+
+/// Whether the launch that this thread runs a core of is to end: past its time limit, or interrupted. For ops that are
+/// code of the host and wait for something: see [`OpLibrary::from_static_host`](crate::OpLibrary::from_static_host).
+pub fn is_stopping() -> bool {
+    // SAFETY: `on_this_thread` has put it there, and takes it away before the launch ends.
+    unsafe { HERE.get().as_ref() }.is_some_and(|stop| stop.get().is_some())
+}
 
 /// A launch under watch.
 pub(crate) struct Watched<'a> {
@@ -77,7 +90,9 @@ impl<'a> Watched<'a> {
     pub(crate) fn on_this_thread<T>(&self, core: u32, work: impl FnOnce() -> T) -> T {
         let thread = &self.threads[core as usize];
         thread.store(Thread::current().to_number(), Ordering::Relaxed);
+        let before = HERE.replace(&raw const self.stop);
         let result = work();
+        HERE.set(before);
         thread.store(0, Ordering::Relaxed);
         result
     }

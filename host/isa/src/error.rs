@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpsimd_emulator::{ConfigError, LaunchError, LoadError};
+use gpsimd_emulator::{ConfigError, LoadError};
 
 use crate::toolchain::MissingTool;
 
@@ -97,16 +97,6 @@ pub enum IsaError {
     /// An engine to measure on was refused.
     #[error(transparent)]
     Engine(#[from] ConfigError),
-    /// A launch that was to be measured failed.
-    #[error("op `{op}` on {operands}: {source}")]
-    Launch {
-        /// The op.
-        op: String,
-        /// The types of its operands.
-        operands: String,
-        /// Why.
-        source: Box<LaunchError>,
-    },
     /// The instructions of a launch were not counted.
     #[error("cannot count instructions: {problem}")]
     Count {

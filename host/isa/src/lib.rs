@@ -24,7 +24,7 @@ mod toolchain;
 pub use build::build;
 pub use error::IsaError;
 pub use library::IsaLibrary;
-pub use measure::{Instructions, Measured, measure};
+pub use measure::{Failed, Instructions, Measured, Measurements, measure};
 pub use sizes::{CodeSize, Sizes, sizes};
 pub use symbols::Group;
 pub use toolchain::{MissingTool, NIGHTLY, ensure_nightly, missing_tools};

@@ -122,6 +122,11 @@ impl Program {
                 }
                 // A kernel that fails may leave anything behind: its program is not used again.
                 Ok(done) => Ok(done.status),
+                // The launch is stopped; its error says why.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    process.kill();
+                    Ok(STATUS_FAILED)
+                }
                 Err(error) => Err(died(process, &error)),
             }
         });

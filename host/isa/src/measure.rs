@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use gpsimd_abi::TCM_POOL_BYTES;
 use gpsimd_abi::descriptor::{ElementType, OperandKind};
-use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, Tensor, TensorType, TensorView, bf16};
+use gpsimd_emulator::{
+    DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16,
+};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -14,6 +17,9 @@ use crate::symbols::{Group, Symbols};
 /// The shapes that operands are given, in this order of preference: a row, a broadcast mask, a batch of attention rows,
 /// the state of an optimizer and its gradient. The first combination that the shape function takes is measured.
 const SHAPES: [&[usize]; 5] = [&[256], &[2, 1, 1, 256], &[2, 2, 4, 256], &[3, 4096], &[4096]];
+
+/// Bytes of a pool in which rows are cut.
+const SMALL_POOL_BYTES: usize = 1024;
 
 /// The value of every scalar operand.
 const SCALAR: f32 = 0.5;
@@ -53,71 +59,127 @@ impl Instructions {
     }
 }
 
+/// An op that could not be measured with one dtype.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Failed {
+    /// Name of the op.
+    pub op: String,
+    /// Type of every tensor operand.
+    pub operands: Vec<String>,
+    /// Bytes of the TCM pool that it had.
+    pub tcm: usize,
+    /// The error of the launch.
+    pub error: String,
+}
+
+/// The ops of a program: what they take, and where they failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Measurements {
+    /// What ops take.
+    pub ops: Vec<Measured>,
+    /// Launches that failed. An op that failed with the small pool alone is among `ops`, too.
+    pub failed: Vec<Failed>,
+}
+
 /// Measures every op of the program in `elf`; `folder` is for the QEMU plugin that counts.
 ///
-/// An op whose shape function takes none of the combinations that are tried is left out.
+/// An op whose shape function takes none of the combinations that are tried is left out; one that fails is among
+/// [`Measurements::failed`], and the others are measured.
 ///
 /// # Errors
-/// When the program does not load, a launch fails, or there is no C compiler for the plugin.
-pub fn measure(elf: &Path, folder: &Path) -> Result<Vec<Measured>, IsaError> {
+/// When the program does not load, or there is no C compiler for the plugin.
+pub fn measure(elf: &Path, folder: &Path) -> Result<Measurements, IsaError> {
     let symbols = Symbols::read(elf)?;
     let checked = IsaLibrary::load(elf)?;
     let counted = IsaLibrary::with_counter(elf, Some(Counter::build(folder, &symbols)?))?;
-    let mut measured = Vec::new();
+    let mut measurements = Measurements::default();
     for index in 0..checked.library().descriptor().ops.len() {
         for dtype in [DType::F32, DType::Bf16] {
-            measured.extend(measure_op(&checked, &counted, &symbols, index, dtype)?);
+            if let Some(launches) = Launches::of(&checked, index, dtype) {
+                launches.measure(&checked, &counted, &symbols, &mut measurements)?;
+            }
         }
     }
-    Ok(measured)
+    Ok(measurements)
 }
 
-fn measure_op(
-    checked: &IsaLibrary,
-    counted: &IsaLibrary,
-    symbols: &Symbols,
+/// The launches of an op on the same operands.
+struct Launches {
     index: usize,
-    dtype: DType,
-) -> Result<Option<Measured>, IsaError> {
-    let op = |library: &IsaLibrary| library.library().ops().nth(index).expect("the descriptor has as many");
-    let Some(types) = operand_types(&op(checked), dtype) else { return Ok(None) };
-    let operands: Vec<Tensor> = types.iter().enumerate().map(|(i, ty)| numbers(i as u64, *ty)).collect();
-    let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
-    let scalars = vec![SCALAR; op(checked).descriptor().scalars().count()];
-    let names: Vec<String> = types.iter().map(ToString::to_string).collect();
-    let launch = |library: &IsaLibrary, engine: &Engine| {
-        let op = op(library);
-        let failed = |source: LaunchError| IsaError::Launch {
-            op: op.name().into(),
-            operands: names.join(", "),
-            source: Box::new(source),
-        };
-        let output = op.shape(&types).map_err(|source| failed(source.into()))?;
-        let mut output = Tensor::zeros(output);
-        let launch = gpsimd_emulator::Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };
-        let report = engine.launch(&op, launch).map_err(failed)?;
-        Ok::<_, IsaError>((report, output.ty().len()))
-    };
+    types: Vec<TensorType>,
+    operands: Vec<Tensor>,
+}
 
-    let (report, elements) = launch(checked, &Engine::builder().build()?)?;
-    launch(checked, &Engine::builder().tcm_bytes(1024).build()?)?;
-    counted.take_counts();
-    launch(counted, &Engine::builder().mode(Mode::Fast).cores(1).threads(1).build()?)?;
-    let groups = counted.take_counts().by_group(symbols);
-    let of = |group| groups.get(&group).copied().unwrap_or_default();
-    let instructions = Instructions {
-        kernels: of(Group::Kernels) + of(Group::Core),
-        arithmetic: of(Group::Arithmetic),
-        memory: of(Group::Memory),
-    };
-    Ok(Some(Measured {
-        op: op(checked).name().into(),
-        operands: names,
-        elements,
-        stack: checked.stack_high_water(index),
-        tcm: report.cores.iter().map(|core| core.tcm_high_water).max().unwrap_or_default(),
-        instructions,
-    }))
+impl Launches {
+    /// None when the op takes none of the operands that are tried.
+    fn of(library: &IsaLibrary, index: usize, dtype: DType) -> Option<Self> {
+        let types = operand_types(&op(library, index), dtype)?;
+        let operands = types.iter().enumerate().map(|(i, ty)| numbers(i as u64, *ty)).collect();
+        Some(Self { index, types, operands })
+    }
+
+    fn run(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
+        let op = op(library, self.index);
+        let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
+        let scalars = vec![SCALAR; op.descriptor().scalars().count()];
+        let mut output = Tensor::zeros(op.shape(&self.types)?);
+        let launch = Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };
+        let report = engine.launch(&op, launch)?;
+        Ok((report, output.ty().len()))
+    }
+
+    fn measure(
+        &self,
+        checked: &IsaLibrary,
+        counted: &IsaLibrary,
+        symbols: &Symbols,
+        measurements: &mut Measurements,
+    ) -> Result<(), IsaError> {
+        let name = op(checked, self.index).name().to_owned();
+        let operands: Vec<String> = self.types.iter().map(ToString::to_string).collect();
+        let failed = |tcm: usize, error: LaunchError| Failed {
+            op: name.clone(),
+            operands: operands.clone(),
+            tcm,
+            error: error.to_string(),
+        };
+        let (report, elements) = match self.run(checked, &Engine::builder().tcm_bytes(TCM_POOL_BYTES).build()?) {
+            Ok(run) => run,
+            Err(error) => {
+                measurements.failed.push(failed(TCM_POOL_BYTES, error));
+                return Ok(());
+            }
+        };
+        if let Err(error) = self.run(checked, &Engine::builder().tcm_bytes(SMALL_POOL_BYTES).build()?) {
+            measurements.failed.push(failed(SMALL_POOL_BYTES, error));
+        }
+        counted.take_counts();
+        let engine = Engine::builder().tcm_bytes(TCM_POOL_BYTES).mode(Mode::Fast).cores(1).threads(1).build()?;
+        if let Err(error) = self.run(counted, &engine) {
+            measurements.failed.push(failed(TCM_POOL_BYTES, error));
+            return Ok(());
+        }
+        let groups = counted.take_counts().by_group(symbols);
+        let of = |group| groups.get(&group).copied().unwrap_or_default();
+        let instructions = Instructions {
+            kernels: of(Group::Kernels) + of(Group::Core),
+            arithmetic: of(Group::Arithmetic),
+            memory: of(Group::Memory),
+        };
+        measurements.ops.push(Measured {
+            op: name,
+            operands,
+            elements,
+            stack: checked.stack_high_water(self.index),
+            tcm: report.cores.iter().map(|core| core.tcm_high_water).max().unwrap_or_default(),
+            instructions,
+        });
+        Ok(())
+    }
+}
+
+fn op(library: &IsaLibrary, index: usize) -> Op {
+    library.library().ops().nth(index).expect("the descriptor has as many")
 }
 
 /// The first types that the op takes; none when it takes none, or does not depend on `dtype` and this is not f32.

@@ -1,10 +1,12 @@
 //! [`Process`]: a program on one emulated core, and reading and writing what it is told and says.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use gpsimd_abi::{ABI_VERSION, MAX_RANK, TensorType};
+use gpsimd_emulator::is_stopping;
 use gpsimd_isa_runner::protocol::HELLO;
 
 use crate::error::IsaError;
@@ -12,6 +14,9 @@ use crate::toolchain::QEMU;
 
 /// The longest text that a program may send: more is a program that lost its way.
 const MAX_TEXT: u32 = 1024 * 1024;
+
+/// Polling interval while a program computes: how late a launch ends that is to end.
+const POLL_MILLISECONDS: i32 = 50;
 
 /// A program under QEMU.
 pub(crate) struct Process {
@@ -71,6 +76,11 @@ impl Process {
         Ok(Hello { descriptor: self.text()? })
     }
 
+    /// Ends the program wherever it is.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+    }
+
     /// Ends the program, and says how it ended and what QEMU said.
     pub(crate) fn end(mut self) -> String {
         let said = self.finish();
@@ -121,7 +131,33 @@ impl Process {
     }
 
     pub(crate) fn get(&mut self, to: &mut [u8]) -> io::Result<()> {
-        self.output.read_exact(to)
+        let mut read = 0;
+        while read < to.len() {
+            if self.output.buffer().is_empty() {
+                self.wait()?;
+            }
+            match self.output.read(&mut to[read..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                bytes => read += bytes,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the program says something, or the launch that it is part of is to end: it may never say anything.
+    fn wait(&self) -> io::Result<()> {
+        let mut output = libc::pollfd { fd: self.output.get_ref().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        loop {
+            // SAFETY: one descriptor, which is open.
+            match unsafe { libc::poll(&raw mut output, 1, POLL_MILLISECONDS) } {
+                -1 if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted => {
+                    return Err(io::Error::last_os_error());
+                }
+                0 | -1 if is_stopping() => return Err(io::ErrorKind::TimedOut.into()),
+                0 | -1 => {}
+                _ => return Ok(()),
+            }
+        }
     }
 
     pub(crate) fn u32(&mut self) -> io::Result<u32> {

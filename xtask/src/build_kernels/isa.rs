@@ -1,11 +1,12 @@
 //! The Xtensa program of an op library: built, placed, measured, and the table of what it takes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
-use gpsimd_isa::{IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
+use gpsimd_isa::{Failed, IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
 use serde::Serialize;
 
 use crate::process::shown_path;
@@ -23,6 +24,8 @@ struct Report {
     /// Bytes of a core's TCM pool.
     tcm_limit: usize,
     ops: Vec<Measured>,
+    /// Launches that failed, with why.
+    failed: Vec<Failed>,
 }
 
 /// Builds the program and prints what it takes.
@@ -30,9 +33,11 @@ pub(super) fn build_and_measure(library: &Path, out: Option<&Path>, json: bool) 
     let elf = build(library, out)?;
     eprintln!("[2/2] measuring under QEMU");
     let descriptor = IsaLibrary::descriptor_of(&elf)?;
+    let measured = gpsimd_isa::measure(&elf, elf.parent().unwrap_or(&elf))?;
     let report = Report {
         sizes: gpsimd_isa::sizes(&elf)?,
-        ops: gpsimd_isa::measure(&elf, elf.parent().unwrap_or(&elf))?,
+        ops: measured.ops,
+        failed: measured.failed,
         library: descriptor.name,
         version: descriptor.version,
         stack_limit: LOCAL_STACK_BYTES,
@@ -44,11 +49,17 @@ pub(super) fn build_and_measure(library: &Path, out: Option<&Path>, json: bool) 
     } else {
         print(&report);
         let left_out: Vec<_> = descriptor.ops.iter().map(|op| op.name.as_str()).collect();
-        let is_measured = |name: &&&str| report.ops.iter().any(|op| op.op == **name);
-        for name in left_out.iter().filter(|name| !is_measured(name)) {
+        let is_tried = |name: &str| {
+            report.ops.iter().any(|op| op.op == name) || report.failed.iter().any(|failed| failed.op == name)
+        };
+        for name in left_out.iter().filter(|name| !is_tried(name)) {
             println!("{name}: not measured, its shape function takes none of the shapes that are tried");
         }
     }
+    // With less than a core has, an op may fail.
+    let failed: BTreeSet<_> =
+        report.failed.iter().filter(|failed| failed.tcm == TCM_POOL_BYTES).map(|failed| failed.op.as_str()).collect();
+    ensure!(failed.is_empty(), "{} of {} ops fail on the isa tier", failed.len(), descriptor.ops.len());
     Ok(())
 }
 
@@ -101,6 +112,9 @@ fn print(report: &Report) {
         );
     }
     println!();
+    for failed in &report.failed {
+        println!("{} on {}, with {} bytes of TCM: {}", failed.op, failed.operands.join(", "), failed.tcm, failed.error);
+    }
     for op in report.ops.iter().filter(|op| op.stack > report.stack_limit) {
         println!("{}: {} bytes of stack are more than a core has in its local memory", op.op, op.stack);
     }
