@@ -93,11 +93,16 @@ fn pytest(python: &Python) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 2] =
-        [("kernels/bert-ops", &["golden", "properties", "shapes"]), ("tests/faulty-ops", &["misuse"])];
+    let runs: [(&str, &[&str]); 3] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes"]),
+        ("tests/faulty-ops", &["misuse"]),
+        ("tests/image-ops", &["image"]),
+    ];
     for (library, tests) in runs {
         let results = build_kernels::build(&workspace::root().join(library), "native", None)?;
-        results.expect_vectors()?;
+        if library.starts_with("kernels") {
+            results.expect_vectors()?;
+        }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))?;
     }

@@ -174,7 +174,8 @@ fn memory_map(module: &Module<'_>) -> Result<(MemoryMap, u32), ImageError> {
             found: u64::from(memory.allocation()),
             limit: TCM_POOL_BYTES as u64,
             unit: " bytes",
-            help: "give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants",
+            help: "give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants; messages of panics \
+                   that show floats take 3 KB of them",
         });
     }
     if memory.stack <= RED_ZONE {
