@@ -20,7 +20,19 @@ impl Miri {
         process::run(Command::new("rustup").args(["component", "add", "miri", "rust-src", "--toolchain", toolchain]))?;
         process::run(
             Command::new("rustup")
-                .args(["run", toolchain, "cargo", "miri", "test", "--package", "gpsimd-tests", "--test", "miri"])
+                .args([
+                    "run",
+                    toolchain,
+                    "cargo",
+                    "miri",
+                    "test",
+                    "--package",
+                    "gpsimd-tests",
+                    "--test",
+                    "miri",
+                    "--test",
+                    "soundness",
+                ])
                 // Calls between the emulator and an op library go through addresses in C structs.
                 .env("MIRIFLAGS", "-Zmiri-disable-isolation")
                 .env("CARGO_TARGET_DIR", workspace::target().join("miri"))
