@@ -225,10 +225,10 @@ proptest! {
         let mut expected = x.as_slice::<f32>().expect("f32").to_vec();
         for (number, row) in expected.chunks_mut(columns).enumerate() {
             let mut sum = number as f32;
-            row.iter_mut().for_each(|x| {
+            for x in row {
                 sum += *x;
                 *x = sum;
-            });
+            }
         }
         let expected = Tensor::from_vec(expected, &shape).expect("a tensor");
         prop_assert_eq!(&setup.run("accumulates", &[&x]), &expected);

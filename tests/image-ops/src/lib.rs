@@ -129,7 +129,7 @@ pub fn panics(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult {
         3 => panic!("before {Silent} after"),
         4 => panic!("{:é<2000}", "long"),
         5 => _ = x.len() / (core.count() - 8),
-        6 => _ = (&*tile).get(7).unwrap(),
+        6 => _ = tile.get(7).unwrap(),
         _ => {}
     }
     drop(tile);
@@ -181,7 +181,7 @@ pub fn frees_the_first_first<T: Float>(core: &Core, x: Input<T>, mut y: Output<T
 pub fn drops_a_stage<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> OpResult {
     copy(core, &x, &mut y)?;
     let start = core.share(x.len(), LANES).range().start;
-    let mut stage = core.tcm().stage(&mut y, start..start + 1)?;
+    let mut stage = core.tcm().stage(&mut y, start..=start)?;
     stage.fill(T::from_f32(0.0));
     Ok(())
 }
