@@ -20,7 +20,7 @@ use crate::library::OpLibrary;
 use crate::seen::{Seen, Signature};
 
 /// Most elements of a launch: 28 bytes each, which take a hundred times as long as to launch.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 18;
 
 /// From this many elements on a parameter has launches of its own. What copying a smaller one costs is less than a launch.
 const SMALL: usize = 1 << 12;

@@ -100,7 +100,8 @@ def test_a_library_is_pickled_as_what_loads_it(tmp_path):
 def spawned(rank, optimizer, parameter, queue):
     parameter.grad = torch.ones(3000)
     optimizer.step()
-    queue.put({name: value.clone() for name, value in optimizer.state_dict()["state"][0].items()})
+    # As numbers: a tensor would have to be fetched from this process, which may have ended by then.
+    queue.put({name: value.tolist() for name, value in optimizer.state_dict()["state"][0].items()})
     queue.put(gelu().sum().item())
 
 
@@ -111,7 +112,7 @@ def test_a_spawned_process_trains_shared_parameters():
     queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
     context = torch.multiprocessing.spawn(spawned, (optimizer, parameter, queue), nprocs=1, join=False)
     state, total = queue.get(), queue.get()
-    state = {name: value.clone() for name, value in state.items()}
+    state = {name: torch.tensor(value) for name, value in state.items()}
     context.join()
     assert torch.allclose(parameter, torch.full((3000,), -0.5)), "the update is in the memory of both"
     assert state["step"] == 1 and total == gelu().sum().item()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -97,7 +98,7 @@ class AdamW(torch.optim.Optimizer):
             group = self.param_groups[-1]
             _check_group(group)
             for index, parameter in enumerate(group["params"]):
-                _check_parameter(parameter, _name(group, index))
+                _check_parameter(parameter, partial(_name, group, index))
         except Exception:
             self.param_groups.pop()
             raise
@@ -115,7 +116,8 @@ class AdamW(torch.optim.Optimizer):
                 raise ValueError(f"loaded parameter group {number}: expected AdamW's, found none of {sorted(missing)}")
             _check_group(group)
             for index, parameter in enumerate(group["params"]):
-                _check_moments(parameter, state["state"].get(parameter), f"loaded state of {_name(group, index)}")
+                name = partial(_name, group, index, "loaded state of ")
+                _check_moments(parameter, state["state"].get(parameter), name)
         super().__setstate__(state)
         for group in self.param_groups:
             for key in _UNSUPPORTED:
@@ -180,21 +182,23 @@ class AdamW(torch.optim.Optimizer):
             gradient = parameter.grad
             if gradient is None:
                 continue
-            _check_parameter(parameter, _name(group, index))
-            _check_gradient(parameter, gradient, group, index)
-            self._check_state(parameter, _name(group, index))
+            name = partial(_name, group, index)
+            _check_parameter(parameter, name)
+            _check_gradient(parameter, gradient, name)
+            self._check_state(parameter, name)
             active.append(parameter)
         return active
 
-    def _check_state(self, parameter: Tensor, name: str):
+    def _check_state(self, parameter: Tensor, name: Callable[[], str]):
         state = self.state.get(parameter)
         _check_moments(parameter, state, name)
         for moment in ("exp_avg", "exp_avg_sq") if state else ():
             found = state[moment]
             if found.dtype != torch.float32 or found.device != parameter.device or not _holds_elements(found):
                 raise ValueError(
-                    f"{name}: expected {moment} as torch.float32 on {parameter.device}, found a {type(found).__name__} "
-                    f"of {found.dtype} on {found.device}; load the optimizer's state again, with the model in its place"
+                    f"{name()}: expected {moment} as torch.float32 on {parameter.device}, found a "
+                    f"{type(found).__name__} of {found.dtype} on {found.device}; load the optimizer's "
+                    "state again, with the model in its place"
                 )
 
 
@@ -257,7 +261,8 @@ class _Steps:
             _launch_on_cpu(self.hyperparameters, on_cpu)
         if len(on_cpu) < len(self.updates):
             _launch_on_xla(self.hyperparameters, [u for u in self.updates if u.gradient.device.type != "cpu"])
-        torch._foreach_add_(self.steps, 1)
+        # A number would become a tensor once for each step.
+        torch._foreach_add_(self.steps, torch.tensor(1.0, device="cpu"), alpha=1.0)
         # Autograd finds a backward pass through a parameter that has changed since by its version.
         torch.autograd.graph.increment_version([row for update in self.updates for row in update.rows])
         self._clear()
@@ -309,11 +314,11 @@ def _alike(tensors: tuple[Tensor, ...], pattern: Tensor) -> list[Tensor]:
     return [tensor if fits(tensor) else torch.empty_like(pattern).copy_(tensor) for tensor in tensors]
 
 
-def _name(group: dict, index: int) -> str:
+def _name(group: dict, index: int, prefix: str = "") -> str:
     names = group.get("param_names")
-    return (
-        f"parameter {names[index]!r}" if names else f"parameter {index} of shape {list(group['params'][index].shape)}"
-    )
+    if names:
+        return f"{prefix}parameter {names[index]!r}"
+    return f"{prefix}parameter {index} of shape {list(group['params'][index].shape)}"
 
 
 def _holds_elements(tensor: Tensor) -> bool:
@@ -321,59 +326,59 @@ def _holds_elements(tensor: Tensor) -> bool:
     return type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__
 
 
-def _check_parameter(parameter: Tensor, name: str):
+def _check_parameter(parameter: Tensor, name: Callable[[], str]):
     if not _holds_elements(parameter):
         raise TypeError(
-            f"{name}: expected a plain tensor, found {type(parameter).__name__}, which holds its elements elsewhere; "
+            f"{name()}: expected a plain tensor, found {type(parameter).__name__}, which holds its elements elsewhere; "
             "use torch.optim.AdamW for it (FSDP2's parameters are DTensors; FSDP1's are plain)"
         )
     if parameter.dtype != torch.float32:
         raise TypeError(
-            f"{name}: expected torch.float32, found {parameter.dtype}; keep the parameters in f32 "
+            f"{name()}: expected torch.float32, found {parameter.dtype}; keep the parameters in f32 "
             "(under autocast if the model should compute in bf16)"
         )
     if parameter.device.type not in ("cpu", "xla"):
-        raise TypeError(f"{name}: expected a tensor on cpu or xla, found {parameter.device}; move the model there")
+        raise TypeError(f"{name()}: expected a tensor on cpu or xla, found {parameter.device}; move the model there")
 
 
-def _check_gradient(parameter: Tensor, gradient: Tensor, group: dict, index: int):
+def _check_gradient(parameter: Tensor, gradient: Tensor, name: Callable[[], str]):
     if gradient.layout != torch.strided or parameter.layout != torch.strided:
         layout = gradient.layout if gradient.layout != torch.strided else parameter.layout
         raise RuntimeError(
-            f"{_name(group, index)}: expected a dense gradient, found {layout}; "
+            f"{name()}: expected a dense gradient, found {layout}; "
             "use torch.optim.SparseAdam for it, or sparse=False in the embedding"
         )
     if not _holds_elements(gradient) or gradient.dtype != torch.float32 or gradient.shape != parameter.shape:
         raise TypeError(
-            f"{_name(group, index)}: expected a gradient of {parameter.dtype} and shape {list(parameter.shape)}, found "
+            f"{name()}: expected a gradient of {parameter.dtype} and shape {list(parameter.shape)}, found "
             f"a {type(gradient).__name__} of {gradient.dtype} and shape {list(gradient.shape)}"
         )
     if parameter.device.type == "cpu" and parameter.numel() > 0:
         if 0 in (parameter.data_ptr(), gradient.data_ptr()) and not gradient._is_zerotensor():
-            raise RuntimeError(f"{_name(group, index)}: its memory or its gradient's has been freed")
+            raise RuntimeError(f"{name()}: its memory or its gradient's has been freed")
         if not parameter.is_contiguous() and torch._debug_has_internal_overlap(parameter) == 1:
             raise RuntimeError(
-                f"{_name(group, index)}: several of its elements share one place in memory (strides "
+                f"{name()}: several of its elements share one place in memory (strides "
                 f"{list(parameter.stride())}), which no update can be written to; make the parameter of a clone"
             )
         if parameter.is_inference() and not torch.is_inference_mode_enabled():
             raise RuntimeError(
-                f"{_name(group, index)}: it was made in inference mode, whose tensors cannot be changed outside of it"
+                f"{name()}: it was made in inference mode, whose tensors cannot be changed outside of it"
             )
 
 
-def _check_moments(parameter: Tensor, state: dict | None, name: str):
+def _check_moments(parameter: Tensor, state: dict | None, name: Callable[[], str]):
     if not state:
         return
     if "step" not in state:
-        raise ValueError(f"{name}: expected a step in its state, found {sorted(state)}")
+        raise ValueError(f"{name()}: expected a step in its state, found {sorted(state)}")
     for moment in ("exp_avg", "exp_avg_sq"):
         found = state.get(moment)
         if not isinstance(found, Tensor):
-            raise ValueError(f"{name}: expected {moment} in its state, found {sorted(state)}")
+            raise ValueError(f"{name()}: expected {moment} in its state, found {sorted(state)}")
         if found.shape != parameter.shape:
             raise ValueError(
-                f"{name}: expected {moment} of shape {list(parameter.shape)}, found {list(found.shape)}; "
+                f"{name()}: expected {moment} of shape {list(parameter.shape)}, found {list(found.shape)}; "
                 "load the state into an optimizer of the same model"
             )
 
