@@ -1,5 +1,8 @@
 //! The Python environment: a virtual environment in `.venv` with exactly the packages of the lock file, and in it the
-//! wheel of `gpsimd_torch` with the op libraries built for this CPU.
+//! wheel of `gpsimd_torch` with the op libraries built for this CPU. What must not be in it is in one of its overlays.
+
+mod cuda;
+mod overlay;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+pub(crate) use self::overlay::Overlay;
 use crate::stamp::Stamp;
 use crate::{build_kernels, process, workspace};
 
@@ -48,6 +52,11 @@ impl Python {
         let script =
             format!("import importlib.util; print(importlib.util.find_spec('{name}').submodule_search_locations[0])");
         Ok(PathBuf::from(process::output(self.command().args(["-c", &script]))?.trim()))
+    }
+
+    fn site_packages(&self) -> anyhow::Result<PathBuf> {
+        let script = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        Ok(PathBuf::from(process::output(self.command().args(["-c", script]))?.trim()))
     }
 
     fn program(&self, name: &str) -> PathBuf {
@@ -141,7 +150,7 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn system_python() -> anyhow::Result<String> {
     let chosen = std::env::var("PYTHON").ok();
     let candidates: Vec<String> = chosen.map_or_else(
-        || ["python3", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(),
+        || ["python3", "python3.14", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(),
         |one| vec![one],
     );
     let mut found = Vec::new();

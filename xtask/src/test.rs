@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::python::Python;
+use crate::python::{Overlay, Python};
 use crate::{build_kernels, process, run_neff, workspace};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
@@ -35,7 +35,8 @@ enum Group {
     Isa,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
     Neuron,
-    /// Python tests: ops under autograd, optimizer, BERT, trainer
+    /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK once more as on a CPU without wide
+    /// vectors, and with the newest PyTorch; those of XLA where it is installed
     Python,
 }
 
@@ -49,9 +50,7 @@ impl Test {
         for group in &groups {
             match (group, &python) {
                 (Group::Lint, Some(python)) => lint(python)?,
-                (Group::Python, Some(python)) => {
-                    process::run(&mut pytest(python))?;
-                }
+                (Group::Python, Some(python)) => python_tests(python)?,
                 (Group::Rust, _) => {
                     process::run(&mut workspace_tests())?;
                 }
@@ -79,6 +78,34 @@ fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "tests"]))
         .context("run `ruff format`")
 }
+
+fn python_tests(python: &Python) -> anyhow::Result<()> {
+    process::run(&mut pytest(python))?;
+    // What the tests say must not be what PyTorch happens to compute with this CPU's vector instructions.
+    process::run(
+        pytest(python)
+            .args(WITHOUT_APPLICATION)
+            .env("ATEN_CPU_CAPABILITY", "default")
+            .env("ONEDNN_MAX_CPU_ISA", "AVX2"),
+    )?;
+    process::run(pytest(&python.with(Overlay::NewestTorch)?).args(WITHOUT_APPLICATION))?;
+    process::run(pytest(&python.with(Overlay::Xla)?).args(["-m", "xla and not slow"]))
+}
+
+/// Leaves out the tests of the trainer, of serving and of jobs, which depend on the CPU and on PyTorch only through the
+/// ops, the optimizer and BERT.
+const WITHOUT_APPLICATION: [&str; 10] = [
+    "--ignore-glob=*/test_commands.py",
+    "--ignore-glob=*/test_job.py",
+    "--ignore-glob=*/test_predict.py",
+    "--ignore-glob=*/test_resume.py",
+    "--ignore-glob=*/test_reviews.py",
+    "--ignore-glob=*/test_sagemaker_*.py",
+    "--ignore-glob=*/test_serve_*.py",
+    "--ignore-glob=*/test_several_hosts.py",
+    "--ignore-glob=*/test_train*.py",
+    "--ignore-glob=*/test_neuron.py",
+];
 
 fn pytest(python: &Python) -> Command {
     let mut pytest = python.command();

@@ -189,6 +189,7 @@ def computed(tmp_path_factory) -> dict[str, tuple]:
     return {name: (results[name], calls[name]) for name in results}
 
 
+@pytest.mark.xla
 def test_ops_on_xla_tensors_are_those_of_the_build_with_scalars_packed(computed):
     result, calls = computed["ops"]
     assert result == [True, "xla", True, True]
@@ -198,24 +199,28 @@ def test_ops_on_xla_tensors_are_those_of_the_build_with_scalars_packed(computed)
     ]
 
 
+@pytest.mark.xla
 def test_gradients_on_xla_are_ops_of_the_build(computed):
     result, calls = computed["gradients"]
     assert result == [True, True]
     assert [call["op"] for call in calls] == ["bias_gelu_forward", "bias_gelu_backward"]
 
 
+@pytest.mark.xla
 def test_the_optimizers_step_on_xla_packs_its_hyperparameters(computed):
     result, calls = computed["optimizer"]
     assert result is True
     assert calls == [{"op": "adamw_step", "devices": ["xla"] * 3, "scalars": [0.125, 0.75, 0.5, 0.25, 0.5, 1.0]}]
 
 
+@pytest.mark.xla
 def test_operands_are_refused_in_our_words_before_the_build_sees_them(computed):
     result, calls = computed["wrong operands"]
     assert "operand `bias` has 2 elements in dimension 0, expected 3" in result
     assert calls == []
 
 
+@pytest.mark.xla
 def test_a_build_can_come_after_the_library_and_twice(computed):
     assert computed["loads"][0] == [None, True]
 
@@ -234,6 +239,7 @@ def test_a_build_beside_the_library_is_found_on_a_neuron_host_alone(host):
     assert host.script("os.environ['PJRT_DEVICE'] = 'CPU'\n" + textwrap.dedent(body)) == "None"
 
 
+@pytest.mark.xla
 def test_without_a_build_ops_on_a_neuron_host_say_what_to_do(host):
     result = host.script("""
         library = gpsimd_torch.load_library("bert_ops")
@@ -314,6 +320,7 @@ def test_the_schemas_of_the_device_are_those_of_the_manifests():
 # The trainer.
 
 
+@pytest.mark.xla
 def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
     (host.folder / "dev").mkdir()
     (host.folder / "dev" / "neuron0").touch()
@@ -342,12 +349,14 @@ def test_the_trainer_without_an_sdk_names_the_command_that_shows_what_is_missing
         distributed.start("neuron")
 
 
+@pytest.mark.xla
 def test_the_trainer_without_a_device_says_so(here, monkeypatch):
     monkeypatch.setattr(distributed, "DEVICES", here.folder)
     with pytest.raises(TrainerError, match=r"there is no .*/neuron0: no Trn1 or Inf2 instance, or no driver"):
         distributed.start("neuron")
 
 
+@pytest.mark.xla
 def test_the_trainer_on_neuron_contradicts_xla_on_a_cpu(here, monkeypatch):
     monkeypatch.setenv("PJRT_DEVICE", "CPU")
     with pytest.raises(TrainerError, match="--device neuron with PJRT_DEVICE=CPU: unset it, or use --device xla"):

@@ -287,6 +287,7 @@ def test_a_signal_before_the_first_step_ends_with_its_status(data, checkpoint, t
 
 
 @pytest.mark.slow
+@pytest.mark.xla
 def test_on_xla_a_resumed_run_is_the_same_too(data, checkpoint, tmp_path):
     common = ["--data", data, "--model", checkpoint, "--ops", "stock", "--steps", 4, *SMALL, "--device", "xla"]
     common += ["--checkpoints", tmp_path / "saved", "--checkpoint-every", 2]

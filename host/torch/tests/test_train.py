@@ -390,6 +390,7 @@ def test_help_teaches_with_examples(capsys):
     assert '"class","title","content"' in text
 
 
+@pytest.mark.xla
 def test_xla_with_several_cpu_processes_is_refused(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -440,6 +441,7 @@ def test_two_processes_train_on_halves_and_print_once(folder, checkpoint, tmp_pa
     assert (document["rows"][0]["validation_accuracy"] * 12) % 1 == pytest.approx(0), "all 12 reviews were seen once"
 
 
+@pytest.mark.xla
 def test_xla_trains_with_both_ops(folder, checkpoint, tmp_path):
     out, saved = tmp_path / "out.json", tmp_path / "saved"
     process = start(

@@ -190,15 +190,18 @@ def _listed(names: Sequence[str]) -> str:
 def _use_pytorch_threads() -> None:
     """Run emulated cores on PyTorch's own OpenMP threads.
 
-    They spin for a while after every parallel region; a second pool beside them would fight for the same CPUs. Where
-    PyTorch brings no libgomp (macOS, custom builds), the engine keeps its own pool.
+    They spin for a while after every parallel region; a second pool beside them would fight for the same CPUs. Found as
+    PyTorch's library finds them: first among what is there for all (a runtime that was preloaded, or that PyTorch put
+    there), then among what that library brought along. The copy in PyTorch's folder may be another one, where a program
+    had loaded its own before. Where PyTorch has no such runtime (macOS), the engine keeps its own pool.
     """
-    directory = pathlib.Path(torch.__file__).parent
-    for path in (*directory.glob("lib/libgomp*"), *directory.parent.glob("torch.libs/libgomp*")):
-        gomp = ctypes.CDLL(str(path))
-        address = {name: ctypes.cast(getattr(gomp, name), ctypes.c_void_p).value for name in _native.OPENMP_SYMBOLS}
-        _native.use_openmp(*(address[name] for name in _native.OPENMP_SYMBOLS))
-        return
+    library = next(pathlib.Path(torch.__file__).parent.glob("lib/libtorch_cpu.*"), None)
+    for name in (None, library):
+        openmp = ctypes.CDLL(name and str(name))
+        if all(hasattr(openmp, symbol) for symbol in _native.OPENMP_SYMBOLS):
+            functions = (getattr(openmp, symbol) for symbol in _native.OPENMP_SYMBOLS)
+            _native.use_openmp(*(ctypes.cast(function, ctypes.c_void_p).value for function in functions))
+            return
 
 
 _use_pytorch_threads()

@@ -1,0 +1,62 @@
+//! Environments over that of the checkout: a few packages of their own, and beneath these all that `.venv` has.
+//!
+//! So the wheel, and gigabytes of packages, are there once.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::{Python, UV, cuda};
+use crate::stamp::Stamp;
+use crate::{process, workspace};
+
+/// What an environment has beside the packages of `.venv`.
+#[derive(Clone, Copy)]
+pub(crate) enum Overlay {
+    /// PyTorch/XLA. Not in `.venv`: where it can be imported, Hugging Face's Trainer and accelerate train on it.
+    Xla,
+    /// The newest PyTorch that the package is tested with, in place of the one in `.venv`.
+    NewestTorch,
+}
+
+impl Overlay {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Xla => "xla",
+            Self::NewestTorch => "newest-torch",
+        }
+    }
+}
+
+impl Python {
+    /// The environment with `overlay` over this one's packages; made, or brought up to date.
+    pub(crate) fn with(&self, overlay: Overlay) -> anyhow::Result<Self> {
+        let over = Self { environment: self.environment.join("overlays").join(overlay.name()) };
+        let lock = workspace::root().join(format!("host/torch/requirements-{}.txt", overlay.name()));
+        let inputs = [lock.clone(), self.environment.join("packages.stamp")];
+        let stamp = Stamp::of(over.environment.join("packages.stamp"), &inputs, UV)?;
+        if stamp.is_current() {
+            return Ok(over);
+        }
+        eprintln!("setting up the Python environment {}: once", process::shown_path(&over.environment));
+        process::run(self.command().args(["-m", "venv", "--without-pip", "--clear"]).arg(&over.environment))?;
+        let packages = over.site_packages()?;
+        // Entries of .pth files come after the folder that they are in.
+        let path = packages.join("beneath.pth");
+        fs::write(&path, format!("{}\n", self.site_packages()?.display()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        process::run(
+            Command::new(self.program("uv"))
+                .args(["pip", "install", "--no-deps", "--require-hashes", "--python"])
+                .arg(over.program("python"))
+                .arg("--requirements")
+                .arg(lock),
+        )?;
+        if matches!(overlay, Overlay::NewestTorch) {
+            cuda::stand_in(&packages.join("torch/lib"))?;
+        }
+        stamp.write()?;
+        Ok(over)
+    }
+}
