@@ -120,9 +120,10 @@ fn pytest(python: &Python) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 3] = [
-        ("kernels/bert-ops", &["golden", "properties", "shapes"]),
+    let runs: [(&str, &[&str]); 4] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/faulty-ops", &["misuse"]),
+        ("tests/silent-ops", &["silent"]),
         ("tests/image-ops", &["image"]),
     ];
     for (library, tests) in runs {
@@ -149,9 +150,10 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 4] = [
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "isa"]),
+    let runs: [(&str, &[&str]); 5] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faulty-ops", &["misuse"]),
+        ("tests/silent-ops", &["silent"]),
         ("tests/float-ops", &["floats"]),
         // Of this tier alone.
         ("tests/dying-ops", &["deaths"]),
