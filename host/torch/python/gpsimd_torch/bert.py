@@ -278,4 +278,4 @@ def _mask_for(scores: Tensor, mask: Tensor | None) -> Tensor:
         # A mask that was expanded holds one row many times over.
         if mask.stride(dimension) == 0:
             mask = mask.narrow(dimension, 0, 1)
-    return mask.clamp(min=torch.finfo(scores.dtype).min).to(scores.dtype).contiguous()
+    return mask.to(scores.dtype).clamp(min=torch.finfo(scores.dtype).min).contiguous()
