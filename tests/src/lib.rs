@@ -2,6 +2,8 @@
 //!
 //! Depends on no op library: a test binary can hold one alone, since each exports the same entry point.
 
+#[cfg(any(doctest, test))]
+mod book;
 mod digest;
 mod golden;
 mod messages;

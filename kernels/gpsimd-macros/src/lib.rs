@@ -13,9 +13,13 @@ use proc_macro::TokenStream;
 
 /// Makes a function the kernel of an op.
 ///
-/// ```ignore
+/// ```
+/// # use gpsimd::prelude::*;
+/// # fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
 /// #[custom_op(shape = like_x)]
-/// pub fn scale<T: Float>(core: &Core, x: Input<T>, factor: f32, mut y: Output<T>) -> OpResult { .. }
+/// pub fn scale<T: Float>(core: &Core, x: Input<T>, factor: f32, y: Output<T>) -> OpResult {
+///     core.map(&x, y, |x| T::from_f32(factor * x.to_f32()))
+/// }
 /// ```
 ///
 /// The function takes the core, then the operands (`Input<T>` tensors and `f32` scalars), then the one `Output<T>`, and
@@ -25,9 +29,9 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and gives the output's. Required. |
-/// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. Read `x` by `Tcm::update`. |
-/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, gives for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
+/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and returns the output's. Required. |
+/// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. The walk reads `x` before it is replaced; by hand, read it with `Tcm::update` or `Tcm::transform`. |
+/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -36,8 +40,18 @@ pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Collects ops into the op library that this crate builds.
 ///
-/// ```ignore
-/// op_library! { name: "bert_ops", ops: [bias_gelu_forward, softmax::masked_softmax_forward] }
+/// ```
+/// # mod scaling {
+/// #     use gpsimd::prelude::*;
+/// #     fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
+/// #     #[custom_op(shape = like_x)]
+/// #     pub fn scale(core: &Core, x: Input<f32>, factor: f32, y: Output<f32>) -> OpResult {
+/// #         core.map(&x, y, |x| factor * x)
+/// #     }
+/// # }
+/// # use gpsimd::prelude::*;
+/// op_library! { name: "my_ops", ops: [scaling::scale] }
+/// # fn main() {}
 /// ```
 ///
 /// Makes `OP_LIBRARY` and the C entry point on a host; on `wasm32-unknown-unknown` the exports `run:<op>` and

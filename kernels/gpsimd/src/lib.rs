@@ -2,30 +2,22 @@
 //!
 //! A GPSIMD engine has 8 cores. Every core runs the same function on its own part of the data: it brings tiles of the
 //! tensors from device memory (HBM) into its tightly coupled memory (TCM) by DMA, computes on them 16 lanes at a time,
-//! and sends the result back. Nothing synchronises the cores.
+//! and sends the result back. Nothing synchronises the cores. A kernel says what it computes, and [`Core::map`] or
+//! [`Core::rows`] chooses the tiles and walks them:
 //!
 //! ```
 //! use gpsimd::prelude::*;
 //!
 //! fn like_x(x: &TensorType, bias: &TensorType) -> Result<TensorType, ShapeError> {
+//!     x.expect_rank_at_least(1)?;
 //!     bias.expect_rank(1)?.expect_dim(0, x.last_dim())?;
 //!     Ok(*x)
 //! }
 //!
 //! /// y = x + bias. x: [.., H], bias: [H], y: like x; f32 or bf16, computed in f32.
 //! #[custom_op(shape = like_x)]
-//! pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, mut y: Output<T>) -> OpResult {
-//!     let hidden = bias.len();
-//!     let bias = core.tcm().load(&bias, ..)?; // resident for the whole launch
-//!     let rows = core.tcm().tile_len::<T>(1) / hidden; // as many as fit
-//!     for range in core.share(x.len(), hidden).chunks(rows * hidden) {
-//!         let mut tile = core.tcm().transform(&x, &mut y, range)?; // HBM -> TCM, one DMA; y is made where x is
-//!         for row in tile.rows(hidden) {
-//!             row.map(&bias, |x, b| T::from_f32(x.to_f32() + b.to_f32()));
-//!         }
-//!         tile.store()?; // TCM -> HBM, one DMA
-//!     }
-//!     Ok(())
+//! pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, y: Output<T>) -> OpResult {
+//!     core.map((&x, &bias), y, |(x, bias)| T::from_f32(x.to_f32() + bias.to_f32()))
 //! }
 //!
 //! op_library! { name: "example", ops: [add_bias] }
@@ -35,8 +27,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
+//! | [`Core::map`], [`Core::rows`] | the tile walk: element by element, and row by row |
 //! | [`Input`], [`Output`] | tensors in HBM |
-//! | [`Tcm`], [`Tile`], [`Stage`], [`Buffer`] | memory in TCM and the DMAs that fill and empty it |
+//! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Float`], [`bf16`] | element types |
 //! | [`math`] | elementary functions |
 //! | [`Lanes`] | 16-lane reductions |
