@@ -1,6 +1,8 @@
 //! The project's commands, each in a file of its own.
 
 mod bench;
+#[cfg(test)]
+mod book;
 mod build_kernels;
 mod doctor;
 mod empty_values;
