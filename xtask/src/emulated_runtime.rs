@@ -43,16 +43,22 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
 
 /// The library by the name that programs ask for, the link that linkers look for, the headers.
 fn lay_out(library: &Path, out: &Path) -> anyhow::Result<()> {
-    let (lib, include) = (out.join("lib"), out.join("include/nrt"));
-    for folder in [&lib, &include] {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    }
+    let lib = out.join("lib");
+    let create =
+        |folder: &Path| std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()));
+    create(&lib)?;
     replace(&lib.join("libnrt.so.1"), |unfinished| std::fs::copy(library, unfinished).map(drop))?;
     replace(&lib.join("libnrt.so"), |unfinished| std::os::unix::fs::symlink("libnrt.so.1", unfinished))?;
-    let headers = workspace::root().join("host/neuron/include/nrt");
-    for header in std::fs::read_dir(&headers).with_context(|| format!("cannot read {}", headers.display()))? {
-        let header = header.with_context(|| format!("cannot read {}", headers.display()))?;
-        replace(&include.join(header.file_name()), |unfinished| std::fs::copy(header.path(), unfinished).map(drop))?;
+    // `nrt.h` includes one of `ndl`, as in the SDK.
+    for folder in ["ndl", "nrt"] {
+        let headers = workspace::root().join("host/neuron/include").join(folder);
+        let include = out.join("include").join(folder);
+        create(&include)?;
+        for header in std::fs::read_dir(&headers).with_context(|| format!("cannot read {}", headers.display()))? {
+            let header = header.with_context(|| format!("cannot read {}", headers.display()))?;
+            let target = include.join(header.file_name());
+            replace(&target, |unfinished| std::fs::copy(header.path(), unfinished).map(drop))?;
+        }
     }
     Ok(())
 }
@@ -93,6 +99,7 @@ mod tests {
         }
         assert_eq!(std::fs::read_link(out.join("lib/libnrt.so")).unwrap(), Path::new("libnrt.so.1"));
         assert!(out.join("include/nrt/nrt.h").exists());
+        assert!(out.join("include/ndl/neuron_driver_shared_tensor_batch_op.h").exists());
         assert_eq!(std::fs::read_dir(out.join("lib")).unwrap().count(), 2);
     }
 }

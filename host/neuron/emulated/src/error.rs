@@ -29,6 +29,43 @@ pub(crate) enum Error {
         /// What is taken.
         expected: String,
     },
+    /// What needs hardware, or other processes.
+    #[error("{function} is not emulated here: {problem}")]
+    NotEmulated {
+        /// The function.
+        function: &'static str,
+        /// What is missing, and what to do.
+        problem: String,
+    },
+    /// What the SDK documents as invalid where there is no such memory.
+    #[error("the emulated device memory cannot be mapped: copy with nrt_tensor_read and nrt_tensor_write")]
+    NoMapping,
+    /// A recording that was started already, or never.
+    #[error("{problem}")]
+    Recording {
+        /// Which, and what to do.
+        problem: String,
+    },
+    /// A recording that cannot be written.
+    #[error("cannot write the recording to {}: {source} (the recording is lost)", path.display())]
+    WriteRecording {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An output that executions did not write as often as expected.
+    #[error("output `{tensor}` was written {found} times in {microseconds} us, expected {expected}")]
+    NotCompleted {
+        /// The tensor.
+        tensor: String,
+        /// Times that it was written.
+        found: u64,
+        /// Times that the program waits for.
+        expected: u64,
+        /// How long it waited.
+        microseconds: u64,
+    },
     /// A handle that stands for nothing.
     #[error("{address:#x} is no {kind}{}", if *address == 0 { "" } else { ": it was freed, or never given by this runtime" })]
     Handle {
@@ -254,14 +291,18 @@ impl Error {
             Self::Neff(error) if error.is_unsupported_version() => Status::UnsupportedNeffVersion,
             Self::NotEnoughCores { .. } => Status::LoadNotEnoughNc,
             Self::MissingTensor { .. } | Self::TensorSize { .. } => Status::ExecBadInput,
-            Self::Timeout { .. } => Status::Timeout,
+            Self::Timeout { .. } | Self::NotCompleted { .. } => Status::Timeout,
             Self::Launch(LaunchError::Kernel(error)) if is_out_of_bounds(&error.misuse) => Status::ExecOob,
             Self::Launch(LaunchError::Kernel(_)) => Status::ExecCompletedWithErr,
             Self::Nan { .. } => Status::ExecCompletedWithNumErr,
-            Self::NotInSet { .. } | Self::Panicked(_) => Status::Failure,
+            Self::NotInSet { .. } | Self::Panicked(_) | Self::NotEmulated { .. } | Self::WriteRecording { .. } => {
+                Status::Failure
+            }
             Self::AlreadyInitialized
             | Self::Argument { .. }
             | Self::Setting { .. }
+            | Self::NoMapping
+            | Self::Recording { .. }
             | Self::Neff(_)
             | Self::Hash
             | Self::Library { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use gpsimd_neuron::neff::TensorSpec;
 
@@ -10,7 +11,7 @@ use crate::handles::Handle;
 use crate::model::Model;
 use crate::program;
 use crate::runtime::Runtime;
-use crate::tensor::Storage;
+use crate::tensor::{Storage, Tensor};
 
 /// The tensors of a set by name. A set has handles, not tensors: freeing one that is in a set is the program's mistake, and
 /// executing with it says so.
@@ -48,8 +49,9 @@ pub(crate) fn execute(
     outputs: &TensorSet,
     count: u32,
 ) -> Result<(), Error> {
-    let inputs = bind(runtime, "input", &inputs.snapshot(), &model.inputs)?;
-    let outputs = bind(runtime, "output", &outputs.snapshot(), &model.outputs)?;
+    let inputs = storages(&bind(runtime, "input", &inputs.snapshot(), &model.inputs)?);
+    let written = bind(runtime, "output", &outputs.snapshot(), &model.outputs)?;
+    let outputs = storages(&written);
     let turn = model.core().turn()?;
     {
         let mut program = model.program();
@@ -64,20 +66,33 @@ pub(crate) fn execute(
         }
         let (model, engine) = (Arc::clone(model), Arc::clone(&runtime.engine));
         let timeout = model.timeout;
-        turn.run(Box::new(move |stop| model.program().run(&engine, stop)), timeout)?;
+        let (start, ran) = (Instant::now(), Arc::clone(&model));
+        let result = turn.run(Box::new(move |stop| model.program().run(&engine, stop)), timeout);
+        runtime.recorder.executed(&ran, start, result.as_ref().err());
+        result?;
     }
     let program = model.program();
     program.give_outputs(&outputs);
+    for (tensor, _) in &written {
+        tensor.completions().add();
+    }
     program.expect_no_new_nan()
 }
 
-/// The memory of the model's tensors, in its order.
+/// A tensor of the program, and its memory when the execution began.
+type Bound = (Arc<Tensor>, Storage);
+
+fn storages(bound: &[Bound]) -> Vec<Storage> {
+    bound.iter().map(|(_, storage)| storage.clone()).collect()
+}
+
+/// The tensors for those of the model, in its order.
 fn bind(
     runtime: &Runtime,
     usage: &'static str,
     set: &BTreeMap<String, usize>,
     specs: &[TensorSpec],
-) -> Result<Vec<Storage>, Error> {
+) -> Result<Vec<Bound>, Error> {
     if let Some(name) = set.keys().find(|name| specs.iter().all(|spec| spec.name != **name)) {
         let known = specs.iter().map(|spec| format!("`{}`", spec.name)).collect::<Vec<_>>().join(", ");
         return Err(Error::UnknownTensor { usage, name: name.clone(), known });
@@ -88,7 +103,7 @@ fn bind(
         let tensor = runtime.tensors.get(std::ptr::without_provenance_mut(handle))?;
         let (found, expected) = (tensor.size(), program::bytes(spec));
         match tensor.storage() {
-            Ok(storage) if storage.size() == expected => Ok(storage),
+            Ok(storage) if storage.size() == expected => Ok((tensor, storage)),
             _ => Err(Error::TensorSize { usage, name: spec.name.clone(), found, expected }),
         }
     };

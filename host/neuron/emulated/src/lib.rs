@@ -21,6 +21,7 @@ mod memory;
 mod model;
 mod neuron_core;
 mod program;
+mod recording;
 mod runtime;
 mod settings;
 mod status;

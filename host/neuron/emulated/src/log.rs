@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// How much a line matters. A program sees the lines of its level and of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
+    /// No line at all.
+    Quiet = 1,
     /// A call failed. The default.
-    Error = 1,
+    Error = 2,
     /// Something is probably not meant, though nothing failed.
-    Warn = 2,
+    Warn = 3,
     /// What the runtime is and does; what kernels print.
-    Info = 3,
+    Info = 4,
     /// Every load and execution.
-    Debug = 4,
+    Debug = 5,
 }
 
 /// The level as set by the last [`set`], 0 before.
@@ -24,6 +26,7 @@ impl Level {
     /// The level of a name; `WARNING` and `TRACE` are those of the vendor's table that have others here.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name.to_ascii_uppercase().as_str() {
+            "QUIET" => Some(Self::Quiet),
             "ERROR" => Some(Self::Error),
             "WARN" | "WARNING" => Some(Self::Warn),
             "INFO" => Some(Self::Info),
@@ -34,6 +37,7 @@ impl Level {
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Quiet => "QUIET",
             Self::Error => "ERROR",
             Self::Warn => "WARN",
             Self::Info => "INFO",
@@ -49,8 +53,9 @@ pub(crate) fn set(level: Level) {
 
 /// Whether lines of `level` are shown.
 pub(crate) fn shows(level: Level) -> bool {
+    let set = LEVEL.load(Ordering::Relaxed);
     // Before `nrt_init` has read the environment, errors are.
-    level as u8 <= LEVEL.load(Ordering::Relaxed).max(Level::Error as u8)
+    level as u8 <= if set == 0 { Level::Error as u8 } else { set }
 }
 
 /// Writes a line that says which function it is from.

@@ -102,6 +102,16 @@ impl Memory {
         unsafe { std::ptr::copy(from, self.data.add(offset), size) };
     }
 
+    /// Sets `size` bytes from `offset` to `value`.
+    ///
+    /// # Safety
+    /// `offset + size` is at most the memory's size.
+    pub(crate) unsafe fn fill(&self, offset: usize, value: u8, size: usize) {
+        let _access = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the caller's promise.
+        unsafe { self.data.add(offset).write_bytes(value, size) };
+    }
+
     /// Copies `size` bytes from `from_offset` of `from` to `to_offset` of `to`. The two may overlap, or be one.
     ///
     /// # Safety
@@ -130,6 +140,11 @@ impl Hbm {
     /// `bytes` of device memory on the NeuronCore with index `core`.
     pub(crate) fn new(core: usize, bytes: u64) -> Arc<Self> {
         Arc::new(Self { core, bytes, used: Mutex::new(0) })
+    }
+
+    /// Bytes in use, and all that there are.
+    pub(crate) fn usage(&self) -> (u64, u64) {
+        (*self.used.lock().unwrap_or_else(PoisonError::into_inner), self.bytes)
     }
 }
 

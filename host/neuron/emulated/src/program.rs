@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use gpsimd_emulator::gpsimd_abi::descriptor::OperandKind;
 use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
@@ -11,6 +12,7 @@ use gpsimd_neuron::neff::{Call, Graph, TensorSpec};
 use crate::block::Block;
 use crate::error::Error;
 use crate::memory::{Charge, Hbm};
+use crate::recording::RecordedCall;
 use crate::tensor::Storage;
 
 /// The graph of a NEFF, its ops found and its memory allocated.
@@ -24,6 +26,8 @@ pub(crate) struct Program {
     inputs: usize,
     outputs: usize,
     steps: Vec<Step>,
+    /// What the latest execution did.
+    calls: Vec<RecordedCall>,
     /// The intermediates are device memory; inputs and outputs are accounted as tensors of the program.
     _charge: Charge,
     _libraries: Vec<Arc<OpLibrary>>,
@@ -68,6 +72,7 @@ impl Program {
             inputs: graph.inputs.len(),
             outputs: graph.outputs.len(),
             steps,
+            calls: Vec::new(),
             _charge: charge,
             _libraries: libraries.into_iter().map(|(_, library)| library).collect(),
         })
@@ -119,6 +124,7 @@ impl Program {
 
     /// Runs the calls, unless `stop` says before one that nobody waits for them any more.
     pub(crate) fn run(&mut self, engine: &Engine, stop: &dyn Fn() -> bool) -> Result<(), Error> {
+        self.calls.clear();
         for step in &self.steps {
             if stop() {
                 break;
@@ -132,9 +138,16 @@ impl Program {
             let (slot, ty) = step.output;
             // SAFETY: as above; `self` is borrowed mutably, so nobody else reads or writes the slot.
             let output = unsafe { TensorViewMut::from_raw(self.slots[slot].memory.as_ptr(), ty) };
-            engine.launch(&step.op, Launch { tensors: &tensors, scalars: &step.scalars, output })?;
+            let start = Instant::now();
+            let report = engine.launch(&step.op, Launch { tensors: &tensors, scalars: &step.scalars, output })?;
+            self.calls.push(RecordedCall::new(&step.op.descriptor().name, start, &report));
         }
         Ok(())
+    }
+
+    /// What the latest execution did: a call for each that ended well.
+    pub(crate) fn calls(&self) -> &[RecordedCall] {
+        &self.calls
     }
 
     /// Fails when an output has a NaN and no input has one: documented as "completed with numerical errors".

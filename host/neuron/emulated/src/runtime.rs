@@ -14,6 +14,7 @@ use crate::libraries::Libraries;
 use crate::log::{self, Level};
 use crate::model::Model;
 use crate::neuron_core::NeuronCore;
+use crate::recording::Recorder;
 use crate::settings::Settings;
 use crate::tensor::Tensor;
 
@@ -37,6 +38,8 @@ pub(crate) struct Runtime {
     pub(crate) sets: Handles<TensorSet>,
     /// Arrays of tensor information, by address: the one thing whose memory the program reads.
     pub(crate) infos: Mutex<HashMap<usize, Block>>,
+    /// What is traced and profiled.
+    pub(crate) recorder: Recorder,
 }
 
 enum Lifecycle {
@@ -113,6 +116,7 @@ impl Runtime {
             tensors: Handles::new("tensor"),
             sets: Handles::new("tensor set"),
             infos: Mutex::default(),
+            recorder: Recorder::default(),
         };
         let mode = settings.mode;
         let message =

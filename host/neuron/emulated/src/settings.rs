@@ -26,8 +26,8 @@ const DEFAULT_CORES: usize = 2;
 const MAX_CORES: usize = 32;
 /// A Trainium chip has 32 GiB, half for each NeuronCore.
 const DEFAULT_HBM_BYTES: u64 = 16 << 30;
-/// The documented default for Trn1 and Inf2.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+/// The documented default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest queue of what kernels print.
 const MAX_STDOUT_QUEUE: u64 = 131_072;
 
@@ -64,9 +64,8 @@ impl Settings {
         let (cores, selection) = read_cores(variables)?;
         let level = match variables(LOG_LEVEL) {
             None => Level::Error,
-            Some(value) => {
-                Level::parse(&value).ok_or_else(|| invalid(LOG_LEVEL, value, "ERROR, WARN, INFO, DEBUG or TRACE"))?
-            }
+            Some(value) => Level::parse(&value)
+                .ok_or_else(|| invalid(LOG_LEVEL, value, "QUIET, ERROR, WARN, INFO, DEBUG or TRACE"))?,
         };
         let mode = match variables(EMULATED_MODE).as_deref() {
             None | Some("checked") => Mode::Checked,
@@ -190,7 +189,7 @@ mod tests {
         assert_eq!(message(EMULATED_HBM, "16G"), "GPSIMD_EMULATED_HBM_BYTES is `16G`, expected a number of bytes");
         assert_eq!(
             message(LOG_LEVEL, "loud"),
-            "NEURON_RT_LOG_LEVEL is `loud`, expected ERROR, WARN, INFO, DEBUG or TRACE"
+            "NEURON_RT_LOG_LEVEL is `loud`, expected QUIET, ERROR, WARN, INFO, DEBUG or TRACE"
         );
     }
 
@@ -207,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn a_model_has_ten_minutes_unless_said_otherwise() {
+    fn a_model_has_thirty_seconds_unless_said_otherwise() {
         let read = |pairs: &[(&str, &str)]| ModelSettings::read(&with(pairs));
-        let default = ModelSettings { timeout: Some(Duration::from_mins(10)), validate_hash: false };
+        let default = ModelSettings { timeout: Some(Duration::from_secs(30)), validate_hash: false };
         assert_eq!(read(&[]).unwrap(), default);
         assert_eq!(read(&[(EXEC_TIMEOUT, "0")]).unwrap().timeout, None);
         assert_eq!(read(&[(EXEC_TIMEOUT, "7")]).unwrap().timeout, Some(Duration::from_secs(7)));

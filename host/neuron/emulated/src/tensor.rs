@@ -1,6 +1,7 @@
 //! [`Tensor`]: a name and a piece of memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::memory::{Memory, Place};
@@ -11,6 +12,7 @@ pub(crate) struct Tensor {
     /// For messages; empty if the program gave none.
     pub(crate) name: String,
     storage: Mutex<Option<Storage>>,
+    completions: Completions,
 }
 
 /// A range of some memory, which it keeps alive.
@@ -24,7 +26,7 @@ pub(crate) struct Storage {
 impl Tensor {
     /// A tensor of all of `memory`; without, one that waits for a buffer to be attached.
     pub(crate) fn new(name: String, memory: Option<Memory>) -> Self {
-        Self { name, storage: Mutex::new(memory.map(Storage::all_of)) }
+        Self { name, storage: Mutex::new(memory.map(Storage::all_of)), completions: Completions::default() }
     }
 
     /// A tensor that is `size` bytes of this one from `offset`.
@@ -33,7 +35,7 @@ impl Tensor {
         storage.expect_range(&self.name, offset, size)?;
         // No overflow: the sum lies within the memory.
         let storage = Storage { offset: storage.offset + offset, size, ..storage };
-        Ok(Self { name, storage: Mutex::new(Some(storage)) })
+        Ok(Self { name, storage: Mutex::new(Some(storage)), completions: Completions::default() })
     }
 
     /// Takes other memory from now on. What it had lives on in its slices, if there are any.
@@ -82,6 +84,20 @@ impl Tensor {
         Ok(())
     }
 
+    /// Sets `size` bytes from `offset` to `value`.
+    pub(crate) fn fill(&self, offset: usize, value: u8, size: usize) -> Result<(), Error> {
+        let storage = self.storage()?;
+        storage.expect_range(&self.name, offset, size)?;
+        // SAFETY: the range was checked.
+        unsafe { storage.memory.fill(storage.offset + offset, value, size) };
+        Ok(())
+    }
+
+    /// How often executions have written it as an output.
+    pub(crate) const fn completions(&self) -> &Completions {
+        &self.completions
+    }
+
     /// Copies `size` bytes from `from_offset` of this tensor to `to_offset` of `to`.
     pub(crate) fn copy(&self, from_offset: usize, to: &Self, to_offset: usize, size: usize) -> Result<(), Error> {
         let (source, target) = (self.storage()?, to.storage()?);
@@ -97,6 +113,35 @@ impl Tensor {
             Memory::copy(&source.memory, source.offset + from_offset, &target.memory, target.offset + to_offset, size);
         }
         Ok(())
+    }
+}
+
+/// How often executions have written a tensor as an output.
+#[derive(Debug, Default)]
+pub(crate) struct Completions {
+    count: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Completions {
+    /// One more.
+    pub(crate) fn add(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    /// None again.
+    pub(crate) fn reset(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+    }
+
+    /// Waits until there are `expected`, at most until `end`, and returns how many there are then.
+    pub(crate) fn wait(&self, expected: u64, end: Option<Instant>) -> u64 {
+        let too_few = |count: &mut u64| *count < expected;
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        let waited = self.changed.wait_timeout_while(count, left, too_few);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

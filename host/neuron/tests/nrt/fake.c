@@ -189,20 +189,23 @@ NRT_STATUS nrt_tensor_copy(const nrt_tensor_t *src, size_t src_offset, nrt_tenso
 
 NRT_STATUS nrt_allocate_tensor_set(nrt_tensor_set_t **result) {
     FAIL_IF_ASKED();
-    *result = calloc(1, sizeof **result);
-    (*result)->id = ++ids;
-    (*result)->alive = 1;
-    note("set %d", (*result)->id);
+    struct nrt_tensor_set *set = calloc(1, sizeof *set);
+    set->id = ++ids;
+    set->alive = 1;
+    note("set %d", set->id);
+    *result = set;
     return NRT_SUCCESS;
 }
-void nrt_destroy_tensor_set(nrt_tensor_set_t **set) {
-    ALIVE(*set);
-    for (int i = 0; i < (*set)->count; i++) ALIVE((*set)->tensors[i]);
-    (*set)->alive = 0;
-    note("destroy set %d", (*set)->id);
-    *set = NULL;
+void nrt_destroy_tensor_set(nrt_tensor_set_t **handle) {
+    struct nrt_tensor_set *set = *handle;
+    ALIVE(set);
+    for (int i = 0; i < set->count; i++) ALIVE(set->tensors[i]);
+    set->alive = 0;
+    note("destroy set %d", set->id);
+    *handle = NULL;
 }
-NRT_STATUS nrt_add_tensor_to_tensor_set(nrt_tensor_set_t *set, const char *name, nrt_tensor_t *tensor) {
+NRT_STATUS nrt_add_tensor_to_tensor_set(nrt_tensor_set_t *handle, const char *name, nrt_tensor_t *tensor) {
+    struct nrt_tensor_set *set = handle;
     ALIVE(set);
     ALIVE(tensor);
     FAIL_IF_ASKED();
@@ -211,14 +214,15 @@ NRT_STATUS nrt_add_tensor_to_tensor_set(nrt_tensor_set_t *set, const char *name,
     set->tensors[set->count++] = tensor;
     return NRT_SUCCESS;
 }
-static nrt_tensor_t *find(const nrt_tensor_set_t *set, const char *name) {
+static nrt_tensor_t *find(const struct nrt_tensor_set *set, const char *name) {
     for (int i = 0; i < set->count; i++) {
         if (strcmp(set->names[i], name) == 0) return set->tensors[i];
     }
     return NULL;
 }
 
-NRT_STATUS nrt_execute(nrt_model_t *model, const nrt_tensor_set_t *in, nrt_tensor_set_t *out) {
+NRT_STATUS nrt_execute(nrt_model_t *model, const nrt_tensor_set_t *inputs, nrt_tensor_set_t *outputs) {
+    const struct nrt_tensor_set *in = inputs, *out = outputs;
     ALIVE(model);
     ALIVE(in);
     ALIVE(out);
@@ -244,7 +248,9 @@ NRT_STATUS nrt_execute(nrt_model_t *model, const nrt_tensor_set_t *in, nrt_tenso
     pthread_mutex_unlock(&lock);
     return NRT_SUCCESS;
 }
-NRT_STATUS nrt_execute_repeat(nrt_model_t *model, const nrt_tensor_set_t *in, nrt_tensor_set_t *out, int count) {
+NRT_STATUS nrt_execute_repeat(nrt_model_t *model, const nrt_tensor_set_t *inputs,
+                              nrt_tensor_set_t *outputs, int count) {
+    const struct nrt_tensor_set *in = inputs, *out = outputs;
     ALIVE(model);
     ALIVE(in);
     ALIVE(out);

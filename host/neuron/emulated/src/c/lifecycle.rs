@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_uint};
 
 use super::{NrtStatus, argument, call, expect_pointer, value};
+use crate::error::Error;
 use crate::runtime::{self, IDENTITY};
 use crate::settings::{Settings, environment, read_cores};
 use crate::status;
@@ -65,19 +66,31 @@ unsafe extern "C" fn nrt_get_total_vnc_count(vnc_count: *mut u32) -> NrtStatus {
     })
 }
 
-/// The cores that the process has, or, while the runtime is not open, those that it would ask for.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrt_get_visible_nc_count(nc_count: *mut u32) -> NrtStatus {
-    call("nrt_get_visible_nc_count", || {
-        expect_pointer("nc_count", nc_count)?;
-        let count = match runtime::current() {
-            Ok(runtime) => runtime.cores.len(),
-            Err(_) => read_cores(&environment)?.1.count(),
-        };
-        // SAFETY: as above.
-        unsafe { nc_count.write(count as u32) };
-        Ok(())
-    })
+    // SAFETY: as above.
+    call("nrt_get_visible_nc_count", || unsafe { visible_cores("nc_count", nc_count) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nrt_get_visible_vnc_count(vnc_count: *mut u32) -> NrtStatus {
+    // SAFETY: as above.
+    call("nrt_get_visible_vnc_count", || unsafe { visible_cores("vnc_count", vnc_count) })
+}
+
+/// The cores that the process has, or, while the runtime is not open, those that it would ask for.
+///
+/// # Safety
+/// `count` is null or leads to a number.
+unsafe fn visible_cores(name: &'static str, count: *mut u32) -> Result<(), Error> {
+    expect_pointer(name, count)?;
+    let cores = match runtime::current() {
+        Ok(runtime) => runtime.cores.len(),
+        Err(_) => read_cores(&environment)?.1.count(),
+    };
+    // SAFETY: not null, and the caller's promise.
+    unsafe { count.write(cores as u32) };
+    Ok(())
 }
 
 #[unsafe(no_mangle)]
@@ -107,7 +120,7 @@ extern "C" fn nrt_get_status_as_str(status: c_uint) -> *const c_char {
 }
 
 /// A text with zeros behind it.
-const fn text<const N: usize>(text: &str) -> [u8; N] {
+pub(super) const fn text<const N: usize>(text: &str) -> [u8; N] {
     let mut bytes = [0; N];
     let mut at = 0;
     while at < text.len() {

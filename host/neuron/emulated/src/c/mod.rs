@@ -1,9 +1,14 @@
 //! The functions of the C interface, and what every one of them does first and last.
 
+mod collectives;
 mod execute;
+mod hardware;
+mod instance;
 mod lifecycle;
 mod model;
+mod recording;
 mod tensor;
+mod tensor_batch;
 mod tensor_info;
 mod tensor_set;
 
@@ -53,6 +58,30 @@ fn expect_pointer<T>(name: &'static str, pointer: *const T) -> Result<(), Error>
 
 fn argument(name: &'static str, found: impl fmt::Display, expected: impl fmt::Display) -> Error {
     Error::Argument { name, found: found.to_string(), expected: expected.to_string() }
+}
+
+/// Writes a struct that later versions may add fields to: as much of it as the program has room for, and how much that is.
+///
+/// # Safety
+/// The pointers are null or lead to `size` bytes and to a number.
+unsafe fn write_sized<T>(
+    [name, size_name, written_name]: [&'static str; 3],
+    found: T,
+    to: *mut T,
+    size: usize,
+    written: *mut usize,
+) -> Result<(), Error> {
+    expect_pointer(name, to)?;
+    expect_pointer(written_name, written)?;
+    if size < size_of::<T>() {
+        return Err(argument(size_name, size, format_args!("{} bytes or more", size_of::<T>())));
+    }
+    // SAFETY: not null, and there is room for it.
+    unsafe {
+        to.write(found);
+        written.write(size_of::<T>());
+    }
+    Ok(())
 }
 
 /// The name at `text`, or none for null: the name of a tensor is optional.

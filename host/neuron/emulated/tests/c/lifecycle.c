@@ -32,6 +32,35 @@ static void expect_of_all(NRT_STATUS expected) {
   EXPECT(expected, nrt_execute(model, set, set));
   EXPECT(expected, nrt_execute_repeat(model, set, set, 2));
   EXPECT(expected, nrt_get_version(&version, sizeof(version)));
+  size_t size;
+  int fd;
+  void *address;
+  nrt_vnc_memory_stats_t stats;
+  nrt_model_info_t about;
+  nrt_tensor_device_allocation_info_t allocation;
+  EXPECT(expected, nrt_load_collectives(bytes, sizeof(bytes), 0, 1, 0, 1, &model));
+  EXPECT(expected, nrt_get_model_vnc_count(model, &count));
+  EXPECT(expected, nrt_get_model_info(model, &about, sizeof(about), &size));
+  EXPECT(expected, nrt_tensor_read_batch(NULL, 0, false));
+  EXPECT(expected, nrt_tensor_write_batch(NULL, 0, false));
+  EXPECT(expected, nrt_tensor_memset(tensor, 0, 0, 8));
+  EXPECT(expected, nrt_tensor_check_output_completion(tensor, 0, 1));
+  EXPECT(expected, nrt_tensor_reset_output_completion(tensor));
+  EXPECT(expected, nrt_tensor_get_device_allocation_info(tensor, &allocation));
+  EXPECT(expected, nrt_get_dmabuf_fd(0, 8, &fd));
+  EXPECT(expected, nrt_get_hbm_mmap_va(0, 0, &address, &size));
+  EXPECT(expected, nrt_get_attached_efa_bdf(bytes, bytes, &size));
+  EXPECT(expected, nrt_host_device_id_get(0, &count));
+  EXPECT(expected, nrt_host_device_id_rid_map_get(&count, &count));
+  EXPECT(expected, nrt_get_vnc_memory_stats(0, &stats, sizeof(stats), &size));
+  EXPECT(expected, nrt_build_global_comm(0, 0, 1));
+  EXPECT(expected, nrt_cc_global_comm_init(0, 0, 1));
+  EXPECT(expected, nrt_barrier(0, 0, 1));
+  EXPECT(expected, nrt_all_gather(0, 0, 1, 8, bytes, bytes));
+  EXPECT(expected, nrt_trace_start(false));
+  EXPECT(expected, nrt_trace_stop("trace.json"));
+  EXPECT(expected, nrt_profile_start(model, "profile.json"));
+  EXPECT(expected, nrt_profile_stop("profile.json"));
   /* Those without a status do nothing. */
   CHECK(nrt_tensor_get_size(tensor) == 0);
   CHECK(nrt_tensor_get_va(tensor) == NULL);
@@ -95,6 +124,8 @@ static void expect_counts(uint32_t total, uint32_t visible) {
   OK(nrt_get_total_vnc_count(&count));
   CHECK(count == total);
   OK(nrt_get_visible_nc_count(&count));
+  CHECK(count == visible);
+  OK(nrt_get_visible_vnc_count(&count));
   CHECK(count == visible);
 }
 

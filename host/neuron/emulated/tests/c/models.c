@@ -10,7 +10,7 @@ static void loads_that_cannot_be_are_invalid(void) {
   EXPECT(NRT_INVALID, nrt_load(neff.bytes, SIZE_MAX, 0, -1, &model));
   EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, 2, -1, &model));
   EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, -2, -1, &model));
-  EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, 0, 1, &model));
+  EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, 0, 2, &model));
   EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, 0, 0, &model));
   setenv("NEURON_RT_EXEC_TIMEOUT", "soon", 1);
   EXPECT(NRT_INVALID, nrt_load(neff.bytes, neff.size, 0, -1, &model));

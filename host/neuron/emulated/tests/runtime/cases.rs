@@ -77,6 +77,19 @@ cases! { execution, Sanitized:
     attached_buffers_of_any_alignment_are_executed_in_place
 }
 
+cases! { clients, Sanitized:
+    a_model_is_loaded_with_a_count_of_one
+    collectives_work_for_one_worker_and_fail_for_more
+    batches_read_and_write_parts_of_tensors
+    memory_is_set_to_a_byte
+    memory_statistics_are_those_of_the_core
+    outputs_count_the_executions_that_wrote_them
+    the_instance_is_an_emulated_trn1
+    what_needs_hardware_fails
+    a_profile_has_the_executions_of_its_model
+    a_trace_has_the_executions_of_all_models
+}
+
 cases! { threads, Sanitized:
     two_threads_execute_one_model
     four_threads_execute_four_models_on_two_cores

@@ -27,6 +27,35 @@ fn every_status_of_the_header_is_in_the_tables() {
     }
 }
 
+/// Functions that a header of ours declares.
+fn declared(header: &str) -> Vec<String> {
+    let text = read(&format!("../include/nrt/{header}"));
+    let name = |part: &str| {
+        let start = part.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+        part[start..].to_owned()
+    };
+    let code: String = text.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect();
+    let names = code.match_indices('(').map(|(at, _)| name(&code[..at]));
+    names.filter(|name| name.starts_with("nrt_")).collect()
+}
+
+#[test]
+fn every_function_of_the_headers_is_on_the_page_and_nothing_else_is_said_to_be_there() {
+    let page = read("../../../docs/src/nrt-functions.md");
+    let (there, not_there) = page.split_once("## Not there").unwrap();
+    let headers = ["nrt.h", "nrt_experimental.h", "nrt_profile.h", "nrt_status.h", "nrt_version.h"];
+    let declared: std::collections::BTreeSet<_> = headers.into_iter().flat_map(declared).collect();
+    let rows = there.lines().filter(|line| line.starts_with("| `nrt_"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let named: std::collections::BTreeSet<_> =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    assert_eq!(declared, named);
+    assert_eq!(declared.len(), 54);
+    for name in declared {
+        assert!(!not_there.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 #[test]
 fn every_test_that_the_tables_name_exists() {
     let files = ["tests/runtime/cases.rs", "tests/runtime/processes.rs", "src/c/mod.rs"];

@@ -37,6 +37,8 @@ pub(crate) fn run(program: &str, case: &str, build: Build) -> Run {
     }
     command
         .arg(case)
+        // For what a case writes.
+        .current_dir(folder.path())
         .env("TEST_NEFFS", neffs::folder())
         .env("TMPDIR", &temporary)
         .env("GPSIMD_EMULATED_LOCK_DIR", folder.path().join("locks"))
@@ -100,7 +102,9 @@ fn compile(program: &str, build: Build) -> PathBuf {
     let link = [format!("-L{}", runtime.display()), format!("-Wl,-rpath,{}", runtime.display())];
     arguments.extend(link.into_iter().chain(["-lnrt".into(), "-lm".into(), "-ldl".into()]));
     let mut inputs = vec![sources().join("check.h")];
-    inputs.extend(std::fs::read_dir(include.join("nrt")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in ["ndl", "nrt"] {
+        inputs.extend(std::fs::read_dir(include.join(folder)).unwrap().map(|entry| entry.unwrap().path()));
+    }
     build_c(&sources().join(format!("{program}.c")), program, &inputs, &arguments)
 }
 

@@ -52,6 +52,21 @@ fn what_a_program_leaves_is_a_warning() {
 }
 
 #[test]
+fn quiet_is_without_a_line() {
+    let lines = log("clients", "quiet_is_without_a_line", &[]);
+    assert_eq!(lines, ["ERROR nrt_barrier: called before nrt_init: call it first, once in a process"]);
+}
+
+#[test]
+fn what_is_not_emulated_is_named_in_the_log() {
+    let lines = log("clients", "what_needs_hardware_fails", &[]);
+    assert!(
+        lines.iter().any(|line| line.starts_with("ERROR nrt_get_dmabuf_fd: nrt_get_dmabuf_fd is not emulated here")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn kernels_print_when_there_is_a_queue_and_the_level_is_info() {
     let printed = |settings: &[(&str, &str)]| {
         let lines = log("execution", "kernels_print", settings);

@@ -71,12 +71,7 @@ pub struct nrt_tensor {
     _unused: [u8; 0],
 }
 pub type nrt_tensor_t = nrt_tensor;
-#[repr(C)]
-#[derive(Debug, Copy, Clone)]
-pub struct nrt_tensor_set {
-    _unused: [u8; 0],
-}
-pub type nrt_tensor_set_t = nrt_tensor_set;
+pub type nrt_tensor_set_t = ::std::os::raw::c_void;
 pub const NRT_TENSOR_PLACEMENT_DEVICE: nrt_tensor_placement_t = 0;
 pub const NRT_TENSOR_PLACEMENT_HOST: nrt_tensor_placement_t = 1;
 pub const NRT_TENSOR_PLACEMENT_VIRTUAL: nrt_tensor_placement_t = 2;

@@ -47,7 +47,7 @@ pub(crate) fn generate(include: &Path) -> Result<String, String> {
         .clang_args(compiler_headers().iter().map(|folder| format!("-idirafter{}", folder.display())))
         .allowlist_function(FUNCTIONS.join("|"))
         .allowlist_type(TYPES)
-        .allowlist_var("NRT_.*|RT_VERSION_DETAIL_LEN")
+        .allowlist_var("NRT_TENSOR_NAME_MAX|RT_VERSION_DETAIL_LEN")
         // A library may return any number: no Rust enum crosses the boundary.
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
