@@ -12,6 +12,7 @@ use crate::checks::inside;
 use crate::emulated_core::{EmulatedCore, Failure};
 use crate::error::{Misuse, SourceLocation, Transfer, kernel_text};
 use crate::guard::HostCall;
+use crate::last_dma::Place;
 
 /// The table of a core, for as long as nothing else uses `core`.
 pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
@@ -77,9 +78,14 @@ impl<'r, 'm> DerefMut for CoreCall<'_, 'r, 'm> {
 unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *const Location) -> *mut u8 {
     // SAFETY: the kernel passes its table's context.
     let mut core = unsafe { core_of(context) };
-    let tcm = core.pool.alloc(bytes);
+    // SAFETY: the kernel passes a location or null.
+    let place = unsafe { Place::of(location, core.run.op.code()) };
+    let tcm = core.pool.alloc(bytes, place);
     if tcm.is_null() {
-        let misuse = Misuse::TcmExhausted { asked: bytes, left: core.pool.left(), pool: core.pool.bytes() };
+        let (left, pool) = (core.pool.left(), core.pool.bytes());
+        // SAFETY: the kernel waits for this call.
+        let held = unsafe { core.pool.held() }.filter(|held| held.count > 1);
+        let misuse = Misuse::TcmExhausted { asked: bytes, left, pool, held };
         // SAFETY: the kernel passes a location or null.
         core.exhausted = Some((misuse, unsafe { SourceLocation::read(location) }));
     }

@@ -161,7 +161,7 @@ impl EmulatedCore<'_, '_> {
             self;
         let found = match ended {
             Ended::Returned(status) if stopped.is_none() => {
-                verdict(run, status, misuse, exhausted, failure).or_else(|| lost(run, dropped))
+                verdict(run, &pool, status, misuse, exhausted, failure).or_else(|| lost(run, dropped))
             }
             _ => stopped,
         };
@@ -271,6 +271,7 @@ fn lost(run: &Run<'_>, dropped: Option<Failure>) -> Option<Found> {
 /// What is wrong with a core that returned `status`, if anything.
 fn verdict(
     run: &Run<'_>,
+    pool: &Pool<'_>,
     status: u32,
     misuse: Option<Found>,
     exhausted: Option<Found>,
@@ -287,6 +288,8 @@ fn verdict(
         let misuse = match code {
             abi::FAILURE_REFUSED => Misuse::Refused { message },
             abi::FAILURE_PANIC => Misuse::Panicked { message },
+            // SAFETY: places in the source of a library are text of the library, which is loaded.
+            abi::FAILURE_LEAKED => Misuse::TcmLeaked { bytes: pool.taken(), held: unsafe { pool.held() } },
             abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: run.generic_dtype() },
             // The host has seen the error of a device call, and it was not a DMA.
             abi::FAILURE_DEVICE => return exhausted.or(Some((Misuse::FailedSilently, location))),

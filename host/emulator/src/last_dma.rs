@@ -33,16 +33,23 @@ impl Place {
             _ => Self::Read(unsafe { SourceLocation::read(location) }),
         }
     }
+
+    /// # Safety
+    /// The text that the kernel passed is readable still.
+    pub(crate) unsafe fn read(&self) -> Option<SourceLocation> {
+        match self {
+            Self::Read(location) => location.clone(),
+            // SAFETY: the caller's promise.
+            Self::Unread(location) => unsafe { SourceLocation::read(location) },
+        }
+    }
 }
 
 impl Last {
     /// In words, and where; of a kernel that did not return.
     pub(crate) fn describe(&self, run: &Run<'_>) -> (LastDma, Option<SourceLocation>) {
-        let location = match &self.place {
-            Place::Read(location) => location.clone(),
-            // SAFETY: the kernel has not returned, so what it passed is as it was.
-            Place::Unread(location) => unsafe { SourceLocation::read(location) },
-        };
+        // SAFETY: the kernel has not returned, so what it passed is as it was.
+        let location = unsafe { self.place.read() };
         let Self { transfer, tensor, start, len, .. } = *self;
         let tensor = if (tensor as usize) < run.tensors.len() { run.name(tensor as usize) } else { tensor.to_string() };
         (LastDma::Of { transfer, tensor, range: start..start.saturating_add(len) }, location)

@@ -185,6 +185,14 @@ impl<'a> Run<'a> {
         self.tensors.iter().any(|tensor| !tensor.direct.is_null())
     }
 
+    /// The types of output and operands, for a message: `f32[8] for x f32[4]`.
+    pub(crate) fn types(&self) -> String {
+        let operands = self.operand_types();
+        let operands = operands.iter().enumerate().map(|(index, ty)| format!("`{}` {ty}", self.op.tensor_name(index)));
+        let output = TensorType::from_abi(&self.tensors[self.output].ty).map(|ty| ty.to_string()).unwrap_or_default();
+        format!("{output} for {}", operands.collect::<Vec<_>>().join(", "))
+    }
+
     /// The types of the op's tensor operands.
     pub(crate) fn operand_types(&self) -> Vec<TensorType> {
         self.tensors[..self.op.entry().tensors].iter().filter_map(|tensor| TensorType::from_abi(&tensor.ty)).collect()

@@ -47,8 +47,8 @@ pub use half::{bf16, f16};
 
 pub use engine::{Engine, EngineBuilder, Mode};
 pub use error::{
-    ConfigError, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, ShapeError, SourceLocation,
-    Transfer, UnknownOp,
+    ConfigError, HeldBuffers, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, ShapeError,
+    SourceLocation, Transfer, UnknownOp,
 };
 pub use interrupt::InterruptHandle;
 pub use launch::Launch;

@@ -33,7 +33,7 @@ impl Op {
         Err(self.broken(format!("{} where the kernel writes `{output}` in another dtype", ty.dtype().name())))
     }
 
-    fn call_shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
+    fn call_shape(&self, types: &[TensorType]) -> Result<TensorType, ShapeError> {
         let nothing = abi::TensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
         let mut output = nothing;
         let mut error = abi::ShapeError {
@@ -44,7 +44,7 @@ impl Op {
             found: 0,
             message: abi::Text { data: std::ptr::null(), len: 0 },
         };
-        let operands: Vec<_> = operands.iter().map(|ty| ty.to_abi()).collect();
+        let operands: Vec<_> = types.iter().map(|ty| ty.to_abi()).collect();
         // SAFETY: the function of a verified library, given as many types as it is told, and room for its answers.
         let status = unsafe {
             (self.entry().functions.shape)(operands.as_ptr(), operands.len() as u32, &raw mut output, &raw mut error)
@@ -54,17 +54,25 @@ impl Op {
                 let dims = output.dims.get(..output.rank as usize).unwrap_or(&output.dims);
                 self.broken(format!("dtype {} and rank {} with sizes {dims:?}", output.dtype, output.rank))
             }),
-            abi::STATUS_FAILED => Err(self.explain(&error)),
+            abi::STATUS_FAILED => Err(self.explain(&error, types)),
             status => Err(self.broken(format!("status {status}"))),
         }
     }
 
-    fn explain(&self, error: &abi::ShapeError) -> ShapeError {
+    fn explain(&self, error: &abi::ShapeError, operands: &[TensorType]) -> ShapeError {
         let op = self.name().to_owned();
         let &abi::ShapeError { dim, expected, found, .. } = error;
         if error.code == abi::SHAPE_ERROR_MESSAGE {
             // SAFETY: the shape function's message is readable until the next call.
             return ShapeError::Message { op, message: unsafe { kernel_text(error.message) } };
+        }
+        if error.code == abi::SHAPE_ERROR_PANIC {
+            // SAFETY: as above.
+            let message = unsafe { kernel_text(error.message) };
+            let names = self.descriptor().tensors().map(|(name, _)| name);
+            let operands =
+                names.zip(operands).map(|(name, ty)| format!("`{name}` {ty}")).collect::<Vec<_>>().join(", ");
+            return ShapeError::Panicked { op, message, operands };
         }
         let Some((operand, _)) = self.descriptor().tensors().nth(error.operand as usize) else {
             return self.broken(format!("an error about operand number {}", error.operand));

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use gpsimd_abi::{TCM_ALIGN, TCM_BELOW};
 
-use crate::error::Misuse;
+use crate::error::{HeldBuffers, Misuse};
+use crate::last_dma::Place;
 
 /// The memory of one core's pool and of what the library has below it, reused from launch to launch.
 #[derive(Debug)]
@@ -77,10 +78,10 @@ struct Checked {
     high_water: usize,
 }
 
-#[derive(Clone, Copy)]
 struct Buffer {
     offset: usize,
     bytes: usize,
+    place: Place,
 }
 
 /// Why a DMA's TCM side is refused; the direction and tensor are the caller's to add.
@@ -128,7 +129,7 @@ impl<'m> Pool<'m> {
     }
 
     /// Address of `bytes` free bytes, aligned to 64, or null.
-    pub(crate) fn alloc(&mut self, bytes: u32) -> *mut u8 {
+    pub(crate) fn alloc(&mut self, bytes: u32, place: Place) -> *mut u8 {
         let bytes = bytes as usize;
         let taken = bytes.checked_next_multiple_of(TCM_ALIGN).unwrap_or(usize::MAX);
         if taken > self.left() {
@@ -136,12 +137,38 @@ impl<'m> Pool<'m> {
         }
         let offset = self.top();
         self.set_top(offset + taken);
-        self.buffers.push(Buffer { offset, bytes });
+        self.buffers.push(Buffer { offset, bytes, place });
         if let Some(checked) = &mut self.checked {
             checked.high_water = checked.high_water.max(offset + taken);
         }
         // SAFETY: `offset` is at most `bytes`, the pool's size.
         unsafe { self.start.add(offset) }
+    }
+
+    /// Bytes that are allocated.
+    pub(crate) fn taken(&self) -> usize {
+        self.top()
+    }
+
+    /// The live buffers of the place that has taken the most, in checked mode; elsewhere the library has its own.
+    ///
+    /// # Safety
+    /// The kernel has not returned, or its library is loaded still: the places of buffers are readable.
+    pub(crate) unsafe fn held(&self) -> Option<HeldBuffers> {
+        self.checked.as_ref()?;
+        let mut places: Vec<HeldBuffers> = Vec::new();
+        for buffer in &self.buffers {
+            // SAFETY: the caller's promise.
+            let location = unsafe { buffer.place.read() };
+            match places.iter_mut().find(|place| place.location == location) {
+                Some(place) => {
+                    place.count += 1;
+                    place.bytes += buffer.bytes;
+                }
+                None => places.push(HeldBuffers { count: 1, bytes: buffer.bytes, location }),
+            }
+        }
+        places.into_iter().rev().max_by_key(|place| place.bytes)
     }
 
     /// Gives back the buffer at `address`. In checked mode its content is gone: what is free is always poison.

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use gpsimd_emulator::{Engine, EngineBuilder, Mode, ThreadPool, Workers};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -10,7 +11,8 @@ use pyo3::prelude::*;
 
 use crate::openmp;
 
-/// TCM pool of the fast engine's cores: all of a core's TCM, where a custom op gets 16 KiB. No result depends on it, and
+/// TCM pool of the fast engine's cores: all of a core's TCM, where the checked engine gives what a library has on the
+/// device. No result depends on it, and
 /// with it a row of BERT's feed-forward layer is one tile, which the CPU's prefetcher follows; in 4 KiB pieces of rows
 /// the GELU takes 1.5 times as long. That a kernel fits in 16 KiB is for checked mode to verify.
 const FAST_TCM_BYTES: usize = 64 * 1024;
@@ -89,8 +91,19 @@ fn get_or_build(
     if let Some(engine) = engine.get() {
         return Ok(engine);
     }
-    let built = builder()?.build().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let built =
+        builder()?.interrupt_on_sigint(true).build().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     Ok(engine.get_or_init(|| built))
+}
+
+/// How many seconds a checked launch may take from now on; 0 for any number.
+#[pyfunction]
+pub(crate) fn set_time_limit(seconds: f64) -> PyResult<()> {
+    let limit = Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!("the time limit is {seconds}, expected a number of seconds, 0 for no limit"))
+    })?;
+    engine(Mode::Checked)?.set_time_limit(limit);
+    Ok(())
 }
 
 /// Chooses between "auto", "checked" and "fast"; returns the mode before.

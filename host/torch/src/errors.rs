@@ -32,7 +32,14 @@ pub(crate) fn shape(error: &ShapeError) -> PyErr {
     OperandError::new_err(error.to_string())
 }
 
+/// The exception of a failed launch. One that was interrupted is what Python's handler of the signal raises: in the main
+/// thread `KeyboardInterrupt`, unless the program has another handler.
 pub(crate) fn launch(error: &LaunchError) -> PyErr {
+    if error.is_interrupted()
+        && let Err(raised) = Python::attach(|py| py.check_signals())
+    {
+        return raised;
+    }
     match error {
         LaunchError::Kernel(_) => KernelError::new_err(error.to_string()),
         _ => OperandError::new_err(error.to_string()),

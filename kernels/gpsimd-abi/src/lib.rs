@@ -247,6 +247,8 @@ pub const SHAPE_ERROR_MIN_RANK: u32 = 3;
 pub const SHAPE_ERROR_BROADCAST: u32 = 4;
 /// `message` says it all.
 pub const SHAPE_ERROR_MESSAGE: u32 = 5;
+/// The shape function panicked: `message` says where, and with what.
+pub const SHAPE_ERROR_PANIC: u32 = 6;
 
 /// A tensor of the launch, in HBM.
 #[repr(C)]
@@ -427,3 +429,5 @@ pub const FAILURE_DTYPE: u32 = 4;
 /// The kernel dropped elements for the output without storing them. The one failure that does not end the launch: the host
 /// keeps the first, and reports it when nothing else is wrong.
 pub const FAILURE_DROPPED: u32 = 5;
+/// The kernel returned and has not freed all of its TCM.
+pub const FAILURE_LEAKED: u32 = 6;

@@ -79,6 +79,11 @@ pub fn run(kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
 
 fn finish(core: &Core, result: OpResult, at: &'static Location<'static>) -> u32 {
     let (failure, message) = match result {
+        // A kernel image has the pool to itself, anew in every launch.
+        #[cfg(not(target_arch = "wasm32"))]
+        Ok(()) if core.device.tcm_left() != core.device.tcm_bytes() => {
+            (abi::FAILURE_LEAKED, "the kernel returned with TCM that it never freed")
+        }
         Ok(()) => return abi::STATUS_OK,
         Err(OpError::TcmExhausted { .. }) => (abi::FAILURE_DEVICE, "the TCM pool is exhausted"),
         Err(OpError::Dma) => (abi::FAILURE_DEVICE, "a DMA failed"),
@@ -123,7 +128,7 @@ pub unsafe fn shape<const COUNT: usize>(
 /// Calls a shape function; on a host a panic of it is a refusal.
 fn caught(function: impl FnOnce() -> Result<TensorType, ShapeError>) -> Result<TensorType, ShapeError> {
     #[cfg(not(target_arch = "wasm32"))]
-    return crate::panics::catch(function).unwrap_or_else(|_| Err(ShapeError::new("the shape function panicked")));
+    return crate::panics::catch(function).unwrap_or_else(|panic| Err(ShapeError::panicked(panic.keep())));
     #[cfg(target_arch = "wasm32")]
     function()
 }

@@ -21,6 +21,19 @@ impl Panic {
         &self.message
     }
 
+    /// Where and what, readable on this thread until the next panic that is kept.
+    pub(crate) fn keep(&self) -> abi::Text {
+        std::thread_local! {
+            static KEPT: RefCell<String> = const { RefCell::new(String::new()) };
+        }
+        let Self { message, file, line, column } = self;
+        let text = std::format!("{file}:{line}:{column}: {message}");
+        let kept = abi::Text { data: text.as_ptr(), len: text.len() };
+        // The text itself stays where it is when its owner moves.
+        KEPT.set(text);
+        kept
+    }
+
     /// Where; borrows the file name from `self`.
     pub(crate) fn location(&self) -> abi::Location {
         let file = abi::Text { data: self.file.as_ptr(), len: self.file.len() };

@@ -144,6 +144,12 @@ impl ShapeError {
         })
     }
 
+    /// A panic, as `message` says: readable until the next.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) const fn panicked(message: abi::Text) -> Self {
+        Self(abi::ShapeError { code: abi::SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message })
+    }
+
     #[doc(hidden)]
     pub const fn to_abi(self) -> abi::ShapeError {
         self.0

@@ -57,7 +57,9 @@ fn read_of_replaced(run: &Run<'_>, cores: &[&Accesses]) -> Finding {
 
 fn never_written(run: &Run<'_>, written: &RangeSet) -> Finding {
     let (first, missing) = gaps(written, run.len(run.output))?;
-    let misuse = Misuse::NeverWritten { tensor: run.name(run.output), first: first.clone(), missing };
+    let is_tail = first.start > 0 && missing == run.len(run.output) - first.start;
+    let tail_of = is_tail.then(|| run.types());
+    let misuse = Misuse::NeverWritten { tensor: run.name(run.output), first: first.clone(), missing, tail_of };
     Some((first.start, run.error(None, misuse, None)))
 }
 

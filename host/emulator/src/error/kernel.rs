@@ -108,6 +108,28 @@ impl fmt::Display for Transfer {
     }
 }
 
+/// TCM buffers that one place in the source took and nothing has freed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBuffers {
+    /// How many.
+    pub count: usize,
+    /// Bytes of all of them.
+    pub bytes: usize,
+    /// The place, where known.
+    pub location: Option<SourceLocation>,
+}
+
+impl fmt::Display for HeldBuffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count: buffers, bytes, location } = self;
+        write!(f, "{} of {bytes} bytes", count(*buffers as u64, "buffer"))?;
+        if let Some(location) = location {
+            write!(f, " taken at {location}")?;
+        }
+        f.write_str(if *buffers == 1 { " was never freed" } else { " were never freed" })
+    }
+}
+
 /// How far a kernel had come when it was stopped. Where in its source is the error's `location`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LastDma {
@@ -274,7 +296,7 @@ pub enum Misuse {
         past: u64,
     },
     /// The kernel gave up because the TCM pool was exhausted.
-    #[error("the TCM pool is exhausted: {} asked, {left} of {pool} left; use smaller tiles", count(u64::from(*asked), "byte"))]
+    #[error("the TCM pool is exhausted: {} asked, {left} of {pool} left; {}", count(u64::from(*asked), "byte"), held.as_ref().map_or_else(|| "use smaller tiles".into(), ToString::to_string))]
     TcmExhausted {
         /// Bytes asked for.
         asked: u32,
@@ -282,6 +304,20 @@ pub enum Misuse {
         left: usize,
         /// Bytes of the pool.
         pool: usize,
+        /// Several live buffers from one place: what a leak in a loop leaves. Not known in fast mode.
+        held: Option<HeldBuffers>,
+    },
+    /// The kernel returned and had not freed all of its TCM.
+    #[error(
+        "the kernel returned with {} of TCM that it never freed{}: on the device they stay taken",
+        count(*bytes as u64, "byte"),
+        held.as_ref().map(|held| format!(", {held}")).unwrap_or_default()
+    )]
+    TcmLeaked {
+        /// Bytes still allocated.
+        bytes: usize,
+        /// The buffers from the place that took the most. Not known in fast mode.
+        held: Option<HeldBuffers>,
     },
     /// TCM freed while a buffer allocated later lives.
     #[error(
@@ -317,8 +353,12 @@ pub enum Misuse {
     },
     /// Elements of the output that no core stored.
     #[error(
-        "no core wrote elements {first:?} of output `{tensor}`{}",
-        if *missing == first.end - first.start { String::new() } else { format!(", nor others: {missing} in all") }
+        "no core wrote elements {first:?} of output `{tensor}`{}{}",
+        if *missing == first.end - first.start { String::new() } else { format!(", nor others: {missing} in all") },
+        tail_of.as_ref().map(|types| format!(
+            ", all after the last that was written: unless the kernel stops early, its shape function asks for too \
+             large an output, {types}"
+        )).unwrap_or_default()
     )]
     NeverWritten {
         /// The output.
@@ -327,6 +367,8 @@ pub enum Misuse {
         first: Range<u64>,
         /// How many in all.
         missing: u64,
+        /// Where they are all elements after those written: the output's type and the operands'.
+        tail_of: Option<String>,
     },
     /// An element of the replaced operand was read after this core replaced it.
     #[error(
@@ -364,8 +406,9 @@ pub enum Misuse {
     },
     /// The output depends on what TCM held before the kernel wrote there.
     #[error(
-        "elements {range:?} of output `{tensor}` depend on TCM that was never written: they differ between two runs that \
-         differ only in what TCM holds at the start"
+        "elements {range:?} of output `{tensor}` depend on TCM that was never written, or on something else that changes \
+         from run to run (a static, a clock, an address): they differ between two runs that differ only in what TCM \
+         holds at the start"
     )]
     DependsOnTcm {
         /// The output.
@@ -375,8 +418,8 @@ pub enum Misuse {
     },
     /// What the kernel does depends on what TCM held before.
     #[error(
-        "what the kernel does depends on TCM that was never written: between two runs that differ only in what TCM holds \
-         at the start, {what}"
+        "what the kernel does depends on TCM that was never written, or on something else that changes from run to run (a \
+         static, a clock, an address): between two runs that differ only in what TCM holds at the start, {what}"
     )]
     BehaviourDependsOnTcm {
         /// What differs.

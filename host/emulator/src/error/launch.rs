@@ -246,6 +246,16 @@ pub enum ShapeError {
         /// What it says.
         message: String,
     },
+    /// The shape function panicked.
+    #[error("op `{op}`: its shape function panicked for {operands}, at {message}")]
+    Panicked {
+        /// The op.
+        op: String,
+        /// The place in its source, and what the panic says.
+        message: String,
+        /// Names and types of the operands.
+        operands: String,
+    },
     /// The shape function does not keep the ABI.
     #[error("op `{op}`: its shape function is broken, it gave {what}")]
     Broken {

@@ -5,7 +5,7 @@ mod launch;
 mod load;
 
 pub(crate) use kernel::text as kernel_text;
-pub use kernel::{KernelError, LastDma, Misuse, SourceLocation, Transfer};
+pub use kernel::{HeldBuffers, KernelError, LastDma, Misuse, SourceLocation, Transfer};
 pub use launch::{ConfigError, LaunchError, OperandError, ShapeError};
 pub use load::{LoadError, UnknownOp};
 

@@ -53,7 +53,7 @@ fn a_shape_function_may_refuse_in_its_own_words() {
 
 #[test]
 fn an_unknown_shape_error_is_an_error_of_the_library() {
-    assert_error!(picky(6).unwrap_err(), ShapeError::Broken { .. }, @"op `picky`: its shape function is broken, it gave an error of unknown code 6");
+    assert_error!(picky(13).unwrap_err(), ShapeError::Broken { .. }, @"op `picky`: its shape function is broken, it gave an error of unknown code 13");
 }
 
 #[test]

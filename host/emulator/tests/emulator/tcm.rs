@@ -43,7 +43,7 @@ fn a_buffer_one_line_larger_than_the_pool_is_one_too_many() {
         };
         assert_eq!(run(256).unwrap(), iota(80));
         let LaunchError::Kernel(error) = run(192).unwrap_err() else { panic!("the kernel's error") };
-        assert_eq!(error.misuse, Misuse::TcmExhausted { asked: 256, left: 192, pool: 192 });
+        assert_eq!(error.misuse, Misuse::TcmExhausted { asked: 256, left: 192, pool: 192, held: None });
     }
 }
 
@@ -60,7 +60,7 @@ fn a_pool_of_an_impossible_size_is_an_error() {
 
 #[test]
 fn an_exhausted_pool_that_the_kernel_fails_for_is_an_error() {
-    assert_error!(error("exhausted"), KernelError { misuse: Misuse::TcmExhausted { asked: 16_000, left: 15_360, pool: 16_384 }, .. }, @"op `exhausted`, core 4, at kernel.c:71:5: the TCM pool is exhausted: 16000 bytes asked, 15360 of 16384 left; use smaller tiles");
+    assert_error!(error("exhausted"), KernelError { misuse: Misuse::TcmExhausted { asked: 16_000, left: 15_360, pool: 16_384, held: None }, .. }, @"op `exhausted`, core 4, at kernel.c:71:5: the TCM pool is exhausted: 16000 bytes asked, 15360 of 16384 left; use smaller tiles");
 }
 
 #[test]

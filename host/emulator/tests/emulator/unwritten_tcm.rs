@@ -30,12 +30,12 @@ fn storing_tcm_that_was_never_written_is_an_error() {
 
 #[test]
 fn computing_with_tcm_that_was_never_written_is_an_error() {
-    assert_error!(error("uses_unwritten_tcm"), KernelError { misuse: Misuse::DependsOnTcm { .. }, .. }, @"op `uses_unwritten_tcm`, core 1, at kernel.c:105:5: elements 11..12 of output `y` depend on TCM that was never written: they differ between two runs that differ only in what TCM holds at the start");
+    assert_error!(error("uses_unwritten_tcm"), KernelError { misuse: Misuse::DependsOnTcm { .. }, .. }, @"op `uses_unwritten_tcm`, core 1, at kernel.c:105:5: elements 11..12 of output `y` depend on TCM that was never written, or on something else that changes from run to run (a static, a clock, an address): they differ between two runs that differ only in what TCM holds at the start");
 }
 
 #[test]
 fn a_maximum_over_tcm_that_was_never_written_is_an_error() {
-    assert_error!(error("maximum_of_unwritten_tcm"), KernelError { misuse: Misuse::DependsOnTcm { .. }, .. }, @"op `maximum_of_unwritten_tcm`, core 1, at kernel.c:108:5: elements 10..11 of output `y` depend on TCM that was never written: they differ between two runs that differ only in what TCM holds at the start");
+    assert_error!(error("maximum_of_unwritten_tcm"), KernelError { misuse: Misuse::DependsOnTcm { .. }, .. }, @"op `maximum_of_unwritten_tcm`, core 1, at kernel.c:108:5: elements 10..11 of output `y` depend on TCM that was never written, or on something else that changes from run to run (a static, a clock, an address): they differ between two runs that differ only in what TCM holds at the start");
 }
 
 #[test]
@@ -45,15 +45,15 @@ fn storing_tcm_that_was_freed_is_an_error() {
 
 #[test]
 fn loading_by_tcm_that_was_never_written_is_an_error() {
-    assert_error!(error("loads_by_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `loads_by_unwritten_tcm`, core 6: what the kernel does depends on TCM that was never written: between two runs that differ only in what TCM holds at the start, the core makes 2 loads of 44 and 1 store of 40 bytes in 320 bytes of TCM, then 1 load of 40 and 1 store of 40 bytes in 320 bytes of TCM");
+    assert_error!(error("loads_by_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `loads_by_unwritten_tcm`, core 6: what the kernel does depends on TCM that was never written, or on something else that changes from run to run (a static, a clock, an address): between two runs that differ only in what TCM holds at the start, the core makes 2 loads of 44 and 1 store of 40 bytes in 320 bytes of TCM, then 1 load of 40 and 1 store of 40 bytes in 320 bytes of TCM");
 }
 
 #[test]
 fn failing_by_tcm_that_was_never_written_is_an_error() {
-    assert_error!(error("fails_by_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `fails_by_unwritten_tcm`, core 0, at kernel.c:117:5: what the kernel does depends on TCM that was never written: between two runs that differ only in what TCM holds at the start, the second fails: too large");
+    assert_error!(error("fails_by_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `fails_by_unwritten_tcm`, core 0, at kernel.c:117:5: what the kernel does depends on TCM that was never written, or on something else that changes from run to run (a static, a clock, an address): between two runs that differ only in what TCM holds at the start, the second fails: too large");
 }
 
 #[test]
 fn printing_tcm_that_was_never_written_is_an_error() {
-    assert_error!(error("prints_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `prints_unwritten_tcm`, core 3: what the kernel does depends on TCM that was never written: between two runs that differ only in what TCM holds at the start, the core prints different text");
+    assert_error!(error("prints_unwritten_tcm"), KernelError { misuse: Misuse::BehaviourDependsOnTcm { .. }, .. }, @"op `prints_unwritten_tcm`, core 3: what the kernel does depends on TCM that was never written, or on something else that changes from run to run (a static, a clock, an address): between two runs that differ only in what TCM holds at the start, the core prints different text");
 }

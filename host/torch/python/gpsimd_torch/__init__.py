@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
     from gpsimd_torch.devices import emulate_on
-    from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation
+    from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation, set_time_limit
 
 __all__ = [
     "KernelError",
@@ -25,6 +25,7 @@ __all__ = [
     "emulation",
     "load_library",
     "set_emulation",
+    "set_time_limit",
 ]
 
 _NATIVE = {"KernelError", "LibraryError", "OperandError", "__version__"}

@@ -173,6 +173,15 @@ def set_emulation(mode: str) -> str:
     return _native.set_emulation(mode)
 
 
+def set_time_limit(seconds: float) -> None:
+    """Set how long a checked launch may take from now on, in the whole process; 0 for any time.
+
+    A launch past it raises `KernelError`, which names the core and its last DMA. The limit is 60 s, or what the
+    environment variable `GPSIMD_TIME_LIMIT` says. Ctrl-C ends a launch in any mode.
+    """
+    _native.set_time_limit(seconds)
+
+
 @contextlib.contextmanager
 def emulation(mode: str) -> Iterator[None]:
     """Run the body of a `with` statement in the given mode: see `set_emulation`."""
