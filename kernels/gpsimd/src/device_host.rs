@@ -110,11 +110,6 @@ impl Device {
     }
 
     #[inline(always)]
-    pub(crate) fn tcm_bytes(&self) -> usize {
-        self.table().tcm_bytes as usize
-    }
-
-    #[inline(always)]
     pub(crate) fn tcm_left(&self) -> usize {
         let table = self.table();
         if table.tcm_top.is_null() {

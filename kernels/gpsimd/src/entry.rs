@@ -58,9 +58,9 @@ pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpRes
     let Some(table) = core::ptr::NonNull::new(table.cast_mut()) else { return abi::STATUS_FAILED };
     // SAFETY: the caller's promise.
     let core = Core { device: unsafe { Device::new(table) } };
-    let at = Location::caller();
+    let (free, at) = (core.device.tcm_left(), Location::caller());
     match crate::panics::catch(|| kernel(&core)) {
-        Ok(result) => finish(&core, result, at),
+        Ok(result) => finish(&core, result, free, at),
         Err(panic) => {
             core.device.fail_at(abi::FAILURE_PANIC, panic.message(), panic.location());
             abi::STATUS_FAILED
@@ -73,15 +73,15 @@ pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpRes
 #[track_caller]
 pub fn run(kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
     let core = Core { device: Device::new() };
+    let free = core.device.tcm_left();
     let result = kernel(&core);
-    finish(&core, result, Location::caller())
+    finish(&core, result, free, Location::caller())
 }
 
-fn finish(core: &Core, result: OpResult, at: &'static Location<'static>) -> u32 {
+/// Reports how a kernel ended that began with `free` bytes of the pool.
+fn finish(core: &Core, result: OpResult, free: usize, at: &'static Location<'static>) -> u32 {
     let (failure, message) = match result {
-        // A kernel image has the pool to itself, anew in every launch.
-        #[cfg(not(target_arch = "wasm32"))]
-        Ok(()) if core.device.tcm_left() != core.device.tcm_bytes() => {
+        Ok(()) if core.device.tcm_left() != free => {
             (abi::FAILURE_LEAKED, "the kernel returned with TCM that it never freed")
         }
         Ok(()) => return abi::STATUS_OK,

@@ -3,16 +3,20 @@
 // As the kernels' memory holds them: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
 enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40, PANIC_STACK_BYTES = 4096 };
 
-// The message of a panic.
-struct Message {
-  char text[512];
-  u32 bytes;
-};
-
 // An operand: its name, and its dtype: 0 as the other generic operands, 1 f32, 2 bf16.
 struct Operand {
   const char* name;
   u32 dtype;
+};
+
+// A call of a shape function, and the text of its panic.
+struct Call {
+  const char* op;
+  const torch::Tensor* tensors;
+  const Operand* operands;
+  u32 count;
+  char panic[512];
+  u32 panic_bytes;
 };
 
 GPSIMD_INLINE void copy_text(char* to, u32 size, const u8* text, u32 len) {
@@ -29,9 +33,9 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
                            u32 (*shape)(Instance&, u8* __restrict, u32, u32, u32, u32)) {
   const u32 types = MEMORY_BYTES + PANIC_STACK_BYTES, output = types + count * TYPE_BYTES, error = output + TYPE_BYTES;
   alignas(8) u8 m[MEMORY_BYTES + PANIC_STACK_BYTES + (MAX_OPERANDS + 1) * TYPE_BYTES + ERROR_BYTES] = {};
-  Message panic = {};
+  Call call = {op, tensors, operands, count, {}, 0};
   Instance w = {};
-  w.host = &panic;
+  w.host = &call;
   w.memory = m;
   w.memory_bytes = error + ERROR_BYTES;
   instantiate(w, m);
@@ -83,18 +87,31 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
 GPSIMD_INLINE u32 import_gpsimd_start_panic(Instance& w, u8*) { return start_panic(w, MEMORY_BYTES, PANIC_STACK_BYTES); }
 
 __attribute__((unused, noinline, cold)) static void import_gpsimd_fail_text(Instance& w, u8* m, u32 text, u32 len) {
-  Message& panic = *static_cast<Message*>(w.host);
-  copy_text(panic.text + panic.bytes, static_cast<u32>(sizeof panic.text) - panic.bytes, m + text, len);
-  panic.bytes += static_cast<u32>(__builtin_strlen(panic.text + panic.bytes));
+  Call& call = *static_cast<Call*>(w.host);
+  copy_text(call.panic + call.panic_bytes, static_cast<u32>(sizeof call.panic) - call.panic_bytes, m + text, len);
+  call.panic_bytes += static_cast<u32>(__builtin_strlen(call.panic + call.panic_bytes));
 }
 
 [[noreturn]] __attribute__((unused, noinline, cold)) static void import_gpsimd_fail(Instance& w, u8* m, u32, u32 file,
                                                                                     u32 file_bytes, u32 line,
                                                                                     u32 column) {
-  char message[1024];
-  snprintf(message, sizeof message, "the shape function panicked, at %.*s:%u:%u: %s", static_cast<int>(file_bytes),
-           reinterpret_cast<const char*>(m + file), static_cast<unsigned>(line), static_cast<unsigned>(column),
-           static_cast<Message*>(w.host)->text);
+  const Call& call = *static_cast<Call*>(w.host);
+  char message[2048];
+  u32 bytes = 0;
+  // What is longer is cut.
+  const auto add = [&](const char* format, auto... parts) {
+    bytes += static_cast<u32>(snprintf(message + bytes, sizeof message - bytes, format, parts...));
+    if (bytes > sizeof message - 1) bytes = sizeof message - 1;
+  };
+  add("op `%s`: its shape function panicked for ", call.op);
+  for (u32 i = 0; i < call.count; ++i) {
+    const torch::Tensor& tensor = call.tensors[i];
+    add("%s`%s` %s[", i == 0 ? "" : ", ", call.operands[i].name, tensor.scalar_type() == torch::kFloat ? "f32" : "bf16");
+    for (size_t dim = 0; dim < tensor.sizes().size(); ++dim) {
+      add("%s%lld", dim == 0 ? "" : ", ", static_cast<long long>(tensor.sizes()[dim]));
+    }
+    add("%s", "]");
+  }
+  add(", at %.*s:%u:%u: %s", static_cast<int>(file_bytes), reinterpret_cast<const char*>(m + file), line, column, call.panic);
   gpsimd_trap(message);
 }
-

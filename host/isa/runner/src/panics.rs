@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
-use gpsimd_abi::{FAILURE_PANIC, SHAPE_ERROR_MESSAGE, STATUS_FAILED, ShapeError, Text};
+use gpsimd_abi::{FAILURE_PANIC, SHAPE_ERROR_PANIC, STATUS_FAILED, ShapeError, Text};
 
 use crate::protocol::{DONE, FAIL};
 use crate::wire::{flush, put_caller, put_text, put_u32};
@@ -18,6 +18,8 @@ pub(crate) enum Activity {
     Shape,
     /// A panic of an op is being reported.
     Report,
+    /// A panic of a shape function is being reported; this is its place.
+    ReportShape(*const Message),
 }
 
 struct Current(Cell<Activity>);
@@ -32,10 +34,22 @@ pub(crate) fn set(activity: Activity) {
 }
 
 /// The start of a message; what is longer is cut.
-struct Message {
+#[derive(Clone)]
+pub(crate) struct Message {
     bytes: [u8; 512],
     len: usize,
 }
+
+impl Message {
+    const EMPTY: Self = Self { bytes: [0; 512], len: 0 };
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// `core` is compiled without the printing of floats, which LLVM's backend cannot compile yet: it panics.
+const FLOAT_IN_MESSAGE: &str = "a message with a float in it, which a program of the isa tier cannot print";
 
 impl Write for Message {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -56,23 +70,28 @@ fn panicked(info: &PanicInfo<'_>) -> ! {
             put_u32(FAIL);
             put_u32(FAILURE_PANIC);
             put_caller(info.location());
-            let mut message = Message { bytes: [0; 512], len: 0 };
+            let mut message = Message::EMPTY;
             // What does not fit is cut: writing does not fail.
             let _ = write!(message, "{}", info.message());
-            finish(&message.bytes[..message.len]);
+            finish(message.bytes());
         }
-        // `core` is compiled without the printing of floats, which LLVM's backend cannot compile yet: it panics.
-        Activity::Report => finish(b"a message with a float in it, which a program of the isa tier cannot print"),
+        Activity::Report => finish(FLOAT_IN_MESSAGE.as_bytes()),
         Activity::Shape => {
-            let message = Text::new("the shape function panicked");
-            serve::refuse_shape(&ShapeError {
-                code: SHAPE_ERROR_MESSAGE,
-                operand: 0,
-                dim: 0,
-                expected: 0,
-                found: 0,
-                message,
-            });
+            let mut message = Message::EMPTY;
+            if let Some(at) = info.location() {
+                let _ = write!(message, "{at}: ");
+            }
+            // Should the text not be printable, its place is.
+            let placed = message.clone();
+            set(Activity::ReportShape(&raw const placed));
+            let _ = write!(message, "{}", info.message());
+            refuse_shape(message.bytes());
+        }
+        Activity::ReportShape(placed) => {
+            // SAFETY: a variable of the panic handler's call that panicked, which goes no further.
+            let mut message = unsafe { (*placed).clone() };
+            let _ = message.write_str(FLOAT_IN_MESSAGE);
+            refuse_shape(message.bytes());
         }
     }
     flush();
@@ -84,4 +103,9 @@ fn finish(message: &[u8]) {
     put_u32(DONE);
     put_u32(STATUS_FAILED);
     put_u32(0);
+}
+
+fn refuse_shape(message: &[u8]) {
+    let message = Text { data: message.as_ptr(), len: message.len() };
+    serve::refuse_shape(&ShapeError { code: SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message });
 }

@@ -97,6 +97,6 @@ pub(crate) fn refuse_shape(error: &ShapeError) {
     put_u32(error.dim);
     put_u64(error.expected);
     put_u64(error.found);
-    // SAFETY: the message of a shape error is static text.
+    // SAFETY: the message of a shape error is static text, or that of a panic that waits here.
     put_text(unsafe { error.message.bytes() });
 }
