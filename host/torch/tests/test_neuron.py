@@ -4,6 +4,7 @@ It registers the ops that the SDK would, for XLA tensors and of tensors alone, c
 writes down every call. XLA runs on its CPU device.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -237,6 +238,44 @@ def test_a_build_beside_the_library_is_found_on_a_neuron_host_alone(host):
     """
     assert host.script(body) == str(build)
     assert host.script("os.environ['PJRT_DEVICE'] = 'CPU'\n" + textwrap.dedent(body)) == "None"
+
+
+# What `load_library` of the custom op module is replaced by: it says whether another process could load now.
+LOCKED = """
+import fcntl, json, os, pathlib
+
+def load_library(path):
+    with open(os.environ["NEURON_LOCK"]) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+    with pathlib.Path(os.environ["NEURON_CALLS"]).open("a") as calls:
+        calls.write(json.dumps({"free": free}) + "\\n")
+    raise ValueError("on purpose")
+"""
+
+
+def test_one_process_at_a_time_unpacks_a_library(here, tmp_path, monkeypatch):
+    here.custom_op.write_text(LOCKED)
+    lock = tmp_path / f"gpsimd-neuron-custom-ops-{os.getuid()}.lock"
+    monkeypatch.setattr(device, "_UNPACKING", tmp_path)
+    monkeypatch.setenv("NEURON_LOCK", str(lock))
+    descriptor = gpsimd_torch.load_library("bert_ops").descriptor
+    for _ in range(2):  # the second waits for nobody: a failure unlocks, too
+        with pytest.raises(gpsimd_torch.LibraryError, match="on purpose"):
+            device.NeuronBuild(here.build, descriptor)
+    assert here.calls() == [{"free": False}, {"free": False}]
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_that_names_it(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "_UNPACKING", tmp_path / "missing")
+    descriptor = gpsimd_torch.load_library("bert_ops").descriptor
+    with pytest.raises(gpsimd_torch.LibraryError, match=r"missing/gpsimd-neuron-custom-ops-.*cannot lock"):
+        device.NeuronBuild(here.build, descriptor)
 
 
 @pytest.mark.xla

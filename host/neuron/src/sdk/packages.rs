@@ -51,6 +51,14 @@ impl Packages {
         self.versions.get(package).map(String::as_str)
     }
 
+    /// The command that installs `Python.h`.
+    pub(super) fn install_headers_of_python(&self) -> String {
+        match self.manager {
+            Some(Manager::Rpm) => "sudo dnf install python3-devel".into(),
+            _ => "sudo apt-get install python3-dev".into(),
+        }
+    }
+
     /// The command that installs packages; needs the SDK's repository to be set up.
     pub(super) fn install(&self, packages: &str) -> String {
         match self.manager {

@@ -10,6 +10,9 @@ use super::version::release;
 
 /// The last PyTorch that Neuron supports through PyTorch/XLA.
 const LAST_TORCH: (u32, u32) = (2, 9);
+/// Versions that belong together: those of Neuron 2.31, the last before its images came without PyTorch/XLA.
+const NEURONX: &str = "'torch-neuronx==2.9.0.2.15.32035'";
+const COMPILER: &str = "'neuronx-cc==2.26.6360.0'";
 /// The oldest Python that `gpsimd_torch` runs on.
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 /// Instances with NeuronCore-v2, which alone the custom-op library supports.
@@ -27,6 +30,8 @@ pub(super) enum Piece {
     Compiler,
     Library,
     Python,
+    PythonHeaders,
+    Ninja,
     Torch,
     TorchXla,
     TorchNeuronx,
@@ -34,8 +39,16 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    pub(super) const NEEDED_TO_BUILD: [Self; 6] =
-        [Self::Compiler, Self::Library, Self::Python, Self::Torch, Self::TorchXla, Self::TorchNeuronx];
+    pub(super) const NEEDED_TO_BUILD: [Self; 8] = [
+        Self::Compiler,
+        Self::Library,
+        Self::Python,
+        Self::PythonHeaders,
+        Self::Ninja,
+        Self::Torch,
+        Self::TorchXla,
+        Self::TorchNeuronx,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -45,6 +58,8 @@ impl Piece {
             Self::Compiler => "GPSIMD compiler",
             Self::Library => "custom-op library",
             Self::Python => "Python",
+            Self::PythonHeaders => "headers of Python",
+            Self::Ninja => "ninja",
             Self::Torch => "torch",
             Self::TorchXla => "torch-xla",
             Self::TorchNeuronx => "torch-neuronx",
@@ -60,6 +75,7 @@ pub(super) fn find(environment: &Environment) -> (Vec<Finding>, Option<PathBuf>)
     let mut findings = vec![device(environment, &packages)];
     findings.extend(of_the_system(environment, &packages));
     findings.push(interpreter(python.as_ref()));
+    findings.extend(for_extensions(python.as_ref(), &packages));
     findings.extend(of_python(python.as_ref()));
     (findings, python.map(|python| python.interpreter))
 }
@@ -72,7 +88,11 @@ fn device(environment: &Environment, packages: &Packages) -> Finding {
     let node = environment.devices.join("neuron0");
     if let Some(family) = family.filter(|family| !FAMILIES.contains(family)) {
         let instance = instance.map(String::from);
-        let problem = format!("the custom-op library supports NeuronCore-v2 only; that {family} has it is not known");
+        let problem = if family.starts_with("trn") {
+            format!("custom operators run on NeuronCore-v2 only; on {family} the ops of this project run on the CPU")
+        } else {
+            format!("the custom-op library supports NeuronCore-v2 only; that {family} has it is not known")
+        };
         let fix = "start an instance of trn1, trn1n or inf2";
         return Finding { version: instance, ..Finding::ok(name) }.but(State::Wrong, problem, fix);
     }
@@ -112,19 +132,9 @@ fn of_the_system(environment: &Environment, packages: &Packages) -> [Finding; 4]
     let mut runtime = of(Piece::Runtime, RUNTIME, file("lib/libnrt.so.1"));
     runtime.version = runtime.version.or_else(|| version_of_file(runtime.path.as_deref()?));
     let compiler = of(Piece::Compiler, TOOLS, compiler);
-    let library = in_step(of(Piece::Library, CUSTOM_OP, library), &compiler, packages);
+    // Their versions need not go together: Neuron 2.31 has tools 14.09 and a library 0.23.
+    let library = of(Piece::Library, CUSTOM_OP, library);
     [runtime, of(Piece::Headers, RUNTIME, file("include/nrt/nrt.h")), compiler, library]
-}
-
-/// Tools and library have the same first two numbers in every release known to us; that they must is our assumption.
-fn in_step(library: Finding, compiler: &Finding, packages: &Packages) -> Finding {
-    let (Some(of_library), Some(of_tools)) = (&library.version, &compiler.version) else { return library };
-    if library.state != State::Ok || release(of_library) == release(of_tools) {
-        return library;
-    }
-    let note = format!("{TOOLS} is {of_tools}: the two are released together");
-    let fix = packages.install(&format!("{TOOLS} {CUSTOM_OP}"));
-    library.but(State::Doubtful, note, fix)
 }
 
 /// The version in the name of the file that a link leads to, as in `libnrt.so.2.31.24.0`.
@@ -177,9 +187,23 @@ fn interpreter(python: Option<&Python>) -> Finding {
     found
 }
 
+/// What `torch.utils.cpp_extension`, which builds the part of a library for the host, takes of the system.
+fn for_extensions(python: Option<&Python>, packages: &Packages) -> [Finding; 2] {
+    let find = |piece: Piece, path: Option<&PathBuf>, fix: String| match path {
+        Some(path) => Finding { path: Some(path.clone()), ..Finding::ok(piece.name()) },
+        None => Finding::missing(piece.name(), fix),
+    };
+    let headers = python.and_then(|python| python.headers.as_ref());
+    let ninja = python.and_then(|python| python.ninja.as_ref());
+    [
+        find(Piece::PythonHeaders, headers, packages.install_headers_of_python()),
+        find(Piece::Ninja, ninja, pip_install(python, "ninja")),
+    ]
+}
+
 fn of_python(python: Option<&Python>) -> [Finding; 4] {
     let (major, minor) = LAST_TORCH;
-    let all = format!("'torch=={major}.{minor}.*' 'torch-xla=={major}.{minor}.*' 'torch-neuronx=={major}.{minor}.*'");
+    let all = format!("'torch=={major}.{minor}.*' 'torch-xla=={major}.{minor}.*' {NEURONX} {COMPILER}");
     let version = |package: &str| python.and_then(|python| python.package(package));
     let find = |piece: Piece, install: &str| {
         let name = piece.name();
@@ -206,5 +230,5 @@ fn of_python(python: Option<&Python>) -> [Finding; 4] {
     if neuron.version.is_some() && python.is_some_and(|python| !python.has_neuron) {
         neuron = neuron.but(State::Wrong, "is installed, but has no module `torch_neuronx`", pip_install(python, &all));
     }
-    [found, fits(find(Piece::TorchXla, &all), State::Wrong), neuron, find(Piece::NeuronCompiler, "'neuronx-cc==2.*'")]
+    [found, fits(find(Piece::TorchXla, &all), State::Wrong), neuron, find(Piece::NeuronCompiler, COMPILER)]
 }

@@ -14,7 +14,7 @@ const PACKAGE_INDEX: &str = "https://pip.repos.neuron.amazonaws.com";
 
 /// Prints what there is, without importing any of it: that takes seconds, and opens the device.
 const PROBE: &str = r#"
-import importlib.metadata, importlib.util, json, platform
+import importlib.metadata, importlib.util, json, os, platform, shutil, sys, sysconfig
 def version(name):
     try:
         return importlib.metadata.version(name)
@@ -23,7 +23,12 @@ def version(name):
 names = ["torch", "torch-xla", "torch-neuronx", "neuronx-cc"]
 packages = {name: version(name) for name in names}
 has_neuron = importlib.util.find_spec("torch_neuronx") is not None
-print(json.dumps({"python": platform.python_version(), "packages": packages, "has_neuron": has_neuron}))
+header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+headers = header if os.path.isfile(header) else None
+beside = os.path.join(os.path.dirname(sys.executable), "ninja")
+ninja = beside if os.access(beside, os.X_OK) else shutil.which("ninja")
+print(json.dumps({"python": platform.python_version(), "packages": packages, "has_neuron": has_neuron,
+                  "headers": headers, "ninja": ninja}))
 "#;
 
 /// An interpreter, and what it says.
@@ -31,6 +36,10 @@ pub(super) struct Python {
     pub(super) interpreter: PathBuf,
     pub(super) version: String,
     pub(super) has_neuron: bool,
+    /// `Python.h`.
+    pub(super) headers: Option<PathBuf>,
+    /// Beside the interpreter or on the path.
+    pub(super) ninja: Option<PathBuf>,
     packages: HashMap<String, Option<String>>,
 }
 
@@ -39,6 +48,8 @@ struct Answer {
     python: String,
     packages: HashMap<String, Option<String>>,
     has_neuron: bool,
+    headers: Option<PathBuf>,
+    ninja: Option<PathBuf>,
 }
 
 impl Python {
@@ -58,8 +69,9 @@ impl Python {
         let mut command = Command::new(interpreter);
         // A file in the current folder is no module of the interpreter.
         let output = answer(command.args(["-c", PROBE]).env("PYTHONSAFEPATH", "1"), environment.time_limit)?;
-        let Answer { python, packages, has_neuron } = serde_json::from_str(output.lines().last()?).ok()?;
-        Some(Self { interpreter: interpreter.into(), version: python, has_neuron, packages })
+        let Answer { python, packages, has_neuron, headers, ninja } =
+            serde_json::from_str(output.lines().last()?).ok()?;
+        Some(Self { interpreter: interpreter.into(), version: python, has_neuron, headers, ninja, packages })
     }
 
     /// The version of a pip package.

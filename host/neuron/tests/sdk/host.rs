@@ -19,6 +19,9 @@ pub(crate) struct Host {
     folder: tempfile::TempDir,
     pub(crate) environment: Environment,
     installed: Vec<(&'static str, String)>,
+    /// What the Python of [`Host::with_python`] says that there is.
+    pub(crate) headers: Option<&'static str>,
+    pub(crate) ninja: Option<&'static str>,
 }
 
 impl Host {
@@ -38,7 +41,13 @@ impl Host {
         for folder in ["opt/aws", "bin", "dev", "site"] {
             fs::create_dir_all(at(folder)).unwrap();
         }
-        let mut host = Self { folder, environment, installed: Vec::new() };
+        let mut host = Self {
+            folder,
+            environment,
+            installed: Vec::new(),
+            headers: Some("/usr/include/python3.12/Python.h"),
+            ninja: Some("/usr/bin/ninja"),
+        };
         host.install("bash", "5.2");
         host
     }
@@ -74,7 +83,10 @@ impl Host {
         let all: serde_json::Map<_, _> =
             packages.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
         let has_neuron = all.contains_key("torch-neuronx");
-        let answer = json!({ "python": "3.12.3", "packages": all, "has_neuron": has_neuron });
+        let answer = json!({
+            "python": "3.12.3", "packages": all, "has_neuron": has_neuron,
+            "headers": self.headers, "ninja": self.ninja,
+        });
         let site = self.path("site");
         let script = format!(
             "#!/bin/sh\nif [ \"$1\" = -c ]; then echo '{answer}'; else PYTHONPATH='{}' exec python3 -S \"$@\"; fi\n",

@@ -48,12 +48,40 @@ fn versions_that_do_not_go_together_are_said() {
 }
 
 #[test]
-fn tools_and_library_out_of_step_are_doubtful_but_no_obstacle() {
+fn tools_and_library_need_not_have_one_version() {
     let mut host = Host::complete();
-    host.install("aws-neuronx-gpsimd-tools", "0.19.1.0");
-    let sdk = host.sdk();
-    assert_eq!(finding(&sdk, "custom-op library").state, State::Doubtful);
-    assert!(sdk.is_complete());
+    host.install("aws-neuronx-gpsimd-tools", "14.09.1.0");
+    host.install("aws-neuronx-gpsimd-customop-lib", "0.25.12.0");
+    let sdk = Sdk::locate_in(&host.environment);
+    assert!(["GPSIMD compiler", "custom-op library"].iter().all(|piece| finding(&sdk, piece).state == State::Ok));
+}
+
+#[test]
+fn what_builds_the_part_for_the_host_is_needed() {
+    let mut host = Host::complete();
+    (host.headers, host.ninja) = (None, None);
+    host.with_python("opt/aws_neuronx_venv_pytorch_2_9", &TORCH);
+    let sdk = Sdk::locate_in(&host.environment);
+    assert!(!sdk.can_build());
+    let fix = |piece| finding(&sdk, piece).fix.clone().unwrap();
+    assert_eq!(fix("headers of Python"), "sudo apt-get install python3-dev");
+    assert!(fix("ninja").ends_with("-m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com ninja"));
+    host.ninja = Some("/opt/aws_neuronx_venv_pytorch_2_9/bin/ninja");
+    host.with_python("opt/aws_neuronx_venv_pytorch_2_9", &TORCH);
+    assert_eq!(finding(&Sdk::locate_in(&host.environment), "ninja").state, State::Ok);
+}
+
+#[test]
+fn later_chips_are_told_that_the_ops_run_on_the_cpu() {
+    for instance in ["trn2.48xlarge", "trn3pds98.3xlarge"] {
+        let host = Host::complete();
+        host.write("product_name", instance);
+        let sdk = Sdk::locate_in(&host.environment);
+        let device = finding(&sdk, "NeuronCore-v2");
+        assert_eq!(device.state, State::Wrong);
+        let note = device.note.clone().unwrap();
+        assert!(note.ends_with("the ops of this project run on the CPU"), "{instance}: {note}");
+    }
 }
 
 #[test]

@@ -7,16 +7,22 @@ element each, in the order of the operands), so that a learning rate that change
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib
 import importlib.util
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from gpsimd_torch._native import LibraryError
+
+# Where torch_neuronx unpacks libraries, in a folder of its own. The processes of a job are one user's.
+_UNPACKING = pathlib.Path("/var/tmp")
 
 _DOCTOR = "`cargo xtask doctor` shows what is missing"
 
@@ -34,10 +40,11 @@ class NeuronBuild:
             )
         _check_manifest(self.path, descriptor)
         loader = _loader()
-        try:
-            loader(str(self.path))
-        except Exception as error:
-            raise LibraryError(f"{self.path}: torch_neuronx cannot load it: {_text(error)}; {_DOCTOR}") from error
+        with _unpacking_alone():
+            try:
+                loader(str(self.path))
+            except Exception as error:
+                raise LibraryError(f"{self.path}: torch_neuronx cannot load it: {_text(error)}; {_DOCTOR}") from error
         self._ops = getattr(torch.ops, self.name)
         missing = [op["name"] for op in descriptor["ops"] if not hasattr(self._ops, op["name"])]
         if missing:
@@ -81,6 +88,28 @@ def _loader() -> Any:
             "torch_neuronx is installed, but its `xla_impl.custom_op.load_library` cannot be imported: "
             f"{_text(error)}; {_DOCTOR}"
         ) from error
+
+
+@contextlib.contextmanager
+def _unpacking_alone() -> Iterator[None]:
+    """Keep the other processes of this user from loading a library meanwhile.
+
+    `load_library` of torch_neuronx unpacks the archive into a folder that all processes share, without a lock: of the
+    workers of `torchrun`, one could open a library that another has half written.
+    """
+    path = _UNPACKING / f"gpsimd-neuron-custom-ops-{os.getuid()}.lock"
+    try:
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise LibraryError(
+            f"{path}: cannot lock the unpacking of libraries: {_text(error)}; remove that file"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Closing unlocks it. It is not removed: another process may wait for it.
+        os.close(file)
 
 
 def _check_manifest(path: pathlib.Path, descriptor: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """Which container a job runs in: the one table of image versions and of the accounts that hold them."""
 
-# AWS Deep Learning Containers, "Available images", PyTorch Training NeuronX. The last of the list with PyTorch 2.9,
-# which `gpsimd_torch` needs; images of Neuron 2.32 and later hold no PyTorch/XLA and do not run on Trn1.
-TRAINING = "pytorch-training-neuronx:2.9.0-neuronx-py312-sdk2.30.0-ubuntu24.04"
+# AWS Deep Learning Containers, "Available images", PyTorch Training NeuronX, with PyTorch 2.9, which `gpsimd_torch`
+# needs. Neuron supports training through PyTorch/XLA up to 2.29; images of 2.32 and later hold no PyTorch/XLA and do
+# not run on Trn1. The list has an image for training of 2.28.
+TRAINING = "pytorch-training-neuronx:2.9.0-neuronx-py312-sdk2.28.0-ubuntu24.04"
 
 # The newest that `sagemaker.image_uris.retrieve("pytorch", ..., image_scope="inference")` of the SDK 2.257.7 knows
 # for CPUs. Plain PyTorch: the trained model does not know what it was trained on.
