@@ -1,0 +1,39 @@
+"""The Python code of README and book: every block runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, tiny_bert
+
+PAGES = [ROOT / "host/torch/README.md", ROOT / "README.md", *sorted((ROOT / "docs/src").glob("*.md"))]
+# Needs what the page before it builds with the C++ compiler, against PyTorch's headers.
+NEEDS_A_BUILD = "docs/src/cpp-ops.md"
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+CODE = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
+    if page != ROOT / NEEDS_A_BUILD
+    for number, code in enumerate(blocks(page))
+]
+
+
+@pytest.mark.parametrize("code", CODE)
+def test_a_block_of_the_book_runs(code, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("model").symlink_to(served)
+    model = tiny_bert()
+    x, bias = torch.randn(3, 20), torch.randn(20)
+    exec(compile(code, "a block of the book", "exec"), {"x": x, "bias": bias, "model": model})
+
+
+def test_python_is_in_blocks_that_say_so():
+    assert CODE
+    for page in PAGES:
+        assert ">>>" not in page.read_text(), f"{page}: make it a block of python, which is run"
