@@ -1,5 +1,5 @@
-//! y = max(x + bias, 0) in four steps, from a kernel that waits for DMAs most of its time to one at its limit. The book's page
-//! "What will it cost on the device?" walks through them.
+//! y = max(x + bias, 0) in four steps by hand, from a kernel that waits for DMAs most of its time to one at its limit, and as a
+//! tile walk. The book's page "What will it cost on the device?" goes through them.
 
 #![no_std]
 
@@ -49,7 +49,7 @@ pub fn step_2_resident(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Outp
 #[custom_op(shape = like_x)]
 pub fn step_3_tiles(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     let bias = core.tcm().load(&bias, ..)?;
-    let rows = core.tcm().tile_len::<f32>(2) / bias.len();
+    let rows = core.tcm().tile_len::<f32>(2) / bias.len().max(1);
     for range in core.share(x.len(), bias.len()).chunks(rows.max(1) * bias.len()) {
         let x = core.tcm().load(&x, range.clone())?;
         let mut y = core.tcm().stage(&mut y, range)?;
@@ -63,11 +63,11 @@ pub fn step_3_tiles(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<
     Ok(())
 }
 
-/// The output is made where the operand was: twice as many rows.  x: [.., H], bias: [H], y: like x.
+/// The output is computed in place of the operand: twice as many rows.  x: [.., H], bias: [H], y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_4_in_place(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     let bias = core.tcm().load(&bias, ..)?;
-    let rows = core.tcm().tile_len::<f32>(1) / bias.len();
+    let rows = core.tcm().tile_len::<f32>(1) / bias.len().max(1);
     for range in core.share(x.len(), bias.len()).chunks(rows.max(1) * bias.len()) {
         let mut tile = core.tcm().transform(&x, &mut y, range)?;
         for row in tile.rows(bias.len()) {
@@ -78,4 +78,10 @@ pub fn step_4_in_place(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Outp
     Ok(())
 }
 
-op_library! { name: "bias_relu", ops: [step_1_rows, step_2_resident, step_3_tiles, step_4_in_place] }
+/// The same as a tile walk.  x: [.., H], bias: [H], y: like x.
+#[custom_op(shape = like_x)]
+pub fn step_5_walk(core: &Core, x: Input<f32>, bias: Input<f32>, y: Output<f32>) -> OpResult {
+    core.map((&x, &bias), y, |(x, bias)| relu(x + bias))
+}
+
+op_library! { name: "bias_relu", ops: [step_1_rows, step_2_resident, step_3_tiles, step_4_in_place, step_5_walk] }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_abi::TCM_POOL_BYTES;
 use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor};
 
 use super::adapter::adapter;
@@ -41,12 +40,10 @@ pub struct PackageBuild<'a> {
 /// When a source does not compile, a function is missing, or a file cannot be written.
 pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), BuildError> {
     let workspace = Workspace::new(build.output)?;
-    // A package takes one block for the whole image: stack, constants and buffers.
-    let descriptor = &LibraryDescriptor { tcm_bytes: TCM_POOL_BYTES as u32, ..build.descriptor.clone() };
     let tensors = |op: &OpDescriptor| op.tensors().count() + usize::from(op.scalars().count() > 0);
     let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| Kernel::of_tensors(&op.name, tensors(op))).collect();
     let adapter_source = workspace.path("adapter.cpp");
-    write(&adapter_source, &adapter(descriptor, &kernels, build.is_multicore)?)?;
+    write(&adapter_source, &adapter(build.descriptor, &kernels, build.is_multicore)?)?;
     let sources: Vec<_> = build.compute_sources.iter().chain(build.shape_sources).chain([&adapter_source]).collect();
     let flavour = Flavour::Device { optimisation: build.optimisation, native_cpu: build.native_cpu };
     let options = Options { include_folders: build.include_folders, flags: &[], flavour };

@@ -15,6 +15,15 @@
 //!
 //! In the emulator's fast mode a tile *is* the part of the operand it would be a copy of, and a stage the part of the
 //! output: PyTorch's own operators do not copy either, and no kernel can tell. The pool is accounted for all the same.
+//!
+//! # Why the `unsafe` code here is sound
+//!
+//! A slice of TCM leads to a reservation that is its owner's alone: reservations overlap with none that lives, in whatever
+//! order they are dropped, and the pool is initialised memory. A slice of a tensor leads to elements that are inside it; those
+//! of the output have been claimed, which the host grants to one core, and are borrowed mutably from the [`Output`]; those of
+//! the operand that a launch replaces in place are copied. `cargo xtask miri` interprets this on a host, in both modes:
+//! `tests/tests/soundness.rs` has kernels that try to break it, by swapping and forgetting stages, by staging what another core
+//! has, by parts that would overlap or leave the output. Of a kernel image there is nothing that Miri could run.
 
 mod buffer;
 mod memory;

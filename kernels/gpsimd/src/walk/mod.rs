@@ -13,6 +13,14 @@
 //!
 //! An operand that has the position and the dtype of an output shares its TCM, so it has the output's shape: of
 //! `core.map((&x, &bias), y, ..)`, `x` is loaded to where `y` is computed and stored from.
+//!
+//! # Why the `unsafe` code here is sound
+//!
+//! The walk reads and writes through pointers, element by element, and makes no slices: an operand may lie where an output
+//! does. An area is in TCM of the walk's own, or in tensors that are known to have it; elements of the output are written where
+//! they are only after this core has claimed them. Every element is read before it is written. `cargo xtask miri` interprets
+//! the ops of `bert_ops` on a host, in both modes (`tests/tests/miri.rs`): broadcast and not, rows that fit in TCM and that do
+//! not, several outputs, in place and not.
 
 mod broadcast;
 mod destination;
