@@ -35,30 +35,34 @@ def checked_and_seeded() -> Iterator[None]:
 # Operands of every op: (op, tensors and scalars). `requires_grad` where the op has a gradient.
 
 
-def gelu_operands(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return torch.randn(3, 4, 19).to(dtype).requires_grad_(), torch.randn(19).to(dtype).requires_grad_()
+# Batch, heads, queries, keys: of no particular size, of one element, and with rows longer than TCM.
+SHAPES = ((2, 3, 4, 19), (1, 1, 1, 1), (1, 2, 1, 4099))
 
 
-def softmax_operands(dtype: torch.dtype) -> tuple[Tensor, Tensor, float]:
-    scores = torch.randn(2, 3, 4, 19).to(dtype).requires_grad_()
-    return scores, torch.randn(2, 1, 1, 19).to(dtype).requires_grad_(), 0.25
+def gelu_operands(dtype: torch.dtype, shape: tuple[int, ...] = SHAPES[0]) -> tuple[Tensor, Tensor]:
+    return torch.randn(shape[1:]).to(dtype).requires_grad_(), torch.randn(shape[-1]).to(dtype).requires_grad_()
 
 
-def adamw_operands(dtype: torch.dtype) -> tuple[Tensor | float, ...]:
-    return torch.rand(3, 37), torch.randn(37).to(dtype), *HYPER
+def softmax_operands(dtype: torch.dtype, shape: tuple[int, ...] = SHAPES[0]) -> tuple[Tensor, Tensor, float]:
+    scores = torch.randn(shape).to(dtype).requires_grad_()
+    return scores, torch.randn(shape[0], 1, 1, shape[-1]).to(dtype).requires_grad_(), 0.25
 
 
-def launches(dtype: torch.dtype) -> list:
-    x, bias = gelu_operands(dtype)
-    scores, mask, scale = softmax_operands(dtype)
-    rows = torch.softmax(torch.randn(5, 19), -1).to(dtype)
+def adamw_operands(dtype: torch.dtype, length: int = 37) -> tuple[Tensor | float, ...]:
+    return torch.rand(3, length), torch.randn(length).to(dtype), *HYPER
+
+
+def launches(dtype: torch.dtype, shape: tuple[int, ...] = SHAPES[0]) -> list:
+    x, bias = gelu_operands(dtype, shape)
+    scores, mask, scale = softmax_operands(dtype, shape)
+    rows = torch.softmax(torch.randn(5, shape[-1]), -1).to(dtype)
     return [
         (ops.bias_gelu_forward, (x, bias)),
-        (ops.bias_gelu_backward, (torch.randn(3, 4, 19).to(dtype), x.detach(), bias.detach())),
+        (ops.bias_gelu_backward, (torch.randn_like(x), x.detach(), bias.detach())),
         (ops.masked_softmax_forward, (scores, mask, scale)),
-        (ops.masked_softmax_backward, (torch.randn(5, 19).to(dtype), rows, scale)),
-        (ops.adamw_step, adamw_operands(dtype)),
-        (ops.adamw_step_, adamw_operands(dtype)),
+        (ops.masked_softmax_backward, (torch.randn_like(rows), rows, scale)),
+        (ops.adamw_step, adamw_operands(dtype, shape[-1])),
+        (ops.adamw_step_, adamw_operands(dtype, shape[-1])),
     ]
 
 
@@ -67,9 +71,12 @@ def case(op_and_operands: tuple) -> str:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("index", range(6), ids=[case(launch) for launch in launches(torch.float32)])
-def test_pytorch_finds_nothing_wrong_with_the_registration(index: int, dtype: torch.dtype) -> None:
-    op, operands = launches(dtype)[index]
+def test_pytorch_finds_nothing_wrong_with_the_registration(
+    index: int, dtype: torch.dtype, shape: tuple[int, ...]
+) -> None:
+    op, operands = launches(dtype, shape)[index]
     torch.library.opcheck(op.default, operands)
 
 
