@@ -83,11 +83,12 @@ out = value(torch.arange(10).view(2, 5)) if hasattr(value, "classifier") else va
 out = out if isinstance(out, torch.Tensor) else out[0]
 print(out.detach().numpy().tobytes().hex())
 """
-    there = in_a_fresh_process(module, code, tmp_path)
+    there = torch.frombuffer(bytearray.fromhex(in_a_fresh_process(module, code, tmp_path)), dtype=torch.float32)
     x = torch.linspace(-1, 1, 2 * 5 * 32).view(2, 5, 32)
     out = module(torch.arange(10).view(2, 5)) if hasattr(module, "classifier") else module(x)
     out = out if isinstance(out, torch.Tensor) else out[0]
-    assert there == out.detach().numpy().tobytes().hex()
+    # PyTorch's products of matrices depend in their last bits on the threads and the alignment that a process has.
+    torch.testing.assert_close(there, out.detach().flatten())
 
 
 def test_a_library_is_pickled_as_what_loads_it(tmp_path):

@@ -209,7 +209,7 @@ def test_a_folder_that_cannot_hold_checkpoints_is_told_before_the_first_step(
     monkeypatch.chdir(tmp_path)
     assert train(saved=folder) == 2
     captured = capsys.readouterr()
-    assert f"{folder}: " in captured.err and "expected a folder that can be written to" in captured.err
+    assert f"{folder} cannot be written" in captured.err and "--checkpoints" in captured.err
     assert "metric step=" not in captured.out
 
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import gpsimd_torch
 from gpsimd_torch import console
-from gpsimd_torch.arguments import Parser
+from gpsimd_torch.arguments import Parser, whole
 
 Run = Callable[[], object]
 
@@ -202,9 +202,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--op", action="append", help="only this op (may be given several times)")
     parser.add_argument(
-        "--rounds", type=int, default=30, help="rounds, each of which times everyone once (%(default)s)"
+        "--rounds", type=whole(1), default=30, help="rounds, each of which times everyone once (%(default)s)"
     )
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (%(default)s)")
+    parser.add_argument("--threads", type=whole(1), default=torch.get_num_threads(), help="threads (%(default)s)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the rows to FILE, as JSON")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.threads < 1:
