@@ -40,7 +40,8 @@ pub enum Mode {
     /// content of TCM at the start.
     #[default]
     Checked,
-    /// For training: bounds checks only. Cores read and write tensors in place of DMA copies.
+    /// For training. Cores read and write tensors in place of DMA copies. TCM that was never written, and operands that are read
+    /// after they were replaced, are not seen.
     Fast,
 }
 

@@ -166,9 +166,10 @@ def _only_build(library: OpLibrary, path: str | pathlib.Path) -> device.NeuronBu
 def set_emulation(mode: str) -> str:
     """Choose how ops run on CPU tensors from now on, in the whole process; returns the mode before.
 
-    `"checked"` verifies every DMA and every element and reports misuse as `KernelError`; `"fast"` keeps bounds checks
-    and drops the rest; `"auto"` (the default) checks the first launch of an op with dtypes and shapes that it has not
-    been launched with before, and runs later ones fast. Results are the same, bit for bit.
+    `"checked"` verifies every DMA and every element and reports misuse as `KernelError`; `"fast"` runs a launch once,
+    and does not see TCM that was never written and operands that are read after they were replaced; `"auto"` (the
+    default) checks the first launch of an op with dtypes and shapes that it has not been launched with before, and runs
+    later ones fast. Results are the same, bit for bit.
     """
     return _native.set_emulation(mode)
 
