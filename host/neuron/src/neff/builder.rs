@@ -123,7 +123,7 @@ impl NeffBuilder {
             neff_version_minor: emulated::VERSION.1,
             neff_build_version: field(emulated::BUILD_VERSION),
             num_tpb: emulated::CORES,
-            hash: hash::digest(emulated::PKG_VERSION, data),
+            hash: hash::digest(emulated::PKG_VERSION, data, 0),
             uuid: hash::uuid(&name, data),
             name: field(&name),
             requested_tpb_count: emulated::CORES,

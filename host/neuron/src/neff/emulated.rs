@@ -15,9 +15,9 @@ pub(super) const PKG_VERSION: u64 = 2;
 /// The format's version. A runtime looks at the feature bits of versions from 2.0 (neuron-packager-user-guide).
 pub(super) const VERSION: (u64, u64) = (2, 0);
 
-/// A feature that no Neuron Runtime has: a runtime refuses NEFFs with features that it does not know. Our assumption: the
-/// highest bit is the last to be given away.
-pub(super) const FEATURE_BITS: u64 = 1 << 63;
+/// A feature that no Neuron Runtime has: a runtime refuses NEFFs with features that it does not know. \[3rd\] libnrt 2.31.24
+/// looks at bits 27 to 62 for that: the highest of them is the last to be given away, and bit 63 would refuse nothing.
+pub(super) const FEATURE_BITS: u64 = 1 << 62;
 
 /// `NeuronCores` that it runs on, and the size of a logical core.
 pub(super) const CORES: u32 = 1;

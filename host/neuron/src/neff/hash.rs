@@ -8,15 +8,18 @@ use super::Header;
 /// What the hash of a NEFF says of its archive.
 ///
 /// The documentation has "sha256 or md5 depending on the `pkg_version`" and shows 16 bytes for version 2. Our assumption:
-/// version 2 is MD5, version 1 SHA-256, and the digest is that of the archive as it lies in the file. So a mismatch of a
-/// NEFF of the Neuron compiler says less than one of a NEFF written here.
+/// version 2 is MD5, version 1 SHA-256, and the digest is that of the archive as it lies in the file. Older NEFFs of the
+/// Neuron compiler have it so, with the digit 0 behind an MD5; what newer ones have a hash of is not documented, and of none
+/// of the parts that were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HashCheck {
     /// The archive has this hash.
     Verified,
-    /// The archive has another hash.
+    /// The archive of an emulated NEFF has another hash.
     Mismatch,
+    /// A hash of the Neuron compiler that is not of the archive: of what, is not known, so it says nothing.
+    UnknownKind,
     /// There is no hash: all its bytes are zero.
     Unknown,
 }
@@ -26,10 +29,12 @@ impl HashCheck {
     pub(super) fn of(header: &Header, data: &[u8]) -> Self {
         if header.hash == [0; 32] {
             Self::Unknown
-        } else if header.hash == digest(header.pkg_version, data) {
+        } else if [0, b'0'].iter().any(|&padding| header.hash == digest(header.pkg_version, data, padding)) {
             Self::Verified
-        } else {
+        } else if header.is_emulated() {
             Self::Mismatch
+        } else {
+            Self::UnknownKind
         }
     }
 }
@@ -44,12 +49,12 @@ pub(super) fn digest_len(pkg_version: u64) -> usize {
     if pkg_version == 1 { 32 } else { 16 }
 }
 
-/// The digest of an archive as a header has it: zeros after an MD5.
-pub(super) fn digest(pkg_version: u64, data: &[u8]) -> [u8; 32] {
+/// The digest of an archive as a header has it, with `padding` behind an MD5.
+pub(super) fn digest(pkg_version: u64, data: &[u8], padding: u8) -> [u8; 32] {
     if pkg_version == 1 {
         return Sha256::digest(data).into();
     }
-    let mut hash = [0; 32];
+    let mut hash = [padding; 32];
     hash[..16].copy_from_slice(&Md5::digest(data));
     hash
 }
@@ -76,8 +81,8 @@ mod tests {
     #[test]
     fn digests_are_those_of_the_standards() {
         // RFC 1321, A.5; FIPS 180-4, the example of one block.
-        assert_eq!(hex(&digest(2, b"abc")), format!("900150983cd24fb0d6963f7d28e17f72{:032}", 0));
-        assert_eq!(hex(&digest(1, b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(hex(&digest(2, b"abc", 0)), format!("900150983cd24fb0d6963f7d28e17f72{:032}", 0));
+        assert_eq!(hex(&digest(1, b"abc", 0)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod archive;
 mod builder;
+mod compiler;
 mod emulated;
 mod error;
 mod extract;

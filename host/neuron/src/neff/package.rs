@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::archive::Archive;
+use super::compiler::Compiler;
 use super::json::JsonReader;
 use super::{Graph, HashCheck, Header, Library, Limits, NeffError, Subgraph, emulated, hash};
 use crate::Dtype;
@@ -17,6 +18,7 @@ pub struct Neff<'a> {
     subgraphs: Vec<Subgraph>,
     libraries: Vec<Library>,
     graph: Option<Graph>,
+    compiler: Compiler,
 }
 
 /// An input or output of a NEFF.
@@ -58,6 +60,8 @@ impl<'a> Neff<'a> {
             subgraphs: Subgraph::read_all(&archive, &mut json)?,
             libraries: Library::read_all(&archive, &mut json)?,
             graph: read_graph(&header, &archive, &mut json)?,
+            // What an emulated NEFF has is in its `def.json`.
+            compiler: if header.is_emulated() { Compiler::default() } else { Compiler::read(&archive, &mut json)? },
             archive,
         };
         Ok(neff)
@@ -65,8 +69,8 @@ impl<'a> Neff<'a> {
 
     /// The same, with an archive of its own.
     pub fn into_owned(self) -> Neff<'static> {
-        let Self { header, hash_check, archive, subgraphs, libraries, graph } = self;
-        Neff { header, hash_check, archive: archive.into_owned(), subgraphs, libraries, graph }
+        let Self { header, hash_check, archive, subgraphs, libraries, graph, compiler } = self;
+        Neff { header, hash_check, archive: archive.into_owned(), subgraphs, libraries, graph, compiler }
     }
 
     /// The header.
@@ -80,8 +84,21 @@ impl<'a> Neff<'a> {
         self.hash_check
     }
 
-    /// The digest that the hash of the header is, in hexadecimal, with its name.
+    /// The version of the Neuron compiler, if the NEFF says.
+    pub fn compiler_version(&self) -> Option<&str> {
+        self.compiler.version.as_deref()
+    }
+
+    /// The chip that the NEFF is for by its code name, such as `cayman`, if the NEFF says.
+    pub fn target(&self) -> Option<&str> {
+        self.compiler.target.as_deref()
+    }
+
+    /// The hash of the header in hexadecimal, with the name of the digest that it is, or `hash` where that is not known.
     pub fn hash(&self) -> (String, &'static str) {
+        if self.hash_check == HashCheck::UnknownKind {
+            return (hash::hex(&self.header.hash), "hash");
+        }
         let version = self.header.pkg_version;
         (hash::hex(&self.header.hash[..hash::digest_len(version)]), hash::digest_name(version))
     }
@@ -141,11 +158,14 @@ impl<'a> Neff<'a> {
     fn variables(&self, kind: &str) -> Vec<TensorInfo> {
         let mut seen = BTreeSet::new();
         let variables = self.subgraphs.iter().flat_map(|subgraph| subgraph.variables_of(kind));
-        let info = |variable: &super::Variable| TensorInfo {
-            name: variable.name.clone(),
-            dtype: variable.dtype,
-            shape: variable.shape.clone(),
-            size: variable.size.unwrap_or(0),
+        let info = |variable: &super::Variable| {
+            let (dtype, shape) = self.compiler.tensor(&variable.name);
+            TensorInfo {
+                name: variable.name.clone(),
+                dtype: variable.dtype.or(dtype),
+                shape: variable.shape.clone().or(shape),
+                size: variable.size.unwrap_or(0),
+            }
         };
         variables.filter(|variable| seen.insert(variable.name.as_str())).map(info).collect()
     }

@@ -15,6 +15,9 @@ pub struct Summary<'a> {
     /// Whether it is for the emulated runtime.
     is_emulated: bool,
     build_version: String,
+    compiler_version: Option<&'a str>,
+    /// The chip by its code name.
+    target: Option<&'a str>,
     package_version: u64,
     neff_version: String,
     data_bytes: u64,
@@ -56,6 +59,8 @@ impl<'a> Summary<'a> {
             name: header.name().into_owned(),
             is_emulated: neff.graph().is_some(),
             build_version: header.build_version().into_owned(),
+            compiler_version: neff.compiler_version(),
+            target: neff.target(),
             package_version: header.pkg_version,
             neff_version: format!("{}.{}", header.neff_version_major, header.neff_version_minor),
             data_bytes: header.data_size,
@@ -82,6 +87,7 @@ impl fmt::Display for Summary<'_> {
         let check = match self.hash_check {
             HashCheck::Verified => "matches",
             HashCheck::Mismatch => "does not match the archive",
+            HashCheck::UnknownKind => "what the compiler made it of is not documented",
             HashCheck::Unknown => "not set",
         };
         let runs_on = if self.is_emulated { "the emulated runtime only" } else { "NeuronCores, by the Neuron Runtime" };
@@ -89,6 +95,11 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "  runs on          {runs_on}")?;
         writeln!(f, "  version          {}, package version {}", self.neff_version, self.package_version)?;
         writeln!(f, "  built by         {}", or_dash(&self.build_version))?;
+        for (what, text) in [("compiler", self.compiler_version), ("target", self.target)] {
+            if let Some(text) = text {
+                writeln!(f, "  {what:<16} {}", shown(text))?;
+            }
+        }
         writeln!(f, "  archive          {} bytes, {} files", self.data_bytes, self.files.len())?;
         writeln!(f, "  {:<16} {}: {check}", self.hash_algorithm, self.hash)?;
         writeln!(f, "  uuid             {}", self.uuid)?;

@@ -1,6 +1,7 @@
 //! NEFFs that look as if the Neuron compiler had made them, as far as that is documented.
 
 use flate2::Compression;
+use gpsimd_neuron::Dtype;
 use gpsimd_neuron::neff::{HashCheck, Neff, NeffError};
 use sha2::{Digest, Sha256};
 
@@ -82,11 +83,17 @@ fn the_digest_follows_the_package_version() {
     let checked = |header: &gpsimd_neuron::neff::Header| {
         Neff::parse(&[&header.to_bytes()[..], &data].concat()).unwrap().hash_check()
     };
-    assert_eq!(checked(&header), HashCheck::Mismatch);
+    assert_eq!(checked(&header), HashCheck::UnknownKind);
     header.hash = Sha256::digest(&data).into();
     assert_eq!(checked(&header), HashCheck::Verified);
     header.pkg_version = 2;
-    assert_eq!(checked(&header), HashCheck::Mismatch);
+    assert_eq!(checked(&header), HashCheck::UnknownKind);
+    // As older compilers write it: the digit 0 behind an MD5.
+    header.hash = [b'0'; 32];
+    header.hash[..16].copy_from_slice(&md5::Md5::digest(&data));
+    assert_eq!(checked(&header), HashCheck::Verified);
+    header.hash[20] = b'1';
+    assert_eq!(checked(&header), HashCheck::UnknownKind);
 }
 
 #[test]
@@ -126,4 +133,75 @@ fn the_strength_of_the_compression_does_not_matter() {
         std::io::Write::write_all(&mut encoder, &tar(&device_files())).unwrap();
         assert_eq!(Neff::parse(&neff(&encoder.finish().unwrap())).unwrap().subgraphs().len(), 2);
     }
+}
+
+/// The inputs and outputs of a NEFF with one input `x` and one output `y`, and these files.
+fn typed(files: &[(&str, &str)]) -> Vec<(String, Option<Dtype>, Option<Vec<u32>>)> {
+    let definition =
+        r#"{"var": {"x": {"type": "input", "var_id": 1, "size": 48}, "y": {"type": "output", "size": 8}}}"#;
+    let mut all = vec![("sg00/def.json", definition.as_bytes())];
+    all.extend(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let file = neff(&gzip(&tar(&all)));
+    let neff = Neff::parse(&file).unwrap();
+    let tensors = neff.inputs().into_iter().chain(neff.outputs());
+    tensors.map(|tensor| (tensor.name, tensor.dtype, tensor.shape)).collect()
+}
+
+#[test]
+fn dtypes_and_shapes_are_those_of_the_compilers_maps() {
+    let expected = [
+        ("x".to_owned(), Some(Dtype::Float32), Some(vec![3, 4])),
+        ("y".to_owned(), Some(Dtype::Bfloat16), Some(vec![4])),
+    ];
+    let listed = r#"{"inputs": [{"name": "x", "dtype": "float32", "shape": [3, 4]}],
+                     "outputs": [{"name": "y", "dtype": "bfloat16", "shape": [4]}], "alias_map": {}}"#;
+    let by_name = r#"{"inputs": {"x": {"dtype": "float32", "shape": [3, 4]}},
+                      "outputs": {"y": {"dtype": "bfloat16", "shape": [4]}}}"#;
+    for map in [listed, by_name] {
+        for path in ["sg00/tensor_map.json", "nc0/sg00/sgLnk/tensor_map.json"] {
+            assert_eq!(typed(&[(path, map)]), expected, "{path}: {map}");
+        }
+    }
+    let graph = r#"{"nodes": [{"op": "null", "name": "x"},
+                              {"op": "kelf", "name": "sg00", "output_names": ["z", "y"], "attrs": {"kelf": "kelf-0.json"}}],
+                    "node_row_ptr": [0, 1, 3],
+                    "attrs": {"shape": ["list_shape", [[3, 4], [9], [4]]],
+                              "dltype": ["list_str", ["float32", "int8", "bfloat16"]]}}"#;
+    assert_eq!(typed(&[("neff.json", graph)]), expected);
+}
+
+#[test]
+fn what_the_compilers_maps_leave_open_or_say_otherwise_is_not_known() {
+    for map in ["{}", "[]", r#"{"x": {"shape": "3x4"}}"#, r#"{"x": {"shape": [-1]}}"#, "7"] {
+        for path in ["sg00/tensor_map.json", "neff.json"] {
+            assert_eq!(typed(&[(path, map)])[0], ("x".to_owned(), None, None), "{map}");
+        }
+    }
+    let unknown = r#"{"x": {"dtype": "float4", "shape": [3, 4]}}"#;
+    let shapes =
+        r#"{"nodes": [{"name": "x"}], "attrs": {"shape": ["list_shape", [[12]]], "dltype": ["list_str", ["int32"]]}}"#;
+    let found = typed(&[("neff.json", shapes), ("sg00/tensor_map.json", unknown)]);
+    assert_eq!(found[0], ("x".to_owned(), Some(Dtype::Int32), Some(vec![3, 4])));
+}
+
+#[test]
+fn version_and_target_are_found_wherever_they_stand() {
+    for (info, kelf) in [
+        (r#"{"tool_version": "2.23.6484.0"}"#, r#"{"target": "cayman"}"#),
+        (r#"{"tools": [{"tool_version": "2.23.6484.0"}]}"#, r#"{"metadata": {"target_arch": "cayman"}}"#),
+    ] {
+        let file = neff(&gzip(&tar(&[("info.json", info.as_bytes()), ("kelf-0.json", kelf.as_bytes())])));
+        let neff = Neff::parse(&file).unwrap();
+        assert_eq!((neff.compiler_version(), neff.target()), (Some("2.23.6484.0"), Some("cayman")));
+        let shown = gpsimd_neuron::neff::Summary::of(&neff).to_string();
+        assert!(shown.contains("  compiler         2.23.6484.0\n  target           cayman\n"), "{shown}");
+    }
+    let file = device();
+    assert_eq!((Neff::parse(&file).unwrap().compiler_version(), Neff::parse(&file).unwrap().target()), (None, None));
+}
+
+#[test]
+fn a_file_of_the_compiler_that_is_not_json_is_an_error_that_names_it() {
+    let file = neff(&tar(&[("sg00/tensor_map.json", b"{")]));
+    assert!(Neff::parse(&file).unwrap_err().to_string().contains("sg00/tensor_map.json"));
 }
