@@ -12,9 +12,8 @@ use pyo3::prelude::*;
 use crate::openmp;
 
 /// TCM pool of the fast engine's cores: all of a core's TCM, where the checked engine gives what a library has on the
-/// device. No result depends on it, and
-/// with it a row of BERT's feed-forward layer is one tile, which the CPU's prefetcher follows; in 4 KiB pieces of rows
-/// the GELU takes 1.5 times as long. That a kernel fits in 16 KiB is for checked mode to verify.
+/// device. No result depends on it, and with it a row of BERT's feed-forward layer is one tile, which the CPU's prefetcher
+/// follows; in 4 KiB pieces of rows the GELU takes 1.5 times as long. That a kernel fits is for checked mode to verify.
 const FAST_TCM_BYTES: usize = 64 * 1024;
 
 /// How the process runs ops on CPU tensors.

@@ -36,7 +36,7 @@ pub(crate) fn shape(error: &ShapeError) -> PyErr {
 /// thread `KeyboardInterrupt`, unless the program has another handler.
 pub(crate) fn launch(error: &LaunchError) -> PyErr {
     if error.is_interrupted()
-        && let Err(raised) = Python::attach(|py| py.check_signals())
+        && let Err(raised) = Python::attach(Python::check_signals)
     {
         return raised;
     }

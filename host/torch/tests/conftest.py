@@ -23,15 +23,20 @@ gpsimd_torch.load_library("bert_ops")
 ROOT = Path(__file__).parents[3]
 
 
-def build_and_load(package: str) -> gpsimd_torch.OpLibrary:
-    """The op library of a crate in `tests`."""
+def build(package: str) -> Path:
+    """The op library of a crate in `tests`: its file."""
     command = ["cargo", "build", "--package", package, "--message-format", "json"]
     built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     artifacts = [json.loads(line) for line in built.splitlines()]
     name = package.replace("-", "_")
     files = [file for a in artifacts if a.get("target", {}).get("name") == name for file in a["filenames"]]
     [library] = [file for file in files if file.endswith((".so", ".dylib"))]
-    return gpsimd_torch.load_library(Path(library))
+    return Path(library)
+
+
+def build_and_load(package: str) -> gpsimd_torch.OpLibrary:
+    """The op library of a crate in `tests`."""
+    return gpsimd_torch.load_library(build(package))
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +56,12 @@ def torch_ops():
 def named_ops() -> gpsimd_torch.OpLibrary:
     """The ops of `tests/named-ops`, whose gradients are that of the output."""
     return build_and_load("named-ops")
+
+
+@pytest.fixture(scope="session")
+def endless_library() -> Path:
+    """The kernels of `tests/endless-ops`, which do not end."""
+    return build("endless-ops")
 
 
 def tiny_config(**changes) -> BertConfig:
