@@ -28,6 +28,7 @@ pages! {
     kernels: "docs/src/kernels.md",
     neff: "docs/src/neff.md",
     neuron_runtime: "docs/src/neuron-runtime.md",
+    nrt_functions: "docs/src/nrt-functions.md",
     numerics: "docs/src/numerics.md",
     pytorch: "docs/src/pytorch.md",
     serving: "docs/src/serving.md",
