@@ -34,9 +34,10 @@ pub(crate) fn shape(error: &ShapeError) -> PyErr {
 
 /// The exception of a failed launch. One that was interrupted is what Python's handler of the signal raises: in the main
 /// thread `KeyboardInterrupt`, unless the program has another handler.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself has one lifetime, not any")]
 pub(crate) fn launch(error: &LaunchError) -> PyErr {
     if error.is_interrupted()
-        && let Err(raised) = Python::attach(Python::check_signals)
+        && let Err(raised) = Python::attach(|py| py.check_signals())
     {
         return raised;
     }

@@ -10,6 +10,10 @@ impl Panic {
         match *self {}
     }
 
+    pub(crate) fn keep(&self) -> abi::Text {
+        match *self {}
+    }
+
     pub(crate) fn location(&self) -> abi::Location {
         match *self {}
     }
