@@ -62,7 +62,7 @@ fn the_builder_gets_the_packages_sources_and_flags() {
 fn an_error_of_the_compiler_names_the_op_and_the_rust_function() {
     let host = that(
         "lines = source.read_text().splitlines()
-line = next(i for i, text in enumerate(lines, 1) if text.startswith('static u32 run_scale(') and text.endswith('{')) + 2
+line = next(i for i, text in enumerate(lines, 1) if text.startswith('static u32 ') and 'Op_run(' in text and text.endswith('{')) + 2
 for core in range(8):
     print(f\"{source}:{line}:7: error: use of undeclared identifier 'n3'\", file=sys.stderr)
 raise RuntimeError('Error compiling ' + str(source))",
@@ -72,7 +72,7 @@ raise RuntimeError('Error compiling ' + str(source))",
     let line = message.split("small_ops.cpp:").nth(1).unwrap().split(':').next().unwrap().to_owned();
     insta::assert_snapshot!(message.replace(&format!(":{line}:"), ":[line]:"), @r"
     the op package does not compile:
-      op `scale`: small_ops.cpp:[line]:7: use of undeclared identifier 'n3'
+      op `scale`, Rust function `<small_ops::_::__GpsimdOp as gpsimd::ops::Op>::run`: small_ops.cpp:[line]:7: use of undeclared identifier 'n3'
     the sources are generated: please report this; the full log is /out/neuron.log
     ");
 }
@@ -207,12 +207,16 @@ fn without_an_sdk_the_doctors_lines_say_what_is_missing() {
                                 fix: sudo apt-get install aws-neuronx-gpsimd-customop-lib
     missing  Python
                                 fix: install Python, or activate the virtual environment of the Deep Learning AMI
+    missing  headers of Python
+                                fix: sudo apt-get install python3-dev
+    missing  ninja
+                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com ninja
     missing  torch              (package torch)
-                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.*'
+                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
     missing  torch-xla          (package torch-xla)
-                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.*'
+                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
     missing  torch-neuronx      (package torch-neuronx)
-                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.*'
+                                fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
     `cargo xtask doctor` shows everything; build-kernels without --neuron builds what runs here
     ");
 }
@@ -228,7 +232,7 @@ fn versions_that_do_not_work_are_refused_before_the_build() {
     the Neuron SDK that builds op packages is not complete on this host:
     wrong    torch  2.10.0  (package torch)
                     PyTorch 2.9 is the last that Neuron supports through PyTorch/XLA
-                    fix: /opt/aws_neuronx_venv_pytorch_2_9/bin/python -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.*'
+                    fix: /opt/aws_neuronx_venv_pytorch_2_9/bin/python -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
     `cargo xtask doctor` shows everything; build-kernels without --neuron builds what runs here
     ");
 }
