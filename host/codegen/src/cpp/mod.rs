@@ -409,9 +409,10 @@ fn callees<'a>(module: &'a Module<'_>, function: &'a crate::function::Function) 
     let starts_panic = |index: &u32| {
         module.imports.get(*index as usize).is_some_and(|it| it.module == "gpsimd" && it.name == "start_panic")
     };
-    let (calls, indirect_calls) = match function.calls.iter().any(starts_panic) {
-        true => (&[][..], &[][..]),
-        false => (&function.calls[..], &function.indirect_calls[..]),
+    let (calls, indirect_calls) = if function.calls.iter().any(starts_panic) {
+        (&[][..], &[][..])
+    } else {
+        (&function.calls[..], &function.indirect_calls[..])
     };
     let through_table = indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
     calls.iter().copied().chain(through_table)
