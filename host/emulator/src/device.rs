@@ -175,17 +175,19 @@ unsafe extern "C" fn store(
     if bytes == 0 {
         return STATUS_OK;
     }
-    // Cores may store to the same elements by mistake. In fast mode the second does not; in checked mode that is found when
-    // all have ended: until then, one at a time.
-    let _one_at_a_time = if core.run.is_checked() {
-        Some(core.run.lock_stores())
-    } else {
+    // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode, one
+    // at a time. In fast mode nothing is stored where another core has the output in hand.
+    let mut one_at_a_time = None;
+    if core.run.is_checked() {
+        one_at_a_time = Some(core.run.lock_stores());
+    } else if core.run.claims.are_any() {
         if let Err(misuse) = core.claim(&range) {
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
         }
-        None
-    };
+    } else {
+        core.stored.add(&range);
+    }
     let mut tcm = tcm;
     for (hbm, bytes) in core.run.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
@@ -194,6 +196,7 @@ unsafe extern "C" fn store(
             tcm = tcm.add(bytes);
         }
     }
+    drop(one_at_a_time);
     if core.run.is_checked() {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses.store(range, location) };

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use gpsimd_abi::{self as abi, Location, Operations, STATUS_FAILED, STATUS_OK};
 
-use crate::checks::{Accesses, inside};
+use crate::checks::{Accesses, Stored, inside};
 use crate::device;
 use crate::error::{KernelError, LastDma, Misuse, SourceLocation, Transfer};
 use crate::float_environment::FloatEnvironment;
@@ -27,6 +27,8 @@ pub(crate) struct CoreOutcome {
     pub(crate) printed: Vec<PrintedLine>,
     /// Empty in fast mode.
     pub(crate) accesses: Accesses,
+    /// Empty in checked mode.
+    pub(crate) stored: Stored,
     /// Empty unless the engine traces.
     pub(crate) trace: Vec<TraceStep>,
 }
@@ -48,6 +50,7 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     /// The first elements that the kernel dropped. An error only if there is no other.
     pub(crate) dropped: Option<Failure>,
     pub(crate) accesses: Accesses,
+    pub(crate) stored: Stored,
     last: Option<Last>,
     trace: Vec<TraceStep>,
     /// Where the library counts, if it does; on this thread until the kernel returns.
@@ -81,6 +84,7 @@ impl EmulatedCore<'_, '_> {
             failure: None,
             dropped: None,
             accesses: Accesses::default(),
+            stored: Stored::default(),
             last: None,
             trace: Vec::new(),
             operations: run.op.operations_here(),
@@ -157,8 +161,21 @@ impl EmulatedCore<'_, '_> {
         self.trace(None);
         self.report.operations = self.computed();
         let stopped = self.stopped(ended, watched);
-        let Self { run, id, pool, mut report, printer, misuse, exhausted, failure, dropped, accesses, trace, .. } =
-            self;
+        let Self {
+            run,
+            id,
+            pool,
+            mut report,
+            printer,
+            misuse,
+            exhausted,
+            failure,
+            dropped,
+            accesses,
+            stored,
+            trace,
+            ..
+        } = self;
         let found = match ended {
             Ended::Returned(status) if stopped.is_none() => {
                 verdict(run, &pool, status, misuse, exhausted, failure).or_else(|| lost(run, dropped))
@@ -172,6 +189,7 @@ impl EmulatedCore<'_, '_> {
             report,
             printed: printer.finish(),
             accesses,
+            stored,
             trace,
         }
     }

@@ -95,3 +95,24 @@ fn log(accesses: &mut Vec<Access>, range: Range<u64>, place: usize) {
         _ => accesses.push(Access { range, place }),
     }
 }
+
+/// Elements of the output that one core stored by DMA in fast mode, as ranges that may overlap: cheap to add to.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(Vec<Range<u64>>);
+
+impl Stored {
+    /// Streams of adjoining ranges that a kernel may write in turn and that stay one range each.
+    const STREAMS: usize = 4;
+
+    pub(crate) fn add(&mut self, range: &Range<u64>) {
+        let open = self.0.len().saturating_sub(Self::STREAMS);
+        match self.0[open..].iter_mut().find(|other| other.end == range.start) {
+            Some(other) => other.end = range.end,
+            None => self.0.push(range.clone()),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.0.iter()
+    }
+}

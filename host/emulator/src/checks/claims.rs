@@ -4,7 +4,7 @@
 //! mutable views of one element, and what no core claimed was never written.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use gpsimd_abi::CORES;
@@ -23,6 +23,7 @@ pub(crate) struct Claims {
     finished: Mutex<[RangeSet; CORES]>,
     /// Number of times that a span was finished.
     finished_count: AtomicUsize,
+    is_used: AtomicBool,
 }
 
 /// What one core claims now; on a cache line of its own.
@@ -53,6 +54,7 @@ impl Claims {
         if range.is_empty() {
             return Ok(());
         }
+        self.is_used.store(true, Ordering::SeqCst);
         let own = &self.spans[core];
         let current = own.range();
         if current.start <= range.start && range.end <= current.end {
@@ -90,12 +92,15 @@ impl Claims {
         Ok(())
     }
 
-    /// All that the cores have claimed, when none runs any more.
-    pub(crate) fn written(&self) -> RangeSet {
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = RangeSet::default();
-        finished.iter().flat_map(RangeSet::iter).for_each(|range| all.insert(&range));
-        self.spans.iter().for_each(|span| all.insert(&span.range()));
+    /// Whether any core has claimed anything.
+    pub(crate) fn are_any(&self) -> bool {
+        self.is_used.load(Ordering::SeqCst)
+    }
+
+    /// What a core has claimed, when none runs any more.
+    pub(crate) fn of(&self, core: usize) -> RangeSet {
+        let mut all = self.finished.lock().unwrap_or_else(PoisonError::into_inner)[core].clone();
+        all.insert(&self.spans[core].range());
         all
     }
 }
@@ -112,7 +117,7 @@ mod tests {
         for range in [0..16, 16..32, 8..24, 64..80, 0..8] {
             assert_eq!(claims.claim(0, &range), Ok(()));
         }
-        let written: Vec<_> = claims.written().iter().collect();
+        let written: Vec<_> = claims.of(0).iter().collect();
         assert_eq!(written, [0..32, 64..80]);
     }
 

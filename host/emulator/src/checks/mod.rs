@@ -6,7 +6,7 @@ mod findings;
 mod ranges;
 mod reruns;
 
-pub(crate) use accesses::Accesses;
+pub(crate) use accesses::{Accesses, Stored};
 pub(crate) use claims::Claims;
 pub(crate) use findings::judge;
 pub(crate) use ranges::{RangeSet, inside};

@@ -9,6 +9,7 @@ use super::plan::{Area, Fit, Walk};
 use crate::LANES;
 use crate::core::Core;
 use crate::error::OpResult;
+use crate::share::Share;
 
 impl Core {
     /// Computes this core's share of `outputs`, element by element: `f` of the operands' elements in the same place.
@@ -48,10 +49,14 @@ impl Core {
         match tiles.cut {
             Cut::Elements => walk.claim(tiles.next, tiles.end)?,
             Cut::Rows => walk.claim(tiles.next * tiles.columns, tiles.end * tiles.columns)?,
+            Cut::Parts if tiles.has_own_rows => {
+                let columns = walk.plan.extent.columns;
+                walk.claim(tiles.first_row * columns, (tiles.first_row + tiles.row_count) * columns)?;
+            }
             Cut::Parts => {}
         }
         while let Some(area) = tiles.next(&walk) {
-            if matches!(tiles.cut, Cut::Parts) {
+            if matches!(tiles.cut, Cut::Parts) && !tiles.has_own_rows {
                 let start = area.row * walk.plan.extent.columns + area.column;
                 walk.claim(start, start + area.columns)?;
             }
@@ -74,7 +79,15 @@ struct Tiles {
     /// The largest area.
     rows: usize,
     columns: usize,
+    /// The rows whose parts are shared.
+    first_row: usize,
+    row_count: usize,
+    /// Whether these are this core's alone.
+    has_own_rows: bool,
 }
+
+/// With so many rows for each core, sharing whole rows leaves no core idle for long.
+const ROWS_ENOUGH: usize = 4;
 
 /// What a share is counted in.
 #[derive(Clone, Copy)]
@@ -84,6 +97,7 @@ enum Cut {
     /// Rows.
     Rows,
     /// Parts of rows, all rows of the first columns first, so that an operand that is the same for all rows stays in TCM.
+    /// The cores share the rows, or, where these are few, the parts.
     Parts,
 }
 
@@ -98,14 +112,28 @@ impl Tiles {
                 Fit::Rows(_) => share.len(),
                 Fit::Columns(columns) => columns,
             };
-            return Self { cut: Cut::Elements, next: share.range().start, end: share.range().end, rows: 1, columns };
+            return Self::new(Cut::Elements, share, 1, columns);
         }
         let Extent { rows, columns, .. } = walk.plan.extent;
         let (cut, share, fitting, columns) = match walk.fit(rows, columns) {
             Fit::Rows(fitting) => (Cut::Rows, core.share(rows, 1), fitting, columns),
-            Fit::Columns(part) => (Cut::Parts, core.share(columns.div_ceil(part) * rows, 1), 1, part),
+            Fit::Columns(part) => {
+                let (own, parts) = (core.share(rows, 1), columns.div_ceil(part));
+                let has_own_rows = rows >= ROWS_ENOUGH * core.count();
+                let share =
+                    if has_own_rows { Share::new(parts * own.len(), 1, 0, 1) } else { core.share(parts * rows, 1) };
+                let rows = if has_own_rows { own.range() } else { 0..rows };
+                let tiles = Self::new(Cut::Parts, share, 1, part);
+                return Self { first_row: rows.start, row_count: rows.len(), has_own_rows, ..tiles };
+            }
         };
-        Self { cut, next: share.range().start, end: share.range().end, rows: fitting, columns }
+        Self::new(cut, share, fitting, columns)
+    }
+
+    #[inline(always)]
+    fn new(cut: Cut, share: Share, rows: usize, columns: usize) -> Self {
+        let (next, end) = (share.range().start, share.range().end);
+        Self { cut, next, end, rows, columns, first_row: 0, row_count: 0, has_own_rows: false }
     }
 
     #[inline(always)]
@@ -122,8 +150,9 @@ impl Tiles {
                 Area { row: at, rows, column: 0, columns: self.columns }
             }
             Cut::Parts => {
-                let column = at / extent.rows * self.columns;
-                Area { row: at % extent.rows, rows: 1, column, columns: self.columns.min(extent.columns - column) }
+                let (part, row) = (at / self.row_count, self.first_row + at % self.row_count);
+                let column = part * self.columns;
+                Area { row, rows: 1, column, columns: self.columns.min(extent.columns - column) }
             }
         };
         self.next += match self.cut {
