@@ -58,6 +58,8 @@ class OpLibrary:
             Op(self, op).register(self._registrations)
         # What runs the ops on XLA tensors.
         self._build = build
+        # As it was when the library was loaded: PyTorch/XLA chooses its devices once, too.
+        self._is_on_host = device.is_host()
         # The file when it was loaded, as `_identity` sees it.
         self._file: tuple[int, ...] | None = None
 

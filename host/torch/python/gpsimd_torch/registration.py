@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gpsimd_torch import autocast, devices, symbolic
-from gpsimd_torch import neuron as device
 from gpsimd_torch._native import LibraryError, OperandError
 from gpsimd_torch.differentiation import Formula, below_autograd, functions
 
@@ -128,7 +127,7 @@ class Op:
             # In our words, before the vendor's shape function refuses them in its own.
             self.native.shape(self.name, self._types(tensors))
             return build.launch(self.name, tensors, scalars)
-        if device.is_host():
+        if self.owner._is_on_host:
             raise LibraryError(
                 f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo xtask "
                 f"build-kernels --neuron` and pass lib{self.owner.name}_neuron.so to load_library as `neuron`, or move "
