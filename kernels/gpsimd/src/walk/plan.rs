@@ -222,6 +222,12 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         Ok(())
     }
 
+    /// Whether all tensors are reached where they are: outputs claimed, and not in the place of an operand.
+    #[inline(always)]
+    pub(super) fn copies_nothing(&self) -> bool {
+        Device::HAS_DIRECT && self.plan.is_direct && !self.plan.core.device.is_in_place()
+    }
+
     /// Rows from `row` on, at most `rows`, that one load of each operand brings.
     #[inline(always)]
     pub(super) fn rows_from(&self, row: usize, rows: usize) -> usize {

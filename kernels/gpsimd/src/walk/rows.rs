@@ -81,6 +81,8 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
         };
         let memory = walk.take(fitting, part)?;
         walk.claim(share.start * columns, share.end * columns)?;
+        // Nothing is copied then: only what is kept needs TCM, a row at a time.
+        let fitting = if part == columns && walk.copies_nothing() { share.len() } else { fitting };
         let mut next = share.start;
         while next < share.end {
             let is_whole = part == columns;
