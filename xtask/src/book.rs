@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use crate::{Cli, workspace};
+use crate::Cli;
+use cargo_gpsimd::workspace;
 
 /// What a reader puts in place of these does not matter; what the text goes on with does not belong to the command.
 const ENDS: [&str; 7] = ["#", "&&", "|", ";", "..", "...", "\\"];

@@ -4,28 +4,16 @@ mod bench;
 #[cfg(test)]
 mod book;
 mod build_kernels;
-mod doctor;
-mod empty_values;
-mod emulated_runtime;
 mod miri;
-mod neff;
-mod numbers;
-mod process;
-mod profile;
 mod python;
 mod run_neff;
-mod stamp;
 mod test;
 mod train;
-mod workspace;
 
 use std::process::ExitCode;
 
+use cargo_gpsimd::{doctor, empty_values, emulated_runtime, neff, profile, status};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use gpsimd_codegen::ImageError;
-use gpsimd_codegen::host_build::BuildError;
-use gpsimd_isa::IsaError;
-use gpsimd_neuron::sdk;
 
 /// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
 ///
@@ -75,31 +63,19 @@ fn main() -> ExitCode {
     ExitCode::from(status(&error))
 }
 
-/// Exit status by what went wrong; clap's own is 2.
-fn status(error: &anyhow::Error) -> u8 {
-    let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
-    let is_missing = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
-            || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
-            || cause.is::<doctor::Missing>()
-    };
-    if error.chain().any(is_refused) {
-        3
-    } else if error.chain().any(is_missing) {
-        4
-    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::BuildError>()) {
-        sdk_status(error)
-    } else {
-        1
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Exit status of what kept the Neuron SDK from building.
-fn sdk_status(error: &sdk::BuildError) -> u8 {
-    match error {
-        sdk::BuildError::Incomplete { .. } | sdk::BuildError::NoModule { .. } => 5,
-        sdk::BuildError::Stopped => 130,
-        sdk::BuildError::NoPackage { .. } | sdk::BuildError::File { .. } => 1,
-        _ => 6,
+    #[test]
+    fn an_empty_value_is_refused_unless_it_is_handed_to_the_trainer() {
+        let parse = |words: &[&str]| {
+            let mut command = Cli::command();
+            let matches = command.try_get_matches_from_mut(words)?;
+            empty_values::refuse(&mut command, &matches)
+        };
+        let error = parse(&["xtask", "build-kernels", "--library", ""]).unwrap_err().to_string();
+        assert!(error.contains("--library"), "{error}");
+        assert!(parse(&["xtask", "train", "--data", ""]).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{process, workspace};
+use cargo_gpsimd::{process, workspace};
 
 /// Run the kernels' tests under Miri, which finds undefined behaviour.
 ///

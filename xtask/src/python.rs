@@ -8,14 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 pub(crate) use self::overlay::Overlay;
-use crate::stamp::Stamp;
-use crate::{build_kernels, process, workspace};
+use cargo_gpsimd::python::system_python;
+use cargo_gpsimd::stamp::Stamp;
+use cargo_gpsimd::{build, process, workspace};
 
-/// Oldest Python that the lock file is made for.
-const OLDEST: (u32, u32) = (3, 11);
 /// Installs the lock file; 10 to 20 times as fast as pip on the gigabytes of PyTorch.
 const UV: &str = "uv==0.13.9";
 
@@ -90,7 +89,7 @@ impl Python {
     fn install_wheel(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
-        let library = build_kernels::native_library(&root.join("kernels/bert-ops"))?;
+        let library = build::native_library(&root.join("kernels/bert-ops"))?;
         bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
 
         let mut inputs: Vec<PathBuf> =
@@ -144,26 +143,4 @@ fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let first = entries.next().with_context(|| format!("no wheel in {}", folder.display()))??;
     Ok(first.path())
-}
-
-/// The Python that the environment is made of: `$PYTHON`, or the first on the path that is new enough.
-pub(crate) fn system_python() -> anyhow::Result<String> {
-    let chosen = std::env::var("PYTHON").ok();
-    let candidates: Vec<String> = chosen.map_or_else(
-        || ["python3", "python3.14", "python3.13", "python3.12", "python3.11"].map(String::from).to_vec(),
-        |one| vec![one],
-    );
-    let mut found = Vec::new();
-    for candidate in candidates {
-        let script = "import sys; print(*sys.version_info[:2])";
-        let Ok(output) = Command::new(&candidate).args(["-c", script]).output() else { continue };
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        let version = text.split_once(' ').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        match version {
-            Some(version) if version >= OLDEST => return Ok(candidate),
-            _ => found.push(format!("{candidate} is {}", text.replace(' ', "."))),
-        }
-    }
-    let found = if found.is_empty() { "found none".to_string() } else { format!("found: {}", found.join(", ")) };
-    bail!("Python {}.{} or newer is needed, {found}: install it, or name it in $PYTHON", OLDEST.0, OLDEST.1)
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 use gpsimd_neuron::neff::Neff;
 
-use crate::{build_kernels, emulated_runtime, process, workspace};
+use cargo_gpsimd::{build, emulated_runtime, process, workspace};
 
 const LIBRARY: &str = "NEURON_RT_LIBRARY";
 
@@ -73,7 +73,7 @@ fn example() -> anyhow::Result<Command> {
 }
 
 fn ops() -> anyhow::Result<PathBuf> {
-    build_kernels::native_library(&workspace::root().join("kernels/bert-ops"))
+    build::native_library(&workspace::root().join("kernels/bert-ops"))
 }
 
 /// Whether the file is for the emulated runtime. What is no NEFF is for the runtime to refuse.

@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::python::{Overlay, Python};
-use crate::{build_kernels, process, run_neff, workspace};
+use crate::run_neff;
+use cargo_gpsimd::{build, process, workspace};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
 ///
@@ -127,7 +128,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/image-ops", &["image"]),
     ];
     for (library, tests) in runs {
-        let results = build_kernels::build(&workspace::root().join(library), "native", None)?;
+        let results = build::build(&workspace::root().join(library), "native", None)?;
         if library.starts_with("kernels") {
             results.expect_vectors()?;
         }
@@ -159,7 +160,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/dying-ops", &["deaths"]),
     ];
     for (library, tests) in runs {
-        let program = build_kernels::isa_program(&workspace::root().join(library))?;
+        let program = build::isa_program(&workspace::root().join(library))?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(
             workspace_tests()

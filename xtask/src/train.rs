@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use crate::process;
 use crate::python::Python;
+use cargo_gpsimd::process;
 
 /// What threads of OpenMP do while they wait.
 const WAIT_POLICY: &str = "OMP_WAIT_POLICY";

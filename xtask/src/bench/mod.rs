@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 
-use crate::process;
 use crate::python::Python;
+use cargo_gpsimd::process;
 
 /// Measure every op: against PyTorch, or the op package against the native library, on the same data in the same run.
 ///

@@ -15,7 +15,7 @@ use anyhow::Context;
 use object::read::elf::{Dyn, ElfFile64, Sym};
 use object::{Endianness, elf};
 
-use crate::process;
+use cargo_gpsimd::process;
 
 /// How the libraries' names begin.
 const LIBRARIES: [&str; 3] = ["libcu", "libnccl.", "libnv"];

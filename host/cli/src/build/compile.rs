@@ -1,0 +1,161 @@
+//! Compiling an op library with cargo: for this CPU, and into a kernel image.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{process, workspace};
+
+/// The Rust target of kernel images.
+pub const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Bytes of a core's stack, which comes out of the TCM pool: about twice what the ops of `bert_ops` need, as the table shows.
+const STACK_BYTES: u32 = 1024;
+
+/// What a kernel image is compiled and linked with.
+///
+/// The stack comes first in memory, so that running out of it is running below 0. With its relocations an image keeps the
+/// names of its statics, which the code generator looks at. Loops stay loops: LLVM would unroll
+/// those over 16 lanes into scalars that no compiler makes vectors of again.
+fn image_flags() -> Vec<String> {
+    let link = ["--stack-first".to_string(), format!("-zstack-size={STACK_BYTES}"), "--emit-relocs".to_string()];
+    let llvm =
+        ["-unroll-full-max-count=0", "-unroll-threshold=0", "-unroll-runtime=false", "-unroll-allow-partial=false"];
+    let link = link.iter().map(|argument| format!("-Clink-arg={argument}"));
+    let llvm = llvm.iter().map(|argument| format!("-Cllvm-args={argument}"));
+    link.chain(llvm).collect()
+}
+
+/// The profile `kernels` of this workspace. Profiles are the workspace's, and a library may be of any: there, too, images
+/// are what they are here, and panics are caught.
+const PROFILE: [&str; 7] = [
+    "inherits='release'",
+    "opt-level=3",
+    "lto='fat'",
+    "codegen-units=1",
+    "panic='unwind'",
+    "debug='line-tables-only'",
+    "strip='none'",
+];
+
+pub(super) enum Target<'a> {
+    Host { cpu: &'a str },
+    Image,
+}
+
+/// Compiles the crate and gives the path of its dynamic library, or of its image.
+pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<PathBuf> {
+    let manifest = Crate::read(library)?.manifest;
+    let mut cargo = cargo();
+    cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(&manifest);
+    for setting in PROFILE {
+        cargo.args(["--config", &format!("profile.kernels.{setting}")]);
+    }
+    cargo.args(["--profile", "kernels"]);
+    let (flags, extension) = match target {
+        Target::Host { cpu } => {
+            check_cpu(cpu)?;
+            // With an explicit target the flags leave macros and build scripts alone. They need a build folder of their
+            // own: cargo would rebuild everything whenever they change.
+            cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace::target().join("host-cpu"));
+            (vec![format!("-Ctarget-cpu={cpu}")], std::env::consts::DLL_EXTENSION)
+        }
+        Target::Image => {
+            cargo.args(["--target", IMAGE_TARGET, "--target-dir"]).arg(workspace::target().join("images"));
+            (image_flags(), "wasm")
+        }
+    };
+    // Of all ways to set flags, the one that goes before the others: what the environment and configuration files say is
+    // for other programs.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
+    let messages = process::output(cargo.stdin(Stdio::null()))?;
+    for message in messages.lines() {
+        let message: serde_json::Value = serde_json::from_str(message).context("cargo printed something unexpected")?;
+        let is_ours = message["reason"] == "compiler-artifact"
+            && message["manifest_path"].as_str().is_some_and(|path| is_same(path, &manifest));
+        if !is_ours {
+            continue;
+        }
+        let files = message["filenames"].as_array().into_iter().flatten().filter_map(|file| file.as_str());
+        for file in files.map(PathBuf::from) {
+            if file.extension().is_some_and(|found| found == extension) {
+                return Ok(file);
+            }
+        }
+    }
+    bail!("{} builds no .{extension}: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]", library.display())
+}
+
+/// The crate of an op library, as cargo reads it.
+pub(super) struct Crate {
+    manifest: PathBuf,
+    /// Name of its library: that of the op library, unless `op_library!` says otherwise.
+    pub(super) name: String,
+}
+
+impl Crate {
+    /// Reads the crate in the folder `library`.
+    pub(super) fn read(library: &Path) -> anyhow::Result<Self> {
+        ensure!(library.is_dir(), "{} is not a folder: name the folder of an op library's crate", library.display());
+        let manifest = library.join("Cargo.toml");
+        ensure!(manifest.is_file(), "{} is not a crate: it has no Cargo.toml", library.display());
+        let manifest = manifest.canonicalize().with_context(|| format!("cannot find {}", manifest.display()))?;
+        let mut cargo = cargo();
+        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&manifest);
+        let metadata = process::output(&mut cargo)
+            .with_context(|| format!("cargo cannot read {}, for the reason that it names above", manifest.display()))?;
+        let metadata: serde_json::Value =
+            serde_json::from_str(&metadata).context("cargo printed something unexpected")?;
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let package = packages
+            .into_iter()
+            .find(|package| package["manifest_path"].as_str().is_some_and(|path| is_same(path, &manifest)))
+            .with_context(|| {
+                let library = library.display();
+                format!("{library} is a workspace, not a crate: name the folder of an op library in it")
+            })?;
+        let is_library = |target: &&serde_json::Value| {
+            let kinds = target["kind"].as_array().into_iter().flatten();
+            kinds.filter_map(serde_json::Value::as_str).any(|kind| kind.ends_with("lib"))
+        };
+        let target = package["targets"].as_array().into_iter().flatten().find(is_library);
+        let name = target.unwrap_or(package)["name"].as_str().unwrap_or_default().replace('-', "_");
+        Ok(Self { manifest, name })
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Whether cargo means this file, an absolute path without links.
+fn is_same(path: &str, file: &Path) -> bool {
+    Path::new(path).canonicalize().is_ok_and(|path| path == file)
+}
+
+/// rustc only warns of a CPU that it does not know.
+fn check_cpu(cpu: &str) -> anyhow::Result<()> {
+    let known = process::output(Command::new("rustc").args(["--print", "target-cpus"]))?;
+    let is_known = known.lines().any(|line| line.split_whitespace().next() == Some(cpu));
+    ensure!(is_known, "rustc knows no CPU `{cpu}`: `rustc --print target-cpus` lists them");
+    Ok(())
+}
+
+fn host_triple() -> anyhow::Result<String> {
+    let version = process::output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` names no host")?.to_string())
+}
+
+/// Installs the Rust target of kernel images, if it is missing.
+pub(super) fn ensure_image_target() -> anyhow::Result<()> {
+    let libraries =
+        process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", IMAGE_TARGET]))?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    process::run(Command::new("rustup").args(["target", "add", IMAGE_TARGET])).with_context(|| {
+        format!("the Rust target {IMAGE_TARGET} is missing and could not be added: install it for this toolchain")
+    })
+}

@@ -1,0 +1,289 @@
+//! `build`: the native library, the kernel image and the op package of an op library.
+
+mod compile;
+pub mod cpp;
+mod earlier;
+mod isa;
+mod neuron;
+pub mod package;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, ensure};
+use gpsimd_codegen::host_build::Compiler;
+use gpsimd_codegen::{HotLoop, Image};
+use gpsimd_emulator::OpLibrary;
+use gpsimd_neuron::sdk::Sdk;
+
+use crate::workspace;
+pub use compile::IMAGE_TARGET;
+use compile::{Crate, Target, compile, ensure_image_target};
+use package::Built;
+
+/// Build an op library: native library, kernel image and GPSIMD op package, with every vendor limit checked.
+///
+/// An op library is a crate of `#[custom_op]` functions and one `op_library!`, with `crate-type = ["cdylib", "rlib"]`.
+/// It is compiled for this CPU (lib<name>.so, which `gpsimd_torch.load_library` and the emulator load) and for
+/// wasm32-unknown-unknown (<name>.wasm). From that image comes the op package in package/: <name>.cpp and
+/// <name>_shape.cpp, build.py, which builds them on a Trn1 or Inf2 host, and manifest.json. Here the package is compiled
+/// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
+///
+/// With --isa it is compiled to a program for the base Xtensa ISA instead, isa/<name>.elf, which the emulator runs under
+/// QEMU: sizes, stack and instructions per element are printed. See docs/src/isa.md for what this needs and proves.
+///
+/// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes.
+///
+/// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
+///
+/// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
+/// for, 4 a tool is missing, 5 --neuron without a Neuron SDK that can build, 6 the SDK's build failed, 130 stopped.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cargo gpsimd build\n\
+\x20 cargo gpsimd build --library ../my-ops --out build\n\
+\x20 cargo gpsimd build --json | jq .manifest.tcm\n\
+\x20 cargo gpsimd build --isa\n\
+\x20 cargo gpsimd build --neuron\n\
+\x20 cargo gpsimd build --cpp relu.cpp --shape shape.cpp --out build\n\
+\x20 cargo gpsimd build --cpp relu.cpp --shape shape.cpp --include headers --define TILE=512 --flag -O2")]
+pub struct Build {
+    /// Folder of the op library's crate
+    #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true, conflicts_with = "cpp")]
+    library: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Build {
+    /// Builds and prints what was built.
+    ///
+    /// # Errors
+    /// When something does not build.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.options.run(&self.library).map(drop)
+    }
+}
+
+/// What to build, and how.
+#[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub struct Options {
+    /// Folder for the results [default: target/gpsimd/<library>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// CPU that the native library is built for, as rustc's target-cpu; no choice changes a bit of any result
+    #[arg(long, value_name = "CPU", default_value = "native")]
+    cpu: String,
+    /// Build the package with the Neuron SDK of this host, too
+    #[arg(long, conflicts_with = "cpp")]
+    neuron: bool,
+    /// Minutes that the SDK's build may take
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "neuron", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    time_limit: u64,
+    /// Kernel source in the vendor's C++ API; may be given several times
+    #[arg(long, value_name = "FILE", requires = "shape")]
+    cpp: Vec<PathBuf>,
+    /// Source of shape functions of the --cpp ops, where these are registered; may be given several times
+    #[arg(long, value_name = "FILE", requires = "cpp")]
+    shape: Vec<PathBuf>,
+    /// Run the --cpp ops on the first core alone, as without `multicore=True`
+    #[arg(long, requires = "cpp")]
+    single_core: bool,
+    #[command(flatten)]
+    compiler: cpp::CompilerOptions,
+    /// Build a program for the Xtensa ISA and measure it under QEMU
+    #[arg(long, conflicts_with_all = ["cpp", "cpu", "neuron"])]
+    isa: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Options {
+    /// Whether ops written by hand are built, instead of a crate.
+    pub fn is_cpp(&self) -> bool {
+        !self.cpp.is_empty()
+    }
+
+    /// Builds the op library in the folder `library`, or the ops written by hand, and prints what was built. The results
+    /// are those of a crate's op package.
+    ///
+    /// # Errors
+    /// When something does not build; what an earlier build left is said then.
+    pub fn run(self, library: &Path) -> anyhow::Result<Option<Results>> {
+        let (started, is_cpp, out) = (SystemTime::now(), self.is_cpp(), self.out.clone());
+        let result = self.build(library);
+        if result.is_err() {
+            let folder = out.or_else(|| {
+                let krate = (!is_cpp).then(|| Crate::read(library).ok()).flatten()?;
+                Some(workspace::artifacts().join(krate.name))
+            });
+            earlier::tell(folder.as_deref(), started);
+        }
+        result
+    }
+
+    fn build(self, library: &Path) -> anyhow::Result<Option<Results>> {
+        if self.is_cpp() {
+            let (sources, shapes, is_multicore) = (&self.cpp, &self.shape, !self.single_core);
+            let cpp = cpp::Cpp { sources, shapes, is_multicore, compiler: &self.compiler };
+            cpp::build(&cpp, self.out.as_deref(), self.json)?;
+            return Ok(None);
+        }
+        if self.isa {
+            isa::build_and_measure(library, self.out.as_deref(), self.json)?;
+            return Ok(None);
+        }
+        let sdk = self.neuron.then(Sdk::locate);
+        if let Some(sdk) = &sdk {
+            // Before minutes of compilation that would be for nothing.
+            sdk.expect_to_build()?;
+        }
+        let mut results = build(library, &self.cpu, self.out.as_deref())?;
+        if let Some(sdk) = &sdk {
+            results.neuron = Some(neuron::build(&results, sdk, Duration::from_mins(self.time_limit))?);
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&results)?);
+        } else {
+            table::print(&results);
+            results.neuron.iter().for_each(neuron::print);
+        }
+        Ok(Some(results))
+    }
+}
+
+/// What a build gives.
+#[derive(serde::Serialize)]
+pub struct Results {
+    /// The library for this CPU.
+    pub native: PathBuf,
+    /// The kernel image.
+    pub image: PathBuf,
+    /// Folder of the op package.
+    pub folder: PathBuf,
+    /// The op package, compiled for this CPU.
+    pub package: PathBuf,
+    /// The op package, built with the Neuron SDK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neuron: Option<gpsimd_neuron::sdk::Built>,
+    /// What is known of the package.
+    #[serde(flatten)]
+    built: Built,
+}
+
+impl Results {
+    /// The compiler of the package, as it calls itself.
+    pub fn compiler(&self) -> &str {
+        &self.built.compiler
+    }
+
+    /// Loops that are marked as hot, with what became of them.
+    pub fn hot_loops(&self) -> &[HotLoop] {
+        &self.built.hot_loops
+    }
+
+    /// Whether the compiler says which loops it makes vectors of.
+    pub fn knows_vectors(&self) -> bool {
+        self.built.ops.iter().all(|op| op.vectorized.is_some())
+    }
+
+    /// Hot loops that became no vectors, by op.
+    pub fn missed_loops(&self) -> Vec<(String, usize)> {
+        self.built.ops.iter().map(|op| (op.name.clone(), op.missed.len())).collect()
+    }
+
+    /// Fails unless every hot loop became vectors.
+    pub fn expect_vectors(&self) -> anyhow::Result<()> {
+        for op in &self.built.ops {
+            let vectorized = op.vectorized.with_context(|| {
+                format!("{} does not say which loops it makes vectors of: use Clang", self.built.compiler)
+            })?;
+            ensure!(
+                vectorized == op.hot_loops,
+                "op `{}`: {vectorized} of {} hot loops became vectors of 16 f32, those of lines {:?} of {} did not; \
+                 `clang++ -Rpass-analysis=loop-vectorize` says why",
+                op.name,
+                op.hot_loops,
+                op.missed,
+                self.folder.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Builds the op library in the folder `library` and everything made of it.
+pub fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Result<Results> {
+    ensure_image_target()?;
+    step(1, "native library");
+    let native = compile(library, &Target::Host { cpu })?;
+    step(2, "kernel image");
+    let image = compile(library, &Target::Image)?;
+    let loaded = OpLibrary::load(&native)?;
+    let wasm = fs::read(&image).with_context(|| format!("cannot read {}", image.display()))?;
+    let read = Image::read(&wasm).with_context(|| format!("{}", library.display()))?;
+    ensure!(
+        *loaded.descriptor() == read.descriptor,
+        "the native library and the kernel image have different descriptors"
+    );
+
+    let name = &read.descriptor.name;
+    let out = out.map_or_else(|| workspace::artifacts().join(name), Path::to_path_buf);
+    let folder = out.join("package");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // The package first, which can fail: what is beside it is of the same build.
+    let built = package::build(&read, &wasm, &folder, &compiler()?)?;
+    let native = put(&native, &out.join(format!("lib{name}.so")))?;
+    let image = put(&image, &out.join(format!("{name}.wasm")))?;
+    let package = folder.join(format!("lib{name}.so"));
+    Ok(Results { native, image, folder, package, neuron: None, built })
+}
+
+/// Builds the Xtensa program of the op library in the folder `library`, and gives its path.
+pub fn isa_program(library: &Path) -> anyhow::Result<PathBuf> {
+    isa::build(library, None)
+}
+
+/// Builds the library of the crate in `library` for this CPU, and gives its path.
+pub fn native_library(library: &Path) -> anyhow::Result<PathBuf> {
+    compile(library, &Target::Host { cpu: "native" })
+}
+
+/// `$CXX`, or the Clang of the Python environment if there is one, or what the system has.
+pub fn compiler() -> anyhow::Result<Compiler> {
+    let python = workspace::root().join(".venv/bin/python");
+    let has_clang = workspace::root().join(".venv/bin/python-zig").is_file();
+    if std::env::var_os("CXX").is_none() && has_clang {
+        let words = [python.to_string_lossy().as_ref(), "-m", "ziglang", "c++"].map(String::from);
+        return Ok(Compiler::at(words.to_vec()));
+    }
+    Ok(Compiler::find()?)
+}
+
+/// Says what is being made, on a line of its own.
+fn step(number: u32, what: &str) {
+    eprintln!("[{number}/4] {what}");
+}
+
+/// Copies a result to where it belongs, in one step, if it is not there already.
+fn put(from: &Path, to: &Path) -> anyhow::Result<PathBuf> {
+    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    write(to, &content)?;
+    Ok(to.to_path_buf())
+}
+
+/// Writes a file in one step, if it is not the same already.
+pub fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if fs::read(to).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let new = to.with_extension("tmp");
+    fs::write(&new, content)
+        .and_then(|()| fs::rename(&new, to))
+        .with_context(|| format!("cannot write {}", to.display()))
+}

@@ -1,0 +1,51 @@
+//! [`Cli`]: the command line of `cargo gpsimd`.
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{build, doctor, empty_values, emulated_runtime, neff, profile};
+
+/// Custom operators for GPSIMD cores in Rust: build, run and measure them.
+#[derive(Parser)]
+#[command(name = "cargo gpsimd", bin_name = "cargo gpsimd", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Build),
+    Doctor(doctor::Doctor),
+    EmulatedRuntime(emulated_runtime::EmulatedRuntime),
+    Neff(neff::Neff),
+    Profile(profile::Profile),
+}
+
+impl Cli {
+    /// Reads the arguments of this process; ends it with help or an error where these are due.
+    pub fn of_process() -> Self {
+        let mut arguments: Vec<_> = std::env::args_os().collect();
+        // `cargo gpsimd build` starts `cargo-gpsimd gpsimd build`.
+        if arguments.get(1).is_some_and(|argument| argument == "gpsimd") {
+            arguments.remove(1);
+        }
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| error.exit());
+        let cli = empty_values::refuse(&mut command, &matches).and_then(|()| Self::from_arg_matches(&matches));
+        cli.unwrap_or_else(|error| error.exit())
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When it fails; [`status`](crate::status()) is how the process ends then.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Build(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::EmulatedRuntime(command) => command.run(),
+            Command::Neff(command) => command.run(),
+            Command::Profile(command) => command.run(),
+        }
+    }
+}

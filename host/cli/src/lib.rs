@@ -1,0 +1,21 @@
+//! The commands of `cargo gpsimd`, each in a module of its own, for the binary and for `cargo xtask` of the SDK's own
+//! repository. What is public is for these two: there is no promise that it stays.
+
+#![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
+
+pub mod build;
+mod cli;
+pub mod doctor;
+pub mod empty_values;
+pub mod emulated_runtime;
+pub mod neff;
+pub mod numbers;
+pub mod process;
+pub mod profile;
+pub mod python;
+pub mod stamp;
+mod status;
+pub mod workspace;
+
+pub use cli::Cli;
+pub use status::status;

@@ -1,0 +1,51 @@
+//! Running other programs: shown before they run, and an error names the command.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// Runs a command with this terminal and fails when it does.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    let shown = show(command);
+    eprintln!("$ {shown}");
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// Becomes the command, so that Ctrl-C and the exit status are its own.
+pub fn become_it(command: &mut Command) -> anyhow::Error {
+    let shown = show(command);
+    eprintln!("$ {shown}");
+    anyhow::Error::new(command.exec()).context(format!("cannot start `{shown}`"))
+}
+
+/// Runs a command and gives what it prints to standard output.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let shown = show(command);
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed: {}", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{shown}` printed something that is not UTF-8"))
+}
+
+/// A path relative to the checkout, if it is in there.
+pub fn shown_path(path: &Path) -> String {
+    path.strip_prefix(crate::workspace::root()).unwrap_or(path).display().to_string()
+}
+
+/// The command as one would type it, with paths relative to the checkout.
+fn show(command: &Command) -> String {
+    let root = format!("{}/", crate::workspace::root().display());
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quote = |word: &std::ffi::OsStr| {
+        let word = word.to_string_lossy().replace(&root, "");
+        if word.is_empty() || word.contains([' ', '"', '*']) { format!("'{word}'") } else { word }
+    };
+    words.map(quote).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,87 @@
+//! The library that a profile runs: the kernels of the package, counting what they compute.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use gpsimd_codegen::{HotLoop, Image, LANES, Package};
+use gpsimd_emulator::OpLibrary;
+use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
+
+use crate::build::cpp::{self, Cpp};
+use crate::build::{self, Results, package};
+
+/// An op library that counts, and what the image says of its TCM.
+pub(super) struct Counting {
+    pub(super) library: OpLibrary,
+    /// Where in a core's TCM its tile buffers are.
+    pub(super) tile_buffers: Range<u32>,
+    /// Hot loops by op that the compiler makes no vectors of.
+    pub(super) missed: Vec<(String, usize)>,
+}
+
+/// Which hot loops count as vectors.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Vectors {
+    /// Those that the compiler makes vectors of; all if it does not say.
+    Compiler,
+    #[cfg(test)]
+    All,
+    None,
+}
+
+/// Builds the counting kernels of the op library in the folder `library`.
+pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting> {
+    let built = build::build(library, "native", None)?;
+    let knows = built.knows_vectors();
+    if vectors == Vectors::Compiler && !knows {
+        eprintln!(
+            "{} does not say which loops it makes vectors of, so every hot loop is taken for one: use Clang",
+            built.compiler()
+        );
+    }
+    let is_vector = |hot: &HotLoop| match vectors {
+        Vectors::Compiler if knows => hot.width.is_some_and(|width| width >= LANES),
+        Vectors::Compiler => true,
+        #[cfg(test)]
+        Vectors::All => true,
+        Vectors::None => false,
+    };
+    let wasm = fs::read(&built.image).with_context(|| format!("cannot read {}", built.image.display()))?;
+    let image = Image::read(&wasm)?;
+    let loops: Vec<HotLoop> =
+        built.hot_loops().iter().map(|hot| HotLoop { width: is_vector(hot).then_some(LANES), ..hot.clone() }).collect();
+    let kernels = Package::counting_kernels(&image, &loops)?;
+    let file = compile(&built, &image, &kernels)?;
+    Ok(Counting {
+        library: OpLibrary::load(&file)?,
+        tile_buffers: image.memory.pool_start..image.memory.pool_start + image.memory.pool,
+        missed: if knows { built.missed_loops() } else { Vec::new() },
+    })
+}
+
+/// Builds ops written by hand. Nothing counts what they compute, and all of TCM is theirs to divide.
+pub(super) fn of_cpp(ops: &Cpp<'_>) -> anyhow::Result<Counting> {
+    let library = OpLibrary::load(&cpp::update(ops, None)?.path)?;
+    Ok(Counting { library, tile_buffers: 0..TCM_POOL_BYTES as u32, missed: Vec::new() })
+}
+
+fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<PathBuf> {
+    let name = &image.descriptor.name;
+    let folder = built.folder.with_file_name("profile");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let source = folder.join(format!("{name}_counting.cpp"));
+    let shapes = built.folder.join(format!("{name}_shape.cpp"));
+    let output = folder.join(format!("lib{name}_counting.so"));
+    build::write(&source, kernels.as_bytes())?;
+    let compiler = build::compiler()?;
+    let stamp = package::stamp(&folder, &source, &shapes, &compiler, &compiler.version()?)?;
+    if !stamp.is_current() || !output.exists() {
+        stamp.remove()?;
+        eprintln!("[+] kernels that count, compiled for this CPU");
+        package::compile(&image.descriptor, &source, shapes, &output, &compiler)?;
+        stamp.write()?;
+    }
+    Ok(output)
+}

@@ -1,0 +1,210 @@
+//! `cargo xtask profile`: what ops would cost on the device, by the cost model, and why.
+
+mod advice;
+mod calibration;
+mod comparison;
+mod counting;
+mod measured;
+mod operands;
+mod roofline;
+mod table;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use gpsimd_emulator::cost::CostModel;
+use gpsimd_emulator::{DType, LaunchReport};
+use serde::{Deserialize, Serialize};
+
+use crate::build::cpp::{CompilerOptions, Cpp};
+use crate::{process, workspace};
+use counting::Vectors;
+use measured::Measured;
+use operands::{Given, operands};
+
+/// Estimate what ops cost on the device: time, what it is spent on, how far from the limits, and what to do.
+///
+/// Nothing here runs on a Trainium. The op package's kernels run on this CPU, counting every operation and every DMA, and a
+/// cost model turns the counts into time. The counts are exact; the model's constants are the vendor's documentation, a fit to
+/// the only speeds it has published, and two assumptions: --calibration shows them and how well they fit. The book's page
+/// "What will it cost on the device?" says what that is worth.
+///
+/// With --cpp the ops are C++ sources for the vendor's API, and --shape FILE is where their shape functions are. What they compute
+/// is not counted: their times are those of DMAs alone.
+///
+/// Without --shape the ops of `bert_ops` run on BERT-base with batch 8 and 128 tokens. Besides the table there are two pictures
+/// in the folder of the op library: roofline.svg, and a timeline of the 8 cores for each op, which
+/// <https://ui.perfetto.dev> opens.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cargo xtask profile\n\
+\x20 cargo xtask profile --op bias_gelu_forward --shape x=8x128x768 --shape bias=768 --dtype bf16\n\
+\x20 cargo xtask profile --library ../my-ops --op my_op --shape x=64x512 --scalar factor=2\n\
+\x20 cargo xtask profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
+\x20 cargo xtask profile --json before.json         # then change the kernel, and\n\
+\x20 cargo xtask profile --compare before.json\n\
+\x20 cargo xtask profile --calibration")]
+pub struct Profile {
+    /// Folder of the op library's crate
+    #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true)]
+    library: PathBuf,
+    /// C++ source of kernel functions, instead of a crate; may be given several times
+    #[arg(long, value_name = "FILE", requires = "shape", conflicts_with_all = ["library", "calibration"])]
+    cpp: Vec<PathBuf>,
+    /// Run the --cpp ops on the first core alone, as without `multicore=True`
+    #[arg(long, requires = "cpp")]
+    single_core: bool,
+    #[command(flatten)]
+    compiler: CompilerOptions,
+    /// Only this op; may be given several times
+    #[arg(long, value_name = "NAME")]
+    op: Vec<String>,
+    /// Shape of a tensor operand, with `:i32` and the like of an op that takes any element type; a source of shape functions of
+    /// --cpp ops; may be given several times
+    #[arg(long, value_name = "OPERAND=8x128x3072|FILE")]
+    shape: Vec<Shape>,
+    /// Value of a scalar operand [default: 1]; may be given several times
+    #[arg(long, value_name = "OPERAND=NUMBER")]
+    scalar: Vec<Given>,
+    /// Element type of the generic operands
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: ElementType,
+    /// Folder for the pictures [default: target/gpsimd/<library>/profile]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Also write everything to FILE, as JSON; - is standard output, without the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compare with an earlier --json FILE
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Show the model's constants, and the published speeds beside what the model says of the same kernels
+    #[arg(long, conflicts_with_all = ["op", "json", "compare", "out"])]
+    calibration: bool,
+}
+
+/// What --shape is given for.
+#[derive(Clone)]
+enum Shape {
+    Operand(Given),
+    Source(PathBuf),
+}
+
+impl std::str::FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(if text.contains('=') { Self::Operand(text.parse()?) } else { Self::Source(text.into()) })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum ElementType {
+    F32,
+    Bf16,
+}
+
+/// What `--json` writes.
+#[derive(Serialize, Deserialize)]
+struct Profiled {
+    library: String,
+    /// Seconds, bytes and operations of every op.
+    ops: Vec<Measured>,
+}
+
+impl Profile {
+    /// Measures the ops and prints the table.
+    ///
+    /// # Errors
+    /// When the library does not build, or an op fails.
+    pub fn run(self) -> anyhow::Result<()> {
+        let model = CostModel::default();
+        if self.calibration {
+            let rows = calibration::calibrate(&model)?;
+            print!("{}", calibration::show(&model, &rows));
+            return Ok(());
+        }
+        let before = self.compare.as_deref().map(read).transpose()?;
+        let (mut given, mut shapes) = (Vec::new(), Vec::new());
+        for shape in self.shape {
+            match shape {
+                Shape::Operand(operand) => given.push(operand),
+                Shape::Source(source) => shapes.push(source),
+            }
+        }
+        given.extend(self.scalar);
+        let counting = if self.cpp.is_empty() {
+            if let Some(text) = shapes.first() {
+                bail!("--shape {}: expected OPERAND=SHAPE, such as x=8x128x3072", text.display());
+            }
+            counting::build(&self.library, Vectors::Compiler)?
+        } else {
+            let (sources, is_multicore) = (&self.cpp, !self.single_core);
+            counting::of_cpp(&Cpp { sources, shapes: &shapes, is_multicore, compiler: &self.compiler })?
+        };
+        let library = counting.library.name().to_owned();
+        let known: Vec<_> = counting.library.ops().map(|op| op.name().to_owned()).collect();
+        if let Some(unknown) = self.op.iter().find(|name| !known.contains(name)) {
+            bail!("{library} has no op `{unknown}`; it has {}", known.join(", "));
+        }
+        let dtype = if self.dtype == ElementType::Bf16 { DType::Bf16 } else { DType::F32 };
+        let mut profiled = Profiled { library: library.clone(), ops: Vec::new() };
+        let mut reports = Vec::new();
+        for op in counting.library.ops().filter(|op| self.op.is_empty() || self.op.iter().any(|name| name == op.name()))
+        {
+            let operands = operands(&library, &op, &given, dtype)?;
+            let missed = counting.missed.iter().find(|(name, _)| name == op.name()).map_or(0, |(_, missed)| *missed);
+            let (measured, report) = Measured::launch(&op, &operands, &counting.tile_buffers, missed, &model)?;
+            profiled.ops.push(measured);
+            reports.push((op, report));
+        }
+
+        let to_stdout = self.json.as_deref() == Some(Path::new("-"));
+        if !to_stdout {
+            println!("{}", table::show(&profiled.ops));
+            if let Some(before) = &before {
+                println!("{}", comparison::show(&before.ops, &profiled.ops));
+            }
+        }
+        let folder = self.out.unwrap_or_else(|| workspace::artifacts().join(&library).join("profile"));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut written = vec![folder.join("roofline.svg")];
+        save(&written[0], &roofline::draw(&model, &profiled.ops)?)?;
+        for (op, report) in &reports {
+            let file = folder.join(format!("{}.trace.json", op.name()));
+            save(&file, &timeline(op, report, &model)?)?;
+            written.push(file);
+        }
+        if let Some(file) = &self.json {
+            let text = serde_json::to_string_pretty(&profiled)? + "\n";
+            if to_stdout {
+                print!("{text}");
+            } else {
+                save(file, &text)?;
+                written.push(file.clone());
+            }
+        }
+        for file in written {
+            eprintln!("wrote {}", process::shown_path(&file));
+        }
+        Ok(())
+    }
+}
+
+fn timeline(op: &gpsimd_emulator::Op, report: &LaunchReport, model: &CostModel) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&timeline::Timeline::of(op, report, model))?)
+}
+
+fn read(file: &Path) -> anyhow::Result<Profiled> {
+    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what `cargo xtask profile --json` writes", file.display()))
+}
+
+fn save(file: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,37 @@
+//! [`status`]: the exit status of an error.
+
+use gpsimd_codegen::ImageError;
+use gpsimd_codegen::host_build::BuildError;
+use gpsimd_isa::IsaError;
+use gpsimd_neuron::sdk;
+
+use crate::doctor;
+
+/// Exit status by what went wrong; clap's own is 2.
+pub fn status(error: &anyhow::Error) -> u8 {
+    let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
+    let is_missing = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
+            || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
+            || cause.is::<doctor::Missing>()
+    };
+    if error.chain().any(is_refused) {
+        3
+    } else if error.chain().any(is_missing) {
+        4
+    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::BuildError>()) {
+        sdk_status(error)
+    } else {
+        1
+    }
+}
+
+/// Exit status of what kept the Neuron SDK from building.
+fn sdk_status(error: &sdk::BuildError) -> u8 {
+    match error {
+        sdk::BuildError::Incomplete { .. } | sdk::BuildError::NoModule { .. } => 5,
+        sdk::BuildError::Stopped => 130,
+        sdk::BuildError::NoPackage { .. } | sdk::BuildError::File { .. } => 1,
+        _ => 6,
+    }
+}
