@@ -2,7 +2,8 @@
 #![allow(missing_docs, reason = "a test binary's op library is nobody's interface")]
 
 use gpsimd::prelude::*;
-use gpsimd_emulator::gpsimd_abi::{self as abi, TCM_POOL_BYTES};
+use gpsimd_emulator::gpsimd_abi as abi;
+use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_emulator::{Engine, EngineBuilder, LoadError, Mode, OpLibrary, Tensor};
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of a shape function")]

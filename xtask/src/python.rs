@@ -95,7 +95,14 @@ impl Python {
         let mut inputs: Vec<PathBuf> =
             ["Cargo.toml", "pyproject.toml", "README.md", "src", "python"].map(|name| package.join(name)).into();
         inputs.extend(
-            ["Cargo.lock", "Cargo.toml", "host/emulator/src", "kernels/gpsimd-abi/src"].map(|name| root.join(name)),
+            [
+                "Cargo.lock",
+                "Cargo.toml",
+                "host/emulator/src",
+                "kernels/gpsimd-abi/src",
+                "kernels/gpsimd-descriptor/src",
+            ]
+            .map(|name| root.join(name)),
         );
         let stamp = Stamp::of(self.environment.join("wheel.stamp"), &inputs, "")?;
         if stamp.is_current() {

@@ -1,6 +1,6 @@
 //! What the generator refuses, with the function and the reason.
 
-use gpsimd_abi::descriptor::DescriptorError;
+use gpsimd_descriptor::DescriptorError;
 
 /// Why a file is no kernel image, or none that becomes C++.
 #[derive(Debug, thiserror::Error)]

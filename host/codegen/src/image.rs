@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
-use gpsimd_abi::{
-    DESCRIPTOR_SECTION, MAX_NAME, MAX_OPS, POOL_BYTES_EXPORT, RESERVED_LIBRARY, TCM_ALIGN, TCM_POOL_BYTES,
-};
+use gpsimd_abi::TCM_ALIGN;
+use gpsimd_descriptor::limits::{MAX_NAME, MAX_OPS, RESERVED_LIBRARY, TCM_POOL_BYTES};
+use gpsimd_descriptor::{IMAGE_SECTION, LibraryDescriptor, POOL_BYTES_EXPORT};
 
 use crate::cpp::RED_ZONE;
 use crate::error::ImageError;
@@ -67,9 +66,9 @@ impl<'a> Image<'a> {
     /// When it is no module of the subset, has no descriptor, lacks a function, or its memory does not fit in TCM.
     pub fn read(wasm: &'a [u8]) -> Result<Self, ImageError> {
         let module = Module::read(wasm)?;
-        let section = module.custom_section(DESCRIPTOR_SECTION).ok_or(ImageError::NoDescriptor(DESCRIPTOR_SECTION))?;
+        let section = module.custom_section(IMAGE_SECTION).ok_or(ImageError::NoDescriptor(IMAGE_SECTION))?;
         let descriptor = LibraryDescriptor::parse(section)
-            .map_err(|source| ImageError::Descriptor { section: DESCRIPTOR_SECTION, source })?;
+            .map_err(|source| ImageError::Descriptor { section: IMAGE_SECTION, source })?;
         check_vendor_limits(&descriptor)?;
         let (memory, stack_pointer) = memory_map(&module)?;
         let mut ops = Vec::new();

@@ -5,8 +5,9 @@
 //! sixteenth of that in vectors). The engine's time is that of its slowest core. Nothing here was measured on a Trainium by
 //! us: [`CostModel::constants`] says where every number is from, `docs/src/cost.md` how far off it may be.
 
-use gpsimd_abi::{CORES, OperationCounts, Operations};
+use gpsimd_descriptor::limits::CORES;
 
+use crate::operations::{OperationCounts, Operations};
 use crate::report::{Dma, LaunchReport, TraceStep};
 
 /// The numbers of the model.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use gpsimd_abi::{self as abi, Location, Operations, STATUS_FAILED, STATUS_OK};
+use gpsimd_abi::{self as abi, Location, STATUS_FAILED, STATUS_OK};
 
 use crate::checks::{Accesses, Stored, inside};
 use crate::device;
@@ -12,6 +12,7 @@ use crate::float_environment::FloatEnvironment;
 use crate::guard::{Code, Ended, Guard, Reason, STACK_BYTES};
 use crate::last_dma::{Last, Place};
 use crate::launch::Run;
+use crate::operations::Operations;
 use crate::print::Printer;
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
 use crate::tcm::{Memory, Pool, Refusal};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use gpsimd_abi::{CORES, TCM_ALIGN};
+use gpsimd_abi::TCM_ALIGN;
+use gpsimd_descriptor::limits::{CORES, TCM_BYTES};
 
 use crate::checks::{self, Ran};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
@@ -21,9 +22,6 @@ use crate::tcm::{Memory, Poison};
 use crate::tensor::{Tensor, TensorType, TensorView, TensorViewMut};
 use crate::watchdog::{Interrupts, Watched};
 use crate::workers::{ThreadPool, Workers};
-
-/// All of a core's TCM; a pool cannot be larger (facts: 64 KiB of data RAM).
-const TCM_BYTES: usize = 64 * 1024;
 
 /// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -103,7 +101,7 @@ impl EngineBuilder {
     }
 
     /// Bytes of each core's TCM pool, a multiple of 64 up to 64 KiB. Unless set, what the library has on the device:
-    /// [`LibraryDescriptor::tcm_bytes`](gpsimd_abi::descriptor::LibraryDescriptor::tcm_bytes). With more, a kernel may fit
+    /// [`LibraryDescriptor::tcm_bytes`](gpsimd_descriptor::LibraryDescriptor::tcm_bytes). With more, a kernel may fit
     /// here and not there.
     #[must_use]
     pub fn tcm_bytes(mut self, bytes: usize) -> Self {

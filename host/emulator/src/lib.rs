@@ -33,6 +33,7 @@ mod launch;
 mod library;
 mod loaded;
 mod operands;
+mod operations;
 mod print;
 mod report;
 mod shape;
@@ -42,7 +43,8 @@ mod watchdog;
 mod workers;
 
 pub use gpsimd_abi;
-pub use gpsimd_abi::{DType, OperationCounts, Operations};
+pub use gpsimd_abi::DType;
+pub use gpsimd_descriptor;
 pub use half::{bf16, f16};
 
 pub use engine::{Engine, EngineBuilder, Mode};
@@ -53,6 +55,7 @@ pub use error::{
 pub use interrupt::InterruptHandle;
 pub use launch::Launch;
 pub use library::{Op, OpLibrary};
+pub use operations::{OperationCounts, Operations};
 pub use print::PrintSink;
 pub use report::{CoreReport, Dma, LaunchReport, PrintedLine, TraceStep};
 pub use tensor::{Element, Tensor, TensorError, TensorType, TensorView, TensorViewMut};

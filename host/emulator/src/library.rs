@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
-use gpsimd_abi::{
-    ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, OPERATIONS_SYMBOL, Operations, OperationsOf, Text,
-};
+use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, Text};
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
 
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
 use crate::guard::{Code, code_around};
 use crate::launch::Run;
 use crate::loaded::{self, Content};
+use crate::operations::{self, Operations, OperationsOf};
 
 /// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
 #[derive(Clone)]
@@ -203,7 +202,7 @@ impl OpLibrary {
             .collect::<Result<_, _>>()?;
         // SAFETY: the symbol of this name has this type; it is called while the file is loaded.
         let counting =
-            |file: &libloading::Library| unsafe { file.get(OPERATIONS_SYMBOL.as_bytes()).map(|symbol| *symbol) };
+            |file: &libloading::Library| unsafe { file.get(operations::SYMBOL.as_bytes()).map(|symbol| *symbol) };
         let code = match origin {
             Origin::Host => Code::Host,
             _ => Code::Library(ops.first().map_or(0..0, |op| code_around((op.functions.run as *const ()).addr()))),

@@ -1,17 +1,12 @@
 //! Whether operands fit an op's descriptor and the vendor's limits.
 
 use gpsimd_abi::DType;
-use gpsimd_abi::descriptor::ElementType;
+use gpsimd_descriptor::ElementType;
+use gpsimd_descriptor::limits::{MAX_DIM, MAX_LARGE_DIM, MAX_LARGE_DIMS};
 
 use crate::error::OperandError;
 use crate::library::Op;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
-
-/// Largest size of a dimension where a tensor has up to 8.
-const MAX_DIM: usize = 65_535;
-/// Largest size of a dimension where a tensor has up to [`MAX_LARGE_DIMS`].
-const MAX_LARGE_DIM: u64 = 4_294_967_295;
-const MAX_LARGE_DIMS: usize = 4;
 
 /// Number, dtypes and sizes of the tensor operands.
 pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorType>) -> Result<(), OperandError> {

@@ -1,8 +1,7 @@
 //! [`LaunchReport`]: what a launch did.
 
-use gpsimd_abi::Operations;
-
 use crate::error::Transfer;
+use crate::operations::Operations;
 
 /// What a launch did, core by core.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

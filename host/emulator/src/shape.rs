@@ -1,7 +1,7 @@
 //! Calls an op's shape function and says in words why it refuses.
 
 use gpsimd_abi as abi;
-use gpsimd_abi::descriptor::ElementType;
+use gpsimd_descriptor::ElementType;
 
 use crate::error::{ShapeError, kernel_text};
 use crate::library::Op;

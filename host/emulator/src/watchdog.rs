@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use gpsimd_abi::CORES;
+use gpsimd_descriptor::limits::CORES;
 
 use crate::guard::{InterruptSignal, Reason, Stop, Thread, around_forks, block_signals};
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
 use gpsimd_abi::{
-    ABI_VERSION, Device, FAILURE_PANIC, Library, Location, MAGIC, MAX_OPS, Op, SHAPE_ERROR_MESSAGE, STATUS_FAILED,
-    STATUS_OK, ShapeError, TensorType, Text,
+    ABI_VERSION, Device, FAILURE_PANIC, Library, Location, MAGIC, Op, SHAPE_ERROR_MESSAGE, STATUS_FAILED, STATUS_OK,
+    ShapeError, TensorType, Text,
 };
+use gpsimd_descriptor::LibraryDescriptor;
+use gpsimd_descriptor::limits::MAX_OPS;
 use gpsimd_emulator::OpLibrary;
 
 use crate::count::{Counter, Counts};

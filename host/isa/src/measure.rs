@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use gpsimd_abi::TCM_POOL_BYTES;
-use gpsimd_abi::descriptor::{ElementType, OperandKind};
+use gpsimd_descriptor::limits::TCM_POOL_BYTES;
+use gpsimd_descriptor::{ElementType, OperandKind};
 use gpsimd_emulator::{
     DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16,
 };

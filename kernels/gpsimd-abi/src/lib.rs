@@ -1,5 +1,4 @@
-//! What an op library and its host share, and nothing else: the C entry point, the table of device calls, the
-//! descriptor.
+//! The C interface between an op library and its host, and nothing else: the entry point and the table of device calls.
 //!
 //! A library exports one C symbol, [`ENTRY_POINT`]. Calling it gives a [`Library`]: who it is, its descriptor, and two
 //! C functions per op. The host calls [`Op::run`] once for every core with a [`Device`], which is all of the world that
@@ -9,11 +8,6 @@
 //! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them means
 //! raising [`ABI_VERSION`].
 #![no_std]
-#[cfg(feature = "descriptor")]
-extern crate std;
-
-#[cfg(feature = "descriptor")]
-pub mod descriptor;
 
 use core::ffi::c_void;
 
@@ -28,23 +22,7 @@ pub const MAGIC: [u8; 8] = *b"gpsimd\0\0";
 pub const ENTRY_POINT: &str = "gpsimd_op_library";
 
 /// This interface as a C header, `gpsimd_abi.h`, for op packages.
-#[cfg(feature = "descriptor")]
 pub const C_HEADER: &str = include_str!("../include/gpsimd_abi.h");
-
-/// Name of the custom section of a kernel image that holds the library's descriptor (JSON, UTF-8).
-pub const DESCRIPTOR_SECTION: &str = "gpsimd.descriptor";
-
-/// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
-pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
-
-/// Name of the C symbol of a library that counts operations, of type [`OperationsOf`].
-pub const OPERATIONS_SYMBOL: &str = "gpsimd_operations_of_core";
-
-/// Type of the symbol [`OPERATIONS_SYMBOL`]: the counters of the core that runs on the calling thread.
-pub type OperationsOf = unsafe extern "C" fn() -> *mut Operations;
-
-/// Bytes of a core's TCM that a custom op may allocate from (custom-ops-ref-guide).
-pub const TCM_POOL_BYTES: usize = 16 * 1024;
 
 /// Bytes before [`Device::tcm`] that belong to the library during a call: where an op package has its stack and constants,
 /// which on a core are in TCM, too, and take from it what the pool does not have.
@@ -52,18 +30,6 @@ pub const TCM_BELOW: usize = 20 * 1024;
 
 /// Alignment of TCM buffers in bytes: the width of a core's vector register, 512 bit.
 pub const TCM_ALIGN: usize = 64;
-
-/// The vendor's limit on the ops of one library (custom-ops-ref-guide).
-pub const MAX_OPS: usize = 10;
-
-/// \[3rd\] The vendor's tools take function names of at most as many characters.
-pub const MAX_NAME: usize = 31;
-
-/// The name that no library can have: the vendor's runtime keeps it for itself (custom-ops-ref-guide).
-pub const RESERVED_LIBRARY: &str = "builtin";
-
-/// Cores of one GPSIMD engine.
-pub const CORES: usize = 8;
 
 /// The vendor's limit on the rank of a tensor.
 pub const MAX_RANK: usize = 8;
@@ -83,7 +49,7 @@ pub struct Library {
     pub abi_version: u32,
     /// Number of `ops`.
     pub op_count: u32,
-    /// Name, version and ops as JSON (see the `descriptor` module); op `i` there is `ops[i]` here.
+    /// Name, version and ops as JSON (see the crate `gpsimd-descriptor`); op `i` there is `ops[i]` here.
     pub descriptor: Text,
     /// CPU features the library was compiled for, comma-separated names as `is_x86_feature_detected!` takes them.
     /// A host refuses to run it on a CPU without them, where it would die of an illegal instruction.
@@ -332,90 +298,6 @@ pub struct Device {
     /// does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of them: then they may not
     /// be touched. What a core claims twice is its own; `store` claims by itself.
     pub claim: unsafe extern "C" fn(*mut c_void, start: u64, len: u64, *const Location) -> u32,
-}
-
-/// What a core computes, as the instructions of its kernel image.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Operations {
-    /// One at a time.
-    pub scalar: OperationCounts,
-    /// In loops that became vectors: each is one of the elements of a vector.
-    pub vector: OperationCounts,
-}
-
-/// Operations by kind.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "descriptor", derive(serde::Serialize, serde::Deserialize))]
-pub struct OperationCounts {
-    /// Additions, subtractions, multiplications, conversions and the like of floats.
-    pub float: u64,
-    /// Fused multiply-adds.
-    pub fma: u64,
-    /// Divisions and square roots of floats.
-    pub divide: u64,
-    /// Arithmetic of integers; addresses and counters of loops, too.
-    pub integer: u64,
-    /// Comparisons, selections, minima and maxima.
-    pub compare: u64,
-    /// Loads and stores in TCM.
-    pub memory: u64,
-    /// Branches, calls and returns.
-    pub branch: u64,
-}
-
-impl OperationCounts {
-    /// Of all kinds.
-    pub const fn total(&self) -> u64 {
-        self.float + self.fma + self.divide + self.integer + self.compare + self.memory + self.branch
-    }
-
-    fn combine(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
-        Self {
-            float: f(self.float, other.float),
-            fma: f(self.fma, other.fma),
-            divide: f(self.divide, other.divide),
-            integer: f(self.integer, other.integer),
-            compare: f(self.compare, other.compare),
-            memory: f(self.memory, other.memory),
-            branch: f(self.branch, other.branch),
-        }
-    }
-}
-
-impl core::ops::Add for OperationCounts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        self.combine(other, |a, b| a + b)
-    }
-}
-
-/// What was counted since `other`.
-impl core::ops::Sub for OperationCounts {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        self.combine(other, |a, b| a - b)
-    }
-}
-
-impl core::ops::Add for Operations {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { scalar: self.scalar + other.scalar, vector: self.vector + other.vector }
-    }
-}
-
-/// What was counted since `other`.
-impl core::ops::Sub for Operations {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self { scalar: self.scalar - other.scalar, vector: self.vector - other.vector }
-    }
 }
 
 /// The kernel returned an error of its own.

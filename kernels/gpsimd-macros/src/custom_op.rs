@@ -10,7 +10,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use gpsimd_abi::descriptor::{OpDescriptor, OperandKind};
+use gpsimd_descriptor::{OpDescriptor, OperandKind};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ItemFn, Lit, Meta, Path, Visibility};

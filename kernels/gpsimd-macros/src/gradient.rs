@@ -1,6 +1,6 @@
 //! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, and `gradient(bias) = grad`.
 
-use gpsimd_abi::descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind};
+use gpsimd_descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;

@@ -1,7 +1,7 @@
 //! A kernel's signature.
 
-use gpsimd_abi::MAX_NAME;
-use gpsimd_abi::descriptor::{ElementType, Operand, OperandKind, Output};
+use gpsimd_descriptor::limits::MAX_NAME;
+use gpsimd_descriptor::{ElementType, Operand, OperandKind, Output};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;

@@ -1,6 +1,6 @@
 //! `op_library!`: the descriptor of the library, its C entry point on a host, its exports in a kernel image.
 
-use gpsimd_abi::{MAX_OPS, RESERVED_LIBRARY};
+use gpsimd_descriptor::limits::{self, MAX_OPS, RESERVED_LIBRARY};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
@@ -14,14 +14,14 @@ use crate::names::plain;
 /// What an image keeps for buffers unless told otherwise.
 const TCM_BYTES: u32 = 12 * 1024;
 /// The pool that a custom op may allocate from.
-const TCM_POOL_BYTES: u32 = gpsimd_abi::TCM_POOL_BYTES as u32;
+const TCM_POOL_BYTES: u32 = limits::TCM_POOL_BYTES as u32;
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let OpLibrary { name, ops, tcm_bytes } = syn::parse2(input)?;
     let gpsimd = crates::gpsimd();
     let op_count = ops.len() as u32;
-    let section = gpsimd_abi::DESCRIPTOR_SECTION;
-    let pool_bytes = gpsimd_abi::POOL_BYTES_EXPORT;
+    let section = gpsimd_descriptor::IMAGE_SECTION;
+    let pool_bytes = gpsimd_descriptor::POOL_BYTES_EXPORT;
     let head = format!("{{\"name\":\"{}\",\"version\":\"", name.value());
     let pool_of_ops = format!("\",\"tcm_bytes\":{tcm_bytes},\"ops\":[");
     // By the number that the op's macro is, the compiler finds what belongs to it: see `custom_op`.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
+use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_isa::{Failed, IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
 use serde::Serialize;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gpsimd_codegen::host_build::{Compiler, Optimisation, PackageBuild, build_package, remarks};
 use gpsimd_codegen::{HotLoop, Image, LANES, Manifest, Package, hot_loops};
-use gpsimd_emulator::gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gpsimd_codegen::{HotLoop, Image, LANES, Package};
 use gpsimd_emulator::OpLibrary;
-use gpsimd_emulator::gpsimd_abi::TCM_POOL_BYTES;
+use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 
 use crate::build::cpp::{self, Cpp};
 use crate::build::{self, Results, package};

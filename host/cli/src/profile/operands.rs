@@ -1,7 +1,7 @@
 //! What an op is profiled on: the shapes of BERT-base, or those of the command line.
 
 use anyhow::{Context, bail, ensure};
-use gpsimd_emulator::gpsimd_abi::descriptor::{ElementType, OpDescriptor};
+use gpsimd_emulator::gpsimd_descriptor::{ElementType, OpDescriptor};
 use gpsimd_emulator::{DType, Op, Tensor, TensorType, bf16, f16};
 
 use crate::numbers::numbers;

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_descriptor::LibraryDescriptor;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|json: &[u8]| {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor};
-use gpsimd_abi::{ENTRY_POINT, MAX_OPS};
+use gpsimd_abi::ENTRY_POINT;
+use gpsimd_descriptor::limits::MAX_OPS;
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 
 use super::error::BuildError;
 use super::kernel::{Kernel, Passes};

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gpsimd_abi::TCM_POOL_BYTES;
-use gpsimd_abi::descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
+use gpsimd_descriptor::limits::TCM_POOL_BYTES;
+use gpsimd_descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
 
 use super::adapter::adapter;
 use super::compiler::{Compiler, Flavour, Optimisation};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
+use gpsimd_descriptor::LibraryDescriptor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

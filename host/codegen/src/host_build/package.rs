@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_abi::descriptor::{LibraryDescriptor, OpDescriptor};
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 
 use super::adapter::adapter;
 use super::compiler::{Compiler, Flavour, Optimisation, Source};

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use gpsimd_abi::descriptor::{ElementType, OpDescriptor};
-use gpsimd_abi::{FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC, TCM_POOL_BYTES};
+use gpsimd_abi::{FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC};
+use gpsimd_descriptor::limits::TCM_POOL_BYTES;
+use gpsimd_descriptor::{ElementType, OpDescriptor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -153,7 +154,7 @@ impl Package {
     }
 
     /// The kernels of an image, for this CPU, that also count what they compute, by kind of operation: see
-    /// [`gpsimd_abi::Operations`]. `vectors` are the hot loops of the package that the compiler makes vectors of.
+    /// `gpsimd_operations` of `operations.hpp`. `vectors` are the hot loops of the package that the compiler makes vectors of.
     ///
     /// # Errors
     /// As [`Self::generate`].

@@ -6,9 +6,7 @@ use std::process::Command;
 use gpsimd_codegen::host_build::{
     BuildError, Compiler, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
 };
-use gpsimd_emulator::gpsimd_abi::descriptor::{
-    ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output,
-};
+use gpsimd_emulator::gpsimd_descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
 use gpsimd_emulator::{Mode, OpLibrary, Tensor};
 
 use crate::fixtures::{cpp_build, engine, output, source};

@@ -1,6 +1,6 @@
 //! Operands and results of every element type, also of several in one op.
 
-use gpsimd_emulator::gpsimd_abi::descriptor::{ElementType, OperandKind};
+use gpsimd_emulator::gpsimd_descriptor::{ElementType, OperandKind};
 use gpsimd_emulator::{DType, Mode, Tensor, bf16, f16};
 
 use crate::fixtures::{DTYPES, engine};

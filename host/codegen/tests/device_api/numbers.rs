@@ -1,6 +1,6 @@
 //! Ops that take numbers besides tensors.
 
-use gpsimd_emulator::gpsimd_abi::descriptor::OperandKind;
+use gpsimd_emulator::gpsimd_descriptor::OperandKind;
 use gpsimd_emulator::{LaunchError, Mode, Op, Tensor};
 
 use crate::fixtures::{NUMBERS, NUMBERS_MULTICORE, build_and_load, cpp_build, engine, source, torch};

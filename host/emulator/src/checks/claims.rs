@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use gpsimd_abi::CORES;
+use gpsimd_descriptor::limits::CORES;
 
 use super::RangeSet;
 

@@ -271,7 +271,7 @@ pub enum ShapeError {
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not a number of cores that an engine can have.
-    #[error("a GPSIMD engine has 1 to {} cores, found {found}", gpsimd_abi::CORES)]
+    #[error("a GPSIMD engine has 1 to {} cores, found {found}", gpsimd_descriptor::limits::CORES)]
     Cores {
         /// Cores asked for.
         found: usize,

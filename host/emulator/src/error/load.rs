@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use gpsimd_abi::descriptor::DescriptorError;
 use gpsimd_abi::{ABI_VERSION, ENTRY_POINT};
+use gpsimd_descriptor::DescriptorError;
 
 use super::{count, list};
 

@@ -55,8 +55,6 @@ fn the_c_header_has_the_layout_of_the_rust_crate() {
         }
         gpsimd_op = Op { run, shape }
         gpsimd_library = Library { magic, abi_version, op_count, descriptor, cpu_features, ops }
-        gpsimd_operation_counts = OperationCounts { float, fma, divide, integer, compare, memory, branch }
-        gpsimd_operations = Operations { scalar, vector }
     };
     assert_eq!(in_c(), in_rust);
 }

@@ -1,6 +1,6 @@
 //! Descriptors that are broken by chance.
 
-use gpsimd_emulator::gpsimd_abi::descriptor::{Formula, Gradient, GradientArgument, LibraryDescriptor};
+use gpsimd_emulator::gpsimd_descriptor::{Formula, Gradient, GradientArgument, LibraryDescriptor};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

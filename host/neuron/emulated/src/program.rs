@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gpsimd_emulator::gpsimd_abi::descriptor::OperandKind;
+use gpsimd_emulator::gpsimd_descriptor::OperandKind;
 use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
 use gpsimd_neuron::Dtype;
 use gpsimd_neuron::neff::{Call, Graph, TensorSpec};

@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use gpsimd_abi::CORES;
 use gpsimd_codegen::Manifest;
+use gpsimd_descriptor::limits::CORES;
 use object::read::archive::ArchiveFile;
 use object::{Architecture, Object};
 use serde::Serialize;

@@ -1,11 +1,19 @@
-//! The parsed descriptor of an op library: what hosts read instead of having anything declared again.
+//! The descriptor of an op library: what the library says about itself, so that nothing is declared twice. `#[custom_op]`
+//! writes it as JSON, hosts read it with [`LibraryDescriptor::parse`]. And the vendor's [`limits`], which the macros, the
+//! code generator and the emulator verify.
 
-use std::string::String;
-use std::vec::Vec;
+pub mod limits;
 
+use gpsimd_abi::{DType, TCM_ALIGN};
 use serde::{Deserialize, Serialize};
 
-use crate::{DType, TCM_ALIGN, TCM_POOL_BYTES};
+use crate::limits::TCM_POOL_BYTES;
+
+/// Name of the custom section of a kernel image that holds the library's descriptor (JSON, UTF-8).
+pub const IMAGE_SECTION: &str = "gpsimd.descriptor";
+
+/// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
+pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
 
 /// An op library: its name and the ops that ship together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
