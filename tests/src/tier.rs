@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::sync::OnceLock;
 
 use gpsimd_emulator::OpLibrary;
-use gpsimd_emulator::gpsimd_abi::Library;
+use gpsimd_emulator::gpsimd_abi::LibraryTable;
 use gpsimd_isa::IsaLibrary;
 
 const PACKAGE: &str = "GPSIMD_PACKAGE";
@@ -30,7 +30,7 @@ fn tier() -> Tier {
 ///
 /// # Panics
 /// When the package or program does not load, or is another library's.
-pub fn library(native: &'static Library) -> OpLibrary {
+pub fn library(native: &'static LibraryTable) -> OpLibrary {
     // A process has few places for programs, and a test binary one library.
     static PROGRAM: OnceLock<IsaLibrary> = OnceLock::new();
     let native = || OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}"));

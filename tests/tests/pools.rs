@@ -32,13 +32,13 @@ fn with_descriptor(edit: impl FnOnce(String) -> String) -> Result<OpLibrary, Loa
     // SAFETY: the text of a static library.
     let json = String::from_utf8(unsafe { OP_LIBRARY.descriptor.bytes() }.to_vec()).expect("text");
     let json = Box::leak(edit(json).into_boxed_str());
-    let library = abi::Library { descriptor: abi::Text::new(json), ..*Box::leak(Box::new(copy(&OP_LIBRARY))) };
+    let library = abi::LibraryTable { descriptor: abi::Text::new(json), ..*Box::leak(Box::new(copy(&OP_LIBRARY))) };
     OpLibrary::from_static(Box::leak(Box::new(library)))
 }
 
-const fn copy(library: &abi::Library) -> abi::Library {
-    let abi::Library { magic, abi_version, op_count, descriptor, cpu_features, ops } = *library;
-    abi::Library { magic, abi_version, op_count, descriptor, cpu_features, ops }
+const fn copy(library: &abi::LibraryTable) -> abi::LibraryTable {
+    let abi::LibraryTable { magic, abi_version, op_count, descriptor, cpu_features, ops } = *library;
+    abi::LibraryTable { magic, abi_version, op_count, descriptor, cpu_features, ops }
 }
 
 fn with_pool(text: &str) -> Result<OpLibrary, LoadError> {

@@ -15,9 +15,9 @@ use crate::guard::HostCall;
 use crate::last_dma::Place;
 
 /// The table of a core, for as long as nothing else uses `core`.
-pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::Device {
+pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::DeviceTable {
     let (run, pool) = (core.run, &core.pool);
-    abi::Device {
+    abi::DeviceTable {
         core_id: core.id,
         core_count: run.cores,
         tensors: run.tensors.as_ptr(),

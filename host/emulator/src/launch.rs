@@ -30,7 +30,7 @@ pub(crate) struct Run<'a> {
     pub(crate) op: &'a Op,
     pub(crate) cores: u32,
     /// The operands, `params` if the op has scalars, the output.
-    pub(crate) tensors: Vec<abi::Tensor>,
+    pub(crate) tensors: Vec<abi::LaunchTensor>,
     /// Address of the first element of each of `tensors`.
     addresses: Vec<*mut u8>,
     /// Addresses of the rows of the output, which is in place of an operand, where they lie apart; otherwise empty.
@@ -125,7 +125,12 @@ impl<'a> Run<'a> {
         let mut tensors: Vec<_> = types
             .iter()
             .zip(&addresses)
-            .map(|(ty, &direct)| abi::Tensor { ty: ty.to_abi(), len: ty.len() as u64, direct, rows: std::ptr::null() })
+            .map(|(ty, &direct)| abi::LaunchTensor {
+                ty: ty.to_abi(),
+                len: ty.len() as u64,
+                direct,
+                rows: std::ptr::null(),
+            })
             .collect();
         let output = tensors.len() - 1;
         if !rows.is_empty() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, Library, MAGIC, Text};
+use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, LibraryTable, MAGIC, Text};
 use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
 
 use crate::cpu;
@@ -41,7 +41,7 @@ struct Inner {
 
 /// What a launch needs of an op, found once.
 pub(crate) struct OpEntry {
-    pub(crate) functions: gpsimd_abi::Op,
+    pub(crate) functions: gpsimd_abi::OpFunctions,
     /// Number of tensor operands.
     pub(crate) tensors: usize,
     /// Number of scalar operands.
@@ -103,7 +103,7 @@ impl OpLibrary {
     ///
     /// # Errors
     /// When it was built for another ABI version or CPU, or contradicts itself.
-    pub fn from_static(library: &'static Library) -> Result<Self, LoadError> {
+    pub fn from_static(library: &'static LibraryTable) -> Result<Self, LoadError> {
         // SAFETY: a library is valid for as long as it exists, here until the program ends.
         unsafe { Self::verify(library, "the op library in this program", Origin::Program) }
     }
@@ -114,7 +114,7 @@ impl OpLibrary {
     ///
     /// # Errors
     /// As [`Self::from_static`].
-    pub fn from_static_host(library: &'static Library) -> Result<Self, LoadError> {
+    pub fn from_static_host(library: &'static LibraryTable) -> Result<Self, LoadError> {
         // SAFETY: as in `from_static`.
         unsafe { Self::verify(library, "the op library in this program", Origin::Host) }
     }
@@ -162,8 +162,8 @@ impl OpLibrary {
 
     /// # Safety
     /// `library` is null, or leads to the magic and version of a library, and if these are ours, to all of a
-    /// [`Library`] that lives as long as the file it is from, or as long as the program.
-    unsafe fn verify(library: *const Library, name: &str, origin: Origin) -> Result<Self, LoadError> {
+    /// [`LibraryTable`] that lives as long as the file it is from, or as long as the program.
+    unsafe fn verify(library: *const LibraryTable, name: &str, origin: Origin) -> Result<Self, LoadError> {
         let named = || name.to_owned();
         let pointer = NonNull::new(library.cast_mut())
             .filter(|pointer| pointer.is_aligned())
@@ -286,7 +286,7 @@ impl fmt::Debug for Op {
 impl OpEntry {
     /// # Safety
     /// `entry` leads to the op's entry in the table of its library.
-    unsafe fn read(entry: *const gpsimd_abi::Op, op: &OpDescriptor, library: &str) -> Result<Self, LoadError> {
+    unsafe fn read(entry: *const gpsimd_abi::OpFunctions, op: &OpDescriptor, library: &str) -> Result<Self, LoadError> {
         // A function pointer that is null must not exist in Rust: look at the two addresses first.
         // SAFETY: the caller's promise; an entry is two pointers.
         let addresses = unsafe { entry.cast::<[*const (); 2]>().read() };

@@ -34,9 +34,9 @@ impl Op {
     }
 
     fn call_shape(&self, types: &[TensorType]) -> Result<TensorType, ShapeError> {
-        let nothing = abi::TensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
+        let nothing = abi::RawTensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
         let mut output = nothing;
-        let mut error = abi::ShapeError {
+        let mut error = abi::RawShapeError {
             code: 0,
             operand: 0,
             dim: 0,
@@ -59,9 +59,9 @@ impl Op {
         }
     }
 
-    fn explain(&self, error: &abi::ShapeError, operands: &[TensorType]) -> ShapeError {
+    fn explain(&self, error: &abi::RawShapeError, operands: &[TensorType]) -> ShapeError {
         let op = self.name().to_owned();
-        let &abi::ShapeError { dim, expected, found, .. } = error;
+        let &abi::RawShapeError { dim, expected, found, .. } = error;
         if error.code == abi::SHAPE_ERROR_MESSAGE {
             // SAFETY: the shape function's message is readable until the next call.
             return ShapeError::Message { op, message: unsafe { kernel_text(error.message) } };

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gpsimd_abi::{
-    ABI_VERSION, Device, FAILURE_PANIC, Library, Location, MAGIC, Op, SHAPE_ERROR_MESSAGE, STATUS_FAILED, STATUS_OK,
-    ShapeError, TensorType, Text,
+    ABI_VERSION, DeviceTable, FAILURE_PANIC, LibraryTable, Location, MAGIC, OpFunctions, RawShapeError, RawTensorType,
+    SHAPE_ERROR_MESSAGE, STATUS_FAILED, STATUS_OK, Text,
 };
 use gpsimd_descriptor::LibraryDescriptor;
 use gpsimd_descriptor::limits::MAX_OPS;
@@ -81,7 +81,7 @@ impl IsaLibrary {
         let program = LOADED[place].get().expect("it was just put there");
         // Lives as long as the place.
         let descriptor = Box::leak(hello.descriptor.into_boxed_slice());
-        let library = Box::leak(Box::new(Library {
+        let library = Box::leak(Box::new(LibraryTable {
             magic: MAGIC,
             abi_version: ABI_VERSION,
             op_count: ops as u32,
@@ -111,8 +111,8 @@ impl IsaLibrary {
 
 impl Program {
     /// # Safety
-    /// As [`Op::run`].
-    unsafe fn run(&self, op: usize, device: &Device) -> u32 {
+    /// As [`OpFunctions::run`].
+    unsafe fn run(&self, op: usize, device: &DeviceTable) -> u32 {
         let result = self.process().and_then(|mut process| {
             // SAFETY: the caller's promise.
             match unsafe { serve::run(&mut process, op as u32, device) } {
@@ -140,8 +140,8 @@ impl Program {
         })
     }
 
-    fn shape(&self, op: usize, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
-        let refused = |why: String| ShapeError {
+    fn shape(&self, op: usize, operands: &[RawTensorType]) -> Result<RawTensorType, RawShapeError> {
+        let refused = |why: String| RawShapeError {
             code: SHAPE_ERROR_MESSAGE,
             operand: 0,
             dim: 0,
@@ -156,7 +156,7 @@ impl Program {
                 Ok(ty)
             }
             // The shape function may have panicked.
-            Ok(Err((error, message))) => Err(ShapeError { message: leak(message), ..error }),
+            Ok(Err((error, message))) => Err(RawShapeError { message: leak(message), ..error }),
             Err(error) => Err(refused(died(process, &error))),
         }
     }
@@ -202,7 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The C functions of op `OP` of the program in place `PLACE`.
-unsafe extern "C" fn run<const PLACE: usize, const OP: usize>(device: *const Device) -> u32 {
+unsafe extern "C" fn run<const PLACE: usize, const OP: usize>(device: *const DeviceTable) -> u32 {
     // SAFETY: a host passes a table that keeps what the ABI says.
     match (LOADED[PLACE].get(), unsafe { device.as_ref() }) {
         // SAFETY: as above.
@@ -212,13 +212,13 @@ unsafe extern "C" fn run<const PLACE: usize, const OP: usize>(device: *const Dev
 }
 
 unsafe extern "C" fn shape<const PLACE: usize, const OP: usize>(
-    operands: *const TensorType,
+    operands: *const RawTensorType,
     operand_count: u32,
-    output: *mut TensorType,
-    error: *mut ShapeError,
+    output: *mut RawTensorType,
+    error: *mut RawShapeError,
 ) -> u32 {
     let Some(program) = LOADED[PLACE].get() else { return STATUS_FAILED };
-    let operands: &[TensorType] = if operand_count == 0 {
+    let operands: &[RawTensorType] = if operand_count == 0 {
         &[]
     } else {
         // SAFETY: a host passes as many operands.
@@ -238,11 +238,11 @@ unsafe extern "C" fn shape<const PLACE: usize, const OP: usize>(
     }
 }
 
-const fn op<const PLACE: usize, const OP: usize>() -> Op {
-    Op { run: run::<PLACE, OP>, shape: shape::<PLACE, OP> }
+const fn op<const PLACE: usize, const OP: usize>() -> OpFunctions {
+    OpFunctions { run: run::<PLACE, OP>, shape: shape::<PLACE, OP> }
 }
 
-const fn ops<const P: usize>() -> [Op; MAX_OPS] {
+const fn ops<const P: usize>() -> [OpFunctions; MAX_OPS] {
     [
         op::<P, 0>(),
         op::<P, 1>(),
@@ -257,4 +257,4 @@ const fn ops<const P: usize>() -> [Op; MAX_OPS] {
     ]
 }
 
-static OPS: [[Op; MAX_OPS]; PLACES] = [ops::<0>(), ops::<1>(), ops::<2>(), ops::<3>()];
+static OPS: [[OpFunctions; MAX_OPS]; PLACES] = [ops::<0>(), ops::<1>(), ops::<2>(), ops::<3>()];

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use gpsimd_abi::{ABI_VERSION, MAX_RANK, TensorType};
+use gpsimd_abi::{ABI_VERSION, MAX_RANK, RawTensorType};
 use gpsimd_emulator::is_stopping;
 use gpsimd_isa_runner::protocol::HELLO;
 
@@ -124,7 +124,7 @@ impl Process {
         self.put(&value.to_le_bytes())
     }
 
-    pub(crate) fn put_type(&mut self, ty: &TensorType) -> io::Result<()> {
+    pub(crate) fn put_type(&mut self, ty: &RawTensorType) -> io::Result<()> {
         self.put_u32(ty.dtype)?;
         self.put_u32(ty.rank)?;
         ty.dims.iter().try_for_each(|dim| self.put_u64(*dim))
@@ -172,13 +172,13 @@ impl Process {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    pub(crate) fn ty(&mut self) -> io::Result<TensorType> {
+    pub(crate) fn ty(&mut self) -> io::Result<RawTensorType> {
         let (dtype, rank) = (self.u32()?, self.u32()?);
         let mut dims = [0; MAX_RANK];
         for dim in &mut dims {
             *dim = self.u64()?;
         }
-        Ok(TensorType { dtype, rank, dims })
+        Ok(RawTensorType { dtype, rank, dims })
     }
 
     pub(crate) fn text(&mut self) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr;
 
-use gpsimd_abi::{self as abi, DType, Device, STATUS_OK, ShapeError, Tensor, TensorType, Text};
+use gpsimd_abi::{self as abi, DType, DeviceTable, LaunchTensor, RawShapeError, RawTensorType, STATUS_OK, Text};
 use gpsimd_emulator::is_stopping;
 use gpsimd_isa_runner::protocol::{
     DONE, FAIL, LOAD, MAX_TENSORS, PRINT_FLOAT, PRINT_SIGNED, PRINT_TEXT, PRINT_UNSIGNED, RUN, SHAPE, SHAPED, STORE,
@@ -23,7 +23,7 @@ pub(crate) struct Done {
 ///
 /// # Safety
 /// `device` keeps what the ABI says, for the length of the call.
-pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &Device) -> io::Result<Done> {
+pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &DeviceTable) -> io::Result<Done> {
     // SAFETY: the caller's promise.
     let tensors = unsafe { std::slice::from_raw_parts(device.tensors, device.tensor_count as usize) };
     if tensors.len() > MAX_TENSORS || device.tcm_bytes > process.pool_bytes {
@@ -61,8 +61,8 @@ pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &Device) -> io:
 pub(crate) fn shape(
     process: &mut Process,
     op: u32,
-    operands: &[TensorType],
-) -> io::Result<Result<TensorType, (ShapeError, Vec<u8>)>> {
+    operands: &[RawTensorType],
+) -> io::Result<Result<RawTensorType, (RawShapeError, Vec<u8>)>> {
     [SHAPE, op, operands.len() as u32].iter().try_for_each(|word| process.put_u32(*word))?;
     operands.iter().try_for_each(|operand| process.put_type(operand))?;
     process.flush()?;
@@ -75,14 +75,14 @@ pub(crate) fn shape(
     }
     let (code, operand, dim) = (process.u32()?, process.u32()?, process.u32()?);
     let (expected, found, message) = (process.u64()?, process.u64()?, process.text()?);
-    Ok(Err((ShapeError { code, operand, dim, expected, found, message: Text::new("") }, message)))
+    Ok(Err((RawShapeError { code, operand, dim, expected, found, message: Text::new("") }, message)))
 }
 
 /// A program that runs an op, and the core's table.
 struct Core<'a> {
     process: &'a mut Process,
-    device: &'a Device,
-    tensors: &'a [Tensor],
+    device: &'a DeviceTable,
+    tensors: &'a [LaunchTensor],
 }
 
 /// Where in the source of a kernel a call stands.

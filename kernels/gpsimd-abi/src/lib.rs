@@ -1,7 +1,7 @@
 //! The C interface between an op library and its host, and nothing else: the entry point and the table of device calls.
 //!
-//! A library exports one C symbol, [`ENTRY_POINT`]. Calling it gives a [`Library`]: who it is, its descriptor, and two
-//! C functions per op. The host calls [`Op::run`] once for every core with a [`Device`], which is all of the world that
+//! A library exports one C symbol, [`ENTRY_POINT`]. Calling it gives a [`LibraryTable`]: who it is, its descriptor, and two
+//! C functions per op. The host calls [`OpFunctions::run`] once for every core with a [`DeviceTable`], which is all of the world that
 //! a kernel can see: its core's number, the tensors of the launch, the TCM pool and the calls that move data between
 //! them. Native libraries (rustc) and op packages (C++) use the same types, so the host cannot tell them apart.
 //!
@@ -14,7 +14,7 @@ use core::ffi::c_void;
 /// Raised whenever a type of this crate changes. A host refuses a library of another version.
 pub const ABI_VERSION: u32 = 2;
 
-/// First field of a [`Library`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library that
+/// First field of a [`LibraryTable`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library that
 /// happens to export the symbol.
 pub const MAGIC: [u8; 8] = *b"gpsimd\0\0";
 
@@ -24,7 +24,7 @@ pub const ENTRY_POINT: &str = "gpsimd_op_library";
 /// This interface as a C header, `gpsimd_abi.h`, for op packages.
 pub const C_HEADER: &str = include_str!("../include/gpsimd_abi.h");
 
-/// Bytes before [`Device::tcm`] that belong to the library during a call: where an op package has its stack and constants,
+/// Bytes before [`DeviceTable::tcm`] that belong to the library during a call: where an op package has its stack and constants,
 /// which on a core are in TCM, too, and take from it what the pool does not have.
 pub const TCM_BELOW: usize = 20 * 1024;
 
@@ -35,14 +35,14 @@ pub const TCM_ALIGN: usize = 64;
 pub const MAX_RANK: usize = 8;
 
 /// Type of the symbol [`ENTRY_POINT`]. The library lives as long as it is loaded.
-pub type EntryPoint = unsafe extern "C" fn() -> *const Library;
+pub type EntryPoint = unsafe extern "C" fn() -> *const LibraryTable;
 
 /// An op library as its entry point gives it.
 ///
 /// `magic` and `abi_version` keep their place in every version, so that a host can tell a foreign library apart before
 /// it reads anything else.
 #[repr(C)]
-pub struct Library {
+pub struct LibraryTable {
     /// [`MAGIC`].
     pub magic: [u8; 8],
     /// [`ABI_VERSION`] of the headers that the library was built with.
@@ -55,24 +55,24 @@ pub struct Library {
     /// A host refuses to run it on a CPU without them, where it would die of an illegal instruction.
     pub cpu_features: Text,
     /// The ops.
-    pub ops: *const Op,
+    pub ops: *const OpFunctions,
 }
 // SAFETY: a library is immutable data and functions; its pointers lead to statics.
-unsafe impl Sync for Library {}
+unsafe impl Sync for LibraryTable {}
 
 /// The two functions of an op.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Op {
+pub struct OpFunctions {
     /// Runs one core's part of a launch. Gives [`STATUS_OK`], or [`STATUS_FAILED`] after saying why through the table.
-    pub run: unsafe extern "C" fn(device: *const Device) -> u32,
+    pub run: unsafe extern "C" fn(device: *const DeviceTable) -> u32,
     /// Computes the type of the output from the types of the tensor operands. Gives [`STATUS_OK`] and fills `output`,
     /// or [`STATUS_FAILED`] and fills `error`.
     pub shape: unsafe extern "C" fn(
-        operands: *const TensorType,
+        operands: *const RawTensorType,
         operand_count: u32,
-        output: *mut TensorType,
-        error: *mut ShapeError,
+        output: *mut RawTensorType,
+        error: *mut RawShapeError,
     ) -> u32,
 }
 
@@ -176,7 +176,7 @@ impl DType {
 /// Shape and dtype of a tensor, as shape functions take and give it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TensorType {
+pub struct RawTensorType {
     /// A [`DType`] code.
     pub dtype: u32,
     /// How many of `dims` count; at most [`MAX_RANK`].
@@ -188,7 +188,7 @@ pub struct TensorType {
 /// Why a shape function refused: which of its operands, and what was expected.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct ShapeError {
+pub struct RawShapeError {
     /// One of the `SHAPE_ERROR_*` codes; says which of the other fields count.
     pub code: u32,
     /// Index of the tensor operand.
@@ -219,12 +219,12 @@ pub const SHAPE_ERROR_PANIC: u32 = 6;
 /// A tensor of the launch, in HBM.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Tensor {
+pub struct LaunchTensor {
     /// Shape and dtype.
-    pub ty: TensorType,
+    pub ty: RawTensorType,
     /// Number of elements: the product of the dims.
     pub len: u64,
-    /// Null: the tensor is reached by [`Device::load`] and [`Device::store`] alone. Otherwise the address of its first
+    /// Null: the tensor is reached by [`DeviceTable::load`] and [`DeviceTable::store`] alone. Otherwise the address of its first
     /// element: the host runs in fast mode and lets the library read and write the tensor where a DMA would copy.
     pub direct: *mut u8,
     /// Null: `direct` leads to all of the tensor. Otherwise its rows, along the first dimension, lie apart, and these are
@@ -249,7 +249,7 @@ pub struct Location {
 /// The calls take `context` first. They report what went wrong to the host themselves, with op, core, tensor, range and
 /// location; the kernel only learns that it failed.
 #[repr(C)]
-pub struct Device {
+pub struct DeviceTable {
     /// The host's own; passed to every call.
     pub context: *mut c_void,
     /// This core, from 0.
@@ -257,7 +257,7 @@ pub struct Device {
     /// Cores of the launch.
     pub core_count: u32,
     /// Tensors: the operands in order, then `params` if the op has scalars, then the output.
-    pub tensors: *const Tensor,
+    pub tensors: *const LaunchTensor,
     /// Number of `tensors`.
     pub tensor_count: u32,
     /// 1 when the output has the storage of the operand that it replaces.

@@ -121,7 +121,7 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
                 }
 
                 #[cfg(not(target_arch = "wasm32"))]
-                unsafe extern "C" fn run(device: *const #gpsimd::entry::gpsimd_abi::Device) -> u32 {
+                unsafe extern "C" fn run(device: *const #gpsimd::entry::gpsimd_abi::DeviceTable) -> u32 {
                     // SAFETY: the caller's promise.
                     unsafe { #gpsimd::entry::run(device, Self::call) }
                 }
@@ -132,10 +132,10 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
                 }
 
                 unsafe extern "C" fn shape(
-                    operands: *const #gpsimd::entry::gpsimd_abi::TensorType,
+                    operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::TensorType,
-                    error: *mut #gpsimd::entry::gpsimd_abi::ShapeError,
+                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
                     unsafe { #gpsimd::entry::shape(operands, operand_count, output, error, #shape) }

@@ -65,13 +65,13 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
 
         /// The op library, as hosts see it.
         #[cfg(not(target_arch = "wasm32"))]
-        pub static OP_LIBRARY: #gpsimd::entry::gpsimd_abi::Library = {
+        pub static OP_LIBRARY: #gpsimd::entry::gpsimd_abi::LibraryTable = {
             use #gpsimd::entry::gpsimd_abi as abi;
             const PARTS: &[&str] = #parts;
             const LEN: usize = #gpsimd::entry::concat_len(PARTS);
             static DESCRIPTOR: [u8; LEN] = #gpsimd::entry::concat::<LEN>(PARTS);
-            static OPS: &[abi::Op] = &[#(#gpsimd::ops::entry::#numbers()),*];
-            abi::Library {
+            static OPS: &[abi::OpFunctions] = &[#(#gpsimd::ops::entry::#numbers()),*];
+            abi::LibraryTable {
                 magic: abi::MAGIC,
                 abi_version: abi::ABI_VERSION,
                 op_count: #op_count,
@@ -85,7 +85,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         const _: () = {
             /// The one symbol that hosts look up.
             #[unsafe(no_mangle)]
-            pub extern "C" fn #entry_point() -> *const #gpsimd::entry::gpsimd_abi::Library {
+            pub extern "C" fn #entry_point() -> *const #gpsimd::entry::gpsimd_abi::LibraryTable {
                 &OP_LIBRARY
             }
         };
@@ -104,10 +104,10 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
 
                 #[unsafe(export_name = #shape_exports)]
                 unsafe extern "C" fn shape(
-                    operands: *const #gpsimd::entry::gpsimd_abi::TensorType,
+                    operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::TensorType,
-                    error: *mut #gpsimd::entry::gpsimd_abi::ShapeError,
+                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
                     unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, output, error) }

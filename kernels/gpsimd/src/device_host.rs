@@ -8,7 +8,7 @@ use gpsimd_abi as abi;
 
 /// One core's device table.
 pub(crate) struct Device {
-    table: NonNull<abi::Device>,
+    table: NonNull<abi::DeviceTable>,
 }
 
 impl Device {
@@ -18,18 +18,18 @@ impl Device {
     /// # Safety
     /// `table` leads to a table that stays valid and unchanged (but for `*tcm_top`) while the result lives, with
     /// `tensor_count` tensors and functions that keep what the ABI says.
-    pub(crate) unsafe fn new(table: NonNull<abi::Device>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<abi::DeviceTable>) -> Self {
         Self { table }
     }
 
     #[inline(always)]
-    fn table(&self) -> &abi::Device {
+    fn table(&self) -> &abi::DeviceTable {
         // SAFETY: `new` was promised a valid table.
         unsafe { self.table.as_ref() }
     }
 
     #[inline(always)]
-    fn tensors(&self) -> &[abi::Tensor] {
+    fn tensors(&self) -> &[abi::LaunchTensor] {
         // SAFETY: `new` was promised `tensor_count` tensors, and there is at least the output.
         unsafe { core::slice::from_raw_parts(self.table().tensors, self.table().tensor_count as usize) }
     }
@@ -46,7 +46,7 @@ impl Device {
         self.table().tensor_count as usize
     }
 
-    pub(crate) fn tensor_type(&self, tensor: u32) -> abi::TensorType {
+    pub(crate) fn tensor_type(&self, tensor: u32) -> abi::RawTensorType {
         self.tensors()[tensor as usize].ty
     }
 

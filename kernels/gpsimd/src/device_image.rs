@@ -79,13 +79,13 @@ impl Device {
         tensor_count() as usize
     }
 
-    pub(crate) fn tensor_type(&self, tensor: u32) -> abi::TensorType {
+    pub(crate) fn tensor_type(&self, tensor: u32) -> abi::RawTensorType {
         let rank = tensor_rank(tensor).min(abi::MAX_RANK as u32);
         let mut dims = [0; abi::MAX_RANK];
         for (i, dim) in dims.iter_mut().enumerate().take(rank as usize) {
             *dim = tensor_dim(tensor, i as u32);
         }
-        abi::TensorType { dtype: tensor_dtype(tensor), rank, dims }
+        abi::RawTensorType { dtype: tensor_dtype(tensor), rank, dims }
     }
 
     pub(crate) fn tensor_rank(&self, tensor: u32) -> usize {

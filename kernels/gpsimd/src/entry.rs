@@ -54,7 +54,7 @@ pub fn no_such_dtype(core: &Core) -> OpResult {
 /// `table` leads to a device table that keeps what the ABI says, for the length of the call.
 #[cfg(not(target_arch = "wasm32"))]
 #[track_caller]
-pub unsafe fn run(table: *const abi::Device, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
+pub unsafe fn run(table: *const abi::DeviceTable, kernel: impl FnOnce(&Core) -> OpResult) -> u32 {
     let Some(table) = core::ptr::NonNull::new(table.cast_mut()) else { return abi::STATUS_FAILED };
     // SAFETY: the caller's promise.
     let core = Core { device: unsafe { Device::new(table) } };
@@ -98,10 +98,10 @@ fn finish(core: &Core, result: OpResult, free: usize, at: &'static Location<'sta
 /// # Safety
 /// `operands` leads to `operand_count` types; `output` and `error` may be written.
 pub unsafe fn shape<const COUNT: usize>(
-    operands: *const abi::TensorType,
+    operands: *const abi::RawTensorType,
     operand_count: u32,
-    output: *mut abi::TensorType,
-    error: *mut abi::ShapeError,
+    output: *mut abi::RawTensorType,
+    error: *mut abi::RawShapeError,
     function: impl FnOnce([TensorType; COUNT]) -> Result<TensorType, ShapeError>,
 ) -> u32 {
     let result = if operand_count as usize == COUNT {

@@ -19,9 +19,9 @@ pub trait Op {
     /// Runs one core's part of a launch.
     ///
     /// # Safety
-    /// As `gpsimd_abi::Op::run`.
+    /// As `gpsimd_abi::OpFunctions::run`.
     #[cfg(not(target_arch = "wasm32"))]
-    unsafe extern "C" fn run(device: *const abi::Device) -> u32;
+    unsafe extern "C" fn run(device: *const abi::DeviceTable) -> u32;
 
     /// Runs this core's part of a launch.
     #[cfg(target_arch = "wasm32")]
@@ -30,12 +30,12 @@ pub trait Op {
     /// Computes the type of the output.
     ///
     /// # Safety
-    /// As `gpsimd_abi::Op::shape`.
+    /// As `gpsimd_abi::OpFunctions::shape`.
     unsafe extern "C" fn shape(
-        operands: *const abi::TensorType,
+        operands: *const abi::RawTensorType,
         operand_count: u32,
-        output: *mut abi::TensorType,
-        error: *mut abi::ShapeError,
+        output: *mut abi::RawTensorType,
+        error: *mut abi::RawShapeError,
     ) -> u32;
 }
 
@@ -67,11 +67,11 @@ where
 
 /// The op of this number in a library's table.
 #[cfg(not(target_arch = "wasm32"))]
-pub const fn entry<O: Op, const NUMBER: u128>() -> abi::Op
+pub const fn entry<O: Op, const NUMBER: u128>() -> abi::OpFunctions
 where
     Ops: Numbered<O, NUMBER>,
 {
-    abi::Op { run: O::run, shape: O::shape }
+    abi::OpFunctions { run: O::run, shape: O::shape }
 }
 
 /// [`Op::run`] of the op of this number.
@@ -91,10 +91,10 @@ where
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
 pub unsafe fn shape<O: Op, const NUMBER: u128>(
-    operands: *const abi::TensorType,
+    operands: *const abi::RawTensorType,
     operand_count: u32,
-    output: *mut abi::TensorType,
-    error: *mut abi::ShapeError,
+    output: *mut abi::RawTensorType,
+    error: *mut abi::RawShapeError,
 ) -> u32
 where
     Ops: Numbered<O, NUMBER>,

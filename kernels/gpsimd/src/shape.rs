@@ -10,18 +10,18 @@ pub type Shape = heapless::Vec<usize, { abi::MAX_RANK }>;
 /// Shape and dtype of a tensor operand or of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorType {
-    ty: abi::TensorType,
+    ty: abi::RawTensorType,
     /// Index among the tensor operands, for messages.
     operand: u32,
 }
 
 impl TensorType {
-    pub(crate) fn new(ty: abi::TensorType, operand: u32) -> Self {
+    pub(crate) fn new(ty: abi::RawTensorType, operand: u32) -> Self {
         Self { ty, operand }
     }
 
     #[doc(hidden)]
-    pub fn to_abi(self) -> abi::TensorType {
+    pub fn to_abi(self) -> abi::RawTensorType {
         self.ty
     }
 
@@ -116,7 +116,7 @@ impl TensorType {
         if holds {
             return Ok(self);
         }
-        Err(ShapeError(abi::ShapeError {
+        Err(ShapeError(abi::RawShapeError {
             code,
             operand: self.operand,
             dim: dim as u32,
@@ -129,12 +129,12 @@ impl TensorType {
 
 /// Why operands do not go together. The host puts it into words, with the operand's name.
 #[derive(Clone, Copy)]
-pub struct ShapeError(abi::ShapeError);
+pub struct ShapeError(abi::RawShapeError);
 
 impl ShapeError {
     /// An error with a message of its own.
     pub const fn new(message: &'static str) -> Self {
-        Self(abi::ShapeError {
+        Self(abi::RawShapeError {
             code: abi::SHAPE_ERROR_MESSAGE,
             operand: 0,
             dim: 0,
@@ -147,18 +147,18 @@ impl ShapeError {
     /// A panic, as `message` says: readable until the next.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) const fn panicked(message: abi::Text) -> Self {
-        Self(abi::ShapeError { code: abi::SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message })
+        Self(abi::RawShapeError { code: abi::SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message })
     }
 
     #[doc(hidden)]
-    pub const fn to_abi(self) -> abi::ShapeError {
+    pub const fn to_abi(self) -> abi::RawShapeError {
         self.0
     }
 }
 
 impl ::core::fmt::Debug for ShapeError {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        let abi::ShapeError { code, operand, dim, expected, found, .. } = self.0;
+        let abi::RawShapeError { code, operand, dim, expected, found, .. } = self.0;
         write!(f, "ShapeError {{ code: {code}, operand: {operand}, dim: {dim}, expected: {expected}, found: {found} }}")
     }
 }

@@ -118,8 +118,8 @@ impl TensorType {
         self.len() * self.dtype.bytes()
     }
 
-    pub(crate) fn to_abi(self) -> gpsimd_abi::TensorType {
-        gpsimd_abi::TensorType {
+    pub(crate) fn to_abi(self) -> gpsimd_abi::RawTensorType {
+        gpsimd_abi::RawTensorType {
             dtype: self.dtype as u32,
             rank: self.rank as u32,
             dims: self.dims.map(|size| size as u64),
@@ -127,7 +127,7 @@ impl TensorType {
     }
 
     /// The type that a library gave, if it is one: a known dtype, at most 8 dimensions, an addressable size.
-    pub(crate) fn from_abi(ty: &gpsimd_abi::TensorType) -> Option<Self> {
+    pub(crate) fn from_abi(ty: &gpsimd_abi::RawTensorType) -> Option<Self> {
         let dtype = DType::from_code(ty.dtype)?;
         let dims = ty.dims.get(..ty.rank as usize)?;
         let mut shape = [0; MAX_RANK];

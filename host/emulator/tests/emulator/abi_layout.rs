@@ -44,17 +44,17 @@ macro_rules! layout {
 fn the_c_header_has_the_layout_of_the_rust_crate() {
     let in_rust = layout! {
         gpsimd_text = Text { data, len }
-        gpsimd_tensor_type = TensorType { dtype, rank, dims }
-        gpsimd_shape_error = ShapeError { code, operand, dim, expected, found, message }
-        gpsimd_tensor = Tensor { ty, len, direct, rows }
+        gpsimd_tensor_type = RawTensorType { dtype, rank, dims }
+        gpsimd_shape_error = RawShapeError { code, operand, dim, expected, found, message }
+        gpsimd_tensor = LaunchTensor { ty, len, direct, rows }
         gpsimd_location = Location { file, line, column }
-        gpsimd_device = Device {
+        gpsimd_device = DeviceTable {
             context, core_id, core_count, tensors, tensor_count, in_place, tcm, tcm_bytes, reserved, tcm_top, tcm_alloc,
             tcm_free, tcm_left, load, store, print_text, print_float, print_signed, print_unsigned, fail,
             claim,
         }
-        gpsimd_op = Op { run, shape }
-        gpsimd_library = Library { magic, abi_version, op_count, descriptor, cpu_features, ops }
+        gpsimd_op = OpFunctions { run, shape }
+        gpsimd_library = LibraryTable { magic, abi_version, op_count, descriptor, cpu_features, ops }
     };
     assert_eq!(in_c(), in_rust);
 }

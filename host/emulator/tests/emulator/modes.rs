@@ -159,7 +159,7 @@ fn an_engine_has_1_to_8_cores() {
 mod in_process {
     use super::abi;
 
-    unsafe extern "C" fn run(device: *const abi::Device) -> u32 {
+    unsafe extern "C" fn run(device: *const abi::DeviceTable) -> u32 {
         // SAFETY: a kernel is given its device table.
         let device = unsafe { &*device };
         // SAFETY: the table has a context, and a text is static.
@@ -168,29 +168,29 @@ mod in_process {
     }
 
     unsafe extern "C" fn shape(
-        _operands: *const abi::TensorType,
+        _operands: *const abi::RawTensorType,
         _operand_count: u32,
-        output: *mut abi::TensorType,
-        _error: *mut abi::ShapeError,
+        output: *mut abi::RawTensorType,
+        _error: *mut abi::RawShapeError,
     ) -> u32 {
         // SAFETY: a shape function is given room for its output.
-        unsafe { output.write(abi::TensorType { dtype: 1, rank: 0, dims: [0; 8] }) };
+        unsafe { output.write(abi::RawTensorType { dtype: 1, rank: 0, dims: [0; 8] }) };
         abi::STATUS_OK
     }
 
     const DESCRIPTOR: &str = r#"{"name": "here", "version": "1", "ops": [{"name": "tired", "doc": "", "operands": [],
         "output": {"name": "y", "element": "f32"}, "replaces": null, "gradients": [], "file": ""}]}"#;
 
-    pub(super) static LIBRARY: abi::Library = abi::Library {
+    pub(super) static LIBRARY: abi::LibraryTable = abi::LibraryTable {
         magic: abi::MAGIC,
         abi_version: abi::ABI_VERSION,
         op_count: 1,
         descriptor: abi::Text::new(DESCRIPTOR),
         cpu_features: abi::Text::new(""),
-        ops: &abi::Op { run, shape },
+        ops: &abi::OpFunctions { run, shape },
     };
 
-    pub(super) unsafe extern "C" fn entry_point() -> *const abi::Library {
+    pub(super) unsafe extern "C" fn entry_point() -> *const abi::LibraryTable {
         &raw const LIBRARY
     }
 }

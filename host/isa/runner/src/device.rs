@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 
-use gpsimd_abi::{DType, Device, Location, Tensor, Text};
+use gpsimd_abi::{DType, DeviceTable, LaunchTensor, Location, Text};
 
 use crate::protocol::{
     FAIL, LOAD, POOL_BYTES, PRINT_FLOAT, PRINT_SIGNED, PRINT_TEXT, PRINT_UNSIGNED, STORE, TCM_ALLOC, TCM_FREE, TCM_LEFT,
@@ -29,12 +29,12 @@ pub(crate) struct Launch<'a> {
     pub(crate) core_count: u32,
     pub(crate) in_place: u32,
     pub(crate) tcm_bytes: u32,
-    pub(crate) tensors: &'a [Tensor],
+    pub(crate) tensors: &'a [LaunchTensor],
 }
 
 /// The table, for as long as `tensors` lives. Tensors are in the host's memory: there is no direct access.
-pub(crate) fn table(launch: &Launch<'_>) -> Device {
-    Device {
+pub(crate) fn table(launch: &Launch<'_>) -> DeviceTable {
+    DeviceTable {
         // The tensors, whose types say how many bytes an element has.
         context: core::ptr::from_ref(launch).cast_mut().cast(),
         core_id: launch.core_id,

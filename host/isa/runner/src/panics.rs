@@ -4,7 +4,7 @@ use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
-use gpsimd_abi::{FAILURE_PANIC, SHAPE_ERROR_PANIC, STATUS_FAILED, ShapeError, Text};
+use gpsimd_abi::{FAILURE_PANIC, RawShapeError, SHAPE_ERROR_PANIC, STATUS_FAILED, Text};
 
 use crate::protocol::{DONE, FAIL};
 use crate::wire::{flush, put_caller, put_text, put_u32};
@@ -107,5 +107,5 @@ fn finish(message: &[u8]) {
 
 fn refuse_shape(message: &[u8]) {
     let message = Text { data: message.as_ptr(), len: message.len() };
-    serve::refuse_shape(&ShapeError { code: SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message });
+    serve::refuse_shape(&RawShapeError { code: SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message });
 }

@@ -35,25 +35,25 @@ pub const SHAPE: u32 = 2;
 pub const DONE: u32 = 16;
 /// A shape function has ended.
 pub const SHAPED: u32 = 17;
-/// `Device::tcm_alloc`.
+/// `DeviceTable::tcm_alloc`.
 pub const TCM_ALLOC: u32 = 18;
-/// `Device::tcm_free`.
+/// `DeviceTable::tcm_free`.
 pub const TCM_FREE: u32 = 19;
-/// `Device::tcm_left`.
+/// `DeviceTable::tcm_left`.
 pub const TCM_LEFT: u32 = 20;
-/// `Device::load`.
+/// `DeviceTable::load`.
 pub const LOAD: u32 = 21;
-/// `Device::store`.
+/// `DeviceTable::store`.
 pub const STORE: u32 = 22;
-/// `Device::print_text`.
+/// `DeviceTable::print_text`.
 pub const PRINT_TEXT: u32 = 23;
-/// `Device::print_float`.
+/// `DeviceTable::print_float`.
 pub const PRINT_FLOAT: u32 = 24;
-/// `Device::print_signed`.
+/// `DeviceTable::print_signed`.
 pub const PRINT_SIGNED: u32 = 25;
-/// `Device::print_unsigned`.
+/// `DeviceTable::print_unsigned`.
 pub const PRINT_UNSIGNED: u32 = 26;
-/// `Device::fail`.
+/// `DeviceTable::fail`.
 pub const FAIL: u32 = 27;
 
 /// Bytes of the program's pool: all of a core's data RAM, of which a launch says how much there is.

@@ -1,6 +1,9 @@
 //! The program's life: it says who it is, and then does what the host asks.
 
-use gpsimd_abi::{ABI_VERSION, Library, MAX_RANK, Op, STATUS_FAILED, STATUS_OK, ShapeError, Tensor, TensorType, Text};
+use gpsimd_abi::{
+    ABI_VERSION, LaunchTensor, LibraryTable, MAX_RANK, OpFunctions, RawShapeError, RawTensorType, STATUS_FAILED,
+    STATUS_OK, Text,
+};
 
 use crate::device::{self, Launch};
 use crate::panics::{self, Activity};
@@ -10,7 +13,7 @@ use crate::{linux, stack};
 
 unsafe extern "C" {
     /// The entry point of the op library that the program is linked with: `gpsimd_abi::ENTRY_POINT`.
-    fn gpsimd_op_library() -> *const Library;
+    fn gpsimd_op_library() -> *const LibraryTable;
 }
 
 /// Where the program starts.
@@ -41,13 +44,13 @@ pub(crate) extern "C" fn serve() -> ! {
     }
 }
 
-fn run(op: &Op) {
+fn run(op: &OpFunctions) {
     let [core_id, core_count, in_place, tcm_bytes, count] = core::array::from_fn(|_| get_u32());
     let count = count as usize;
     if count > MAX_TENSORS || tcm_bytes as usize > POOL_BYTES {
         linux::exit(2);
     }
-    let nothing = Tensor { ty: NO_TYPE, len: 0, direct: core::ptr::null_mut(), rows: core::ptr::null() };
+    let nothing = LaunchTensor { ty: NO_TYPE, len: 0, direct: core::ptr::null_mut(), rows: core::ptr::null() };
     let mut tensors = [nothing; MAX_TENSORS];
     for tensor in &mut tensors[..count] {
         tensor.ty = get_type();
@@ -63,9 +66,9 @@ fn run(op: &Op) {
     put_u32(stack);
 }
 
-const NO_TYPE: TensorType = TensorType { dtype: 0, rank: 0, dims: [0; MAX_RANK] };
+const NO_TYPE: RawTensorType = RawTensorType { dtype: 0, rank: 0, dims: [0; MAX_RANK] };
 
-fn shape(op: &Op) {
+fn shape(op: &OpFunctions) {
     let count = get_u32();
     if count as usize > MAX_TENSORS {
         linux::exit(2);
@@ -75,7 +78,7 @@ fn shape(op: &Op) {
         *operand = get_type();
     }
     let mut output = NO_TYPE;
-    let mut error = ShapeError { code: 0, operand: 0, dim: 0, expected: 0, found: 0, message: Text::new("") };
+    let mut error = RawShapeError { code: 0, operand: 0, dim: 0, expected: 0, found: 0, message: Text::new("") };
     panics::set(Activity::Shape);
     // SAFETY: `count` operands, and places for the output and the error.
     let status = unsafe { (op.shape)(operands.as_ptr(), count, &raw mut output, &raw mut error) };
@@ -89,7 +92,7 @@ fn shape(op: &Op) {
 }
 
 /// Answers that a shape function refused.
-pub(crate) fn refuse_shape(error: &ShapeError) {
+pub(crate) fn refuse_shape(error: &RawShapeError) {
     put_u32(SHAPED);
     put_u32(STATUS_FAILED);
     put_u32(error.code);

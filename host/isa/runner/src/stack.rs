@@ -3,7 +3,7 @@
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
-use gpsimd_abi::{Device, Op};
+use gpsimd_abi::{DeviceTable, OpFunctions};
 
 use crate::linux;
 use crate::protocol::STACK_BYTES;
@@ -45,7 +45,7 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    fn gpsimd_isa_call_on(function: *const (), argument: *const Device, top: *mut u32) -> u32;
+    fn gpsimd_isa_call_on(function: *const (), argument: *const DeviceTable, top: *mut u32) -> u32;
 }
 
 /// Makes running out of stack the end of the program. To be called once, before the first op.
@@ -59,8 +59,8 @@ pub(crate) fn guard() {
 /// Deepest are the device calls at times: they are part of what is measured, and on a core they would be the vendor's.
 ///
 /// # Safety
-/// As [`Op::run`]. Not from within itself.
-pub(crate) unsafe fn run(op: &Op, device: &Device) -> (u32, u32) {
+/// As [`OpFunctions::run`]. Not from within itself.
+pub(crate) unsafe fn run(op: &OpFunctions, device: &DeviceTable) -> (u32, u32) {
     let words: *mut u32 = STACK.words.get().cast();
     for i in 0..WORDS {
         // SAFETY: inside the stack, which nothing runs on now. Volatile: what runs there is out of the compiler's sight.

@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::panic::Location;
 
-use gpsimd_abi::{self as abi, MAX_RANK, TensorType};
+use gpsimd_abi::{self as abi, MAX_RANK, RawTensorType};
 
 use crate::linux;
 
@@ -92,7 +92,7 @@ fn put_place(file: &[u8], line: u32, column: u32) {
     put_u32(column);
 }
 
-pub(crate) fn put_type(ty: &TensorType) {
+pub(crate) fn put_type(ty: &RawTensorType) {
     put_u32(ty.dtype);
     put_u32(ty.rank);
     ty.dims.iter().for_each(|dim| put_u64(*dim));
@@ -129,11 +129,11 @@ pub(crate) fn get_u64() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-pub(crate) fn get_type() -> TensorType {
+pub(crate) fn get_type() -> RawTensorType {
     let (dtype, rank) = (get_u32(), get_u32());
     let mut dims = [0; MAX_RANK];
     dims.iter_mut().for_each(|dim| *dim = get_u64());
-    TensorType { dtype, rank, dims }
+    RawTensorType { dtype, rank, dims }
 }
 
 /// # Safety
