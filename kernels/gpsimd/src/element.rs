@@ -47,9 +47,9 @@ impl bf16 {
     }
 }
 
-impl ::core::fmt::Debug for bf16 {
-    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        ::core::fmt::Debug::fmt(&self.to_f32(), f)
+impl core::fmt::Debug for bf16 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Debug::fmt(&self.to_f32(), f)
     }
 }
 

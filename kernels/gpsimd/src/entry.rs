@@ -8,9 +8,9 @@ pub use gpsimd_abi;
 // Crates may have something else of this name.
 pub use ::core;
 
-use crate::core::Core;
 use crate::device::Device;
 use crate::element::Float;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::shape::{ShapeError, TensorType};
 use crate::tensor::Input;
@@ -45,7 +45,7 @@ pub fn is<T: Float>(dtype: Option<abi::DType>) -> bool {
 #[track_caller]
 pub fn no_such_dtype(core: &Core) -> OpResult {
     core.device.fail(abi::FAILURE_DTYPE, "the kernel has no version for this dtype", Location::caller());
-    Err(OpError::Dma)
+    Err(OpError::Reported)
 }
 
 /// Runs a kernel on the core of `table` and reports how it ended.
@@ -86,7 +86,7 @@ fn finish(core: &Core, result: OpResult, free: usize, at: &'static Location<'sta
         }
         Ok(()) => return abi::STATUS_OK,
         Err(OpError::TcmExhausted { .. }) => (abi::FAILURE_DEVICE, "the TCM pool is exhausted"),
-        Err(OpError::Dma) => (abi::FAILURE_DEVICE, "a DMA failed"),
+        Err(OpError::Reported) => (abi::FAILURE_DEVICE, "reported before"),
         Err(OpError::Refused(message)) => (abi::FAILURE_REFUSED, message),
     };
     core.device.fail(failure, message, at);

@@ -14,8 +14,9 @@ pub enum OpError {
         /// Bytes left in the pool.
         left: usize,
     },
-    /// A DMA reached outside its tensor or outside the TCM.
-    Dma,
+    /// The host has refused what the kernel asked for and knows why: a DMA that leaves its tensor, a range that runs
+    /// backwards, an operand that cannot be broadcast.
+    Reported,
     /// The kernel cannot do what its operands ask; the message says why.
     Refused(&'static str),
 }

@@ -40,16 +40,13 @@
 #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
 extern crate std;
 
-mod core;
-#[cfg_attr(target_arch = "wasm32", path = "device_image.rs")]
-#[cfg_attr(not(target_arch = "wasm32"), path = "device_host.rs")]
 mod device;
 mod element;
+mod engine_core;
 mod error;
 mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
-#[cfg_attr(target_arch = "xtensa", path = "panics_isa.rs")]
 mod panics;
 mod print;
 mod shape;
@@ -63,8 +60,8 @@ pub mod entry;
 #[doc(hidden)]
 pub mod ops;
 
-pub use self::core::Core;
 pub use self::element::{Float, bf16};
+pub use self::engine_core::Core;
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
 #[doc(hidden)]

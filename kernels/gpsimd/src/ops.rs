@@ -2,7 +2,7 @@
 
 use gpsimd_abi as abi;
 
-use crate::core::Core;
+use crate::engine_core::Core;
 use crate::error::OpResult;
 
 /// An op: what `#[custom_op]` implements beside the kernel.
@@ -205,7 +205,7 @@ pub mod check {
                 self = self.number(number / 10);
             }
             let digit = [b'0' + (number % 10) as u8];
-            match ::core::str::from_utf8(&digit) {
+            match core::str::from_utf8(&digit) {
                 Ok(digit) => self.text(digit),
                 Err(_) => self,
             }
@@ -213,7 +213,7 @@ pub mod check {
 
         #[track_caller]
         const fn panic(self) {
-            match ::core::str::from_utf8(self.bytes.split_at(self.len).0) {
+            match core::str::from_utf8(self.bytes.split_at(self.len).0) {
                 Ok(text) => panic!("{}", text),
                 Err(_) => panic!("a gradient does not fit the op that it calls"),
             }

@@ -1,7 +1,7 @@
 //! What `print!` can print, without `core::fmt`.
 
-use crate::core::Core;
 use crate::element::{Float, bf16};
+use crate::engine_core::Core;
 
 /// A value that [`print!`](crate::print) can print.
 #[diagnostic::on_unimplemented(

@@ -156,8 +156,8 @@ impl ShapeError {
     }
 }
 
-impl ::core::fmt::Debug for ShapeError {
-    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+impl core::fmt::Debug for ShapeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let abi::RawShapeError { code, operand, dim, expected, found, .. } = self.0;
         write!(f, "ShapeError {{ code: {code}, operand: {operand}, dim: {dim}, expected: {expected}, found: {found} }}")
     }

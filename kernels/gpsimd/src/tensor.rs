@@ -6,8 +6,8 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
-use crate::core::Core;
 use crate::element::Float;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::shape::Shape;
 
@@ -89,7 +89,7 @@ impl Hbm<'_> {
         if range.start > range.end {
             let message = "the range {}..{} runs backwards";
             self.core.device.fail_with(abi::FAILURE_REFUSED, message, &[range.start, range.end], at);
-            return Err(OpError::Dma);
+            return Err(OpError::Reported);
         }
         Ok(range)
     }
@@ -103,7 +103,7 @@ impl Hbm<'_> {
             return Ok(self.start.saturating_add(range.start));
         }
         self.core.device.fail(abi::FAILURE_REFUSED, "a DMA leaves the part of the tensor that it was given", at);
-        Err(OpError::Dma)
+        Err(OpError::Reported)
     }
 
     /// The address of the elements in `range` of this part, where the host gives direct access and `range` is inside.
@@ -147,7 +147,7 @@ impl Hbm<'_> {
     ) -> OpResult<Option<*mut u8>> {
         let Some(data) = self.direct_bytes(start, len, bytes) else { return Ok(None) };
         let claimed = self.core.device.claim(self.start + start, len, at);
-        if claimed { Ok(Some(data)) } else { Err(OpError::Dma) }
+        if claimed { Ok(Some(data)) } else { Err(OpError::Reported) }
     }
 
     #[inline(always)]

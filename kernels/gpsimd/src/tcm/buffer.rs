@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut, RangeBounds};
 use core::panic::Location;
 use core::slice;
 
-use super::memory::{Memory, dma_load, dma_store};
+use super::reservation::{Reservation, dma_load, dma_store};
 use crate::element::Float;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
@@ -14,7 +14,7 @@ use crate::tensor::{Input, Output};
 /// again.
 pub struct Buffer<'c, T> {
     pub(super) len: usize,
-    pub(super) memory: Memory<'c>,
+    pub(super) reservation: Reservation<'c>,
     pub(super) element: PhantomData<&'c mut T>,
 }
 
@@ -28,9 +28,9 @@ impl<T: Float> Buffer<'_, T> {
         let at = Location::caller();
         let range = input.hbm.resolve(&range, at)?;
         if range.len() > self.len {
-            return Err(self.memory.refuse("a load is longer than the TCM buffer it goes to", at));
+            return Err(self.reservation.refuse("a load is longer than the TCM buffer it goes to", at));
         }
-        dma_load(self.memory.core, &input.hbm, &range, self.memory.tcm, at)?;
+        dma_load(self.reservation.core, &input.hbm, &range, self.reservation.tcm, at)?;
         Ok(&mut self[..range.len()])
     }
 
@@ -43,9 +43,9 @@ impl<T: Float> Buffer<'_, T> {
         let at = Location::caller();
         let range = output.hbm.resolve(&range, at)?;
         if range.len() > self.len {
-            return Err(self.memory.refuse("a store is longer than the TCM buffer it comes from", at));
+            return Err(self.reservation.refuse("a store is longer than the TCM buffer it comes from", at));
         }
-        dma_store(self.memory.core, &output.hbm, &range, self.memory.tcm, at)
+        dma_store(self.reservation.core, &output.hbm, &range, self.reservation.tcm, at)
     }
 }
 
@@ -54,9 +54,9 @@ impl<T: Float> Deref for Buffer<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `memory` reserves `len` elements, 64-byte aligned; the pool is initialised memory and any bits are a
+        // SAFETY: `reservation` reserves `len` elements, 64-byte aligned; the pool is initialised memory and any bits are a
         // `T`; nothing else leads there.
-        unsafe { slice::from_raw_parts(self.memory.tcm.cast(), self.len) }
+        unsafe { slice::from_raw_parts(self.reservation.tcm.cast(), self.len) }
     }
 }
 
@@ -64,6 +64,6 @@ impl<T: Float> DerefMut for Buffer<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`, and the buffer is borrowed mutably.
-        unsafe { slice::from_raw_parts_mut(self.memory.tcm.cast(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.reservation.tcm.cast(), self.len) }
     }
 }

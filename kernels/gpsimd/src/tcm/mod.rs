@@ -26,7 +26,7 @@
 //! has, by parts that would overlap or leave the output. Of a kernel image there is nothing that Miri could run.
 
 mod buffer;
-mod memory;
+mod reservation;
 mod stage;
 mod tile;
 mod transform;
@@ -39,12 +39,12 @@ use core::ptr;
 use gpsimd_abi::TCM_ALIGN;
 
 pub use self::buffer::Buffer;
-pub(crate) use self::memory::{Memory, dma_load, dma_store};
+pub(crate) use self::reservation::{Reservation, dma_load, dma_store};
 pub use self::stage::Stage;
 pub use self::tile::Tile;
 pub use self::transform::{Transform, TransformRow};
-use crate::core::Core;
 use crate::element::Float;
+use crate::engine_core::Core;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
 
@@ -79,15 +79,15 @@ impl<'c> Tcm<'c> {
     pub fn load<T: Float>(&self, input: &Input<'_, T>, range: impl RangeBounds<usize>) -> OpResult<Tile<'c, T>> {
         let at = Location::caller();
         let range = input.hbm.resolve(&range, at)?;
-        let memory = Memory::take::<T>(self.core, range.len(), at)?;
+        let reservation = Reservation::take::<T>(self.core, range.len(), at)?;
         let data = match input.hbm.direct::<T>(&range) {
             Some(data) if !input.hbm.shares_storage_with_output() => data,
             _ => {
-                dma_load(self.core, &input.hbm, &range, memory.tcm, at)?;
-                memory.tcm.cast()
+                dma_load(self.core, &input.hbm, &range, reservation.tcm, at)?;
+                reservation.tcm.cast()
             }
         };
-        Ok(Tile { data, len: range.len(), _memory: memory, element: PhantomData })
+        Ok(Tile { data, len: range.len(), _reservation: reservation, element: PhantomData })
     }
 
     /// Reserves TCM for the elements in `range` of `output`, all of which the kernel is to write; [`Stage::store`] sends
@@ -110,7 +110,7 @@ impl<'c> Tcm<'c> {
             // SAFETY: as for `deref_mut` of the stage; all bits zero are a `T`.
             unsafe { stage.data.write_bytes(0, stage.range.len()) };
         } else {
-            stage.memory.refresh();
+            stage.reservation.refresh();
         }
         Ok(stage)
     }
@@ -123,16 +123,16 @@ impl<'c> Tcm<'c> {
         range: Range<usize>,
         at: &'static Location<'static>,
     ) -> OpResult<Stage<'c, 'o, T>> {
-        let memory = Memory::take::<T>(self.core, range.len(), at)?;
+        let reservation = Reservation::take::<T>(self.core, range.len(), at)?;
         // In place the output holds what the kernel may have yet to load: it must not be written before `store`.
         let direct = if self.core.device.is_in_place() { None } else { output.hbm.claim::<T>(&range, at)? };
         Ok(Stage {
-            data: direct.unwrap_or(memory.tcm.cast()),
+            data: direct.unwrap_or(reservation.tcm.cast()),
             hbm: output.hbm,
             range,
             is_direct: direct.is_some(),
             is_done: false,
-            memory,
+            reservation,
             output: PhantomData,
         })
     }
@@ -161,7 +161,7 @@ impl<'c> Tcm<'c> {
                 Ok(())
             },
             // Outside the operand the host reports it before anything is copied.
-            _ => dma_load(self.core, &input.hbm, &range, stage.memory.tcm, at),
+            _ => dma_load(self.core, &input.hbm, &range, stage.reservation.tcm, at),
         };
         // Whoever could not load has nothing to lose.
         stage.is_done = loaded.is_err();
@@ -187,10 +187,10 @@ impl<'c> Tcm<'c> {
         let from = match input.hbm.direct::<T>(&range) {
             Some(data) if stage.is_direct => data.cast_const(),
             _ => {
-                let loaded = dma_load(self.core, &input.hbm, &range, stage.memory.tcm, at);
+                let loaded = dma_load(self.core, &input.hbm, &range, stage.reservation.tcm, at);
                 stage.is_done = loaded.is_err();
                 loaded?;
-                stage.memory.tcm.cast_const().cast()
+                stage.reservation.tcm.cast_const().cast()
             }
         };
         Ok(Transform { from, stage, produced: transform::Produced::default() })
@@ -203,8 +203,8 @@ impl<'c> Tcm<'c> {
     /// When the pool is exhausted.
     #[track_caller]
     pub fn buffer<T: Float>(&self, len: usize) -> OpResult<Buffer<'c, T>> {
-        let memory = Memory::take::<T>(self.core, len, Location::caller())?;
-        memory.refresh();
-        Ok(Buffer { len, memory, element: PhantomData })
+        let reservation = Reservation::take::<T>(self.core, len, Location::caller())?;
+        reservation.refresh();
+        Ok(Buffer { len, reservation, element: PhantomData })
     }
 }

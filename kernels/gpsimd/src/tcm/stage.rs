@@ -7,7 +7,7 @@ use core::slice;
 
 use gpsimd_abi as abi;
 
-use super::memory::{Memory, dma_store};
+use super::reservation::{Reservation, dma_store};
 use crate::element::Float;
 use crate::error::OpResult;
 use crate::tensor::Hbm;
@@ -23,7 +23,7 @@ pub struct Stage<'c, 'o, T> {
     /// Whether `data` leads to the output itself; otherwise to TCM.
     pub(super) is_direct: bool,
     pub(super) is_done: bool,
-    pub(super) memory: Memory<'c>,
+    pub(super) reservation: Reservation<'c>,
     /// Holds on to the output, so that no second stage can overlap this one.
     pub(super) output: PhantomData<&'o mut T>,
 }
@@ -40,7 +40,7 @@ impl<T: Float> Stage<'_, '_, T> {
         if self.is_direct {
             return Ok(());
         }
-        dma_store(self.memory.core, &self.hbm, &self.range, self.memory.tcm, Location::caller())
+        dma_store(self.reservation.core, &self.hbm, &self.range, self.reservation.tcm, Location::caller())
     }
 }
 
@@ -48,7 +48,7 @@ impl<T> Drop for Stage<'_, '_, T> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_done && !self.range.is_empty() {
-            let Memory { core, at, .. } = self.memory;
+            let Reservation { core, at, .. } = self.reservation;
             core.device.fail(abi::FAILURE_DROPPED, "what was staged here was dropped without `store`", at);
         }
     }
@@ -67,7 +67,7 @@ impl<T: Float> Deref for Stage<'_, '_, T> {
 impl<T: Float> DerefMut for Stage<'_, '_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: `data` leads to `range.len()` elements, initialised and aligned: TCM reserved in `memory` (any bits are a
+        // SAFETY: `data` leads to `range.len()` elements, initialised and aligned: TCM reserved in `reservation` (any bits are a
         // `T`), or the output's range, which `direct` found inside the tensor. Nothing else leads there: TCM is this
         // stage's alone; the output is borrowed mutably, `load` takes no operand directly that shares storage with it,
         // and the host has granted the range to this core and to no other.

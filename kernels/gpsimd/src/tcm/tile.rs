@@ -4,14 +4,14 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::slice;
 
-use super::memory::Memory;
+use super::reservation::Reservation;
 use crate::element::Float;
 
 /// Elements of an operand, loaded by [`Tcm::load`](super::Tcm::load).
 pub struct Tile<'c, T> {
     pub(super) data: *const T,
     pub(super) len: usize,
-    pub(super) _memory: Memory<'c>,
+    pub(super) _reservation: Reservation<'c>,
     pub(super) element: PhantomData<&'c T>,
 }
 
@@ -20,7 +20,7 @@ impl<T: Float> Deref for Tile<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `data` leads to `len` elements, initialised and aligned: TCM reserved in `_memory` (64-byte aligned,
+        // SAFETY: `data` leads to `len` elements, initialised and aligned: TCM reserved in `_reservation` (64-byte aligned,
         // any bits are a `T`), or the operand's range, which `direct` found inside the tensor. Neither is written while
         // the tile lives: TCM is this tile's alone, and `load` takes no operand directly that shares storage with the
         // output.

@@ -74,7 +74,7 @@ impl<T: Float> Transform<'_, '_, T> {
     fn refuse(&self, at: &'static Location<'static>) -> OpError {
         let (range, Produced { count, prefix }) = (&self.stage.range, &self.produced);
         let (missing, first) = (range.len() - count.get(), range.start.saturating_add(prefix.get()));
-        let device = &self.stage.memory.core.device;
+        let device = &self.stage.reservation.core.device;
         if count == prefix {
             let message = "elements {}..{} of the tile were not produced: no row of `rows` reached them; give it a length \
                            that divides the tile";
@@ -83,7 +83,7 @@ impl<T: Float> Transform<'_, '_, T> {
             let message = "{} elements of the tile, from element {} on, were not produced: `map` every row of `rows`";
             device.fail_with(abi::FAILURE_REFUSED, message, &[missing, first], at);
         }
-        OpError::Dma
+        OpError::Reported
     }
 }
 

@@ -4,7 +4,7 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
-use crate::core::Core;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tensor::Hbm;
 
@@ -126,5 +126,5 @@ fn aligned(operand: &Hbm<'_>, rank: usize, i: usize) -> usize {
 #[cold]
 fn refuse<T>(core: &Core, message: &'static str, numbers: [usize; 3], at: &'static Location<'static>) -> OpResult<T> {
     core.device.fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
-    Err(OpError::Dma)
+    Err(OpError::Reported)
 }

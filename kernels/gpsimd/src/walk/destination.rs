@@ -5,7 +5,7 @@ use core::panic::Location;
 use gpsimd_abi::{self as abi, DType};
 
 use super::plan::{Area, slot_bytes};
-use crate::core::Core;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tcm::dma_store;
 use crate::tensor::Hbm;
@@ -33,7 +33,7 @@ impl<'l> Destination<'l> {
         }
         let message = "the outputs of a walk are of one size: one has {} elements, another {}";
         core.device.fail_with(abi::FAILURE_REFUSED, message, &[len, self.hbm.len], at);
-        Err(OpError::Dma)
+        Err(OpError::Reported)
     }
 
     /// Bytes of TCM that an area takes.

@@ -7,7 +7,7 @@ use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
 use crate::LANES;
-use crate::core::Core;
+use crate::engine_core::Core;
 use crate::error::OpResult;
 use crate::share::Share;
 
@@ -45,7 +45,7 @@ impl Core {
             return Ok(());
         }
         let mut tiles = Tiles::of(&mut walk);
-        let _memory = walk.take(tiles.rows, tiles.columns)?;
+        let _reservation = walk.take(tiles.rows, tiles.columns)?;
         match tiles.cut {
             Cut::Elements => walk.claim(tiles.next, tiles.end)?,
             Cut::Rows => walk.claim(tiles.next * tiles.columns, tiles.end * tiles.columns)?,

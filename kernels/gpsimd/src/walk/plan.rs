@@ -11,10 +11,10 @@ use super::operands::Operands;
 use super::outputs::Outputs;
 use super::source::Source;
 use crate::LANES;
-use crate::core::Core;
 use crate::device::Device;
+use crate::engine_core::Core;
 use crate::error::OpResult;
-use crate::tcm::Memory;
+use crate::tcm::Reservation;
 
 /// What is in TCM at a time: some rows, or some columns of one row.
 #[derive(Clone, Copy)]
@@ -116,10 +116,11 @@ impl<'l> Plan<'l> {
         destinations: &mut [Destination<'l>],
         rows: usize,
         columns: usize,
-    ) -> OpResult<Memory<'l>> {
-        let memory = Memory::take_bytes(self.core, self.tcm_bytes(sources, destinations, rows, columns), self.at)?;
+    ) -> OpResult<Reservation<'l>> {
+        let reservation =
+            Reservation::take_bytes(self.core, self.tcm_bytes(sources, destinations, rows, columns), self.at)?;
         // What is kept comes first.
-        let mut next = memory.tcm.wrapping_add(slot_bytes(DType::U8, columns * self.kept_bytes));
+        let mut next = reservation.tcm.wrapping_add(slot_bytes(DType::U8, columns * self.kept_bytes));
         for destination in destinations.iter_mut() {
             destination.tcm = next;
             next = next.wrapping_add(destination.tcm_bytes(rows, columns));
@@ -131,7 +132,7 @@ impl<'l> Plan<'l> {
             }
             next = next.wrapping_add(source.tcm_bytes(rows, columns));
         }
-        Ok(memory)
+        Ok(reservation)
     }
 
     fn claim(
@@ -209,7 +210,7 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
 
     /// Takes the TCM for areas of this size. It begins with what is kept.
     #[inline(always)]
-    pub(super) fn take(&mut self, rows: usize, columns: usize) -> OpResult<Memory<'l>> {
+    pub(super) fn take(&mut self, rows: usize, columns: usize) -> OpResult<Reservation<'l>> {
         self.plan.take(self.sources.as_mut(), self.destinations.as_mut(), rows, columns)
     }
 

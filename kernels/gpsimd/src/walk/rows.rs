@@ -7,8 +7,8 @@ use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
 use super::row::{Row, RowPart, Written};
-use crate::core::Core;
 use crate::element::Float;
+use crate::engine_core::Core;
 use crate::error::OpResult;
 
 impl Core {
@@ -79,7 +79,7 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
             Fit::Rows(fitting) => (fitting, columns),
             Fit::Columns(part) => (1, part),
         };
-        let memory = walk.take(fitting, part)?;
+        let reservation = walk.take(fitting, part)?;
         walk.claim(share.start * columns, share.end * columns)?;
         // Nothing is copied then: only what is kept needs TCM, a row at a time.
         let fitting = if part == columns && walk.copies_nothing() { share.len() } else { fitting };
@@ -93,7 +93,7 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
             }
             for row in 0..count {
                 let part = RowPart { area, row, part, is_whole };
-                let _: Written<'_> = body(Row::new(&mut walk, part, memory.tcm.cast()))?;
+                let _: Written<'_> = body(Row::new(&mut walk, part, reservation.tcm.cast()))?;
             }
             if is_whole {
                 walk.store(&area)?;

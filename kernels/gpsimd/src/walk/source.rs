@@ -6,8 +6,8 @@ use gpsimd_abi::{self as abi, DType};
 
 use super::broadcast::{Extent, RowMap};
 use super::plan::{Area, slot_bytes};
-use crate::core::Core;
 use crate::device::Device;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tcm::dma_load;
 use crate::tensor::Hbm;
@@ -53,7 +53,7 @@ impl<'l> Source<'l> {
             let message = "operand {} of the walk shares the TCM of the output of its position, so it has the output's \
                            shape: name operands that are broadcast after it";
             core.device.fail_with(abi::FAILURE_REFUSED, message, &[index], at);
-            return Err(OpError::Dma);
+            return Err(OpError::Reported);
         }
         Ok(())
     }

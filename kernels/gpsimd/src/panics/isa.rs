@@ -2,7 +2,7 @@
 
 use gpsimd_abi as abi;
 
-/// What `catch` never gives.
+/// What `catch` never returns.
 pub(crate) enum Panic {}
 
 impl Panic {

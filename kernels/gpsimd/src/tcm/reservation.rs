@@ -1,4 +1,4 @@
-//! [`Memory`]: a reservation in the pool, and the DMAs that fill and empty it.
+//! [`Reservation`]: bytes of the pool, and the DMAs that fill and empty it.
 
 use core::ops::Range;
 use core::panic::Location;
@@ -6,13 +6,13 @@ use core::ptr;
 
 use gpsimd_abi::{self as abi, TCM_ALIGN};
 
-use crate::core::Core;
 use crate::element::Float;
+use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tensor::Hbm;
 
-/// A reservation in the pool, given back when dropped.
-pub(crate) struct Memory<'c> {
+/// Bytes of the pool that are one owner's, freed when dropped.
+pub(crate) struct Reservation<'c> {
     pub(super) core: &'c Core,
     pub(crate) tcm: *mut u8,
     bytes: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Memory<'c> {
     pub(super) at: &'static Location<'static>,
 }
 
-impl<'c> Memory<'c> {
+impl<'c> Reservation<'c> {
     /// Reserves room for `len` elements, in whole multiples of 64 bytes. Nothing is reserved for nothing.
     #[inline]
     pub(super) fn take<T: Float>(core: &'c Core, len: usize, at: &'static Location<'static>) -> OpResult<Self> {
@@ -54,11 +54,11 @@ impl<'c> Memory<'c> {
     #[cold]
     pub(super) fn refuse(&self, why: &'static str, at: &'static Location<'static>) -> OpError {
         self.core.device.fail(abi::FAILURE_REFUSED, why, at);
-        OpError::Dma
+        OpError::Reported
     }
 }
 
-impl Drop for Memory<'_> {
+impl Drop for Reservation<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.bytes != 0 {
@@ -78,7 +78,7 @@ pub(crate) fn dma_load(
 ) -> OpResult {
     let start = hbm.address(range, at)?;
     let loaded = range.is_empty() || core.device.load(hbm.tensor, start, range.len(), tcm, at);
-    if loaded { Ok(()) } else { Err(OpError::Dma) }
+    if loaded { Ok(()) } else { Err(OpError::Reported) }
 }
 
 /// Stores as many elements from `tcm` to `range` of `hbm`.
@@ -92,5 +92,5 @@ pub(crate) fn dma_store(
 ) -> OpResult {
     let start = hbm.address(range, at)?;
     let stored = range.is_empty() || core.device.store(hbm.tensor, start, range.len(), tcm, at);
-    if stored { Ok(()) } else { Err(OpError::Dma) }
+    if stored { Ok(()) } else { Err(OpError::Reported) }
 }
