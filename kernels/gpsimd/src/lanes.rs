@@ -12,7 +12,11 @@ use crate::LANES;
 const STRIP: usize = 4 * LANES;
 
 /// Sixteen partial results of a reduction.
+///
+/// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel image are in
+/// TCM, whose stack is small.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_family = "wasm"), repr(align(64)))]
 pub struct Lanes([f32; LANES]);
 
 impl Lanes {
@@ -54,6 +58,14 @@ impl Lanes {
         for (i, lane) in self.0.iter_mut().take(len % LANES).enumerate() {
             *lane = f(*lane, vectors + i);
         }
+    }
+
+    /// [`fold_with`](Self::fold_with) on a copy: no pointer that `f` reads through can lead to it, so that the lanes stay in
+    /// registers even where those that the copy is taken from are in memory.
+    #[inline(always)]
+    pub(crate) fn folded(mut self, len: usize, f: impl Fn(f32, usize) -> f32) -> Self {
+        self.fold_with(len, f);
+        self
     }
 
     /// The lanes added: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.

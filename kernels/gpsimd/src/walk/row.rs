@@ -26,6 +26,35 @@ pub struct Written<'r>(Brand<'r>);
 /// Invariant, so that no other row's lifetime will do.
 type Brand<'r> = PhantomData<Cell<&'r ()>>;
 
+/// Passes over a row: executes the block for every part of it that is in TCM at a time.
+///
+/// A macro, because the block is there twice on a host: a loop around it would carry the 16 lanes of a fold, which the host's
+/// compiler then takes apart into scalars; and closures that are called twice are not inlined. In a kernel image it is there
+/// once: code takes TCM, and loops stay loops.
+macro_rules! pass {
+    ($row:expr, |$walk:pat_param, $area:ident, $number:ident| $block:block) => {{
+        let RowPart { area: whole, row: $number, part, is_whole } = $row.part;
+        if is_whole && !cfg!(target_family = "wasm") {
+            let ($walk, $area) = (&*$row.walk, &whole);
+            $block
+        } else {
+            let mut area = whole;
+            loop {
+                if !is_whole {
+                    area.columns = part.min(whole.columns - area.column);
+                    $row.walk.load(&area)?;
+                }
+                let ($walk, $area) = (&*$row.walk, &area);
+                $block
+                area.column += area.columns;
+                if area.column >= whole.columns {
+                    break;
+                }
+            }
+        }
+    }};
+}
+
 /// Where a row is.
 #[derive(Clone, Copy)]
 pub(super) struct RowPart {
@@ -58,37 +87,17 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
         self.part.area.columns
     }
 
-    /// Passes over the row: calls `f` with every part of it that is in TCM at a time, and the row's number in that.
-    #[inline(always)]
-    fn pass(&mut self, mut f: impl FnMut(&Walk<'l, I, O>, &Area, usize) -> OpResult) -> OpResult {
-        let RowPart { area: whole, row, part, is_whole } = self.part;
-        // One call of `f` for both, so that it is there once in the kernel image.
-        let mut area = whole;
-        loop {
-            if !is_whole {
-                area.columns = part.min(whole.columns - area.column);
-                self.walk.load(&area)?;
-            }
-            f(self.walk, &area, row)?;
-            area.column += area.columns;
-            if area.column >= whole.columns {
-                return Ok(());
-            }
-        }
-    }
-
     /// Takes every element of the row into 16 lanes, in the order of [`Lanes::fold`]: `lane = f(lane, elements)`.
     ///
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
     pub fn fold(&mut self, mut lanes: Lanes, f: impl Fn(f32, I::Elements) -> f32) -> OpResult<Lanes> {
-        self.pass(|walk, area, row| {
+        pass!(self, |walk, area, row| {
             let pointers = walk.row(area, row);
             // SAFETY: `i` is below the number of columns that `load` brought.
-            lanes.fold_with(area.columns, |lane, i| f(lane, unsafe { I::read(pointers, i) }));
-            Ok(())
-        })?;
+            lanes = lanes.folded(area.columns, |lane, i| f(lane, unsafe { I::read(pointers, i) }));
+        });
         Ok(lanes)
     }
 
@@ -99,11 +108,12 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
     /// When a DMA fails.
     #[inline(always)]
     pub fn map(mut self, mut f: impl FnMut(I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
-        let is_whole = self.part.is_whole;
-        self.pass(|walk, area, row| {
+        pass!(self, |walk, area, row| {
             walk.write(area, row, |_, elements| f(elements));
-            if is_whole { Ok(()) } else { walk.store(area) }
-        })?;
+            if !self.part.is_whole {
+                walk.store(area)?;
+            }
+        });
         Ok(Written(self.brand))
     }
 }
@@ -126,24 +136,19 @@ pub struct Kept<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K, F> {
 }
 
 impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K> Kept<'r, 'l, I, O, K, F> {
-    /// Passes over the row as [`Row::pass`] does, with the values kept of each part.
+    /// Computes the values to keep of a part of the row, unless they are in TCM.
     #[inline(always)]
-    fn pass(&mut self, mut g: impl FnMut(&Walk<'l, I, O>, &Area, usize, *const K) -> OpResult) -> OpResult {
-        let Self { row, f, is_computed } = self;
-        let (kept, is_whole) = (row.kept, row.part.is_whole);
-        row.pass(|walk, area, row| {
-            if !*is_computed {
-                let pointers = walk.row(area, row);
-                for i in 0..area.columns {
-                    // SAFETY: `i` is below the number of columns that `load` brought, and of the values that `kept` has room
-                    // for; nothing else leads there.
-                    unsafe { kept.add(i).write(f(I::read(pointers, i))) };
-                }
+    fn compute(&self, area: &Area, row: usize) -> *const K {
+        let kept = self.row.kept;
+        if !self.is_computed {
+            let pointers = self.row.walk.row(area, row);
+            for i in 0..area.columns {
+                // SAFETY: `i` is below the number of columns that `load` brought, and of the values that `kept` has room
+                // for; nothing else leads there.
+                unsafe { kept.add(i).write((self.f)(I::read(pointers, i))) };
             }
-            g(walk, area, row, kept)
-        })?;
-        *is_computed = is_whole;
-        Ok(())
+        }
+        kept
     }
 
     /// Takes every value kept into 16 lanes, in the order of [`Lanes::fold`]: `lane = f(lane, value)`.
@@ -152,11 +157,12 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K>
     /// When a DMA fails.
     #[inline(always)]
     pub fn fold(&mut self, mut lanes: Lanes, f: impl Fn(f32, K) -> f32) -> OpResult<Lanes> {
-        self.pass(|_, area, _, kept| {
+        pass!(self.row, |_, area, row| {
+            let kept = self.compute(area, row);
             // SAFETY: `i` is below the number of columns, and so many values were written.
-            lanes.fold_with(area.columns, |lane, i| f(lane, unsafe { kept.add(i).read() }));
-            Ok(())
-        })?;
+            lanes = lanes.folded(area.columns, |lane, i| f(lane, unsafe { kept.add(i).read() }));
+        });
+        self.is_computed = self.row.part.is_whole;
         Ok(lanes)
     }
 
@@ -166,12 +172,14 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K>
     /// When a DMA fails.
     #[inline(always)]
     pub fn map(mut self, mut f: impl FnMut(K, I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
-        let is_whole = self.row.part.is_whole;
-        self.pass(|walk, area, row, kept| {
+        pass!(self.row, |walk, area, row| {
+            let kept = self.compute(area, row);
             // SAFETY: `i` is below the number of columns, and so many values were written.
             walk.write(area, row, |i, elements| f(unsafe { kept.add(i).read() }, elements));
-            if is_whole { Ok(()) } else { walk.store(area) }
-        })?;
+            if !self.row.part.is_whole {
+                walk.store(area)?;
+            }
+        });
         Ok(Written(self.row.brand))
     }
 }
