@@ -16,7 +16,7 @@ const STRIP: usize = 4 * LANES;
 /// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel image are in
 /// TCM, whose stack is small.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(target_family = "wasm"), repr(align(64)))]
+#[cfg_attr(not(any(target_arch = "wasm32", target_arch = "xtensa")), repr(align(64)))]
 pub struct Lanes([f32; LANES]);
 
 impl Lanes {

@@ -34,7 +34,7 @@ type Brand<'r> = PhantomData<Cell<&'r ()>>;
 macro_rules! pass {
     ($row:expr, |$walk:pat_param, $area:ident, $number:ident| $block:block) => {{
         let RowPart { area: whole, row: $number, part, is_whole } = $row.part;
-        if is_whole && !cfg!(target_family = "wasm") {
+        if is_whole && !cfg!(any(target_arch = "wasm32", target_arch = "xtensa")) {
             let ($walk, $area) = (&*$row.walk, &whole);
             $block
         } else {
@@ -107,7 +107,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn map(mut self, mut f: impl FnMut(I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
+    pub fn map(self, mut f: impl FnMut(I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
         pass!(self, |walk, area, row| {
             walk.write(area, row, |_, elements| f(elements));
             if !self.part.is_whole {
@@ -171,7 +171,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K>
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn map(mut self, mut f: impl FnMut(K, I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
+    pub fn map(self, mut f: impl FnMut(K, I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
         pass!(self.row, |walk, area, row| {
             let kept = self.compute(area, row);
             // SAFETY: `i` is below the number of columns, and so many values were written.
