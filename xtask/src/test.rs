@@ -75,8 +75,8 @@ fn cargo() -> Command {
 fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt`")?;
     process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-    process::run(python.command().args(["-m", "ruff", "check", "host/torch", "tests"]))?;
-    process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "tests"]))
+    process::run(python.command().args(["-m", "ruff", "check", "host/torch", "kernels", "tests"]))?;
+    process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "kernels", "tests"]))
         .context("run `ruff format`")
 }
 
@@ -123,9 +123,9 @@ fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: [(&str, &[&str]); 4] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
-        ("tests/faulty-ops", &["misuse"]),
-        ("tests/silent-ops", &["silent"]),
-        ("tests/image-ops", &["image"]),
+        ("tests/faults/faulty-ops", &["misuse"]),
+        ("tests/faults/silent-ops", &["silent"]),
+        ("tests/faults/image-ops", &["image"]),
     ];
     for (library, tests) in runs {
         let results = build::build(&workspace::root().join(library), "native", None)?;
@@ -153,11 +153,11 @@ fn isa() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: [(&str, &[&str]); 5] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
-        ("tests/faulty-ops", &["misuse"]),
-        ("tests/silent-ops", &["silent"]),
-        ("tests/float-ops", &["floats"]),
+        ("tests/faults/faulty-ops", &["misuse"]),
+        ("tests/faults/silent-ops", &["silent"]),
+        ("tests/ops/float-ops", &["floats"]),
         // Of this tier alone.
-        ("tests/dying-ops", &["deaths"]),
+        ("tests/faults/dying-ops", &["deaths"]),
     ];
     for (library, tests) in runs {
         let program = build::isa_program(&workspace::root().join(library))?;

@@ -36,7 +36,7 @@ const REST: f64 = 3.48e-3;
 /// Counts the kernels and predicts the tutorial's speeds. No loop is taken for vectors: the tutorial names no flags, and the
 /// vendor's are `-Os`.
 pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<[Row; PUBLISHED.len()]> {
-    let counting = counting::build(&workspace::root().join("tests/relu-ops"), Vectors::None)?;
+    let counting = counting::build(&workspace::root().join("host/emulator/calibration/relu-ops"), Vectors::None)?;
     let rows = PUBLISHED
         .iter()
         .map(|&(version, op, cores, published)| {

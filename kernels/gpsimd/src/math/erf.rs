@@ -34,7 +34,7 @@ const END_OF_CENTRE: f32 = 0.875;
 /// erfc is less than 2^-25 here, so that the result is 1.
 const END_OF_TAIL: f32 = 4.0;
 
-// Fitted by tests/golden/fit_math.py, low degrees first.
+// Fitted by fit.py, low degrees first.
 /// erf(x) / x - 1 in x^2.
 const CENTRE: [f32; 6] = [
     0.128_379_15,     // 0x3e0375d3

@@ -84,7 +84,7 @@ pub(super) const TWO_TO_MINUS_27: f32 = 1.0 / 134_217_728.0;
 const OVERFLOW: f32 = 89.0;
 const UNDERFLOW: f32 = -106.5;
 
-// Fitted by tests/golden/fit_math.py.
+// Fitted by fit.py.
 /// What log2 e is more than its f32.
 const LOG2_E_TAIL: f32 = 1.925_963e-8; // 0x32a57060
 /// (2^x - 1) / x on [-1/2, 1/2], low degrees first.

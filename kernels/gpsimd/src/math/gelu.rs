@@ -75,7 +75,7 @@ fn clamped(t: f32) -> f32 {
 
 const END_OF_TAIL: f32 = 14.62;
 
-// Fitted by tests/golden/fit_math.py, low degrees first.
+// Fitted by fit.py, low degrees first.
 const HALF_LOG2_E: f32 = 0.721_347_5; // 0x3f38aa3b
 /// The l of the denominator.
 const LINK: f32 = 2.506_644_7; // 0x40206cde

@@ -19,7 +19,7 @@
 //! | [`gelu_derivative`] | 3.54 | -0.041805834 |
 //!
 //! An error in ulps is |computed - true| over the distance between the f32 numbers around the true value, at least
-//! 2^-149. `tests/math_accuracy.rs` measures it, `tests/golden/fit_math.py` fits the constants.
+//! 2^-149. `tests/math_accuracy.rs` measures it, `fit.py` fits the constants.
 
 mod erf;
 mod exp;

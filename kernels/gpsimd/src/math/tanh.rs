@@ -30,7 +30,7 @@ const END_OF_CENTRE: f32 = 0.65;
 /// 1 - tanh is less than 2^-25 here, so that the result is 1.
 const END_OF_TAIL: f32 = 9.02;
 
-// Fitted by tests/golden/fit_math.py, low degrees first.
+// Fitted by fit.py, low degrees first.
 const TWO_LOG2_E: f32 = 2.885_39; // 0x4038aa3b
 /// N and D of (tanh(x) - x) / x^3 in x^2; D = 1 + d x^2.
 const NUMERATOR: [f32; 2] = [

@@ -22,7 +22,7 @@
 //! order they are dropped, and the pool is initialised memory. A slice of a tensor leads to elements that are inside it; those
 //! of the output have been claimed, which the host grants to one core, and are borrowed mutably from the [`Output`]; those of
 //! the operand that a launch replaces in place are copied. `cargo xtask miri` interprets this on a host, in both modes:
-//! `tests/tests/soundness.rs` has kernels that try to break it, by swapping and forgetting stages, by staging what another core
+//! `tests/spanning/tests/soundness.rs` has kernels that try to break it, by swapping and forgetting stages, by staging what another core
 //! has, by parts that would overlap or leave the output. Of a kernel image there is nothing that Miri could run.
 
 mod buffer;

@@ -19,7 +19,7 @@
 //! The walk reads and writes through pointers, element by element, and makes no slices: an operand may lie where an output
 //! does. An area is in TCM of the walk's own, or in tensors that are known to have it; elements of the output are written where
 //! they are only after this core has claimed them. Every element is read before it is written. `cargo xtask miri` interprets
-//! the ops of `bert_ops` on a host, in both modes (`tests/tests/miri.rs`): broadcast and not, rows that fit in TCM and that do
+//! the ops of `bert_ops` on a host, in both modes (`tests/spanning/tests/miri.rs`): broadcast and not, rows that fit in TCM and that do
 //! not, several outputs, in place and not.
 
 mod broadcast;
