@@ -16,13 +16,13 @@ use crate::last_dma::Place;
 
 /// The table of a core, for as long as nothing else uses `core`.
 pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::DeviceTable {
-    let (run, pool) = (core.run, &core.pool);
+    let (launch, pool) = (core.launch, &core.pool);
     abi::DeviceTable {
         core_id: core.id,
-        core_count: run.cores,
-        tensors: run.tensors.as_ptr(),
-        tensor_count: run.tensors.len() as u32,
-        in_place: u32::from(run.in_place),
+        core_count: launch.cores,
+        tensors: launch.tensors.as_ptr(),
+        tensor_count: launch.tensors.len() as u32,
+        in_place: u32::from(launch.in_place),
         tcm: pool.start(),
         tcm_bytes: pool.bytes() as u32,
         reserved: 0,
@@ -79,7 +79,7 @@ unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *cons
     // SAFETY: the kernel passes its table's context.
     let mut core = unsafe { core_of(context) };
     // SAFETY: the kernel passes a location or null.
-    let place = unsafe { Place::of(location, core.run.op.code()) };
+    let place = unsafe { Place::of(location, core.launch.op.code()) };
     let tcm = core.pool.alloc(bytes, place);
     if tcm.is_null() {
         let (left, pool) = (core.pool.left(), core.pool.bytes());
@@ -126,9 +126,9 @@ unsafe extern "C" fn load(
         // SAFETY: the kernel passes a location or null.
         Err(misuse) => return unsafe { core.misused(misuse, location) },
     };
-    if core.run.is_checked() && core.run.replaced == Some(tensor as usize) {
+    if core.launch.is_checked() && core.launch.replaced == Some(tensor as usize) {
         if let Some(range) = core.accesses.written.first_in(&range) {
-            let misuse = Misuse::ReadAfterReplace { tensor: core.run.name(tensor as usize), range };
+            let misuse = Misuse::ReadAfterReplace { tensor: core.launch.name(tensor as usize), range };
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
         }
@@ -139,7 +139,7 @@ unsafe extern "C" fn load(
     core.report.loads += 1;
     core.report.load_bytes += bytes as u64;
     let mut tcm = tcm;
-    for (hbm, bytes) in core.run.memory(tensor as usize, &range) {
+    for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the tensor and the TCM side inside the pool; these do not overlap.
         unsafe {
             std::ptr::copy_nonoverlapping(hbm, tcm, bytes);
@@ -178,9 +178,9 @@ unsafe extern "C" fn store(
     // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode, one
     // at a time. In fast mode nothing is stored where another core has the output in hand.
     let mut one_at_a_time = None;
-    if core.run.is_checked() {
-        one_at_a_time = Some(core.run.lock_stores());
-    } else if core.run.claims.are_any() {
+    if core.launch.is_checked() {
+        one_at_a_time = Some(core.launch.lock_stores());
+    } else if core.launch.claims.are_any() {
         if let Err(misuse) = core.claim(&range) {
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
@@ -189,7 +189,7 @@ unsafe extern "C" fn store(
         core.stored.add(&range);
     }
     let mut tcm = tcm;
-    for (hbm, bytes) in core.run.memory(tensor as usize, &range) {
+    for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
         unsafe {
             std::ptr::copy_nonoverlapping(tcm, hbm, bytes);
@@ -197,7 +197,7 @@ unsafe extern "C" fn store(
         }
     }
     drop(one_at_a_time);
-    if core.run.is_checked() {
+    if core.launch.is_checked() {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses.store(range, location) };
     }
@@ -238,15 +238,15 @@ unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, locati
 unsafe extern "C" fn claim(context: *mut c_void, start: u64, len: u64, location: *const Location) -> u32 {
     // SAFETY: the kernel passes its table's context.
     let mut core = unsafe { core_of(context) };
-    let output = core.run.output;
-    let claimed = match inside(start, len, core.run.len(output)) {
+    let output = core.launch.output;
+    let claimed = match inside(start, len, core.launch.len(output)) {
         Some(range) => core.claim(&range),
         None => Err(Misuse::OutsideTensor {
             transfer: Transfer::Store,
-            tensor: core.run.name(output),
+            tensor: core.launch.name(output),
             start,
             len,
-            tensor_len: core.run.len(output),
+            tensor_len: core.launch.len(output),
         }),
     };
     match claimed {

@@ -11,11 +11,11 @@ use crate::error::{KernelError, LastDma, Misuse, SourceLocation, Transfer};
 use crate::float_environment::FloatEnvironment;
 use crate::guard::{Code, Ended, Guard, Reason, STACK_BYTES};
 use crate::last_dma::{Last, Place};
-use crate::launch::Run;
+use crate::launch::PreparedLaunch;
 use crate::operations::Operations;
 use crate::print::Printer;
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
-use crate::tcm::{Memory, Pool, Refusal};
+use crate::tcm::{Pool, Refusal, TcmMemory};
 use crate::watchdog::Watched;
 
 /// How one core's part of a run ended.
@@ -36,7 +36,7 @@ pub(crate) struct CoreOutcome {
 
 /// One core during a run.
 pub(crate) struct EmulatedCore<'r, 'm> {
-    pub(crate) run: &'r Run<'r>,
+    pub(crate) launch: &'r PreparedLaunch<'r>,
     pub(crate) guard: &'r Guard<'r>,
     pub(crate) id: u32,
     pub(crate) pool: Pool<'m>,
@@ -70,14 +70,19 @@ pub(crate) struct Failure {
 
 impl EmulatedCore<'_, '_> {
     /// Runs core `id`'s part of a run on this thread, to whichever end. Of a launch that is being stopped nothing runs.
-    pub(crate) fn run(run: &Run<'_>, watched: &Watched<'_>, id: u32, memory: &mut Memory) -> CoreOutcome {
+    pub(crate) fn run(
+        launch: &PreparedLaunch<'_>,
+        watched: &Watched<'_>,
+        id: u32,
+        memory: &mut TcmMemory,
+    ) -> CoreOutcome {
         let mut top = 0;
-        let guard = Guard::new(&watched.stop, run.op.code());
+        let guard = Guard::new(&watched.stop, launch.op.code());
         let mut core = EmulatedCore {
-            run,
+            launch,
             guard: &guard,
             id,
-            pool: Pool::new(memory, &mut top, run.poison),
+            pool: Pool::new(memory, &mut top, launch.poison),
             report: CoreReport::default(),
             printer: Printer::new(id),
             misuse: None,
@@ -88,7 +93,7 @@ impl EmulatedCore<'_, '_> {
             stored: Stored::default(),
             last: None,
             trace: Vec::new(),
-            operations: run.op.operations_here(),
+            operations: launch.op.operations_here(),
             traced: Operations::default(),
         };
         if let Some(operations) = core.operations {
@@ -103,7 +108,7 @@ impl EmulatedCore<'_, '_> {
             }
             // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
             // the table alone until it ends, and a kernel leaves nothing that has to be done.
-            unsafe { guard.call(|| (run.op.entry().functions.run)(&raw const device)) }
+            unsafe { guard.call(|| (launch.op.entry().functions.run)(&raw const device)) }
         });
         drop(environment);
         core.finish(ended, watched)
@@ -122,7 +127,7 @@ impl EmulatedCore<'_, '_> {
         location: *const Location,
     ) {
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::of(location, self.run.op.code()) };
+        let place = unsafe { Place::of(location, self.launch.op.code()) };
         self.last = Some(Last { transfer, tensor, start, len, place });
     }
 
@@ -141,7 +146,7 @@ impl EmulatedCore<'_, '_> {
 
     /// Adds to the trace what was computed since the last step, and what ended that.
     fn trace(&mut self, dma: Option<Dma>) {
-        if self.run.traces {
+        if self.launch.traces {
             let computed = self.computed();
             self.trace.push(TraceStep { operations: computed - self.traced, dma });
             self.traced = computed;
@@ -150,8 +155,8 @@ impl EmulatedCore<'_, '_> {
 
     /// Claims elements of the output for this core, in fast mode.
     pub(crate) fn claim(&self, range: &Range<u64>) -> Result<(), Misuse> {
-        self.run.claims.claim(self.id as usize, range).map_err(|(range, other)| Misuse::WriteConflict {
-            tensor: self.run.name(self.run.output),
+        self.launch.claims.claim(self.id as usize, range).map_err(|(range, other)| Misuse::WriteConflict {
+            tensor: self.launch.name(self.launch.output),
             range,
             other,
             other_location: None,
@@ -163,7 +168,7 @@ impl EmulatedCore<'_, '_> {
         self.report.operations = self.computed();
         let stopped = self.stopped(ended, watched);
         let Self {
-            run,
+            launch,
             id,
             pool,
             mut report,
@@ -179,14 +184,14 @@ impl EmulatedCore<'_, '_> {
         } = self;
         let found = match ended {
             Ended::Returned(status) if stopped.is_none() => {
-                verdict(run, &pool, status, misuse, exhausted, failure).or_else(|| lost(run, dropped))
+                verdict(launch, &pool, status, misuse, exhausted, failure).or_else(|| lost(launch, dropped))
             }
             _ => stopped,
         };
         report.tcm_high_water = pool.high_water();
         CoreOutcome {
             has_run: ended != Ended::NotStarted,
-            error: found.map(|(misuse, location)| run.error(Some(id), misuse, location)),
+            error: found.map(|(misuse, location)| launch.error(Some(id), misuse, location)),
             report,
             printed: printer.finish(),
             accesses,
@@ -197,19 +202,19 @@ impl EmulatedCore<'_, '_> {
 
     /// What is wrong with a kernel that did not return by itself.
     fn stopped(&self, ended: Ended, watched: &Watched<'_>) -> Option<Found> {
-        let run = self.run;
+        let launch = self.launch;
         if matches!(ended, Ended::Stopped | Ended::StackOverflow) {
-            run.op.forget_kernel(run);
+            launch.op.forget_kernel(launch);
         }
         let (last, location) = match &self.last {
-            Some(last) => last.describe(run),
-            None => (if run.is_direct() { LastDma::Unknown } else { LastDma::None }, None),
+            Some(last) => last.describe(launch),
+            None => (if launch.is_direct() { LastDma::Unknown } else { LastDma::None }, None),
         };
         let misuse = match ended {
             Ended::NotStarted | Ended::Returned(STATUS_OK) => return None,
             Ended::StackOverflow => Misuse::StackOverflow { stack: STACK_BYTES, last },
             // Code of the host returns, with device calls that failed.
-            Ended::Returned(_) if matches!(run.op.code(), Code::Library(_)) => return None,
+            Ended::Returned(_) if matches!(launch.op.code(), Code::Library(_)) => return None,
             Ended::Returned(_) | Ended::Stopped => match watched.stop.get()? {
                 Reason::TimeLimit => Misuse::TimeLimit { limit: watched.limit.unwrap_or_default(), last },
                 Reason::Interrupt => Misuse::Interrupted { last },
@@ -239,32 +244,32 @@ impl EmulatedCore<'_, '_> {
         len: u64,
         tcm: *const u8,
     ) -> Result<(Range<u64>, usize), Misuse> {
-        let (run, index) = (self.run, tensor as usize);
-        let Some(found) = run.tensors.get(index) else {
-            return Err(Misuse::NoSuchTensor { transfer, index: tensor, tensors: run.tensors.len() as u32 });
+        let (launch, index) = (self.launch, tensor as usize);
+        let Some(found) = launch.tensors.get(index) else {
+            return Err(Misuse::NoSuchTensor { transfer, index: tensor, tensors: launch.tensors.len() as u32 });
         };
         let range = inside(start, len, found.len).ok_or_else(|| Misuse::OutsideTensor {
             transfer,
-            tensor: run.name(index),
+            tensor: launch.name(index),
             start,
             len,
             tensor_len: found.len,
         })?;
         match transfer {
-            Transfer::Store if index != run.output => {
-                let output = run.name(run.output);
-                return Err(Misuse::StoreToOperand { tensor: run.name(index), range, output });
+            Transfer::Store if index != launch.output => {
+                let output = launch.name(launch.output);
+                return Err(Misuse::StoreToOperand { tensor: launch.name(index), range, output });
             }
-            Transfer::Load if index == run.output => {
-                return Err(Misuse::LoadFromOutput { tensor: run.name(index), range });
+            Transfer::Load if index == launch.output => {
+                return Err(Misuse::LoadFromOutput { tensor: launch.name(index), range });
             }
             _ => {}
         }
-        let element_bytes = run.element_bytes(index);
+        let element_bytes = launch.element_bytes(index);
         // Fits: the range is inside a tensor.
         let bytes = len * element_bytes as u64;
         self.pool.verify(tcm, bytes, element_bytes).map_err(|refusal| {
-            let (tensor, range, pool) = (run.name(index), range.clone(), self.pool.bytes());
+            let (tensor, range, pool) = (launch.name(index), range.clone(), self.pool.bytes());
             match refusal {
                 Refusal::Null => Misuse::NullTcm { transfer, tensor, range },
                 Refusal::Misaligned { offset } => {
@@ -282,14 +287,14 @@ impl EmulatedCore<'_, '_> {
 }
 
 /// Elements that a core dropped although nothing else was wrong.
-fn lost(run: &Run<'_>, dropped: Option<Failure>) -> Option<Found> {
+fn lost(launch: &PreparedLaunch<'_>, dropped: Option<Failure>) -> Option<Found> {
     let Failure { message, location, .. } = dropped?;
-    Some((Misuse::Dropped { tensor: run.name(run.output), message }, location))
+    Some((Misuse::Dropped { tensor: launch.name(launch.output), message }, location))
 }
 
 /// What is wrong with a core that returned `status`, if anything.
 fn verdict(
-    run: &Run<'_>,
+    launch: &PreparedLaunch<'_>,
     pool: &Pool<'_>,
     status: u32,
     misuse: Option<Found>,
@@ -309,7 +314,7 @@ fn verdict(
             abi::FAILURE_PANIC => Misuse::Panicked { message },
             // SAFETY: places in the source of a library are text of the library, which is loaded.
             abi::FAILURE_LEAKED => Misuse::TcmLeaked { bytes: pool.taken(), held: unsafe { pool.held() } },
-            abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: run.generic_dtype() },
+            abi::FAILURE_DTYPE => Misuse::NoVersion { dtype: launch.generic_dtype() },
             // The host has seen the error of a device call, and it was not a DMA.
             abi::FAILURE_DEVICE => return exhausted.or(Some((Misuse::FailedSilently, location))),
             code => Misuse::UnknownFailure { code, message },

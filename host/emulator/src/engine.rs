@@ -8,17 +8,17 @@ use std::time::Duration;
 use gpsimd_abi::TCM_ALIGN;
 use gpsimd_descriptor::limits::{CORES, TCM_BYTES};
 
-use crate::checks::{self, Ran};
+use crate::checks::{self, RunResult};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
 use crate::error::{ConfigError, KernelError, LastDma, LaunchError, Misuse, ShapeError};
 use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
-use crate::launch::{Launch, Run};
+use crate::launch::{Launch, PreparedLaunch};
 use crate::library::Op;
 use crate::operands;
 use crate::print::PrintSink;
 use crate::report::LaunchReport;
-use crate::tcm::{Memory, Poison};
+use crate::tcm::{Poison, TcmMemory};
 use crate::tensor::{Tensor, TensorType, TensorView, TensorViewMut};
 use crate::watchdog::{Interrupts, Watched};
 use crate::workers::{ThreadPool, Workers};
@@ -63,7 +63,7 @@ pub struct Engine {
     interrupts: InterruptHandle,
     heeds_signal: bool,
     /// Pools that no core uses now.
-    pools: Mutex<Vec<Memory>>,
+    pools: Mutex<Vec<TcmMemory>>,
     /// The process that the engine was built in.
     process: u32,
 }
@@ -281,8 +281,8 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn launch(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let run = Run::new(op, launch, self.cores, false)?;
-        self.execute(run)
+        let launch = PreparedLaunch::new(op, launch, self.cores, false)?;
+        self.execute(launch)
     }
 
     /// Runs an op whose output replaces one of its operands, in the place of that operand: `launch.output` is the
@@ -295,8 +295,8 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn launch_in_place(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let run = Run::new(op, launch, self.cores, true)?;
-        self.execute(run)
+        let launch = PreparedLaunch::new(op, launch, self.cores, true)?;
+        self.execute(launch)
     }
 
     /// As [`Self::launch_in_place`], of an operand whose rows, along its first dimension, are tensors of their own.
@@ -316,8 +316,8 @@ impl Engine {
         rows: &mut [TensorViewMut<'_>],
     ) -> Result<LaunchReport, LaunchError> {
         if self.mode == Mode::Fast {
-            let run = Run::in_rows(op, tensors, scalars, rows, self.cores)?;
-            return self.execute(run);
+            let launch = PreparedLaunch::in_rows(op, tensors, scalars, rows, self.cores)?;
+            return self.execute(launch);
         }
         let mut whole = Tensor::zeros(operands::stacked(op, rows)?);
         let mut start = 0;
@@ -336,22 +336,22 @@ impl Engine {
         Ok(report)
     }
 
-    /// Runs `op` and gives its output in memory of its own.
+    /// Runs `op` and returns its output, in memory of its own.
     ///
     /// # Errors
     /// As [`Self::launch`].
     ///
     /// # Panics
     /// When the workers swallow a panic.
-    pub fn run(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[f32]) -> Result<Tensor, LaunchError> {
+    pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[f32]) -> Result<Tensor, LaunchError> {
         let types: Vec<_> = tensors.iter().map(TensorView::ty).collect();
         let mut output = Tensor::zeros(op.shape(&types)?);
         self.launch(op, Launch { tensors, scalars, output: output.view_mut() })?;
         Ok(output)
     }
 
-    fn execute(&self, mut run: Run<'_>) -> Result<LaunchReport, LaunchError> {
-        run.traces = self.traces;
+    fn execute(&self, mut launch: PreparedLaunch<'_>) -> Result<LaunchReport, LaunchError> {
+        launch.traces = self.traces;
         let limit = Some(self.time_limit.load(Ordering::Relaxed)).filter(|limit| *limit != 0);
         let interrupts = Interrupts::new(self.interrupts.requests(), self.heeds_signal);
         let watched = Watched::new(limit.map(Duration::from_nanos), interrupts);
@@ -359,15 +359,15 @@ impl Engine {
         match self.mode {
             Mode::Fast => {
                 if self.copies_tiles {
-                    run.copy_tiles();
+                    launch.withhold_addresses();
                 }
-                self.conclude(&run, &watched, &self.run_cores(&run, &watched))
+                self.conclude(&launch, &watched, &self.run_cores(&launch, &watched))
             }
             Mode::Checked => {
-                run.check();
-                let result = self.run_twice(&mut run, &watched);
+                launch.make_checked();
+                let result = self.run_twice(&mut launch, &watched);
                 if result.is_err() {
-                    run.restore();
+                    launch.restore();
                 }
                 result
             }
@@ -375,29 +375,29 @@ impl Engine {
     }
 
     /// Runs a launch twice with different content of TCM at the start, verifies both, and compares.
-    fn run_twice(&self, run: &mut Run<'_>, watched: &Watched<'_>) -> Result<LaunchReport, LaunchError> {
-        run.poison = Some(Poison::Signalling);
-        let first = self.run_cores(run, watched);
-        let report = self.conclude(run, watched, &first)?;
+    fn run_twice(&self, launch: &mut PreparedLaunch<'_>, watched: &Watched<'_>) -> Result<LaunchReport, LaunchError> {
+        launch.poison = Some(Poison::Signalling);
+        let first = self.run_cores(launch, watched);
+        let report = self.conclude(launch, watched, &first)?;
         // SAFETY: no core runs until the copy is made.
-        let first_output = unsafe { run.output() }.to_vec();
+        let first_output = unsafe { launch.output() }.to_vec();
 
-        run.poison = Some(Poison::Large);
-        let second = self.run_cores(run, watched);
-        if let Some(error) = stopped(run, watched, &second) {
+        launch.poison = Some(Poison::Large);
+        let second = self.run_cores(launch, watched);
+        if let Some(error) = stopped(launch, watched, &second) {
             return Err(error.into());
         }
         // SAFETY: no core runs any more.
-        let second_output = unsafe { run.output() };
-        let first = Ran { poison: Poison::Signalling, output: &first_output, outcomes: &first };
-        let second = Ran { poison: Poison::Large, output: second_output, outcomes: &second };
-        checks::compare(run, &first, &second).map_or(Ok(report), |error| Err(error.into()))
+        let second_output = unsafe { launch.output() };
+        let first = RunResult { poison: Poison::Signalling, output: &first_output, outcomes: &first };
+        let second = RunResult { poison: Poison::Large, output: second_output, outcomes: &second };
+        checks::compare(launch, &first, &second).map_or(Ok(report), |error| Err(error.into()))
     }
 
     /// Shows what was printed; the report, or the error.
     fn conclude(
         &self,
-        run: &Run<'_>,
+        launch: &PreparedLaunch<'_>,
         watched: &Watched<'_>,
         outcomes: &[CoreOutcome],
     ) -> Result<LaunchReport, LaunchError> {
@@ -410,36 +410,36 @@ impl Engine {
                 Vec::new()
             },
         };
-        self.print.emit(run.op.name(), &report.printed);
-        stopped(run, watched, outcomes)
-            .or_else(|| checks::judge(run, outcomes))
+        self.print.emit(launch.op.name(), &report.printed);
+        stopped(launch, watched, outcomes)
+            .or_else(|| checks::judge(launch, outcomes))
             .map_or(Ok(report), |error| Err(error.into()))
     }
 
     /// Runs every core and waits for all.
-    fn run_cores(&self, run: &Run<'_>, watched: &Watched<'_>) -> Vec<CoreOutcome> {
+    fn run_cores(&self, launch: &PreparedLaunch<'_>, watched: &Watched<'_>) -> Vec<CoreOutcome> {
         let outcomes = [const { OnceLock::new() }; CORES];
         let started = AtomicU32::new(0);
         // No worker is here to take a task, nor to unlock what was locked by one at the fork.
         let is_forked = self.process != std::process::id();
-        let tcm_bytes = self.tcm_bytes(run.op);
+        let tcm_bytes = self.tcm_bytes(launch.op);
         let task = |core: usize| {
             // Workers are someone else's code: a core that they start twice must not run twice.
             if core >= self.cores || started.fetch_or(1 << core, Ordering::Relaxed) & (1 << core) != 0 {
                 return;
             }
             let spare = if is_forked { None } else { self.lock_pools().pop() };
-            let mut memory = Memory::new(tcm_bytes, spare);
-            let outcome = EmulatedCore::run(run, watched, core as u32, &mut memory);
+            let mut memory = TcmMemory::new(tcm_bytes, spare);
+            let outcome = EmulatedCore::run(launch, watched, core as u32, &mut memory);
             if !is_forked {
                 self.lock_pools().push(memory);
             }
             // The first and only to set it.
             let _ = outcomes[core].set(outcome);
         };
-        let is_small = !run.is_checked() && run.bytes() < INLINE_BYTES;
+        let is_small = !launch.is_checked() && launch.bytes() < INLINE_BYTES;
         if !is_forked && !is_small && self.workers.0.threads() > 1 {
-            self.workers.0.run(self.cores, &task);
+            self.workers.0.dispatch(self.cores, &task);
         }
         // All of them on this thread, or those that the workers forgot.
         (0..self.cores).for_each(task);
@@ -450,13 +450,13 @@ impl Engine {
             .collect()
     }
 
-    fn lock_pools(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+    fn lock_pools(&self) -> std::sync::MutexGuard<'_, Vec<TcmMemory>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The error of a launch that is being stopped: that of the lowest core that has one. None of its other cores matter.
-fn stopped(run: &Run<'_>, watched: &Watched<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {
+fn stopped(launch: &PreparedLaunch<'_>, watched: &Watched<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {
     let reason = watched.stop.get()?;
     outcomes.iter().find_map(|outcome| outcome.error.clone()).or_else(|| {
         // All cores had ended when it came, or had not begun; a launch that is complete stands.
@@ -468,6 +468,6 @@ fn stopped(run: &Run<'_>, watched: &Watched<'_>, outcomes: &[CoreOutcome]) -> Op
             Reason::TimeLimit => Misuse::TimeLimit { limit: watched.limit.unwrap_or_default(), last },
             Reason::Interrupt => Misuse::Interrupted { last },
         };
-        Some(run.error(None, misuse, None))
+        Some(launch.error(None, misuse, None))
     })
 }

@@ -4,7 +4,7 @@ use gpsimd_abi::Location;
 
 use crate::error::{LastDma, SourceLocation, Transfer};
 use crate::guard::Code;
-use crate::launch::Run;
+use crate::launch::PreparedLaunch;
 
 /// A DMA as the kernel asked for it, refused or not.
 pub(crate) struct Last {
@@ -47,11 +47,12 @@ impl Place {
 
 impl Last {
     /// In words, and where; of a kernel that did not return.
-    pub(crate) fn describe(&self, run: &Run<'_>) -> (LastDma, Option<SourceLocation>) {
+    pub(crate) fn describe(&self, launch: &PreparedLaunch<'_>) -> (LastDma, Option<SourceLocation>) {
         // SAFETY: the kernel has not returned, so what it passed is as it was.
         let location = unsafe { self.place.read() };
         let Self { transfer, tensor, start, len, .. } = *self;
-        let tensor = if (tensor as usize) < run.tensors.len() { run.name(tensor as usize) } else { tensor.to_string() };
+        let tensor =
+            if (tensor as usize) < launch.tensors.len() { launch.name(tensor as usize) } else { tensor.to_string() };
         (LastDma::Of { transfer, tensor, range: start..start.saturating_add(len) }, location)
     }
 }

@@ -26,7 +26,7 @@ pub struct Launch<'a> {
 }
 
 /// A launch, verified and ready to run.
-pub(crate) struct Run<'a> {
+pub(crate) struct PreparedLaunch<'a> {
     pub(crate) op: &'a Op,
     pub(crate) cores: u32,
     /// The operands, `params` if the op has scalars, the output.
@@ -52,12 +52,12 @@ pub(crate) struct Run<'a> {
     memory: PhantomData<&'a mut [u8]>,
 }
 // SAFETY: the addresses lead to the views that the run was made of, which are Send and Sync.
-unsafe impl Send for Run<'_> {}
+unsafe impl Send for PreparedLaunch<'_> {}
 // SAFETY: as above. Cores read operands and write the output through the device table, which lets one store at a time
 // (checked mode); in fast mode they write elements of their own, as the kernel was checked to do.
-unsafe impl Sync for Run<'_> {}
+unsafe impl Sync for PreparedLaunch<'_> {}
 
-impl<'a> Run<'a> {
+impl<'a> PreparedLaunch<'a> {
     /// Verifies a launch and makes it ready to run in fast mode.
     pub(crate) fn new(op: &'a Op, launch: Launch<'a>, cores: usize, in_place: bool) -> Result<Self, LaunchError> {
         let Launch { tensors, scalars, output } = launch;
@@ -156,11 +156,11 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Makes the run a checked one, whose cores reach nothing but through the device table. In place, they load the
+    /// Makes the launch a checked one, whose cores reach nothing but through the device table. In place, they load the
     /// replaced operand from a copy: nothing they do can depend on who was first.
-    pub(crate) fn check(&mut self) {
+    pub(crate) fn make_checked(&mut self) {
         self.poison = Some(Poison::Signalling);
-        self.copy_tiles();
+        self.withhold_addresses();
         if let (true, Some(index)) = (self.in_place, self.replaced) {
             // SAFETY: no core runs yet.
             let before = unsafe { self.output() }.to_vec();
@@ -170,13 +170,13 @@ impl<'a> Run<'a> {
     }
 
     /// Leaves cores no way to the tensors but the copies of the device table.
-    pub(crate) fn copy_tiles(&mut self) {
+    pub(crate) fn withhold_addresses(&mut self) {
         for tensor in &mut self.tensors {
             (tensor.direct, tensor.rows) = (std::ptr::null_mut(), std::ptr::null());
         }
     }
 
-    /// Gives the replaced operand back what it was before [`check`](Self::check).
+    /// Gives the replaced operand back what it was before [`make_checked`](Self::make_checked).
     pub(crate) fn restore(&mut self) {
         if let Some(before) = &self.before {
             // SAFETY: both have the output's bytes; the output's view was given exclusively, and no core writes there:

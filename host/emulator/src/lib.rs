@@ -8,7 +8,7 @@
 //! let engine = Engine::builder().build()?;
 //! let x = Tensor::from_vec(vec![-1.0_f32, 0.0, 1.0, 2.0], &[2, 2])?;
 //! let bias = Tensor::from_vec(vec![0.5_f32, 0.25], &[2])?;
-//! let y = engine.run(&library.op("bias_gelu_forward")?, &[x.view(), bias.view()], &[])?;
+//! let y = engine.call(&library.op("bias_gelu_forward")?, &[x.view(), bias.view()], &[])?;
 //! println!("{:?}", y.as_slice::<f32>()?);
 //! # Ok(())
 //! # }

@@ -11,7 +11,7 @@ use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
 use crate::guard::{Code, code_around};
-use crate::launch::Run;
+use crate::launch::PreparedLaunch;
 use crate::loaded::{self, Content};
 use crate::operations::{self, Operations, OperationsOf};
 
@@ -246,9 +246,9 @@ impl Op {
     /// Tells the library that the kernel which this thread ran has been stopped for good. A native library keeps per
     /// thread whether a kernel runs there, so that it knows whose panics are whose, and a kernel that does not return
     /// leaves that set. Every call that it makes into code of an op ends with clearing it: the shape function's, too.
-    pub(crate) fn forget_kernel(&self, run: &Run<'_>) {
+    pub(crate) fn forget_kernel(&self, launch: &PreparedLaunch<'_>) {
         // It was asked before the launch: the answer is known.
-        let _ = self.shape(&run.operand_types());
+        let _ = self.shape(&launch.operand_types());
     }
 
     /// What of the op may be cut short.

@@ -9,7 +9,7 @@ use crate::last_dma::Place;
 
 /// The memory of one core's pool and of what the library has below it, reused from launch to launch.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct TcmMemory {
     lines: Box<[Line]>,
     /// The pool's size now.
     bytes: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Memory {
 #[derive(Clone, Copy, Debug)]
 struct Line([u8; TCM_ALIGN]);
 
-impl Memory {
+impl TcmMemory {
     /// A pool of `bytes` bytes, a multiple of 64: in the place of an earlier one, or else zeroed.
     pub(crate) fn new(bytes: usize, earlier: Option<Self>) -> Self {
         let lines = (TCM_BELOW + bytes) / TCM_ALIGN;
@@ -96,7 +96,7 @@ pub(crate) enum Refusal {
 
 impl<'m> Pool<'m> {
     /// The pool in `memory`, with `top` as its counter. With a `poison`, its content before it is written, it is checked.
-    pub(crate) fn new(memory: &'m mut Memory, top: &'m mut u32, poison: Option<Poison>) -> Self {
+    pub(crate) fn new(memory: &'m mut TcmMemory, top: &'m mut u32, poison: Option<Poison>) -> Self {
         *top = 0;
         let checked = poison.map(|poison| Checked { poison, high_water: 0 });
         let (start, bytes) = (memory.pool(), memory.bytes());

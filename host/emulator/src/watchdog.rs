@@ -185,10 +185,10 @@ fn start() -> bool {
         FORKING.set(None);
     }
     FORKS.call_once(|| around_forks(before, in_parent, in_child));
-    std::thread::Builder::new().name("gpsimd-watchdog".into()).spawn(run).is_ok()
+    std::thread::Builder::new().name("gpsimd-watchdog".into()).spawn(watch_launches).is_ok()
 }
 
-fn run() {
+fn watch_launches() {
     // Signals are for the program's threads.
     block_signals();
     let mut signal = None;

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The engine has one of its own, [`ThreadPool`]; a host program that has a pool already lends that one, so
 /// that two pools do not compete for the same CPUs.
 pub trait Workers: Send + Sync {
-    /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::run`] and runs on
+    /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::dispatch`] and runs on
     /// the thread that launches, as it does in a process forked since it was built.
     fn threads(&self) -> usize;
 
     /// Calls `task` once with every number below `tasks`, on any threads in any order, and returns when all calls have.
     ///
     /// A task must begin and end on one thread. Tasks need not run at the same time: none waits for another.
-    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+    fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
 }
 
 /// The default [`Workers`]: the launching thread and a rayon pool of its own.
@@ -53,7 +53,7 @@ impl Workers for ThreadPool {
         if self.process == std::process::id() { self.threads } else { 1 }
     }
 
-    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         // Every thread takes the next task when it is done with one: cores with less work leave room for the others.
         let next = AtomicUsize::new(0);
         let drain = || loop {

@@ -118,7 +118,7 @@ impl Launches {
         Some(Self { index, types, operands })
     }
 
-    fn run(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
+    fn launch(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
         let op = op(library, self.index);
         let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
         let scalars = vec![SCALAR; op.descriptor().scalars().count()];
@@ -143,19 +143,19 @@ impl Launches {
             tcm,
             error: error.to_string(),
         };
-        let (report, elements) = match self.run(checked, &Engine::builder().tcm_bytes(TCM_POOL_BYTES).build()?) {
+        let (report, elements) = match self.launch(checked, &Engine::builder().tcm_bytes(TCM_POOL_BYTES).build()?) {
             Ok(run) => run,
             Err(error) => {
                 measurements.failed.push(failed(TCM_POOL_BYTES, error));
                 return Ok(());
             }
         };
-        if let Err(error) = self.run(checked, &Engine::builder().tcm_bytes(SMALL_POOL_BYTES).build()?) {
+        if let Err(error) = self.launch(checked, &Engine::builder().tcm_bytes(SMALL_POOL_BYTES).build()?) {
             measurements.failed.push(failed(SMALL_POOL_BYTES, error));
         }
         counted.take_counts();
         let engine = Engine::builder().tcm_bytes(TCM_POOL_BYTES).mode(Mode::Fast).cores(1).threads(1).build()?;
-        if let Err(error) = self.run(counted, &engine) {
+        if let Err(error) = self.launch(counted, &engine) {
             measurements.failed.push(failed(TCM_POOL_BYTES, error));
             return Ok(());
         }

@@ -147,7 +147,7 @@ fn run(op: &Op, seen: &Seen, updates: &[Update], range: Range<usize>) -> PyResul
     };
     match workers.threads().min(fast.len()) {
         0 | 1 => drain(0),
-        tasks => workers.run(tasks, &drain),
+        tasks => workers.dispatch(tasks, &drain),
     }
     failed.into_inner().map_or(Ok(()), |error| Err(errors::launch(&error)))
 }

@@ -67,7 +67,7 @@ impl Workers for OpenMp {
         usize::try_from(threads).unwrap_or(1).max(1)
     }
 
-    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         let shared = Shared { next: AtomicUsize::new(0), tasks, task };
         let threads = self.threads().min(tasks).max(1) as c_uint;
         // SAFETY: `region` matches the type that libgomp calls, `shared` lives until `GOMP_parallel` returns, which is
@@ -77,7 +77,7 @@ impl Workers for OpenMp {
 }
 
 unsafe extern "C" fn region(data: *mut c_void) {
-    // SAFETY: `run` passes a `Shared` that outlives the region and is only shared.
+    // SAFETY: `dispatch` passes a `Shared` that outlives the region and is only shared.
     let shared = unsafe { &*data.cast::<Shared<'_>>() };
     loop {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);

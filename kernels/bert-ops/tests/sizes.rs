@@ -22,7 +22,7 @@ fn launches(rows: usize, len: usize) -> [(&'static str, Vec<Tensor>, &'static [f
 fn run(engine: &Engine, (name, operands, scalars): &(&str, Vec<Tensor>, &[f32])) -> Result<Tensor, String> {
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library").op(name).expect("the op");
     let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
-    engine.run(&op, &views, scalars).map_err(|error| error.to_string())
+    engine.call(&op, &views, scalars).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn run(op: &str, value: f32) -> Result<Tensor, LaunchError> {
     assert!(std::env::var_os("GPSIMD_ISA").is_some(), "these kernels end the program: run `cargo xtask test isa`");
     let x = tensor(value);
     let engine = Engine::builder().threads(2).build().expect("an engine");
-    engine.run(&library(&dying_ops::OP_LIBRARY).op(op).expect("the op"), &[x.view()], &[])
+    engine.call(&library(&dying_ops::OP_LIBRARY).op(op).expect("the op"), &[x.view()], &[])
 }
 
 fn tensor(value: f32) -> Tensor {

@@ -26,7 +26,7 @@ fn tensor(value: f32) -> Tensor {
 
 fn launch(engine: &Engine, op: &str, value: f32) -> Result<Tensor, LaunchError> {
     let op = library(&endless_ops::OP_LIBRARY).op(op).expect("the op");
-    engine.run(&op, &[tensor(value).view()], &[])
+    engine.call(&op, &[tensor(value).view()], &[])
 }
 
 fn error(engine: &Engine, op: &str, value: f32) -> KernelError {

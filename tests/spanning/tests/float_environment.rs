@@ -112,7 +112,7 @@ fn the_bits_do_not_depend_on_what_the_calling_thread_has_set() {
             // The operands are not to change with the setting.
             let (x, op) = (numbers(), op("rounds"));
             set(setting);
-            let result = engine.run(&op, &[x.view()], &[]);
+            let result = engine.call(&op, &[x.view()], &[]);
             let after = get();
             set(USUAL);
             assert_eq!(after, setting, "the thread has what it had");
@@ -129,7 +129,7 @@ fn the_bits_do_not_depend_on_what_the_threads_of_a_pool_have_set() {
             2
         }
 
-        fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
             std::thread::scope(|scope| {
                 for index in 0..tasks {
                     scope.spawn(move || {
@@ -145,7 +145,7 @@ fn the_bits_do_not_depend_on_what_the_threads_of_a_pool_have_set() {
         }
     }
     let engine = Engine::builder().workers(std::sync::Arc::new(Others)).build().expect("an engine");
-    let y = engine.run(&op("rounds"), &[numbers().view()], &[]).unwrap_or_else(|error| panic!("{error}"));
+    let y = engine.call(&op("rounds"), &[numbers().view()], &[]).unwrap_or_else(|error| panic!("{error}"));
     assert!(y.bytes() == expected());
 }
 
@@ -156,7 +156,7 @@ fn a_kernel_that_fails_or_is_stopped_leaves_the_thread_what_it_had() {
     for name in ["panics", "loops"] {
         let op = op(name);
         set(SETTINGS[0]);
-        let result = engine.run(&op, &[x.view()], &[]);
+        let result = engine.call(&op, &[x.view()], &[]);
         let after = get();
         set(USUAL);
         assert!(result.is_err());

@@ -49,7 +49,7 @@ fn verify(name: &str, operands: &[Vec<f32>; 3], expected: impl Fn(f32, f32, f32)
     let tensors = operands.each_ref().map(tensor);
     let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
     let engine = Engine::builder().threads(2).mode(Mode::Fast).build().expect("an engine");
-    let result = engine.run(&op, &views, &[]).expect("a good launch");
+    let result = engine.call(&op, &views, &[]).expect("a good launch");
     let result = result.as_slice::<f32>().expect("f32");
     let [a, b, c] = operands;
     for (i, y) in result.iter().enumerate() {

@@ -26,7 +26,7 @@ struct Measured {
 fn measure(name: &str) -> Vec<Measured> {
     let (op, engine) = (op(name), engine(Mode::Checked, 16 * 1024));
     let run = |case: GoldenCase| {
-        let result = engine.run(&op, &case.views(), &case.scalars);
+        let result = engine.call(&op, &case.views(), &case.scalars);
         let result = result.unwrap_or_else(|error| panic!("{}: {error}", case.name));
         let error = case.error_of(&result);
         Measured { case, result, error }
@@ -111,7 +111,7 @@ fn the_size_of_tcm_and_the_mode_change_no_bit() {
     for op in library.ops() {
         for Measured { case, result, .. } in measure(op.name()) {
             for engine in &engines {
-                let other = engine.run(&op, &case.views(), &case.scalars);
+                let other = engine.call(&op, &case.views(), &case.scalars);
                 let other = other.unwrap_or_else(|error| panic!("{}: {error}", case.name));
                 assert_eq!(
                     digest(&other),

@@ -25,7 +25,7 @@ fn tensor(start: &[f32]) -> Tensor {
 
 fn run(mode: Mode, op: &str, x: &Tensor) -> Result<Tensor, LaunchError> {
     let op = library(&image_ops::OP_LIBRARY).op(op).expect("the op");
-    engine(mode).run(&op, &[x.view()], &[])
+    engine(mode).call(&op, &[x.view()], &[])
 }
 
 fn error(mode: Mode, op: &str, start: &[f32]) -> KernelError {
@@ -96,7 +96,8 @@ fn a_panic_in_the_message_of_a_panic_ends_the_message() {
 fn a_panic_is_where_the_kernel_says() {
     let error = error(Mode::Fast, "panics", &[2.0, 2.5]);
     let location = error.location.expect("a place");
-    let source = include_str!("../../faults/image-ops/src/lib.rs").lines().nth(location.line as usize - 1).expect("a line");
+    let source =
+        include_str!("../../faults/image-ops/src/lib.rs").lines().nth(location.line as usize - 1).expect("a line");
     assert_eq!(&source[location.column as usize - 1..][..6], "panic!");
 }
 

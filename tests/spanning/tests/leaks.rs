@@ -60,7 +60,7 @@ fn message(op: &str, mode: Mode, len: usize) -> String {
     let engine = Engine::builder().mode(mode).threads(2).build().expect("an engine");
     let op = OpLibrary::from_static(&OP_LIBRARY).expect("the library").op(op).expect("the op");
     let x = Tensor::from_vec(vec![1.0_f32; len], &[len]).expect("as many elements as the shape");
-    engine.run(&op, &[x.view()], &[]).map(|_| ()).expect_err("a mistake").to_string()
+    engine.call(&op, &[x.view()], &[]).map(|_| ()).expect_err("a mistake").to_string()
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn tensor(shape: &[usize], seed: usize) -> Tensor {
 fn run(op: &str, operands: &[Tensor], scalars: &[f32]) {
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op(op).unwrap();
     let views: Vec<_> = operands.iter().map(Tensor::view).collect();
-    let [checked, fast] = engines().map(|engine| engine.run(&op, &views, scalars).unwrap());
+    let [checked, fast] = engines().map(|engine| engine.call(&op, &views, scalars).unwrap());
     assert_eq!(checked.bytes(), fast.bytes());
 }
 
@@ -54,7 +54,7 @@ fn adamw_step_runs_in_place_and_not() {
     let grad = tensor(&[37], 1);
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op("adamw_step").unwrap();
     for engine in engines() {
-        let new = engine.run(&op, &[state.view(), grad.view()], &scalars).unwrap();
+        let new = engine.call(&op, &[state.view(), grad.view()], &scalars).unwrap();
         let mut in_place = state.clone();
         let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: in_place.view_mut() };
         engine.launch_in_place(&op, launch).unwrap();

@@ -16,7 +16,7 @@ fn counting(len: usize) -> Tensor {
 
 fn run(mode: Mode, op: &str, x: &Tensor) -> Result<Tensor, LaunchError> {
     let library = library(&faulty_ops::OP_LIBRARY);
-    engine(mode).run(&library.op(op).expect("the op"), &[x.view()], &[])
+    engine(mode).call(&library.op(op).expect("the op"), &[x.view()], &[])
 }
 
 /// The message of a checked launch of `op` on `len` elements.
@@ -123,7 +123,7 @@ fn an_error_does_not_depend_on_the_number_of_threads() {
     for op in library.ops() {
         let error = |threads| {
             let engine = Engine::builder().threads(threads).build().expect("an engine");
-            engine.run(&op, &[x.view()], &[]).map(drop)
+            engine.call(&op, &[x.view()], &[]).map(drop)
         };
         assert_eq!(error(1), error(4), "{}", op.name());
     }

@@ -51,7 +51,7 @@ fn with_pool(text: &str) -> Result<OpLibrary, LoadError> {
 fn left_in(engine: &Engine, library: &OpLibrary) -> f32 {
     let x = Tensor::from_vec(vec![0.0_f32; 80], &[80]).expect("80 elements");
     let y =
-        engine.run(&library.op("left").expect("the op"), &[x.view()], &[]).unwrap_or_else(|error| panic!("{error}"));
+        engine.call(&library.op("left").expect("the op"), &[x.view()], &[]).unwrap_or_else(|error| panic!("{error}"));
     let y = y.as_slice::<f32>().expect("f32");
     assert!(y.iter().all(|value| *value == y[0]), "{y:?}");
     y[0]

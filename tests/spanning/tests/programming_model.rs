@@ -160,14 +160,14 @@ fn in_place(mode: Mode, name: &str, x: &mut Tensor) -> Result<LaunchReport, Laun
 
 /// The message of a checked launch that fails.
 fn message(name: &str) -> String {
-    engine(Mode::Checked).run(&op(name), &[counting(80).view()], &[]).expect_err("the launch fails").to_string()
+    engine(Mode::Checked).call(&op(name), &[counting(80).view()], &[]).expect_err("the launch fails").to_string()
 }
 
 #[test]
 fn an_update_gives_the_same_in_place_and_apart_in_either_mode() {
     let doubled = Tensor::from_vec((0..80).map(|i| 2.0 * i as f32).collect(), &[80]).expect("a tensor");
     for mode in [Mode::Checked, Mode::Fast] {
-        assert_eq!(engine(mode).run(&op("doubles"), &[counting(80).view()], &[]), Ok(doubled.clone()), "{mode:?}");
+        assert_eq!(engine(mode).call(&op("doubles"), &[counting(80).view()], &[]), Ok(doubled.clone()), "{mode:?}");
         let mut x = counting(80);
         in_place(mode, "doubles", &mut x).expect("a good launch");
         assert_eq!(x, doubled, "{mode:?}");
@@ -184,7 +184,7 @@ fn a_transform_gives_the_same_in_place_and_apart_in_either_mode() {
     };
     let expected = Tensor::from_vec((0..80).map(expected).collect(), &[80]).expect("a tensor");
     for mode in [Mode::Checked, Mode::Fast] {
-        assert_eq!(engine(mode).run(&op("transforms"), &[counting(80).view()], &[]), Ok(expected.clone()), "{mode:?}");
+        assert_eq!(engine(mode).call(&op("transforms"), &[counting(80).view()], &[]), Ok(expected.clone()), "{mode:?}");
         let mut x = counting(80);
         in_place(mode, "transforms", &mut x).expect("a good launch");
         assert_eq!(x, expected, "{mode:?}");
@@ -193,7 +193,7 @@ fn a_transform_gives_the_same_in_place_and_apart_in_either_mode() {
 
 #[test]
 fn a_name_of_31_characters_runs() {
-    let y = engine(Mode::Checked).run(&op("a_name_of_31_characters_is_fine"), &[counting(80).view()], &[]);
+    let y = engine(Mode::Checked).call(&op("a_name_of_31_characters_is_fine"), &[counting(80).view()], &[]);
     assert_eq!(y, Ok(counting(80)));
 }
 
@@ -284,7 +284,7 @@ fn printed_lines_carry_op_and_core_in_order_of_the_cores() {
         PrintSink::Function(Arc::new(move |line: &str| lines.lock().expect("not poisoned").push(line.to_owned())))
     };
     let engine = Engine::builder().threads(4).mode(Mode::Fast).print(sink).build().expect("an engine");
-    engine.run(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
+    engine.call(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
     assert_snapshot!(lines.lock().expect("not poisoned").join("\n"));
 }
 
@@ -296,6 +296,6 @@ fn a_checked_launch_prints_once() {
         PrintSink::Function(Arc::new(move |_: &str| *count.lock().expect("not poisoned") += 1))
     };
     let engine = Engine::builder().threads(2).print(sink).build().expect("an engine");
-    engine.run(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
+    engine.call(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
     assert_eq!(*count.lock().expect("not poisoned"), 8 + 1);
 }

@@ -41,7 +41,7 @@ impl Setup {
 
     fn run(self, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {
         let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
-        self.engine().run(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
+        self.engine().call(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 
@@ -189,7 +189,7 @@ proptest! {
         let engine = Setup::DEVICE.engine();
         let run = |name, tensors: &[&Tensor], scalars: &[f32]| {
             let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
-            engine.run(&op(name), &views, scalars).expect("a good launch")
+            engine.call(&op(name), &views, scalars).expect("a good launch")
         };
         for (name, scalars) in [("bias_gelu_backward", [].as_slice()), ("masked_softmax_backward", &[0.5])] {
             let (mut same, mut apart) = (vec![&x, &x], vec![&x, &copy]);

@@ -9,7 +9,7 @@ fn launch(mode: Mode, op: &str) -> Result<Tensor, LaunchError> {
     let library = library(&silent_ops::OP_LIBRARY);
     let engine = Engine::builder().threads(2).mode(mode).build().expect("an engine");
     let x = Tensor::from_vec((0_u16..3001).map(f32::from).collect(), &[3001]).expect("as many elements as the shape");
-    engine.run(&library.op(op).expect("the op"), &[x.view()], &[])
+    engine.call(&library.op(op).expect("the op"), &[x.view()], &[])
 }
 
 fn message(mode: Mode, op: &str) -> String {

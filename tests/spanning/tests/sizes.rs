@@ -39,7 +39,7 @@ fn rounded(tensor: &Tensor) -> Tensor {
 fn run(mode: Mode, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {
     let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
     let engine = Engine::builder().mode(mode).build().expect("an engine");
-    engine.run(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
+    engine.call(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn rows_that_do_not_fit_have_the_bits_of_those_that_do() {
             let results = pools.map(|bytes| {
                 [1, 8].map(|cores| {
                     let engine = Engine::builder().mode(Mode::Fast).tcm_bytes(bytes).cores(cores).build();
-                    let result = engine.expect("an engine").run(&op(name), &views, &[0.5]);
+                    let result = engine.expect("an engine").call(&op(name), &views, &[0.5]);
                     digest(&result.unwrap_or_else(|error| panic!("{name}: {error}")))
                 })
             });

@@ -129,7 +129,7 @@ fn x() -> Tensor {
 }
 
 fn run(mode: Mode, name: &str) -> Result<Tensor, LaunchError> {
-    engine(mode).run(&op(name), &[x().view()], &[])
+    engine(mode).call(&op(name), &[x().view()], &[])
 }
 
 fn is_refused_in_any_mode(name: &str) {
@@ -191,6 +191,6 @@ fn fast_mode_reads_zeros_where_nothing_was_written() {
         let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
         engine.launch(&op("reads_before_it_writes"), launch).expect("fast mode does not see it");
         assert_eq!(y.as_slice::<f32>().expect("f32"), [0.0; 20]);
-        engine.run(&op("swaps_stages"), &[x.view()], &[]).expect("leaves numbers in the pool");
+        engine.call(&op("swaps_stages"), &[x.view()], &[]).expect("leaves numbers in the pool");
     }
 }

@@ -155,7 +155,7 @@ impl Setup {
     fn run(&self, name: &str, operands: &[&Tensor]) -> Tensor {
         let views: Vec<_> = operands.iter().map(|operand| operand.view()).collect();
         let [checked, fast, copying] =
-            self.engines().map(|engine| engine.run(&op(name), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
+            self.engines().map(|engine| engine.call(&op(name), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
         assert_eq!(checked, fast);
         assert_eq!(checked, copying);
         checked
@@ -278,7 +278,7 @@ fn message(name: &str, operands: &[&Tensor]) -> String {
     let views: Vec<_> = operands.iter().map(|operand| operand.view()).collect();
     let [checked, fast] = [Mode::Checked, Mode::Fast].map(|mode| {
         let engine = Engine::builder().mode(mode).build().expect("an engine");
-        let Err(LaunchError::Kernel(error)) = engine.run(&op(name), &views, &[]) else { panic!("{name} fails") };
+        let Err(LaunchError::Kernel(error)) = engine.call(&op(name), &views, &[]) else { panic!("{name} fails") };
         error
     });
     assert_eq!(checked, fast);
@@ -315,5 +315,5 @@ fn a_pool_without_room_for_a_vector_of_each_tensor_is_exhausted() {
     let engine = Engine::builder().tcm_bytes(128).build().expect("an engine");
     let operands = [integers(&[4, 50], 0), integers(&[50], 0), integers(&[50], 0)];
     let views: Vec<_> = operands.iter().map(Tensor::view).collect();
-    assert_snapshot!(without_lines(engine.run(&op("adds"), &views, &[]).expect_err("no room")));
+    assert_snapshot!(without_lines(engine.call(&op("adds"), &views, &[]).expect_err("no room")));
 }

@@ -175,10 +175,10 @@ fn a_generated_package_takes_scalars_as_params() {
         assert_eq!(*library.descriptor(), scaled_add());
         let x = Tensor::from_vec((0..1000).map(|i| i as f32).collect(), &[10, 100]).unwrap();
         let op = library.op("scaled_add").unwrap();
-        let z = engine(Mode::Checked).run(&op, &[x.view(), x.view()], &[0.5]).unwrap();
+        let z = engine(Mode::Checked).call(&op, &[x.view(), x.view()], &[0.5]).unwrap();
         assert!(z.as_slice::<f32>().unwrap().iter().enumerate().all(|(i, z)| *z == i as f32 * 1.5));
         let y = Tensor::from_vec(vec![0.0_f32; 3], &[3]).unwrap();
-        let error = engine(Mode::Checked).run(&op, &[x.view(), y.view()], &[0.5]).unwrap_err();
+        let error = engine(Mode::Checked).call(&op, &[x.view(), y.view()], &[0.5]).unwrap_err();
         insta::allow_duplicates! { insta::assert_snapshot!(error, @"op `scaled_add`: operand `y` has the shape [3], expected [10, 100]"); }
     }
 }

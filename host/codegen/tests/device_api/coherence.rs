@@ -14,7 +14,7 @@ fn x() -> Tensor {
 fn together(which: i32) -> String {
     let which = Tensor::from_vec(vec![which], &[1]).unwrap();
     let [checked, fast] = [Mode::Checked, Mode::Fast].map(|mode| {
-        let result = engine(mode).run(&COHERENCE.op("together"), &[x().view(), which.view()], &[]);
+        let result = engine(mode).call(&COHERENCE.op("together"), &[x().view(), which.view()], &[]);
         result.unwrap_err().to_string()
     });
     assert_eq!(checked, fast);
@@ -54,7 +54,7 @@ fn what_goes_together_or_is_allowed_is_right() {
         let sink = Arc::clone(&lines);
         let print = PrintSink::Function(Arc::new(move |line| sink.lock().unwrap().push(line.to_owned())));
         let engine = Engine::builder().mode(mode).print(print).build().unwrap();
-        let sums = engine.run(&COHERENCE.op("one_after_the_other"), &[x().view()], &[]);
+        let sums = engine.call(&COHERENCE.op("one_after_the_other"), &[x().view()], &[]);
         let sums = sums.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(sums.as_slice::<f32>().unwrap(), [21.0 * 111.0, 42.0, 15.0, 0.0, 15.0, 30.0]);
         let lines = lines.lock().unwrap();

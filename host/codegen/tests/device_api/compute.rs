@@ -7,7 +7,7 @@ use crate::fixtures::{COMPUTE, engine};
 fn run(op: &str, operands: &[&Tensor]) -> Tensor {
     let views: Vec<_> = operands.iter().map(|tensor| tensor.view()).collect();
     let [checked, fast] = [Mode::Checked, Mode::Fast]
-        .map(|mode| engine(mode).run(&COMPUTE.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
+        .map(|mode| engine(mode).call(&COMPUTE.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
     assert_eq!(checked.bytes(), fast.bytes());
     checked
 }

@@ -25,7 +25,7 @@ fn values(dtype: DType) -> Tensor {
 fn run(op: &str, operands: &[&Tensor]) -> Tensor {
     let views: Vec<_> = operands.iter().map(|tensor| tensor.view()).collect();
     let [checked, fast] = [Mode::Checked, Mode::Fast]
-        .map(|mode| engine(mode).run(&DTYPES.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
+        .map(|mode| engine(mode).call(&DTYPES.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
     assert_eq!(checked.bytes(), fast.bytes());
     checked
 }

@@ -12,7 +12,7 @@ fn iota(shape: &[usize]) -> Tensor {
 fn run(op: &str, operands: &[&Tensor]) -> Vec<f32> {
     let views: Vec<_> = operands.iter().map(|tensor| tensor.view()).collect();
     let [checked, fast] = [Mode::Checked, Mode::Fast]
-        .map(|mode| engine(mode).run(&FORMS.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
+        .map(|mode| engine(mode).call(&FORMS.op(op), &views, &[]).unwrap_or_else(|error| panic!("{error}")));
     assert_eq!(checked.bytes(), fast.bytes());
     checked.as_slice::<f32>().unwrap().to_vec()
 }

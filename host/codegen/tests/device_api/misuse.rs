@@ -7,7 +7,7 @@ use crate::fixtures::{Fixture, MISUSE, MISUSE_MULTICORE, engine};
 fn run(fixture: &Fixture, op: &str, engine: &Engine, which: i32) -> Result<Tensor, LaunchError> {
     let x = Tensor::from_vec((0..80).map(|i| i as f32).collect(), &[80]).unwrap();
     let which = Tensor::from_vec(vec![which], &[1]).unwrap();
-    engine.run(&fixture.op(op), &[x.view(), which.view()], &[])
+    engine.call(&fixture.op(op), &[x.view(), which.view()], &[])
 }
 
 fn one_core(which: i32) -> String {
@@ -217,6 +217,6 @@ fn the_first_core_prints() {
 fn any_dtype_reaches_an_op_that_checks_it_itself() {
     let x = Tensor::zeros(TensorType::new(gpsimd_emulator::DType::U8, &[80]).unwrap());
     let which = Tensor::from_vec(vec![1_i32], &[1]).unwrap();
-    let error = engine(Mode::Checked).run(&MISUSE.op("one_core"), &[x.view(), which.view()], &[]).unwrap_err();
+    let error = engine(Mode::Checked).call(&MISUSE.op("one_core"), &[x.view(), which.view()], &[]).unwrap_err();
     insta::assert_snapshot!(error, @"op `one_core`, core 0, at misuse.cpp:26: `tensor_to_tcm<float>` of `arg0`, which is u8: its element type is uint8_t");
 }

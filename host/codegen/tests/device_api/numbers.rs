@@ -11,8 +11,8 @@ fn tensor(data: &[f32]) -> Tensor {
 
 fn run(op: &Op, tensors: &[&Tensor], numbers: &[f32]) -> Result<Vec<f32>, LaunchError> {
     let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
-    let fast = engine(Mode::Fast).run(op, &views, numbers);
-    let checked = engine(Mode::Checked).run(op, &views, numbers)?;
+    let fast = engine(Mode::Fast).call(op, &views, numbers);
+    let checked = engine(Mode::Checked).call(op, &views, numbers)?;
     assert_eq!(checked.bytes(), fast.unwrap().bytes());
     Ok(checked.as_slice::<f32>().unwrap().to_vec())
 }

@@ -9,7 +9,7 @@ fn is_relu(op: &Op, len: usize) {
     let expected: Vec<_> = x.iter().map(|x| x.max(0.0)).collect();
     let x = Tensor::from_vec(x, &[len]).unwrap();
     for mode in [Mode::Checked, Mode::Fast] {
-        let y = engine(mode).run(op, &[x.view()], &[]).unwrap_or_else(|error| panic!("{len} elements: {error}"));
+        let y = engine(mode).call(op, &[x.view()], &[]).unwrap_or_else(|error| panic!("{len} elements: {error}"));
         assert_eq!(y.as_slice::<f32>().unwrap(), expected, "{len} elements, {mode:?}");
     }
 }
@@ -48,7 +48,7 @@ fn one_core_alone_runs_an_op_of_a_library_for_one() {
 #[test]
 fn a_refusal_of_the_shape_function_names_the_op_once() {
     let scalar = Tensor::from_vec(vec![1.0_f32], &[]).unwrap();
-    let error = engine(Mode::Checked).run(&RELU_MULTICORE.op("relu"), &[scalar.view()], &[]).unwrap_err();
+    let error = engine(Mode::Checked).call(&RELU_MULTICORE.op("relu"), &[scalar.view()], &[]).unwrap_err();
     insta::assert_snapshot!(error, @"op `relu`: the operand has 0 dimensions, expected at least 1");
 }
 
@@ -66,6 +66,6 @@ fn with_shape_functions_compiled_against_libtorch() {
     assert_eq!(library.name(), "relu_multicore");
     is_relu(&library.op("relu").unwrap(), 1000);
     let scalar = Tensor::from_vec(vec![1.0_f32], &[]).unwrap();
-    let error = engine(Mode::Checked).run(&library.op("relu").unwrap(), &[scalar.view()], &[]).unwrap_err();
+    let error = engine(Mode::Checked).call(&library.op("relu").unwrap(), &[scalar.view()], &[]).unwrap_err();
     insta::assert_snapshot!(error, @"op `relu`: the operand has 0 dimensions, expected at least 1");
 }

@@ -72,7 +72,7 @@ fn results(path: &Path, copy: &str) -> Vec<f32> {
     std::fs::copy(path, &copy).unwrap();
     let library = OpLibrary::load(&copy).unwrap();
     let x = Tensor::from_vec(vec![1.0_f32], &[1]).unwrap();
-    let run = |op: &str| engine(Mode::Checked).run(&library.op(op).unwrap(), &[x.view()], &[]).unwrap();
+    let run = |op: &str| engine(Mode::Checked).call(&library.op(op).unwrap(), &[x.view()], &[]).unwrap();
     ["first", "second"].iter().map(|op| run(op).as_slice::<f32>().unwrap()[0]).collect()
 }
 

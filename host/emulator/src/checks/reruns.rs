@@ -4,30 +4,38 @@
 use super::findings::judge;
 use crate::emulated_core::CoreOutcome;
 use crate::error::{KernelError, Misuse, count};
-use crate::launch::Run;
+use crate::launch::PreparedLaunch;
 use crate::tcm::Poison;
 
 /// The output and the outcomes of a run.
-pub(crate) struct Ran<'a> {
+pub(crate) struct RunResult<'a> {
     pub(crate) poison: Poison,
     pub(crate) output: &'a [u8],
     pub(crate) outcomes: &'a [CoreOutcome],
 }
 
 /// How the second run differs from the first, which succeeded.
-pub(crate) fn compare(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option<KernelError> {
-    if let Some(error) = judge(run, second.outcomes) {
+pub(crate) fn compare(
+    launch: &PreparedLaunch<'_>,
+    first: &RunResult<'_>,
+    second: &RunResult<'_>,
+) -> Option<KernelError> {
+    if let Some(error) = judge(launch, second.outcomes) {
         let what = format!("the second fails: {}", error.misuse);
         return Some(KernelError { misuse: Misuse::BehaviourDependsOnTcm { what }, ..error });
     }
-    output_difference(run, first, second).or_else(|| behaviour_difference(run, first.outcomes, second.outcomes))
+    output_difference(launch, first, second).or_else(|| behaviour_difference(launch, first.outcomes, second.outcomes))
 }
 
-fn output_difference(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option<KernelError> {
+fn output_difference(
+    launch: &PreparedLaunch<'_>,
+    first: &RunResult<'_>,
+    second: &RunResult<'_>,
+) -> Option<KernelError> {
     if first.output == second.output {
         return None;
     }
-    let bytes = run.element_bytes(run.output);
+    let bytes = launch.element_bytes(launch.output);
     let pairs = || first.output.chunks_exact(bytes).zip(second.output.chunks_exact(bytes));
     let start = pairs().position(|(a, b)| a != b)?;
     // Elements that carry poison as it was are one finding, those computed from it another.
@@ -41,10 +49,10 @@ fn output_difference(run: &Run<'_>, first: &Ran<'_>, second: &Ran<'_>) -> Option
     let accesses = &second.outcomes[writer].accesses;
     // Every element has a writer: `judge` found none missing. What another core wrote is another finding.
     let range = accesses.written.first_in(&(start..start + len as u64))?;
-    let tensor = run.name(run.output);
+    let tensor = launch.name(launch.output);
     let misuse =
         if verbatim { Misuse::TcmNeverWritten { tensor, range } } else { Misuse::DependsOnTcm { tensor, range } };
-    Some(run.error(Some(writer as u32), misuse, accesses.stored_at(start)))
+    Some(launch.error(Some(writer as u32), misuse, accesses.stored_at(start)))
 }
 
 /// Whether an element is the poison itself. An element that happens to look like it is the same in both runs, and no
@@ -54,7 +62,11 @@ fn is_poison(element: &[u8], poison: Poison) -> bool {
     pattern.chunks_exact(element.len()).any(|part| part == element)
 }
 
-fn behaviour_difference(run: &Run<'_>, first: &[CoreOutcome], second: &[CoreOutcome]) -> Option<KernelError> {
+fn behaviour_difference(
+    launch: &PreparedLaunch<'_>,
+    first: &[CoreOutcome],
+    second: &[CoreOutcome],
+) -> Option<KernelError> {
     first.iter().zip(second).enumerate().find_map(|(core, (a, b))| {
         let what = if a.report != b.report {
             let counts = |CoreOutcome { report, .. }: &CoreOutcome| {
@@ -71,6 +83,6 @@ fn behaviour_difference(run: &Run<'_>, first: &[CoreOutcome], second: &[CoreOutc
         } else {
             return None;
         };
-        Some(run.error(Some(core as u32), Misuse::BehaviourDependsOnTcm { what }, None))
+        Some(launch.error(Some(core as u32), Misuse::BehaviourDependsOnTcm { what }, None))
     })
 }

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use super::{Element, TensorError, TensorType, TensorView, TensorViewMut};
 
-/// A tensor that owns its memory; what [`crate::Engine::run`] gives.
+/// A tensor that owns its memory; what [`crate::Engine::call`] returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     ty: TensorType,

@@ -81,7 +81,7 @@ pub(crate) fn iota(len: usize) -> Tensor {
 /// What an op of one operand makes of 80 elements in checked mode; the same with every number of threads.
 pub(crate) fn run(name: &str) -> Result<Tensor, LaunchError> {
     let (x, op) = (iota(LEN), op(name));
-    same(checked_engines().iter().map(|engine| engine.run(&op, &[x.view()], &[])))
+    same(checked_engines().iter().map(|engine| engine.call(&op, &[x.view()], &[])))
 }
 
 /// How the kernel of an op of one operand errs in checked mode.
@@ -105,7 +105,7 @@ pub(crate) fn error_in_place(name: &str) -> KernelError {
 /// How the kernel of an op that adds a step to a state errs with an output of its own in checked mode.
 pub(crate) fn error_out_of_place(name: &str) -> KernelError {
     let (state, step, op) = (iota(LEN), iota(LEN), op(name));
-    kernel_error(same(checked_engines().iter().map(|engine| engine.run(&op, &[state.view(), step.view()], &[]))))
+    kernel_error(same(checked_engines().iter().map(|engine| engine.call(&op, &[state.view(), step.view()], &[]))))
 }
 
 fn kernel_error<T: std::fmt::Debug>(result: Result<T, LaunchError>) -> KernelError {

@@ -38,7 +38,7 @@ fn an_op_outlives_the_handle_of_its_library() {
     let library = OpLibrary::load(compile("kernels.c", &["ANOTHER_COPY"])).unwrap();
     let op = library.clone().op("copy").unwrap();
     drop(library);
-    assert_eq!(Engine::builder().build().unwrap().run(&op, &[iota(9).view()], &[]).unwrap(), iota(9));
+    assert_eq!(Engine::builder().build().unwrap().call(&op, &[iota(9).view()], &[]).unwrap(), iota(9));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn table(mode: Mode, in_place: bool) -> Vec<f32> {
         engine.launch_in_place(&op("table_in_place"), launch).unwrap();
         return state.as_slice().unwrap().to_vec();
     }
-    engine.run(&op("table"), &[step.view()], &[]).unwrap().as_slice().unwrap().to_vec()
+    engine.call(&op("table"), &[step.view()], &[]).unwrap().as_slice().unwrap().to_vec()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn in_fast_mode_a_kernel_reaches_tensors_and_tcm_itself() {
 fn fast_mode_without_direct_access_copies_tiles_to_the_same_bits() {
     let builder = Engine::builder().mode(Mode::Fast).threads(2);
     let [direct, copying] = [true, false].map(|direct| builder.clone().direct(direct).build().unwrap());
-    let table = |engine: &Engine| engine.run(&op("table"), &[iota(8).view()], &[]).unwrap();
+    let table = |engine: &Engine| engine.call(&op("table"), &[iota(8).view()], &[]).unwrap();
     assert_eq!(table(&direct).as_slice::<f32>().unwrap()[4..7], [1.0, 1.0, 1.0]);
     assert_eq!(table(&copying).as_slice::<f32>().unwrap()[4..7], [1.0, 0.0, 0.0]);
 
@@ -74,7 +74,7 @@ fn rows_that_lie_apart_are_updated_where_they_are_to_the_same_bits() {
 #[test]
 fn in_fast_mode_the_library_and_the_table_allocate_from_one_pool() {
     for mode in [Mode::Fast, Mode::Checked] {
-        assert_eq!(engine(mode, 2).run(&op("allocates_itself"), &[iota(300).view()], &[]).unwrap(), iota(300));
+        assert_eq!(engine(mode, 2).call(&op("allocates_itself"), &[iota(300).view()], &[]).unwrap(), iota(300));
     }
 }
 
@@ -87,8 +87,8 @@ fn both_modes_give_the_same_bits() {
             let mut state = x.clone();
             let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
             engine.launch_in_place(&op("add"), launch).unwrap();
-            let scaled = engine.run(&op("scale_add"), &[x.view()], &[0.1, 0.3]).unwrap();
-            let copied = engine.run(&op("copy"), &[x.view()], &[]).unwrap();
+            let scaled = engine.call(&op("scale_add"), &[x.view()], &[0.1, 0.3]).unwrap();
+            let copied = engine.call(&op("copy"), &[x.view()], &[]).unwrap();
             assert_eq!(copied, x);
             [state.bytes(), scaled.bytes()].concat()
         });
@@ -98,7 +98,7 @@ fn both_modes_give_the_same_bits() {
 
 #[test]
 fn scalars_arrive_in_the_descriptors_order() {
-    let y = engine(Mode::Checked, 1).run(&op("scale_add"), &[iota(4).view()], &[2.0, 0.5]).unwrap();
+    let y = engine(Mode::Checked, 1).call(&op("scale_add"), &[iota(4).view()], &[2.0, 0.5]).unwrap();
     assert_eq!(y.as_slice::<f32>().unwrap(), [0.5, 2.5, 4.5, 6.5]);
 }
 
@@ -116,7 +116,7 @@ fn fast_mode_keeps_bounds_checks() {
         ("freed_before_pool", "`tcm_free` of TCM byte -1, where no buffer starts (freed before, or never allocated)"),
         ("refuses", "rows of 0 elements have no maximum"),
     ] {
-        let Err(LaunchError::Kernel(error)) = engine(Mode::Fast, 2).run(&op(name), &[iota(80).view()], &[]) else {
+        let Err(LaunchError::Kernel(error)) = engine(Mode::Fast, 2).call(&op(name), &[iota(80).view()], &[]) else {
             panic!("{name} is an error")
         };
         assert_eq!(error.misuse.to_string(), message);
@@ -127,8 +127,8 @@ fn fast_mode_keeps_bounds_checks() {
 fn a_kernel_may_use_none_of_the_device_and_give_nothing() {
     for mode in [Mode::Fast, Mode::Checked] {
         let empty = Tensor::zeros(TensorType::new(bf16::DTYPE, &[0, 3]).unwrap());
-        assert_eq!(engine(mode, 2).run(&op("nothing"), &[empty.view()], &[]).unwrap(), empty);
-        assert_eq!(engine(mode, 2).run(&op("copy"), &[empty.view()], &[]).unwrap(), empty);
+        assert_eq!(engine(mode, 2).call(&op("nothing"), &[empty.view()], &[]).unwrap(), empty);
+        assert_eq!(engine(mode, 2).call(&op("copy"), &[empty.view()], &[]).unwrap(), empty);
     }
 }
 
@@ -200,7 +200,7 @@ fn a_library_in_this_program_is_launched_like_a_loaded_one() {
     // SAFETY: the entry point gives a static library.
     let by_entry_point = unsafe { OpLibrary::from_entry_point(in_process::entry_point) }.unwrap();
     for library in [OpLibrary::from_static(&in_process::LIBRARY).unwrap(), by_entry_point] {
-        let error = engine(Mode::Checked, 1).run(&library.op("tired").unwrap(), &[], &[]).unwrap_err();
+        let error = engine(Mode::Checked, 1).call(&library.op("tired").unwrap(), &[], &[]).unwrap_err();
         let LaunchError::Kernel(error) = error else { panic!("{error:?}") };
         assert_eq!(error.misuse, Misuse::Panicked { message: "out of coffee".into() });
         assert_eq!(error.to_string(), "op `tired`, core 0: panicked: out of coffee");

@@ -10,7 +10,7 @@ use crate::fixtures::{checked_engines, engine, iota, op};
 
 fn run(name: &str, tensors: &[&Tensor], scalars: &[f32]) -> LaunchError {
     let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
-    let errors = [Mode::Checked, Mode::Fast].map(|mode| engine(mode, 1).run(&op(name), &views, scalars).unwrap_err());
+    let errors = [Mode::Checked, Mode::Fast].map(|mode| engine(mode, 1).call(&op(name), &views, scalars).unwrap_err());
     assert_eq!(errors[0], errors[1]);
     let [error, _] = errors;
     error
@@ -53,7 +53,7 @@ fn a_generic_operand_of_a_dtype_without_a_version_is_an_error() {
 
 #[test]
 fn operands_of_a_fixed_and_a_generic_dtype_may_differ() {
-    let y = checked_engines()[0].run(&op("mixed"), &[half(8).view(), half(8).view(), iota(8).view()], &[]).unwrap();
+    let y = checked_engines()[0].call(&op("mixed"), &[half(8).view(), half(8).view(), iota(8).view()], &[]).unwrap();
     assert_eq!(y, half(8));
 }
 

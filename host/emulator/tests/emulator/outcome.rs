@@ -8,7 +8,7 @@ use crate::fixtures::{checked_engines, error, op};
 #[test]
 fn a_missing_version_names_the_dtype_of_the_operands() {
     let x = Tensor::from_vec(vec![bf16::ONE; 8], &[8]).unwrap();
-    let error = checked_engines()[0].run(&op("no_version"), &[x.view()], &[]).unwrap_err();
+    let error = checked_engines()[0].call(&op("no_version"), &[x.view()], &[]).unwrap_err();
     insta::assert_snapshot!(error, @"op `no_version`, core 0, at kernel.c:123:5: the kernel has no version for bf16");
 }
 

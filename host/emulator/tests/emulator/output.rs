@@ -14,7 +14,7 @@ fn one_core_may_write_an_element_twice() {
 fn an_op_that_replaces_an_operand_gives_the_same_in_place() {
     let (state, step, op) = (iota(1000), iota(1000), op("add"));
     for engine in checked_engines() {
-        let sum = engine.run(&op, &[state.view(), step.view()], &[]).unwrap();
+        let sum = engine.call(&op, &[state.view(), step.view()], &[]).unwrap();
         let mut replaced = state.clone();
         let launch = Launch { tensors: &[step.view()], scalars: &[], output: replaced.view_mut() };
         engine.launch_in_place(&op, launch).unwrap();

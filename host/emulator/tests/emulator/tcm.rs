@@ -22,7 +22,7 @@ fn buffers_that_live_at_the_end_are_no_error_and_count_in_the_high_water_mark() 
 #[test]
 fn a_buffer_takes_whole_multiples_of_64_bytes_and_is_aligned_to_64() {
     for mode in [Mode::Checked, Mode::Fast] {
-        let y = engine(mode, 1).run(&op("tcm_accounts"), &[iota(4).view()], &[]).unwrap();
+        let y = engine(mode, 1).call(&op("tcm_accounts"), &[iota(4).view()], &[]).unwrap();
         assert_eq!(y.as_slice::<f32>().unwrap(), [16384.0, 16256.0, 0.0, 16256.0], "{mode:?}");
     }
 }
@@ -30,7 +30,7 @@ fn a_buffer_takes_whole_multiples_of_64_bytes_and_is_aligned_to_64() {
 #[test]
 fn the_size_of_the_pool_can_be_set() {
     let engine = Engine::builder().tcm_bytes(128).build().unwrap();
-    let y = engine.run(&op("tcm_accounts"), &[iota(4).view()], &[]).unwrap();
+    let y = engine.call(&op("tcm_accounts"), &[iota(4).view()], &[]).unwrap();
     assert_eq!(y.as_slice::<f32>().unwrap(), [128.0, 0.0, 0.0, 0.0]);
 }
 
@@ -39,7 +39,7 @@ fn a_buffer_one_line_larger_than_the_pool_is_one_too_many() {
     for mode in [Mode::Checked, Mode::Fast] {
         let run = |bytes| {
             let engine = Engine::builder().mode(mode).tcm_bytes(bytes).build().unwrap();
-            engine.run(&op("copy"), &[iota(80).view()], &[])
+            engine.call(&op("copy"), &[iota(80).view()], &[])
         };
         assert_eq!(run(256).unwrap(), iota(80));
         let LaunchError::Kernel(error) = run(192).unwrap_err() else { panic!("the kernel's error") };

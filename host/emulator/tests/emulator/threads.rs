@@ -15,7 +15,7 @@ fn the_number_of_threads_makes_no_difference() {
     let results: Vec<_> = [1, 2, 3, 8]
         .into_iter()
         .flat_map(|threads| [Mode::Checked, Mode::Fast].map(|mode| engine(mode, threads)))
-        .map(|engine| engine.run(&op("add"), &[x.view(), step.view()], &[]).unwrap())
+        .map(|engine| engine.call(&op("add"), &[x.view(), step.view()], &[]).unwrap())
         .collect();
     assert!(results.iter().all(|result| *result == results[0]));
     assert_eq!(results[0].as_slice::<f32>().unwrap()[100_002], 200_004.0);
@@ -39,8 +39,8 @@ fn many_threads_launch_on_one_engine_at_once() {
                 scope.spawn(move || {
                     for repetition in 0..20 {
                         let x = iota(5_000 + 100 * thread + repetition);
-                        assert_eq!(engine.run(&op("copy"), &[x.view()], &[]).unwrap(), x);
-                        assert!(engine.run(&op("refuses"), &[x.view()], &[]).is_err());
+                        assert_eq!(engine.call(&op("copy"), &[x.view()], &[]).unwrap(), x);
+                        assert!(engine.call(&op("refuses"), &[x.view()], &[]).is_err());
                     }
                 });
             }
@@ -58,7 +58,7 @@ impl Workers for Careless {
         2
     }
 
-    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         for index in (1..tasks).rev().chain([4, tasks + 1, usize::MAX]) {
             std::thread::scope(|scope| scope.spawn(|| task(index)).join().unwrap());
@@ -89,7 +89,7 @@ proptest! {
         let mode = if fast { Mode::Fast } else { Mode::Checked };
         let engine = Engine::builder().cores(cores).threads(threads).tcm_bytes(64 * lines).mode(mode).build().unwrap();
         let (state, step) = (iota(len), iota(len));
-        let sum = engine.run(&op("add"), &[state.view(), step.view()], &[]).unwrap();
+        let sum = engine.call(&op("add"), &[state.view(), step.view()], &[]).unwrap();
         let expected: Vec<f32> = (0..len).map(|i| 2.0 * i as f32).collect();
         prop_assert_eq!(sum.as_slice::<f32>().unwrap(), &expected[..]);
     }

@@ -11,7 +11,7 @@ fn operands_that_look_like_never_written_tcm_are_none() {
     let words = [0x7fa5_7fa5_u32, 0x7e5a_7e5a, 0xfe5a_fe5a, 0x7fc0_0000];
     let words = Tensor::from_vec(words.map(f32::from_bits).into(), &[4]).unwrap();
     for x in [bits, words] {
-        let y = checked_engines()[1].run(&op("copy"), &[x.view()], &[]).unwrap();
+        let y = checked_engines()[1].call(&op("copy"), &[x.view()], &[]).unwrap();
         assert_eq!(y.bytes(), x.bytes());
     }
 }
@@ -19,7 +19,7 @@ fn operands_that_look_like_never_written_tcm_are_none() {
 #[test]
 fn never_written_tcm_in_a_bf16_output_is_an_error() {
     let x = Tensor::from_vec(vec![bf16::ONE; 80], &[80]).unwrap();
-    let error = checked_engines()[1].run(&op("stores_unwritten_tcm"), &[x.view()], &[]).unwrap_err();
+    let error = checked_engines()[1].call(&op("stores_unwritten_tcm"), &[x.view()], &[]).unwrap_err();
     insta::assert_snapshot!(error, @"op `stores_unwritten_tcm`, core 1, at kernel.c:102:5: store of elements 17..20 of output `y` from TCM that was never written");
 }
 

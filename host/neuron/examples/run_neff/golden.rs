@@ -34,7 +34,7 @@ pub(crate) fn run(runtime: &Runtime, ops: &Path, core: Option<u32>) -> anyhow::R
         with_numerical_errors += usize::from(is_numerical_error);
         for ((row, part), result) in rows.iter_mut().zip(&parts).zip(&results) {
             row.add(part, result)?;
-            let direct = engine.run(part.op, &part.case.views(), &part.case.scalars)?;
+            let direct = engine.call(part.op, &part.case.views(), &part.case.scalars)?;
             let same = direct.bytes() == result.bytes();
             ensure!(same, "{}, {}: the op launched without libnrt gives other bits", row.op, part.case.name);
         }

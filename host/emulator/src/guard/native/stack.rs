@@ -18,8 +18,8 @@ const SIGNAL_BYTES: usize = 64 * 1024;
 
 /// A kernel's stack. Handlers run on a stack of the thread's own, which comes and goes with this.
 pub(super) struct Stack {
-    memory: Memory,
-    signals: Option<Memory>,
+    memory: StackMemory,
+    signals: Option<StackMemory>,
 }
 
 thread_local! {
@@ -38,7 +38,7 @@ impl Stack {
     }
 
     fn new() -> Self {
-        let memory = Memory::new(FORBIDDEN_BYTES, HOST_BYTES + STACK_BYTES);
+        let memory = StackMemory::new(FORBIDDEN_BYTES, HOST_BYTES + STACK_BYTES);
         Self { memory, signals: signal_stack() }
     }
 
@@ -73,7 +73,7 @@ impl Drop for Stack {
 }
 
 /// Makes sure that handlers on this thread have a stack, as they do on Rust's own threads but not on others.
-fn signal_stack() -> Option<Memory> {
+fn signal_stack() -> Option<StackMemory> {
     // SAFETY: asks.
     let current = unsafe {
         let mut current: libc::stack_t = std::mem::zeroed();
@@ -83,7 +83,7 @@ fn signal_stack() -> Option<Memory> {
     if current.ss_flags & libc::SS_DISABLE == 0 && current.ss_size >= SIGNAL_BYTES / 4 {
         return None;
     }
-    let memory = Memory::new(0, SIGNAL_BYTES);
+    let memory = StackMemory::new(0, SIGNAL_BYTES);
     let stack = libc::stack_t { ss_sp: memory.start.cast(), ss_flags: 0, ss_size: memory.bytes };
     // SAFETY: the memory is for signals alone, and is this thread's until `Stack` is dropped.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
@@ -110,12 +110,12 @@ unsafe impl corosensei::stack::Stack for Bounds {
 }
 
 /// Pages of this process.
-struct Memory {
+struct StackMemory {
     start: *mut u8,
     bytes: usize,
 }
 
-impl Memory {
+impl StackMemory {
     /// `forbidden` bytes that may not be touched, and after them `bytes` zeroed ones: of whole pages.
     fn new(forbidden: usize, bytes: usize) -> Self {
         let all = forbidden + bytes;
@@ -146,7 +146,7 @@ impl Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for StackMemory {
     fn drop(&mut self) {
         // SAFETY: what `new` mapped; nothing uses it any more.
         unsafe { libc::munmap(self.start.cast(), self.bytes) };
