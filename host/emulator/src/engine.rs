@@ -8,14 +8,16 @@ use std::time::Duration;
 use gpsimd_abi::TCM_ALIGN;
 use gpsimd_descriptor::limits::{CORES, TCM_BYTES};
 
+use crate::bound_op::BoundOp;
 use crate::checks::{self, RunResult};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
 use crate::error::{ConfigError, KernelError, LastDma, LaunchError, Misuse, ShapeError};
 use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
-use crate::launch::{Launch, PreparedLaunch};
+use crate::launch::Launch;
 use crate::library::Op;
 use crate::operands;
+use crate::prepared_launch::PreparedLaunch;
 use crate::print::PrintSink;
 use crate::report::LaunchReport;
 use crate::tcm::{Poison, TcmMemory};
@@ -281,7 +283,20 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn launch(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let launch = PreparedLaunch::new(op, launch, self.cores, false)?;
+        let Launch { tensors, scalars, output } = launch;
+        self.launch_bound(op.bind(tensors, scalars)?, output)
+    }
+
+    /// As [`Self::launch`], of an op whose operands have been verified.
+    ///
+    /// # Errors
+    /// When the output is not of the [type](BoundOp::output_type) that it has to be of, and as [`Self::launch`].
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    #[expect(clippy::needless_pass_by_value, reason = "during the launch nothing else reaches the output")]
+    pub fn launch_bound(&self, bound: BoundOp<'_>, output: TensorViewMut<'_>) -> Result<LaunchReport, LaunchError> {
+        let launch = PreparedLaunch::new(bound, &output, self.cores)?;
         self.execute(launch)
     }
 
@@ -295,7 +310,7 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn launch_in_place(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let launch = PreparedLaunch::new(op, launch, self.cores, true)?;
+        let launch = PreparedLaunch::in_place(op, launch, self.cores)?;
         self.execute(launch)
     }
 
@@ -344,9 +359,9 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[f32]) -> Result<Tensor, LaunchError> {
-        let types: Vec<_> = tensors.iter().map(TensorView::ty).collect();
-        let mut output = Tensor::zeros(op.shape(&types)?);
-        self.launch(op, Launch { tensors, scalars, output: output.view_mut() })?;
+        let bound = op.bind(tensors, scalars)?;
+        let mut output = Tensor::zeros(bound.output_type());
+        self.launch_bound(bound, output.view_mut())?;
         Ok(output)
     }
 

@@ -4,7 +4,7 @@ use gpsimd_abi::Location;
 
 use crate::error::{LastDma, SourceLocation, Transfer};
 use crate::guard::Code;
-use crate::launch::PreparedLaunch;
+use crate::prepared_launch::PreparedLaunch;
 
 /// A DMA as the kernel asked for it, refused or not.
 pub(crate) struct Last {

@@ -18,6 +18,7 @@
 //! ops on 8 emulated cores over host threads, in one of two modes: [`Mode::Checked`] verifies every access and reports
 //! whatever would be silent corruption on the device, [`Mode::Fast`] is for training.
 
+mod bound_op;
 mod checks;
 pub mod cost;
 mod cpu;
@@ -34,6 +35,7 @@ mod library;
 mod loaded;
 mod operands;
 mod operations;
+mod prepared_launch;
 mod print;
 mod report;
 mod shape;
@@ -47,6 +49,7 @@ pub use gpsimd_abi::DType;
 pub use gpsimd_descriptor;
 pub use half::{bf16, f16};
 
+pub use bound_op::BoundOp;
 pub use engine::{Engine, EngineBuilder, Mode};
 pub use error::{
     ConfigError, HeldBuffers, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, ShapeError,

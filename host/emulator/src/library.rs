@@ -11,9 +11,9 @@ use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
 use crate::guard::{Code, code_around};
-use crate::launch::PreparedLaunch;
 use crate::loaded::{self, Content};
 use crate::operations::{self, Operations, OperationsOf};
+use crate::prepared_launch::PreparedLaunch;
 
 /// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
 #[derive(Clone)]

@@ -8,12 +8,19 @@ use crate::error::OperandError;
 use crate::library::Op;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
 
+/// Number of the tensor operands.
+pub(crate) fn verify_count(op: &Op, found: usize) -> Result<(), OperandError> {
+    let expected = op.entry().tensors;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(OperandError::TensorCount { op: op.name().into(), expected, found, besides: None })
+    }
+}
+
 /// Number, dtypes and sizes of the tensor operands.
 pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorType>) -> Result<(), OperandError> {
-    let expected = op.entry().tensors;
-    if types.len() != expected {
-        return Err(OperandError::TensorCount { op: op.name().into(), expected, found: types.len(), besides: None });
-    }
+    verify_count(op, types.len())?;
     let mut generic: Option<(&str, DType)> = None;
     for ((name, element), ty) in op.descriptor().tensors().zip(types) {
         let found = ty.dtype();

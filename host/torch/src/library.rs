@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use gpsimd_emulator::{Launch, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{Engine, Launch, LaunchError, LaunchReport, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::convert::{PyTensor, PyType, tensor_type, view, view_mut};
 use crate::engines;
 use crate::errors::{self, OperandError};
-use crate::seen::Seen;
+use crate::seen::{Seen, Signature};
 
 /// An op library, loaded.
 #[pyclass(frozen, module = "gpsimd_torch._native")]
@@ -61,29 +61,37 @@ impl OpLibrary {
         Ok((output.dtype().name(), output.shape().to_vec()))
     }
 
-    /// Launches an op. The tensors are contiguous CPU tensors that the caller holds; `output` is its alone.
-    /// Raises `KernelError` and `OperandError`.
-    fn launch(
+    /// Launches an op and returns its output, which `allocate(dtype name, shape)` makes: a new contiguous CPU tensor. `tensors`
+    /// are contiguous CPU tensors that the caller holds. Raises `KernelError` and `OperandError`.
+    fn launch<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         op: &str,
         tensors: Vec<PyTensor>,
         scalars: Vec<f32>,
-        output: PyTensor,
-    ) -> PyResult<()> {
-        // SAFETY: `ops.py` passes contiguous tensors that it holds through the call.
+        allocate: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let op = self.op(op)?;
+        // SAFETY: `registration.py` passes contiguous tensors that it holds through the call.
         let tensors: Vec<TensorView<'_>> =
             tensors.iter().map(|tensor| unsafe { view(tensor) }).collect::<PyResult<_>>()?;
-        // SAFETY: as above, and the output is new.
-        let output = unsafe { view_mut(&output)? };
-        self.run(py, op, &tensors, &scalars, output, false)
+        let bound = op.bind(&tensors, &scalars).map_err(|error| errors::launch(&error))?;
+        let ty = bound.output_type();
+        let output = allocate.call1((ty.dtype().name(), ty.shape()))?;
+        let address = output.call_method0("data_ptr")?.extract()?;
+        // SAFETY: as above, and the output is new: nothing else reaches it.
+        let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
+        let signature = || (tensors.iter().map(TensorView::ty).chain([ty]).collect(), false);
+        self.launch_checked_once(py, &op, signature, |engine| engine.launch_bound(bound, memory))?;
+        Ok(output)
     }
 
     /// Launches an op on the storage of the operand that its output replaces. Raises `KernelError` and `OperandError`.
     fn launch_in_place(&self, py: Python<'_>, op: &str, mut tensors: Vec<PyTensor>, scalars: Vec<f32>) -> PyResult<()> {
-        let replaced = self.op(op)?.descriptor().replaced_tensor();
+        let op = self.op(op)?;
+        let replaced = op.descriptor().replaced_tensor();
         let Some(replaced) = replaced.filter(|index| *index < tensors.len()) else {
-            return Err(OperandError::new_err(format!("op `{op}` replaces none of its operands in place")));
+            return Err(OperandError::new_err(format!("op `{}` replaces none of its operands in place", op.name())));
         };
         let output = tensors.remove(replaced);
         // SAFETY: `ops.py` passes contiguous tensors that it holds through the call.
@@ -91,7 +99,10 @@ impl OpLibrary {
             tensors.iter().map(|tensor| unsafe { view(tensor) }).collect::<PyResult<_>>()?;
         // SAFETY: as above; that the other operands do not overlap it is verified by the launch.
         let output = unsafe { view_mut(&output)? };
-        self.run(py, op, &tensors, &scalars, output, true)
+        let ty = output.ty();
+        let signature = || (tensors.iter().map(TensorView::ty).chain([ty]).collect(), true);
+        let launch = Launch { tensors: &tensors, scalars: &scalars, output };
+        self.launch_checked_once(py, &op, signature, |engine| engine.launch_in_place(&op, launch))
     }
 }
 
@@ -105,22 +116,17 @@ impl OpLibrary {
         &self.seen[op.name()]
     }
 
-    fn run(
+    /// Launches an op on the engine of the emulation mode, where `auto` checks the first launch of each signature.
+    fn launch_checked_once(
         &self,
         py: Python<'_>,
-        op: &str,
-        tensors: &[TensorView<'_>],
-        scalars: &[f32],
-        output: TensorViewMut<'_>,
-        in_place: bool,
+        op: &gpsimd_emulator::Op,
+        signature: impl FnOnce() -> Signature,
+        launch: impl FnOnce(&Engine) -> Result<LaunchReport, LaunchError> + Send,
     ) -> PyResult<()> {
-        let op = self.op(op)?;
-        let signature = || (tensors.iter().map(TensorView::ty).chain([output.ty()]).collect(), in_place);
-        let choice = self.seen(&op).choose(signature);
+        let choice = self.seen(op).choose(signature);
         let engine = engines::engine(choice.mode)?;
-        let launch = Launch { tensors, scalars, output };
-        py.detach(|| if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) })
-            .map_err(|error| errors::launch(&error))?;
+        py.detach(|| launch(engine)).map_err(|error| errors::launch(&error))?;
         choice.passed();
         Ok(())
     }

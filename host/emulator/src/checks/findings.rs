@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{Accesses, RangeSet};
 use crate::emulated_core::CoreOutcome;
 use crate::error::{KernelError, Misuse};
-use crate::launch::PreparedLaunch;
+use crate::prepared_launch::PreparedLaunch;
 
 /// The error of a run: that of the lowest core that has one, or else what the cores did together at the lowest element.
 pub(crate) fn judge(launch: &PreparedLaunch<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {

@@ -4,7 +4,7 @@
 use super::findings::judge;
 use crate::emulated_core::CoreOutcome;
 use crate::error::{KernelError, Misuse, count};
-use crate::launch::PreparedLaunch;
+use crate::prepared_launch::PreparedLaunch;
 use crate::tcm::Poison;
 
 /// The output and the outcomes of a run.

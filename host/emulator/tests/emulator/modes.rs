@@ -157,7 +157,14 @@ fn an_engine_has_1_to_8_cores() {
 
 /// A library in this program, as `op_library!` makes one.
 mod in_process {
+    use std::cell::Cell;
+
     use super::abi;
+
+    thread_local! {
+        /// Calls of the shape function on this thread.
+        pub(super) static SHAPES: Cell<usize> = const { Cell::new(0) };
+    }
 
     unsafe extern "C" fn run(device: *const abi::DeviceTable) -> u32 {
         // SAFETY: a kernel is given its device table.
@@ -173,6 +180,7 @@ mod in_process {
         output: *mut abi::RawTensorType,
         _error: *mut abi::RawShapeError,
     ) -> u32 {
+        SHAPES.set(SHAPES.get() + 1);
         // SAFETY: a shape function is given room for its output.
         unsafe { output.write(abi::RawTensorType { dtype: 1, rank: 0, dims: [0; 8] }) };
         abi::STATUS_OK
@@ -205,4 +213,27 @@ fn a_library_in_this_program_is_launched_like_a_loaded_one() {
         assert_eq!(error.misuse, Misuse::Panicked { message: "out of coffee".into() });
         assert_eq!(error.to_string(), "op `tired`, core 0: panicked: out of coffee");
     }
+}
+
+#[test]
+fn a_launch_calls_the_shape_function_once() {
+    let library = OpLibrary::from_static(&in_process::LIBRARY).unwrap();
+    let (engine, op) = (engine(Mode::Checked, 1), library.op("tired").unwrap());
+    let calls = |launch: &dyn Fn() -> bool| {
+        in_process::SHAPES.set(0);
+        assert!(launch(), "the kernel fails");
+        in_process::SHAPES.get()
+    };
+    assert_eq!(calls(&|| engine.call(&op, &[], &[]).is_err()), 1);
+    let allocated = || {
+        let bound = op.bind(&[], &[]).unwrap();
+        let mut y = Tensor::zeros(bound.output_type());
+        engine.launch_bound(bound, y.view_mut()).is_err()
+    };
+    assert_eq!(calls(&allocated), 1);
+    let given = || {
+        let mut y = Tensor::from_vec(vec![0.0_f32], &[]).unwrap();
+        engine.launch(&op, Launch { tensors: &[], scalars: &[], output: y.view_mut() }).is_err()
+    };
+    assert_eq!(calls(&given), 1);
 }

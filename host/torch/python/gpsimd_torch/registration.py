@@ -109,10 +109,11 @@ class Op:
         scalars = self._split(arguments)[1]
         # A strided operand (an expanded gradient, say) is copied, as PyTorch's own operators do.
         tensors = [tensor.contiguous() for tensor in self._tensors(arguments)]
-        dtype, shape = self.native.shape(self.name, self._types(tensors))
-        output = tensors[0].new_empty(shape, dtype=_DTYPES[dtype])
-        self.native.launch(self.name, self._views(tensors), scalars, (output.data_ptr(), dtype, shape))
-        return output
+
+        def allocate(dtype: str, shape: list[int]) -> torch.Tensor:
+            return tensors[0].new_empty(shape, dtype=_DTYPES[dtype])
+
+        return self.native.launch(self.name, self._views(tensors), scalars, allocate)
 
     def _fake(self, *arguments: Any) -> torch.Tensor:
         tensors = self._tensors(arguments)
