@@ -16,9 +16,6 @@ import gpsimd_torch
 import pytest
 from gpsimd_torch import LibraryError
 from gpsimd_torch import neuron as device
-from gpsimd_torch.train import distributed, options
-from gpsimd_torch.train.errors import TrainerError
-from gpsimd_torch.train.model import load_ops
 
 CUSTOM_OP = """
 import json, os, pathlib
@@ -354,71 +351,3 @@ def test_the_schemas_of_the_device_are_those_of_the_manifests():
     [manifest] = [path for path in manifests if path.is_file()] or [pytest.skip("no package was built")]
     ops = gpsimd_torch.load_library("bert_ops").descriptor["ops"]
     assert [device._schema(op) for op in ops] == [op["schema"] for op in json.loads(manifest.read_text())["ops"]]
-
-
-# The trainer.
-
-
-@pytest.mark.xla
-def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
-    (host.folder / "dev").mkdir()
-    (host.folder / "dev" / "neuron0").touch()
-    out = host.folder / "out.json"
-    arguments = ["--device", "neuron", "--neuron-library", str(host.build), "--model", str(checkpoint)]
-    arguments += ["--steps", "2", "--batch-size", "4", "--seq-len", "16", "--json", str(out)]
-    main = f"""
-        import pathlib, sys
-        from gpsimd_torch.train import distributed
-        from gpsimd_torch.train.__main__ import main
-        distributed.DEVICES = pathlib.Path({str(host.folder / "dev")!r})
-        sys.exit(main({arguments!r}))
-    """
-    finished = host.run("-c", textwrap.dedent(main))
-    assert finished.returncode == 0, finished.stderr
-    assert "tokens on neuron" in finished.stdout
-    document = json.loads(out.read_text())
-    assert document["max_loss_difference"] < 1e-4
-    assert document["settings"]["neuron_library"] == str(host.build)
-    ops = {call.get("op") for call in host.calls()}
-    assert ops == {None, *host.schemas}, "every op of the library ran on the device"
-
-
-def test_the_trainer_without_an_sdk_names_the_command_that_shows_what_is_missing():
-    with pytest.raises(TrainerError, match=r"this Python has no module torch_neuronx; `cargo xtask doctor --neuron`"):
-        distributed.start("neuron")
-
-
-@pytest.mark.xla
-def test_the_trainer_without_a_device_says_so(here, monkeypatch):
-    monkeypatch.setattr(distributed, "DEVICES", here.folder)
-    with pytest.raises(TrainerError, match=r"there is no .*/neuron0: no Trn1 or Inf2 instance, or no driver"):
-        distributed.start("neuron")
-
-
-@pytest.mark.xla
-def test_the_trainer_on_neuron_contradicts_xla_on_a_cpu(here, monkeypatch):
-    monkeypatch.setenv("PJRT_DEVICE", "CPU")
-    with pytest.raises(TrainerError, match="--device neuron with PJRT_DEVICE=CPU: unset it, or use --device xla"):
-        distributed.start("neuron")
-
-
-@pytest.mark.parametrize("name", ["neuron", "xla"])
-def test_the_trainer_with_rust_ops_needs_their_build_on_a_neuron_host(here, name):
-    with pytest.raises(TrainerError, match=rf"--device {name} with the Rust ops needs them built for NeuronCores"):
-        load_ops(name, None)
-
-
-def test_the_trainer_on_a_cpu_needs_no_build(here):
-    load_ops("cpu", None)
-
-
-def test_a_build_for_neuron_on_a_cpu_is_a_wrong_command_line(tmp_path, capsys):
-    file = tmp_path / "lib.so"
-    file.touch()
-    for arguments, message in [
-        (["--neuron-library", str(file)], "expected --device neuron or xla beside it, found --device cpu"),
-        (["--device", "neuron", "--neuron-library", str(tmp_path / "no.so")], "expected a file, found none at"),
-    ]:
-        with pytest.raises(SystemExit):
-            options.parse(arguments)
-        assert message in capsys.readouterr().err

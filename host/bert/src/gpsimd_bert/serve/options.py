@@ -1,0 +1,375 @@
+"""The command lines of `serve`, `predict`, `compare` and `bench`: flags, help, and the checks that need no model."""
+
+import argparse
+import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpsimd_bert import arguments
+
+from .handlers import MAX_BATCH, MAX_TEXTS
+
+COMMANDS = ("serve", "predict", "compare", "bench")
+PORT = 8080
+# Where the container finds the model.
+CONTAINER_MODEL_DIR = "/opt/ml/model"
+# The container is killed 30 s after SIGTERM.
+GRACE_S = 25
+
+SERVE_DESCRIPTION = """\
+Serve a trained review classifier over HTTP on a plain CPU: GET /ping, POST /invocations. Needs neither the
+kernels nor Neuron. Requests that arrive together share a forward pass.
+"""
+
+SERVE_EPILOG = """\
+examples:
+  python -m gpsimd_bert.train --data reviews/ --ops rust --output-dir checkpoint
+  python -m gpsimd_bert.serve checkpoint
+      serve what was trained, on port 8080 of all addresses, as a SageMaker container has to
+  curl localhost:8080/invocations -H 'Content-Type: application/json' -d '{"texts": ["it broke", "I love it"]}'
+      {"predictions": [{"label": "negative", "score": ..}, {"label": "positive", "score": ..}]}
+  curl localhost:8080/invocations -H 'Content-Type: text/csv' --data-binary @reviews/test.csv
+      one column, the text, or the three of Amazon Reviews Polarity; no header
+  python -m gpsimd_bert.serve checkpoint --host 127.0.0.1 --port 9000 --max-batch 1
+      for this machine only, each text in a pass of its own
+
+other commands, each with --help:
+  predict   a CSV file in, a CSV file out
+  compare   do two models say the same about a CSV file?
+  bench     requests per second and latency, with and without micro-batching
+
+SIGTERM or Ctrl-C: no new connections, requests under way are answered, then the end. Exit status: 0 stopped,
+1 the model cannot be loaded or the port is taken, 2 wrong arguments.
+"""
+
+PREDICT_DESCRIPTION = """\
+Label the reviews of a CSV file with a trained classifier: one row of OUT.csv per review, row,label,score, in
+the order of IN.csv. Prints the accuracy where IN.csv has labels.
+"""
+
+PREDICT_EPILOG = """\
+examples:
+  python -m gpsimd_bert.serve predict checkpoint reviews/test.csv out.csv
+      Amazon Reviews Polarity: no header, "class","title","content"; prints the accuracy
+  python -m gpsimd_bert.serve predict checkpoint in.csv out.csv --column content --label-column sentiment
+      columns by the names in the header; labels are the model's names, or their numbers
+  python -m gpsimd_bert.serve predict checkpoint in.csv out.csv --column 1 --json summary.json
+      the first column of a file without a header
+
+OUT.csv is complete or not there. Exit status: 0 done, 1 a file or the model is not as expected, 2 wrong
+arguments, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+COMPARE_DESCRIPTION = """\
+Do two classifiers say the same about the reviews of a CSV file? A review on which both of a model's best
+labels are about as probable is a tie, where rounding decides.
+"""
+
+COMPARE_EPILOG = """\
+examples:
+  python -m gpsimd_bert.train --data reviews/ --ops both --steps 40 --output-dir trained
+  python -m gpsimd_bert.serve compare trained/stock trained/rust reviews/test.csv
+      a model trained with PyTorch's ops and one trained with the Rust ops
+
+Exit status: 0 they agree but for ties, 1 they do not or something is not as expected, 2 wrong arguments,
+130 Ctrl-C, 143 SIGTERM.
+"""
+
+BENCH_DESCRIPTION = """\
+Requests per second and latency of the server under load: starts it with micro-batching and without, on free
+ports of this machine, and in turn sends each requests of one text over connections that wait for the answer.
+Every answer is compared with what the model says about that text alone. The client needs a share of the same
+CPUs.
+"""
+
+BENCH_EPILOG = """\
+examples:
+  python -m gpsimd_bert.serve bench checkpoint
+      30 s each, 16 connections, short sentences
+  python -m gpsimd_bert.serve bench checkpoint --data reviews/test.csv --connections 32 --json out.json
+      the reviews of a CSV file (Amazon Reviews Polarity)
+
+Exit status: 0 no request failed, 1 one did or the server did not start, 2 wrong arguments, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+@dataclass(frozen=True)
+class Serve:
+    """What the server was asked to do."""
+
+    model_dir: Path
+    host: str
+    port: int
+    threads: int
+    seq_len: int | None
+    max_batch: int
+    max_wait_ms: float
+    max_texts: int
+    max_bytes: int
+    max_waiting: int
+    grace: int
+
+
+@dataclass(frozen=True)
+class Predict:
+    """What is predicted from where to where."""
+
+    model_dir: Path
+    source: Path
+    target: Path
+    column: str | None
+    label_column: str | None
+    threads: int
+    seq_len: int | None
+    max_batch: int
+    json: Path | None
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Which models are compared on what."""
+
+    first: Path
+    second: Path
+    source: Path
+    column: str | None
+    tie: float
+    threads: int
+    seq_len: int | None
+    max_batch: int
+    json: Path | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What load the server is put under."""
+
+    model_dir: Path
+    data: Path | None
+    seconds: int
+    connections: int
+    threads: int
+    seq_len: int | None
+    max_batch: int
+    max_wait_ms: float
+    json: Path | None
+
+
+def parse(argv: list[str]) -> Serve | Predict | Compare | Bench:
+    """Reads the command line. A wrong value ends the process with status 2 and a message."""
+    command = argv[0] if argv and argv[0] in COMMANDS else None
+    parser = {"predict": _predict, "compare": _compare, "bench": _bench}.get(command, _serve)
+    return parser(argv[1:] if command else argv)
+
+
+def _serve(argv: list[str]) -> Serve:
+    parser = _parser("", SERVE_DESCRIPTION, SERVE_EPILOG)
+    add = parser.add_argument
+    add(
+        "model_dir",
+        type=_model,
+        nargs="?",
+        default=os.environ.get("SM_MODEL_DIR", CONTAINER_MODEL_DIR),
+        metavar="MODEL_DIR",
+        help=f"the folder of a trained model (default: $SM_MODEL_DIR, else {CONTAINER_MODEL_DIR})",
+    )
+    add("--host", default="0.0.0.0", help="the address to listen on (default: 0.0.0.0, all of this machine)")
+    add(
+        "--port",
+        type=arguments.whole(0, 65535),
+        default=os.environ.get("SAGEMAKER_BIND_TO_PORT") or str(PORT),
+        help=f"the port to listen on, 0 for a free one (default: $SAGEMAKER_BIND_TO_PORT, else {PORT})",
+    )
+    _add_model_flags(parser)
+    _add_wait(parser)
+    add(
+        "--max-texts",
+        type=arguments.whole(1),
+        default=MAX_TEXTS,
+        metavar="N",
+        help=f"texts in one request; more are refused with 413 (default: {MAX_TEXTS})",
+    )
+    add(
+        "--max-bytes",
+        type=arguments.whole(1),
+        default=10 << 20,
+        metavar="N",
+        help=f"bytes of one request; more are refused with 413, unread (default: {10 << 20}, 10 MiB)",
+    )
+    add(
+        "--max-waiting",
+        type=arguments.whole(1),
+        default=4 * MAX_TEXTS,
+        metavar="N",
+        help=f"texts that may wait; requests beyond are refused with 503 (default: {4 * MAX_TEXTS})",
+    )
+    add(
+        "--grace",
+        type=arguments.whole(0),
+        default=GRACE_S,
+        metavar="S",
+        help=f"seconds that requests under way have after SIGTERM (default: {GRACE_S})",
+    )
+    return Serve(**vars(parser.parse_args(argv)))
+
+
+def _predict(argv: list[str]) -> Predict:
+    parser = _parser("predict ", PREDICT_DESCRIPTION, PREDICT_EPILOG)
+    add = parser.add_argument
+    add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
+    add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
+    add("target", type=arguments.output_file, metavar="OUT.csv", help="where the labels go; replaced if it is there")
+    _add_column(parser)
+    add(
+        "--label-column",
+        metavar="COLUMN",
+        help="the column with the true labels, for the accuracy; with --column only",
+    )
+    _add_model_flags(parser)
+    _add_json(parser)
+    values = parser.parse_args(argv)
+    if values.label_column is not None:
+        if values.column is None:
+            parser.error("argument --label-column: expected --column beside it; without it, IN.csv is Polarity's")
+        if values.column.isdecimal() != values.label_column.isdecimal():
+            parser.error("argument --label-column: expected --column and --label-column both names, or both numbers")
+    _check_distinct(parser, {"IN.csv": values.source, "OUT.csv": values.target, "--json": values.json})
+    return Predict(**vars(values))
+
+
+def _compare(argv: list[str]) -> Compare:
+    parser = _parser("compare ", COMPARE_DESCRIPTION, COMPARE_EPILOG)
+    add = parser.add_argument
+    add("first", type=_model, metavar="MODEL_A", help="the folder of a trained model")
+    add("second", type=_model, metavar="MODEL_B", help="the folder of another with the same labels")
+    add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
+    _add_column(parser)
+    add(
+        "--tie",
+        type=_number(0.0, 1.0),
+        default=1e-3,
+        metavar="P",
+        help="a model's two best labels less than P apart in probability are a tie (default: 0.001)",
+    )
+    _add_model_flags(parser)
+    _add_json(parser)
+    values = parser.parse_args(argv)
+    _check_distinct(parser, {"IN.csv": values.source, "--json": values.json})
+    return Compare(**vars(values))
+
+
+def _bench(argv: list[str]) -> Bench:
+    parser = _parser("bench ", BENCH_DESCRIPTION, BENCH_EPILOG)
+    add = parser.add_argument
+    add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
+    add(
+        "--data",
+        type=arguments.file,
+        metavar="IN.csv",
+        help="send the reviews of this file; without it, short sentences",
+    )
+    add("--seconds", type=arguments.whole(1), default=30, metavar="N", help="how long each is under load (default: 30)")
+    add(
+        "--connections", type=arguments.whole(1, 1000), default=16, metavar="N", help="requests at a time (default: 16)"
+    )
+    _add_model_flags(parser)
+    _add_wait(parser)
+    _add_json(parser)
+    values = parser.parse_args(argv)
+    _check_distinct(parser, {"--data": values.data, "--json": values.json})
+    return Bench(**vars(values))
+
+
+def _parser(command: str, description: str, epilog: str) -> arguments.Parser:
+    return arguments.Parser(
+        prog=f"python -m gpsimd_bert.serve {command}".rstrip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # `--max` for one of three flags would change its meaning with the next flag.
+        allow_abbrev=False,
+    )
+
+
+def _add_model_flags(parser: arguments.Parser):
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument(
+        "--threads",
+        type=arguments.whole(1, 1024),
+        default=cpus,
+        metavar="N",
+        help=f"threads of a forward pass (default: {cpus}, the CPUs of this machine)",
+    )
+    parser.add_argument(
+        "--seq-len",
+        type=arguments.whole(3),
+        metavar="N",
+        help="tokens of a text that count, the rest is cut off (default: as in training; the model folder says)",
+    )
+    parser.add_argument(
+        "--max-batch",
+        type=arguments.whole(1),
+        default=MAX_BATCH,
+        metavar="N",
+        help=f"texts in one forward pass (default: {MAX_BATCH})",
+    )
+
+
+def _add_wait(parser: arguments.Parser):
+    parser.add_argument(
+        "--max-wait-ms",
+        type=_number(0.0, 10_000.0),
+        default=5.0,
+        metavar="MS",
+        help="how long a text waits for others to share a pass with (default: 5)",
+    )
+
+
+def _add_column(parser: arguments.Parser):
+    parser.add_argument(
+        "--column",
+        metavar="COLUMN",
+        help="the column of the texts: a name in the header, or a number from 1 of a file without a header; "
+        "without it, the layout of Amazon Reviews Polarity",
+    )
+
+
+def _add_json(parser: arguments.Parser):
+    parser.add_argument(
+        "--json", type=arguments.output_file, metavar="FILE", help="also write the summary to FILE, as JSON"
+    )
+
+
+def _check_distinct(parser: arguments.Parser, files: dict[str, Path | None]):
+    """Each is another file than those before it: what is written last would replace them."""
+    named = [(name, path) for name, path in files.items() if path is not None]
+    for (before, first), (name, second) in itertools.combinations(named, 2):
+        if arguments.same_file(first, second):
+            parser.error(f"argument {name}: expected another file than {before}, found the same; name another")
+
+
+def _number(least: float, most: float):
+    """An argparse type: a number in [least, most]."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected a number from {least:g} to {most:g}, found {text[:40]!r}")
+        return value
+
+    return convert
+
+
+def _model(text: str) -> Path:
+    path = Path(text)
+    if not (path / "config.json").is_file():
+        found = "no config.json in it" if path.is_dir() else "a file" if path.exists() else "nothing there"
+        raise argparse.ArgumentTypeError(
+            f"expected the folder of a trained model, found {found}: {text!r}; name the folder that "
+            "`python -m gpsimd_bert.train --output-dir` wrote"
+        )
+    return path

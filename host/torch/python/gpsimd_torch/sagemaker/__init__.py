@@ -1,6 +1,0 @@
-"""BERT training on SageMaker: `python -m gpsimd_torch.sagemaker launch | status | compare | deploy | transform`.
-
-`launch` starts the trainer (`gpsimd_torch.train`) as a training job on Trn1 and follows it, `compare` tells what jobs
-cost, `deploy` and `transform` serve the trained model from a CPU. Needs the extra `sagemaker`. Written from AWS's
-public SDKs and documentation and tested against a local double of the service; it has not met the real one.
-"""
