@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::Cli;
+use crate::python::application;
 use cargo_gpsimd::workspace;
 
 /// What a reader puts in place of these does not matter; what the text goes on with does not belong to the command.
@@ -16,6 +17,7 @@ fn pages() -> Vec<PathBuf> {
     let book = fs::read_dir(workspace::root().join("docs/src")).expect("the book");
     let mut pages: Vec<_> = book.map(|page| page.expect("a page").path()).collect();
     pages.extend(["README.md", "host/torch/README.md"].map(|page| workspace::root().join(page)));
+    pages.extend(application().map(|folder| folder.join("README.md")));
     pages
 }
 

@@ -1,5 +1,6 @@
 //! The Python environment: a virtual environment in `.venv` with exactly the packages of the lock file, and in it the
-//! wheel of `gpsimd_torch` with the op libraries built for this CPU. What must not be in it is in one of its overlays.
+//! wheel of `gpsimd_torch` with the op libraries built for this CPU, and that of the application where it is. What must
+//! not be in it is in one of its overlays.
 
 mod cuda;
 mod overlay;
@@ -18,7 +19,12 @@ use cargo_gpsimd::{build, process, workspace};
 /// Installs the lock file; 10 to 20 times as fast as pip on the gigabytes of PyTorch.
 const UV: &str = "uv==0.13.9";
 
-/// A Python interpreter that can import `gpsimd_torch`.
+/// The application's folder; the SDK works without it.
+pub(crate) fn application() -> Option<PathBuf> {
+    Some(workspace::root().join("host/bert")).filter(|folder| folder.is_dir())
+}
+
+/// A Python interpreter that can import `gpsimd_torch`, and the application where it is.
 pub(crate) struct Python {
     environment: PathBuf,
 }
@@ -27,7 +33,10 @@ impl Python {
     /// Makes the environment, or brings it up to date.
     pub(crate) fn set_up() -> anyhow::Result<Self> {
         let python = Self::with_packages()?;
-        python.install_wheel()?;
+        python.install_sdk()?;
+        if let Some(application) = application() {
+            python.install_application(&application)?;
+        }
         Ok(python)
     }
 
@@ -86,7 +95,7 @@ impl Python {
         stamp.write()
     }
 
-    fn install_wheel(&self) -> anyhow::Result<()> {
+    fn install_sdk(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
         let library = build::native_library(&root.join("kernels/bert-ops"))?;
@@ -108,26 +117,84 @@ impl Python {
         if stamp.is_current() {
             return Ok(());
         }
-        let wheels = workspace::artifacts().join("wheels");
-        if wheels.exists() {
-            fs::remove_dir_all(&wheels).context("cannot remove the wheel built before")?;
-        }
+        let wheels = Wheels::of("gpsimd_torch");
+        wheels.clear()?;
         process::run(
             Command::new(self.program("maturin"))
                 .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
                 .arg(package.join("Cargo.toml"))
                 .arg("--out")
-                .arg(&wheels)
+                .arg(&wheels.folder)
                 .env("VIRTUAL_ENV", &self.environment),
         )?;
-        let wheel = only_file(&wheels)?;
+        self.install_wheel(&wheels)?;
+        stamp.write()
+    }
+
+    fn install_application(&self, package: &Path) -> anyhow::Result<()> {
+        let inputs = ["pyproject.toml", "README.md", "src"].map(|name| package.join(name));
+        let stamp = Stamp::of(self.environment.join("application.stamp"), &inputs, UV)?;
+        if stamp.is_current() {
+            return Ok(());
+        }
+        let wheels = Wheels::of("gpsimd_bert");
+        wheels.clear()?;
+        // uv has the package's build backend in it.
+        process::run(
+            Command::new(self.program("uv"))
+                .args(["build", "--quiet", "--wheel", "--out-dir"])
+                .arg(&wheels.folder)
+                .arg(package),
+        )?;
+        self.install_wheel(&wheels)?;
+        stamp.write()
+    }
+
+    fn install_wheel(&self, wheels: &Wheels) -> anyhow::Result<()> {
         process::run(
             Command::new(self.program("uv"))
                 .args(["pip", "install", "--quiet", "--no-deps", "--reinstall", "--python"])
                 .arg(self.program("python"))
-                .arg(wheel),
-        )?;
-        stamp.write()
+                .arg(wheels.built()?),
+        )
+    }
+}
+
+/// Where the wheels of a package are built: of all packages in one folder, one of each.
+struct Wheels {
+    folder: PathBuf,
+    package: &'static str,
+}
+
+impl Wheels {
+    fn of(package: &'static str) -> Self {
+        Self { folder: workspace::artifacts().join("wheels"), package }
+    }
+
+    fn found(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if !self.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = fs::read_dir(&self.folder).with_context(|| format!("cannot read {}", self.folder.display()))?;
+        let files: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+        let start = format!("{}-", self.package);
+        let is_one = |path: &PathBuf| {
+            let is_ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
+            is_ours && path.extension().is_some_and(|extension| extension == "whl")
+        };
+        Ok(files.into_iter().filter(is_one).collect())
+    }
+
+    fn clear(&self) -> anyhow::Result<()> {
+        for wheel in self.found()? {
+            fs::remove_file(&wheel).with_context(|| format!("cannot remove {}", wheel.display()))?;
+        }
+        Ok(())
+    }
+
+    fn built(&self) -> anyhow::Result<PathBuf> {
+        let wheel = self.found()?.pop();
+        wheel.with_context(|| format!("no wheel of {} in {}", self.package, self.folder.display()))
     }
 }
 
@@ -144,10 +211,4 @@ pub(crate) fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::write(&new, content)
         .and_then(|()| fs::rename(&new, &bundled))
         .with_context(|| format!("cannot write {}", bundled.display()))
-}
-
-fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
-    let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let first = entries.next().with_context(|| format!("no wheel in {}", folder.display()))??;
-    Ok(first.path())
 }

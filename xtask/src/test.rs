@@ -1,11 +1,12 @@
 //! `cargo xtask test`: all that a change must pass.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::python::{Overlay, Python};
+use crate::python::{self, Overlay, Python};
 use crate::run_neff;
 use cargo_gpsimd::{build, process, workspace};
 
@@ -75,43 +76,44 @@ fn cargo() -> Command {
 fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt`")?;
     process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-    process::run(python.command().args(["-m", "ruff", "check", "host/torch", "kernels", "tests"]))?;
-    process::run(python.command().args(["-m", "ruff", "format", "--check", "host/torch", "kernels", "tests"]))
-        .context("run `ruff format`")
+    let folders = ["host/torch", "host/bert", "kernels", "tests"]
+        .into_iter()
+        .filter(|folder| workspace::root().join(folder).is_dir());
+    process::run(python.command().args(["-m", "ruff", "check"]).args(folders.clone()))?;
+    process::run(python.command().args(["-m", "ruff", "format", "--check"]).args(folders)).context("run `ruff format`")
 }
 
 fn python_tests(python: &Python) -> anyhow::Result<()> {
-    process::run(&mut pytest(python))?;
+    let sdk = workspace::root().join("host/torch");
+    let application = python::application();
+    process::run(&mut pytest(python, &sdk))?;
+    match &application {
+        // It depends on the CPU and on PyTorch only through the ops, the optimizer and BERT: once is enough.
+        Some(folder) => process::run(&mut pytest(python, folder))?,
+        None => eprintln!("python: there is no host/bert in this checkout: the application's tests are left out"),
+    }
     // What the tests say must not be what PyTorch happens to compute with this CPU's vector instructions.
     process::run(
-        pytest(python)
-            .args(WITHOUT_APPLICATION)
+        pytest(python, &sdk)
+            .arg(WITHOUT_NEURON)
             .env("ATEN_CPU_CAPABILITY", "default")
             .env("ONEDNN_MAX_CPU_ISA", "AVX2"),
     )?;
-    process::run(pytest(&python.with(Overlay::NewestTorch)?).args(WITHOUT_APPLICATION))?;
-    process::run(pytest(&python.with(Overlay::Xla)?).args(["-m", "xla and not slow"]))
+    process::run(pytest(&python.with(Overlay::NewestTorch)?, &sdk).arg(WITHOUT_NEURON))?;
+    let xla = python.with(Overlay::Xla)?;
+    for folder in [Some(sdk), application].into_iter().flatten() {
+        process::run(pytest(&xla, &folder).args(["-m", "xla and not slow"]))?;
+    }
+    Ok(())
 }
 
-/// Leaves out the tests of the trainer, of serving and of jobs, which depend on the CPU and on PyTorch only through the
-/// ops, the optimizer and BERT.
-const WITHOUT_APPLICATION: [&str; 10] = [
-    "--ignore-glob=*/test_commands.py",
-    "--ignore-glob=*/test_job.py",
-    "--ignore-glob=*/test_predict.py",
-    "--ignore-glob=*/test_resume.py",
-    "--ignore-glob=*/test_reviews.py",
-    "--ignore-glob=*/test_sagemaker_*.py",
-    "--ignore-glob=*/test_serve_*.py",
-    "--ignore-glob=*/test_several_hosts.py",
-    "--ignore-glob=*/test_train*.py",
-    "--ignore-glob=*/test_neuron.py",
-];
+/// Leaves out how libraries for the device are found and loaded, which depends on neither.
+const WITHOUT_NEURON: &str = "--ignore-glob=*/test_neuron.py";
 
-fn pytest(python: &Python) -> Command {
+fn pytest(python: &Python, folder: &Path) -> Command {
     let mut pytest = python.command();
     pytest
-        .current_dir(workspace::root().join("host/torch"))
+        .current_dir(folder)
         // Each process holds PyTorch and a model or two: more than four would want gigabytes.
         .args(["-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"])
         // Threads that wait for work in one process leave the cores to the others.

@@ -1,7 +1,6 @@
 """Models small enough for tests: of hidden size 32, random weights, the real tokenizer."""
 
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path

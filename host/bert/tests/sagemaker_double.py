@@ -19,6 +19,10 @@ ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/trainer"
 # botocore's descriptions of services are megabytes of JSON: read once for all tests.
 LOADER = create_loader()
+WHEELS = {
+    "gpsimd_torch-0.1.0-cp311-abi3-manylinux_2_34_x86_64.whl": "gpsimd_torch/ops.py",
+    "gpsimd_bert-0.1.0-py3-none-any.whl": "gpsimd_bert/train/metrics.py",
+}
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 
 
@@ -142,15 +146,17 @@ def reviews(tmp_path):
 
 @pytest.fixture
 def parts(tmp_path):
-    """`--wheel` and `--package` with small stand-ins."""
-    wheel = tmp_path / "gpsimd_torch-0.1.0-cp311-abi3-manylinux_2_34_x86_64.whl"
-    with zipfile.ZipFile(wheel, "w") as files:
-        files.writestr("gpsimd_bert/train/metrics.py", "")
+    """`--wheels` and `--package` with small stand-ins."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name, file in WHEELS.items():
+        with zipfile.ZipFile(wheels / name, "w") as files:
+            files.writestr(file, "")
     package = tmp_path / "package"
     package.mkdir()
     for name in ("build.py", "manifest.json", "bert_ops.cpp", "libbert_ops.so"):
         (package / name).write_text(name)
-    return ["--wheel", str(wheel), "--package", str(package)]
+    return ["--wheels", str(wheels), "--package", str(package)]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from gpsimd_bert.sagemaker import images
 from gpsimd_bert.train.metrics import DEFINITIONS
-from sagemaker_double import ABSENT, ACCOUNT, BUCKET, REGION, ROLE, refusal
+from sagemaker_double import ABSENT, ACCOUNT, BUCKET, REGION, ROLE, WHEELS, refusal
 
 pytest_plugins = ["sagemaker_double"]
 
@@ -107,6 +107,7 @@ def test_the_service_has_the_job_the_source_and_the_reviews_afterwards(run, doub
     s3.download_file(BUCKET, "gpsimd/first/source/sourcedir.tar.gz", str(tmp_path / "source.tar.gz"))
     with tarfile.open(tmp_path / "source.tar.gz") as tar:
         assert tar.getnames() == [
+            "gpsimd_bert-0.1.0-py3-none-any.whl",
             "gpsimd_torch-0.1.0-cp311-abi3-manylinux_2_34_x86_64.whl",
             "job_entry.py",
             "package/bert_ops.cpp",
@@ -115,7 +116,7 @@ def test_the_service_has_the_job_the_source_and_the_reviews_afterwards(run, doub
             "requirements.txt",
         ]
         requirements = tar.extractfile("requirements.txt").read().decode().splitlines()
-        assert requirements[0] == "./gpsimd_torch-0.1.0-cp311-abi3-manylinux_2_34_x86_64.whl"
+        assert requirements == [f"./{name}" for name in WHEELS]
 
 
 def test_reviews_in_s3_are_not_copied(run, double, arguments):
@@ -146,7 +147,8 @@ def test_the_same_parts_make_the_same_archive(parts, tmp_path):
     source = find_source(Path(parts[1]), Path(parts[3]), None)
     for name in ("a", "b"):
         pack_source(source, tmp_path / name)
-        os.utime(parts[1], (0, 0))
+        for wheel in source.wheels:
+            os.utime(wheel, (0, 0))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -181,7 +183,7 @@ def test_a_dry_run_needs_no_credentials(run, no_aws, arguments):
     ("more", "message"),
     [
         (["--data", "nowhere"], "found no train.csv and no test.csv"),
-        (["--wheel", "nothing.whl"], "expected a wheel of gpsimd_torch"),
+        (["--wheels", "nowhere"], "expected one wheel of gpsimd_torch, gpsimd_torch-*.whl, found none"),
         (["--package", "nowhere"], "found no build.py"),
         (["--neuron-library", "libbert_ops.so"], "expected lib..._neuron.so"),
         (["--max-wait", "10"], "expected --spot beside it"),
@@ -295,8 +297,9 @@ def test_a_price_is_sent_where_it_is_known(run, double, arguments, more, price):
 
 
 def test_a_file_that_is_no_wheel_is_refused(run, double, arguments, tmp_path):
-    (tmp_path / "other.whl").write_text("no archive")
-    status, _, errors = run(*arguments, "--wheel", tmp_path / "other.whl")
+    for wheel in (tmp_path / "wheels").iterdir():
+        wheel.write_text("no archive")
+    status, _, errors = run(*arguments)
     assert status == 2 and "found a file that is none" in errors
 
 

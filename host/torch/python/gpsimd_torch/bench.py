@@ -212,9 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = cases()
         unknown = set(options.op or ()).difference(case.op for case in chosen)
         if unknown:
-            parser.error(
-                f"argument --op: expected {', '.join(case.op for case in chosen)}, found {', '.join(map(repr, unknown))}"
-            )
+            names = ", ".join(case.op for case in chosen)
+            parser.error(f"argument --op: expected {names}, found {', '.join(map(repr, sorted(unknown)))}")
         rows = [measure(case, options.rounds) for case in chosen if not options.op or case.op in options.op]
     # Before the table: it must not be lost with an output that is closed or full.
     if options.json:

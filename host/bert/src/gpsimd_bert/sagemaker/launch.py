@@ -36,20 +36,23 @@ DEFAULTS: dict[str, Any] = {"device": "neuron", "ops": "rust"}
 HOUR_S = 3600
 
 DESCRIPTION = """\
-Start the trainer as a SageMaker training job on Trn1 and follow it. Uploads the source (the wheel of gpsimd_torch, the
-op package of `cargo xtask build-kernels`) and the reviews, starts the job with torchrun on every NeuronCore of every
+Start the trainer as a SageMaker training job on Trn1 and follow it. Uploads the source (the wheels of gpsimd_torch and
+gpsimd_bert, the op package of bert_ops) and the reviews, starts the job with torchrun on every NeuronCore of every
 instance, and shows status, metrics and log until it ends. What stands after `--` goes to the trainer
 (`python -m gpsimd_bert.train --help`).
 """
 
 EPILOG = """\
 examples:
-  python -m gpsimd_bert.sagemaker launch --dry-run --region us-east-1 --role SageMakerRole --data reviews/
-      prints what would be uploaded and the whole request; asks AWS nothing
-  python -m gpsimd_bert.sagemaker launch --role SageMakerRole --data reviews/ -- --epochs 1 --batch-size 32
+  python -m gpsimd_bert.sagemaker launch --dry-run --region us-east-1 --role SageMakerRole --data reviews/ \\
+          --wheels target/gpsimd/wheels --package target/gpsimd/bert_ops/package
+      prints what would be uploaded and the whole request; asks AWS nothing. The folders are those that `cargo xtask
+      train -- --help` and `cargo xtask build-kernels` make in a checkout
+  python -m gpsimd_bert.sagemaker launch --wheels W --package P --role SageMakerRole --data reviews/ \\
+          -- --epochs 1 --batch-size 32
       reviews/train.csv and reviews/test.csv, on one ml.trn1.2xlarge
-  python -m gpsimd_bert.sagemaker launch --role SageMakerRole --data s3://my-bucket/reviews \\
-          --instance ml.trn1.32xlarge --instances 2 --spot --max-wait 36000
+  python -m gpsimd_bert.sagemaker launch --wheels W --package P --role SageMakerRole \\
+          --data s3://my-bucket/reviews --instance ml.trn1.32xlarge --instances 2 --spot --max-wait 36000
       64 NeuronCores on spot instances; checkpoints go to S3, and an interruption resumes from the last one
 
 Ctrl-C while the job runs leaves it running and says how to return (`status JOB --follow`).
@@ -113,12 +116,19 @@ def add_parser(commands: Any) -> None:
         help=f"disk of each instance (default: 512, {INSTANCES[SMALLEST]} for {SMALLEST})",
     )
     add("--image", metavar="URI", help=f"another container than AWS's {images.TRAINING}")
-    add("--wheel", type=Path, metavar="FILE", help="wheel of gpsimd_torch (default: the newest in target/gpsimd)")
+    add(
+        "--wheels",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where the wheels of gpsimd_torch and gpsimd_bert are that the job installs",
+    )
     add(
         "--package",
         type=Path,
-        metavar="DIR",
-        help="op package to build in the container (default: target/gpsimd/bert_ops/package)",
+        required=True,
+        metavar="FOLDER",
+        help="op package of bert_ops, which is built in the container",
     )
     add(
         "--neuron-library",
@@ -149,7 +159,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--max-wait {max_wait}: expected at least --max-run, found {options.max_run} there")
     if options.checkpoints is not None:
         split_uri(options.checkpoints)
-    source = bundle.find_source(options.wheel, options.package, options.neuron_library)
+    source = bundle.find_source(options.wheels, options.package, options.neuron_library)
     reviews = s3.find_reviews(options.data)
     aws = Aws(options.region, options.profile, dry_run=options.dry_run)
     sdk = estimator.Sdk.load()

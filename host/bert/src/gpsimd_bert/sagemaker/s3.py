@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gpsimd_bert.train.errors import TrainerError
 from gpsimd_bert.progress import Progress
+from gpsimd_bert.train.errors import TrainerError
 from gpsimd_bert.train.reviews import CsvReviews
 
 from .aws import Aws, split_uri

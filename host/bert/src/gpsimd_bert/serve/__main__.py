@@ -68,8 +68,7 @@ def _run(options) -> int:
         from .server import serve
     except ModuleNotFoundError as error:
         raise ServeError(
-            f"the server needs the package {error.name}, which is not installed; run "
-            "`pip install 'gpsimd-bert[serve]'`"
+            f"the server needs the package {error.name}, which is not installed; run `pip install 'gpsimd-bert[serve]'`"
         ) from error
     return serve(options)
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from .errors import TrainerError
 from gpsimd_bert.progress import Progress
+
+from .errors import TrainerError
 from .reviews import Reviews
 
 # Reviews handed to the tokenizer at once: enough for its threads, little text in memory.

@@ -2,12 +2,13 @@
 
 import torch
 
+from gpsimd_bert.progress import Progress
+
 from . import metrics
 from .batches import IGNORED_LABEL, Batches
 from .distributed import Process
 from .interrupt import Interrupt
 from .keeper import Keeper
-from gpsimd_bert.progress import Progress
 from .report import Row
 
 # Long enough for caches to be warm again, and where XLA fetches its losses.

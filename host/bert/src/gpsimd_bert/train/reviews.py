@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
+from gpsimd_bert.progress import Progress
 from gpsimd_bert.reviews import POLARITY, Lines, ReviewError, polarity, rows
 
 from .errors import TrainerError
-from gpsimd_bert.progress import Progress
 
 
 class Reviews(Protocol):

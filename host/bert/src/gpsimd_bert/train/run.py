@@ -12,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from gpsimd_bert import arguments
+from gpsimd_bert.progress import Progress
 
 from . import loop, metrics, model
 from .batches import Batches, TokenizedReviews, by_length, order_of_steps
@@ -22,7 +23,6 @@ from .interrupt import Interrupt
 from .keeper import Keeper, is_finite
 from .model import Checkpoint
 from .options import Options
-from gpsimd_bert.progress import Progress
 from .report import Row
 from .sources import Source
 
