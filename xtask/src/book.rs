@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 
 use crate::Cli;
 use crate::python::application;
-use cargo_gpsimd::workspace;
+use crate::workspace;
 
 /// What a reader puts in place of these does not matter; what the text goes on with does not belong to the command.
 const ENDS: [&str; 7] = ["#", "&&", "|", ";", "..", "...", "\\"];
@@ -21,14 +21,14 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// Every `cargo xtask ..` of a page, in blocks and in lines.
-fn commands(page: &str) -> Vec<Vec<String>> {
+/// Every `cargo xtask ..` or `cargo gpsimd ..` of a page, in blocks and in lines.
+fn commands(page: &str, name: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     for (paragraph, is_block) in page.split("```").zip([false, true].into_iter().cycle()) {
         // In the text a command is between backquotes, possibly on two lines.
         let parts: Vec<_> = if is_block { paragraph.lines().collect() } else { paragraph.split('`').collect() };
         for part in parts {
-            let Some((before, command)) = part.split_once("cargo xtask") else { continue };
+            let Some((before, command)) = part.split_once(name) else { continue };
             let is_command = is_block || before.is_empty();
             let words = command.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned());
             let words: Vec<_> = words.take_while(|word| !ENDS.contains(&word.as_str())).collect();
@@ -45,18 +45,20 @@ fn every_command_of_the_book_is_one_that_there_is() {
     let mut count = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
-        for command in commands(&text) {
-            count += 1;
-            let words = ["cargo xtask"].into_iter().chain(command.iter().map(String::as_str));
-            let Err(error) = Cli::command().try_get_matches_from(words) else { continue };
-            // The text may name a command without what it needs.
-            let is_short = matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp
-                    | ErrorKind::MissingRequiredArgument
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            );
-            assert!(is_short, "{}: cargo xtask {}\n{error}", page.display(), command.join(" "));
+        for (name, cli) in [("cargo xtask", Cli::command()), ("cargo gpsimd", cargo_gpsimd::Cli::command())] {
+            for command in commands(&text, name) {
+                count += 1;
+                let words = [name].into_iter().chain(command.iter().map(String::as_str));
+                let Err(error) = cli.clone().try_get_matches_from(words) else { continue };
+                // The text may name a command without what it needs.
+                let is_short = matches!(
+                    error.kind(),
+                    ErrorKind::DisplayHelp
+                        | ErrorKind::MissingRequiredArgument
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                );
+                assert!(is_short, "{}: {name} {}\n{error}", page.display(), command.join(" "));
+            }
         }
     }
     assert!(count > 50, "{count} commands");

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::workspace;
 use anyhow::Context;
-use cargo_gpsimd::{build, workspace};
+use cargo_gpsimd::build;
+use cargo_gpsimd::workspace::OpCrate;
 
 use crate::python::{Python, bundle};
 
@@ -20,7 +22,7 @@ use crate::python::{Python, bundle};
 /// QEMU: sizes, stack and instructions per element are printed. See docs/src/isa.md for what this needs and proves.
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
-/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo xtask doctor --neuron` shows what that takes. That of
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes. That of
 /// kernels/bert-ops also goes into host/torch, with the native library, for `pip install host/torch`.
 ///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
@@ -49,8 +51,9 @@ impl BuildKernels {
         if self.options.is_cpp() {
             // The shape functions are compiled against PyTorch's headers.
             Python::with_packages()?;
+            return self.options.run_cpp(workspace::op_crate("kernels/bert-ops")?.workspace());
         }
-        let results = self.options.run(&self.library)?;
+        let results = self.options.run(&OpCrate::at(&self.library)?)?;
         let Some((results, neuron)) = results.as_ref().and_then(|built| Some((built, built.neuron.as_ref()?))) else {
             return Ok(());
         };

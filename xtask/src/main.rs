@@ -9,13 +9,14 @@ mod python;
 mod run_neff;
 mod test;
 mod train;
+mod workspace;
 
 use std::process::ExitCode;
 
-use cargo_gpsimd::{doctor, empty_values, emulated_runtime, neff, profile, status};
+use cargo_gpsimd::{empty_values, status};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Custom operators for GPSIMD cores in Rust: build, run, test and measure them.
+/// The commands of the SDK's own repository; those for op libraries, here and elsewhere, are `cargo gpsimd`'s.
 ///
 /// Every command sets up what it needs and skips what is up to date: the Rust target of kernel images, a Python
 /// environment in `.venv` (about 6 GB, PyTorch among it), the wheel of `gpsimd_torch`. Nothing outside the checkout and
@@ -33,11 +34,7 @@ enum Command {
     Test(test::Test),
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
-    Doctor(doctor::Doctor),
-    EmulatedRuntime(emulated_runtime::EmulatedRuntime),
-    Profile(profile::Profile),
     Miri(miri::Miri),
-    Neff(neff::Neff),
     RunNeff(run_neff::RunNeff),
 }
 
@@ -50,11 +47,7 @@ fn main() -> ExitCode {
         Command::Test(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
-        Command::Doctor(command) => command.run(),
-        Command::EmulatedRuntime(command) => command.run(),
-        Command::Profile(command) => command.run(),
         Command::Miri(command) => command.run(),
-        Command::Neff(command) => command.run(),
         Command::RunNeff(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use cargo_gpsimd::{process, workspace};
+use crate::workspace;
+use cargo_gpsimd::process;
 
 /// Run the kernels' tests under Miri, which finds undefined behaviour.
 ///

@@ -12,9 +12,10 @@ use std::process::Command;
 use anyhow::Context;
 
 pub(crate) use self::overlay::Overlay;
+use crate::workspace;
 use cargo_gpsimd::python::system_python;
 use cargo_gpsimd::stamp::Stamp;
-use cargo_gpsimd::{build, process, workspace};
+use cargo_gpsimd::{build, process};
 
 /// Installs the lock file; 10 to 20 times as fast as pip on the gigabytes of PyTorch.
 const UV: &str = "uv==0.13.9";
@@ -98,7 +99,7 @@ impl Python {
     fn install_sdk(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
-        let library = build::native_library(&root.join("kernels/bert-ops"))?;
+        let library = build::native_library(&workspace::op_crate("kernels/bert-ops")?)?;
         bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
 
         let mut inputs: Vec<PathBuf> =

@@ -1,54 +1,33 @@
 //! `cargo xtask run-neff`: the example of `host/neuron`, with everything it needs built.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Context;
-use gpsimd_neuron::neff::Neff;
+use cargo_gpsimd::{build, process};
 
-use cargo_gpsimd::{build, emulated_runtime, process, workspace};
+use crate::workspace;
 
 const LIBRARY: &str = "NEURON_RT_LIBRARY";
 
-/// Run a NEFF through libnrt: two ops of a BERT layer, checked against the golden files, or a NEFF of your own.
+/// Run a NEFF through libnrt: two ops of a BERT layer, checked against the golden files.
 ///
-/// Without FILE it builds the ops and the emulated Neuron Runtime, makes an emulated NEFF of bias+GELU and softmax, runs it
-/// on the tensors of every golden file of these ops and compares the results. With FILE it runs that NEFF once: one of
-/// `neff pack` on the emulated runtime, any other through the libnrt.so.1 of this host. `$NEURON_RT_LIBRARY` names another
-/// one.
+/// Builds the ops and the emulated Neuron Runtime, makes an emulated NEFF of bias+GELU and softmax, runs it on the tensors
+/// of every golden file of these ops and compares the results. `$NEURON_RT_LIBRARY` names another libnrt. `cargo gpsimd neff
+/// run` runs a NEFF of your own.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n\
-\x20 cargo xtask run-neff\n\
-\x20 cargo xtask run-neff model.neff --core 0\n\
-\x20 cargo xtask run-neff model.neff --input x=x.bin --output y=y.bin")]
 pub(crate) struct RunNeff {
-    /// The NEFF
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// --core N, and for a FILE --input NAME=FILE and --output NAME=FILE
+    /// --core N
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     options: Vec<OsString>,
 }
 
 impl RunNeff {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let here = std::env::current_dir()?;
-        let is_named = std::env::var_os(LIBRARY).is_some();
-        let emulated = match &self.file {
-            None => true,
-            Some(file) => is_emulated(file)?,
-        };
-        let runtime = if emulated && !is_named { Some(emulated_runtime::build()?) } else { None };
         let mut command = example()?;
-        // Files among the options are relative to where the user is.
-        command.current_dir(here).args(&self.file).args(&self.options);
-        if self.file.is_none() {
-            command.arg("--ops").arg(ops()?);
-        }
-        if let Some(runtime) = runtime {
-            command.env(LIBRARY, runtime);
+        command.args(&self.options).arg("--ops").arg(ops()?);
+        if std::env::var_os(LIBRARY).is_none() {
+            command.env(LIBRARY, workspace::target().join("release/libnrt.so"));
         }
         Err(process::become_it(&mut command))
     }
@@ -62,22 +41,17 @@ pub(crate) fn on_golden_files() -> anyhow::Result<()> {
     process::run(Command::new(example).arg("--ops").arg(ops()?).env(LIBRARY, built.join("deps/libnrt.so")))
 }
 
-/// The example, built.
+/// The example, built, and the runtime with it.
 fn example() -> anyhow::Result<Command> {
     process::run(
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        process::cargo()
             .current_dir(workspace::root())
-            .args(["build", "--release", "--package", "gpsimd-neuron", "--example", "run_neff"]),
+            .args(["build", "--release", "--package", "gpsimd-neuron", "--example", "run_neff"])
+            .args(["--package", "gpsimd-nrt-emulated", "--lib"]),
     )?;
     Ok(Command::new(workspace::target().join("release/examples/run_neff")))
 }
 
 fn ops() -> anyhow::Result<PathBuf> {
-    build::native_library(&workspace::root().join("kernels/bert-ops"))
-}
-
-/// Whether the file is for the emulated runtime. What is no NEFF is for the runtime to refuse.
-fn is_emulated(file: &Path) -> anyhow::Result<bool> {
-    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(Neff::parse(&bytes).is_ok_and(|neff| neff.graph().is_some()))
+    build::native_library(&workspace::op_crate("kernels/bert-ops")?)
 }

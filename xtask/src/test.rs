@@ -8,7 +8,8 @@ use anyhow::{Context, ensure};
 
 use crate::python::{self, Overlay, Python};
 use crate::run_neff;
-use cargo_gpsimd::{build, process, workspace};
+use crate::workspace;
+use cargo_gpsimd::{build, process};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
 ///
@@ -130,7 +131,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/faults/image-ops", &["image"]),
     ];
     for (library, tests) in runs {
-        let results = build::build(&workspace::root().join(library), "native", None)?;
+        let results = build::build(&workspace::op_crate(library)?, "native", None)?;
         if library.starts_with("kernels") {
             results.expect_vectors()?;
         }
@@ -162,7 +163,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/faults/dying-ops", &["deaths"]),
     ];
     for (library, tests) in runs {
-        let program = build::isa_program(&workspace::root().join(library))?;
+        let program = build::isa_program(&workspace::op_crate(library)?)?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(
             workspace_tests()

@@ -118,7 +118,7 @@ def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
 
 
 def test_the_trainer_without_an_sdk_names_the_command_that_shows_what_is_missing():
-    with pytest.raises(TrainerError, match=r"this Python has no module torch_neuronx; `cargo xtask doctor --neuron`"):
+    with pytest.raises(TrainerError, match=r"this Python has no module torch_neuronx; `cargo gpsimd doctor --neuron`"):
         distributed.start("neuron")
 
 

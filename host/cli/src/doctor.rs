@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what is there, what is missing, and what brings it.
+//! `cargo gpsimd doctor`: what is there, what is missing, and what brings it.
 
 use std::fmt;
 use std::path::Path;
@@ -6,12 +6,11 @@ use std::process::Command;
 
 use gpsimd_neuron::sdk::{Finding, Sdk, State, table};
 
-use crate::{build, python, workspace};
+use crate::workspace::Workspace;
+use crate::{build, compiler, python};
 
-/// Bytes that `.venv` and the build folder take, about.
-const SPACE: u64 = 12 << 30;
-/// Of these, what builds take once `.venv` is there.
-const SPACE_TO_BUILD: u64 = 4 << 30;
+/// Bytes that builds of an op library take, about.
+const SPACE: u64 = 2 << 30;
 
 /// Show what is there to develop, and to build and run on Trn1 or Inf2, with a fix for what is missing.
 ///
@@ -21,9 +20,9 @@ const SPACE_TO_BUILD: u64 = 4 << 30;
 /// missing to build and run on Trn1 or Inf2.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 cargo xtask doctor\n\
-\x20 cargo xtask doctor --neuron && cargo xtask build-kernels --neuron\n\
-\x20 cargo xtask doctor --json | jq '.neuron[] | select(.state != \"ok\")'")]
+\x20 cargo gpsimd doctor\n\
+\x20 cargo gpsimd doctor --neuron && cargo gpsimd build --neuron\n\
+\x20 cargo gpsimd doctor --json | jq '.neuron[] | select(.state != \"ok\")'")]
 pub struct Doctor {
     /// Fail when the Neuron SDK is not complete
     #[arg(long)]
@@ -54,7 +53,7 @@ impl std::error::Error for Missing {}
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pieces, purpose } = self;
-        write!(f, "{pieces} of the lines above {} not ok to {purpose}", if *pieces == 1 { "is" } else { "are" })
+        write!(f, "{pieces} required component{} missing to {purpose}", if *pieces == 1 { " is" } else { "s are" })
     }
 }
 
@@ -64,7 +63,8 @@ impl Doctor {
     /// # Errors
     /// [`Missing`].
     pub fn run(self) -> anyhow::Result<()> {
-        let report = Report { develop: to_develop(), neuron: Sdk::locate().findings().to_vec() };
+        let workspace = Workspace::here()?;
+        let report = Report { develop: to_develop(&workspace), neuron: Sdk::locate().findings().to_vec() };
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
@@ -95,17 +95,16 @@ impl Report {
     }
 }
 
-fn to_develop() -> Vec<Finding> {
-    let has_environment = workspace::root().join(".venv/packages.stamp").is_file();
+fn to_develop(workspace: &Workspace) -> Vec<Finding> {
     vec![
         rustc(),
         image_target(),
         c_compiler(),
-        cpp_compiler(),
+        cpp_compiler(workspace),
         system_python(),
-        environment(has_environment),
+        package(workspace),
         isa_tools(),
-        space(if has_environment { SPACE_TO_BUILD } else { SPACE }),
+        space(workspace),
     ]
 }
 
@@ -125,7 +124,7 @@ fn image_target() -> Finding {
     if libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
         found
     } else if answer("rustup", &["--version"]).is_some() {
-        Finding { note: Some("not installed yet: build-kernels adds it with rustup".into()), ..found }
+        Finding { note: Some("not installed yet: `cargo gpsimd build` adds it with rustup".into()), ..found }
     } else {
         let fix = format!("install {target} for this toolchain; with rustup: rustup target add {target}");
         Finding { version: Some(target.into()), ..Finding::missing(name, fix) }
@@ -142,9 +141,9 @@ fn c_compiler() -> Finding {
     }
 }
 
-fn cpp_compiler() -> Finding {
+fn cpp_compiler(workspace: &Workspace) -> Finding {
     let name = "C++ compiler";
-    match build::compiler().and_then(|compiler| Ok(compiler.version()?)) {
+    match compiler::find(workspace).and_then(|compiler| Ok(compiler.version()?)) {
         Ok(version) => Finding { version: Some(version), ..Finding::ok(name) },
         Err(error) => Finding::missing(name, format!("{error:#}")),
     }
@@ -165,13 +164,13 @@ fn system_python() -> Finding {
     found
 }
 
-fn environment(is_there: bool) -> Finding {
-    let found = Finding { path: Some(".venv".into()), ..Finding::ok("Python environment") };
-    if is_there {
-        return found;
+/// Nothing but Python needs it.
+fn package(workspace: &Workspace) -> Finding {
+    let found = Finding::ok("gpsimd_torch");
+    match python::find_package(workspace, "gpsimd_torch") {
+        Some((_, folder)) => Finding { path: Some(folder), ..found },
+        None => Finding { note: Some("not installed: what calls ops from PyTorch needs it".into()), ..found },
     }
-    let note = "not set up yet: `cargo xtask train` and `cargo xtask test` do that, with about 3 GB of downloads";
-    Finding { note: Some(note.into()), ..found }
 }
 
 /// Without them the tests of the isa tier are skipped; nothing else needs them.
@@ -185,23 +184,19 @@ fn isa_tools() -> Finding {
     found.but(State::Doubtful, "the isa tier is skipped", missing.join("; "))
 }
 
-fn space(needed: u64) -> Finding {
+fn space(workspace: &Workspace) -> Finding {
     let name = "disk space";
-    let root = workspace::root().to_string_lossy();
-    // In the format of POSIX: the fourth column of the last line has what is left, in KiB.
-    let free = Command::new("df").args(["-Pk", &root]).output().ok();
-    let free = free.and_then(|output| {
-        let text = String::from_utf8(output.stdout).ok()?;
-        text.lines().last()?.split_whitespace().nth(3)?.parse::<u64>().ok()
-    });
-    let Some(free) = free.map(|kib| kib << 10) else {
-        return Finding { note: Some("unknown: `df -Pk` does not say".into()), ..Finding::ok(name) };
+    // The build folder may not be there yet.
+    let folder = workspace.target().ancestors().find(|folder| folder.exists()).unwrap_or(workspace.root());
+    let free = match rustix::fs::statvfs(folder) {
+        Ok(system) => system.f_bavail * system.f_frsize,
+        Err(error) => return Finding { note: Some(format!("unknown: {error}")), ..Finding::ok(name) },
     };
     let found = Finding { version: Some(format!("{} GiB free", free >> 30)), ..Finding::ok(name) };
-    if free >= needed {
+    if free >= SPACE {
         return found;
     }
-    let note = format!("builds and the Python environment take up to {} GiB more", needed >> 30);
+    let note = format!("builds take up to {} GiB", SPACE >> 30);
     found.but(State::Doubtful, note, "free some, or put the build folder elsewhere with $CARGO_TARGET_DIR")
 }
 
@@ -209,7 +204,7 @@ fn space(needed: u64) -> Finding {
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     let mut words = program.split_whitespace();
     let mut command = Command::new(words.next()?);
-    let output = command.args(words).args(arguments).current_dir(workspace::root()).output().ok()?;
+    let output = command.args(words).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())
 }
@@ -228,13 +223,13 @@ mod tests {
         let report = report(State::Doubtful, State::Missing);
         assert!(report.check(false).is_ok());
         let missing = report.check(true).unwrap_err().to_string();
-        assert_eq!(missing, "2 of the lines above are not ok to build and run on Trn1 or Inf2");
+        assert_eq!(missing, "2 required components are missing to build and run on Trn1 or Inf2");
     }
 
     #[test]
     fn what_is_missing_to_develop_always_is() {
         let missing = report(State::Wrong, State::Ok).check(false).unwrap_err().to_string();
-        assert_eq!(missing, "1 of the lines above is not ok to develop");
+        assert_eq!(missing, "1 required component is missing to develop");
     }
 
     #[test]
@@ -244,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_machine_that_runs_this_test_can_develop() {
-        let findings = to_develop();
+        let findings = to_develop(&Workspace::here().unwrap());
         for name in ["rustc", "C compiler"] {
             let finding = findings.iter().find(|finding| finding.piece == name).unwrap();
             assert_eq!(finding.state, State::Ok, "{finding}");

@@ -5,14 +5,18 @@
 
 pub mod build;
 mod cli;
+mod compiler;
 pub mod doctor;
 pub mod empty_values;
 pub mod emulated_runtime;
+pub mod files;
+mod generated;
 pub mod neff;
 pub mod numbers;
 pub mod process;
 pub mod profile;
 pub mod python;
+pub mod sdk_source;
 pub mod stamp;
 mod status;
 pub mod workspace;

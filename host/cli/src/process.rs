@@ -34,18 +34,26 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` printed something that is not UTF-8"))
 }
 
-/// A path relative to the checkout, if it is in there.
+/// A path relative to the current folder, if it is in there.
 pub fn shown_path(path: &Path) -> String {
-    path.strip_prefix(crate::workspace::root()).unwrap_or(path).display().to_string()
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
 }
 
-/// The command as one would type it, with paths relative to the checkout.
+/// The command as one would type it, with paths relative to the current folder.
 fn show(command: &Command) -> String {
-    let root = format!("{}/", crate::workspace::root().display());
+    let here = std::env::current_dir().map(|here| format!("{}/", here.display())).unwrap_or_default();
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let quote = |word: &std::ffi::OsStr| {
-        let word = word.to_string_lossy().replace(&root, "");
+        let word = word.to_string_lossy();
+        let word = if here.len() > 1 { word.replace(&here, "") } else { word.into_owned() };
         if word.is_empty() || word.contains([' ', '"', '*']) { format!("'{word}'") } else { word }
     };
     words.map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// The cargo that started this process, or that of the path.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

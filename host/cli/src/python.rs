@@ -1,33 +1,46 @@
-//! The Python of a workspace, asked for where PyTorch is.
+//! The Pythons of a workspace: where PyTorch is, and the C++ compiler that a wheel brings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::{process, workspace};
+use crate::workspace::Workspace;
 
 /// Oldest Python that `gpsimd_torch` is made for.
 const OLDEST: (u32, u32) = (3, 11);
 
-/// The folder of an installed package: of the workspace's `.venv`, of the active environment, or of the system.
+/// The interpreters in which packages are looked for: of the workspace's `.venv`, of the active environment, of the system.
+fn interpreters(workspace: &Workspace) -> Vec<PathBuf> {
+    let environments = [Some(workspace.root().join(".venv")), std::env::var_os("VIRTUAL_ENV").map(PathBuf::from)];
+    let environments = environments.into_iter().flatten().map(|environment| environment.join("bin/python"));
+    environments.filter(|python| python.exists()).chain(system_python().ok().map(PathBuf::from)).collect()
+}
+
+/// The first interpreter that has a package, and the folder of that.
+pub fn find_package(workspace: &Workspace, name: &str) -> Option<(PathBuf, PathBuf)> {
+    interpreters(workspace).into_iter().find_map(|python| Some((python.clone(), folder_of(&python, name)?)))
+}
+
+/// The folder of an installed package.
 ///
 /// # Errors
-/// When no Python has it.
-pub fn package_folder(name: &str) -> anyhow::Result<PathBuf> {
-    // To import PyTorch takes seconds.
+/// When no interpreter has it.
+pub fn package_folder(workspace: &Workspace, name: &str) -> anyhow::Result<PathBuf> {
+    let (_, folder) = find_package(workspace, name).with_context(|| {
+        let places = interpreters(workspace).iter().map(|python| python.display().to_string()).collect::<Vec<_>>();
+        let places = if places.is_empty() { "there is no Python".into() } else { places.join(", ") };
+        format!("no Python package `{name}` (looked in .venv, $VIRTUAL_ENV and the system's Python: {places}); install it with pip")
+    })?;
+    Ok(folder)
+}
+
+/// Without importing it: with PyTorch that takes seconds.
+fn folder_of(python: &Path, name: &str) -> Option<PathBuf> {
     let script =
         format!("import importlib.util; print(importlib.util.find_spec('{name}').submodule_search_locations[0])");
-    let mut candidates = vec![workspace::root().join(".venv")];
-    candidates.extend(std::env::var_os("VIRTUAL_ENV").map(PathBuf::from));
-    let in_environment = candidates.iter().map(|environment| environment.join("bin/python")).find(|path| path.exists());
-    let python = match in_environment {
-        Some(python) => python,
-        None => system_python()?.into(),
-    };
-    let folder = process::output(Command::new(&python).args(["-c", &script]))
-        .with_context(|| format!("{} has no package `{name}`: install it there", python.display()))?;
-    Ok(PathBuf::from(folder.trim()))
+    let output = Command::new(python).args(["-c", &script]).output().ok()?;
+    output.status.success().then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// The Python that the environment is made of: `$PYTHON`, or the first on the path that is new enough.

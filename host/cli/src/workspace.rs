@@ -1,23 +1,195 @@
-//! Where things are.
+//! [`Workspace`] and [`OpCrate`]: where a command works, found as cargo finds it.
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-/// The root of the checkout.
-pub fn root() -> &'static Path {
-    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        manifest.ancestors().nth(2).expect("the crate is two folders below the root").into()
-    });
-    &ROOT
+use anyhow::{Context, bail, ensure};
+use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
+
+/// The cargo workspace that a command works in.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
 }
 
-/// The build folder.
-pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+impl Workspace {
+    /// That of the current folder; where there is none, the folder itself.
+    pub fn here() -> anyhow::Result<Self> {
+        let here = std::env::current_dir().context("the current folder is gone")?;
+        if here.ancestors().any(|folder| folder.join("Cargo.toml").is_file()) {
+            return Ok(Self::of(&metadata(None)?));
+        }
+        Ok(Self { target: here.join("target"), root: here })
+    }
+
+    fn of(metadata: &Metadata) -> Self {
+        Self { root: metadata.workspace_root.clone().into(), target: metadata.target_directory.clone().into() }
+    }
+
+    /// The folder of its `Cargo.toml`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The build folder.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// What these commands build and keep.
+    pub fn artifacts(&self) -> PathBuf {
+        self.target.join("gpsimd")
+    }
 }
 
-/// What the project's own commands build and keep.
-pub fn artifacts() -> PathBuf {
-    target().join("gpsimd")
+/// The crate of an op library.
+#[derive(Clone, Debug)]
+pub struct OpCrate {
+    workspace: Workspace,
+    manifest: PathBuf,
+    package: String,
+    library: String,
+}
+
+impl OpCrate {
+    /// The crate in a folder.
+    pub fn at(folder: &Path) -> anyhow::Result<Self> {
+        ensure!(folder.is_dir(), "{} is not a folder: name the folder of an op library's crate", folder.display());
+        let manifest = folder.join("Cargo.toml");
+        ensure!(manifest.is_file(), "{} is not a crate: it has no Cargo.toml", folder.display());
+        Selection { package: None, manifest_path: Some(manifest) }.find()
+    }
+
+    /// The workspace that it is in.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// Its `Cargo.toml`.
+    pub fn manifest(&self) -> &Path {
+        &self.manifest
+    }
+
+    /// The folder of its `Cargo.toml`.
+    pub fn folder(&self) -> &Path {
+        self.manifest.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Its name, as cargo knows it.
+    pub fn package(&self) -> &str {
+        &self.package
+    }
+
+    /// Name of its library: that of the op library, unless `op_library!` says otherwise.
+    pub fn library(&self) -> &str {
+        &self.library
+    }
+}
+
+/// Which crate, said as to cargo.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Selection {
+    /// Package of the op library [default: that of the current folder]
+    #[arg(short, long, value_name = "NAME")]
+    package: Option<String>,
+    /// Path to its Cargo.toml, or to that of its workspace
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+}
+
+impl Selection {
+    /// The selected crate. Without a choice it is the package of the current folder, or the only op library of a
+    /// workspace.
+    pub fn find(&self) -> anyhow::Result<OpCrate> {
+        let nearest = if let Some(path) = &self.manifest_path {
+            Some(path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?)
+        } else {
+            let here = std::env::current_dir().context("the current folder is gone")?;
+            here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file())
+        };
+        let Some(nearest) = nearest else {
+            bail!(
+                "there is no Cargo.toml here or above: go to an op library's folder, or make one with `cargo gpsimd new`"
+            );
+        };
+        let metadata = metadata(Some(&nearest))?;
+        let members = metadata.workspace_packages();
+        let current = members.iter().find(|package| is_same(package.manifest_path.as_std_path(), &nearest));
+        let chosen = match (&self.package, current) {
+            (Some(name), _) => members.iter().find(|package| package.name.as_str() == name).with_context(|| {
+                format!("the workspace {} has no package `{name}`; {}", metadata.workspace_root, listed(&members))
+            })?,
+            (None, Some(package)) => package,
+            (None, None) => only(&metadata, &members)?,
+        };
+        let target = op_library(chosen).map_err(|problem| {
+            anyhow::anyhow!("package `{}` is not an op library: {problem}; {}", chosen.name, listed(&members))
+        })?;
+        Ok(OpCrate {
+            workspace: Workspace::of(&metadata),
+            manifest: chosen.manifest_path.clone().into(),
+            package: chosen.name.to_string(),
+            library: target.name.replace('-', "_"),
+        })
+    }
+}
+
+/// The only op library of a workspace whose root is not a package.
+fn only<'a>(metadata: &Metadata, members: &'a [&'a Package]) -> anyhow::Result<&'a Package> {
+    let default = metadata.workspace_default_packages();
+    let is_default = |package: &Package| default.iter().any(|other| other.id == package.id);
+    let mut libraries = members.iter().filter(|package| op_library(package).is_ok() && is_default(package));
+    match (libraries.next(), libraries.next()) {
+        (Some(library), None) => Ok(library),
+        (Some(_), Some(_)) => {
+            bail!("the workspace {} has several op libraries: {}", metadata.workspace_root, listed(members))
+        }
+        (None, _) => bail!(
+            "no member of the workspace {} is an op library: make one with `cargo gpsimd new`",
+            metadata.workspace_root
+        ),
+    }
+}
+
+/// The library of a package that is an op library, or what keeps it from being one.
+fn op_library(package: &Package) -> Result<&Target, &'static str> {
+    let is_library = |target: &&Target| target.is_lib() || target.is_cdylib() || target.is_rlib();
+    let target = package.targets.iter().find(is_library).ok_or("it has no library")?;
+    if !target.crate_types.contains(&CrateType::CDyLib) {
+        return Err("its [lib] needs crate-type = [\"cdylib\", \"rlib\"]");
+    }
+    let uses_gpsimd = package.dependencies.iter().any(|dependency| dependency.name == "gpsimd");
+    uses_gpsimd.then_some(target).ok_or("it does not depend on `gpsimd`")
+}
+
+/// The op libraries that can be named.
+fn listed(members: &[&Package]) -> String {
+    let names: Vec<_> =
+        members.iter().filter(|package| op_library(package).is_ok()).map(|package| package.name.as_str()).collect();
+    if names.is_empty() {
+        "there is no op library here".into()
+    } else {
+        format!("name one with -p: {}", names.join(", "))
+    }
+}
+
+/// Whether two paths lead to one file; the second has no links.
+pub(crate) fn is_same(path: &Path, file: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| path == file) || path == file
+}
+
+/// What cargo says of the workspace of a manifest, or of the current folder, without dependencies.
+pub(crate) fn metadata(manifest: Option<&Path>) -> anyhow::Result<Metadata> {
+    let mut command = MetadataCommand::new();
+    command.no_deps();
+    if let Some(manifest) = manifest {
+        command.manifest_path(manifest);
+    }
+    command.exec().map_err(|error| match error {
+        cargo_metadata::Error::CargoMetadata { stderr } => {
+            let place = manifest.map_or_else(|| "the workspace".to_owned(), |manifest| manifest.display().to_string());
+            anyhow::anyhow!("cargo cannot read {place}:\n{}", stderr.trim_end())
+        }
+        error => error.into(),
+    })
 }

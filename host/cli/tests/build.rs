@@ -58,8 +58,8 @@ opt-level = "s"
 
 fn build(library: &Path, out: &Path, environment: &[(&str, &str)]) -> (bool, String) {
     let Output { status, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"))
-        .args(["build", "--library"])
-        .arg(library)
+        .args(["build", "--manifest-path"])
+        .arg(library.join("Cargo.toml"))
         .arg("--out")
         .arg(out)
         .envs(environment.iter().copied())
@@ -101,8 +101,46 @@ fn a_crate_elsewhere_is_built_whatever_the_environment_says_and_a_failure_names_
     }
 }
 
+/// A workspace with these members, each with its manifest after `[package]`; none has the SDK.
+fn workspace(folder: &Path, members: &[(&str, &str)]) {
+    let names: Vec<_> = members.iter().map(|(name, _)| *name).collect();
+    fs::write(folder.join("Cargo.toml"), format!("[workspace]\nresolver = \"3\"\nmembers = {names:?}\n")).unwrap();
+    for (name, manifest) in members {
+        let folder =
+            library(&folder.join(name), &format!("[package]\nname = {name:?}\nedition = \"2024\"\n{manifest}"));
+        assert!(folder.is_dir());
+    }
+}
+
 #[test]
-fn a_folder_that_is_not_a_crate_is_told_from_one_that_cargo_refuses() {
+fn the_crate_is_found_as_cargo_finds_it_or_an_error_says_which_there_are() {
+    let root = tempfile::tempdir().unwrap();
+    let op_library = "[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n[dependencies]\ngpsimd = { path = \"GPSIMD\" }\n";
+    let members = [("app", ""), ("first", op_library), ("second", op_library), ("rlib-only", "[lib]\n")];
+    workspace(root.path(), &members);
+    let refused = |folder: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"));
+        // As cargo starts it.
+        let Output { status, stderr, .. } =
+            command.args(["gpsimd", "build"]).args(arguments).current_dir(root.path().join(folder)).output().unwrap();
+        assert_eq!(status.code(), Some(1));
+        let messages = String::from_utf8(stderr).unwrap();
+        messages.replace(root.path().canonicalize().unwrap().to_str().unwrap(), "ROOT")
+    };
+    let mut messages = vec![
+        refused("", &[]),
+        refused("app", &[]),
+        refused("rlib-only", &[]),
+        refused("app", &["-p", "third"]),
+        refused("app", &["--manifest-path", "../none/Cargo.toml"]),
+    ];
+    fs::remove_file(root.path().join("Cargo.toml")).unwrap();
+    messages.push(refused("", &[]));
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn what_is_no_crate_is_told_from_one_that_cargo_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |manifest: &str| {
         let (is_built, messages) = build(&library(folder.path(), manifest), &folder.path().join("out"), &[]);
@@ -110,11 +148,9 @@ fn a_folder_that_is_not_a_crate_is_told_from_one_that_cargo_refuses() {
         messages
     };
     let messages = refused("[workspace]\nmembers = []\n");
-    assert!(messages.contains("is a workspace, not a crate: name the folder of an op library in it"), "{messages}");
+    assert!(messages.contains("is an op library: make one with `cargo gpsimd new`"), "{messages}");
     let messages = refused("[package]\nname = 3\n");
     assert!(messages.contains("cargo cannot read"), "{messages}");
-    let (_, messages) = build(&folder.path().join("none"), folder.path(), &[]);
-    assert!(messages.contains("is not a folder: name the folder of an op library's crate"), "{messages}");
 }
 
 /// A crate in the checkout that the workspace does not list.

@@ -42,14 +42,14 @@ fn the_doctor_finds_the_sdk_and_fails_only_when_asked_about_it() {
     assert_eq!(status, 4);
     assert!(lines.starts_with("to develop without a Trainium\nok       rustc"), "{lines}");
     assert!(lines.contains("missing  custom-op library  (package aws-neuronx-gpsimd-customop-lib)"), "{lines}");
-    assert!(error.contains("are not ok to build and run on Trn1 or Inf2"), "{error}");
+    assert!(error.contains("required components are missing to build and run on Trn1 or Inf2"), "{error}");
 }
 
 #[test]
 fn without_an_sdk_nothing_is_built_and_the_status_is_5() {
     let host = Host::bare();
     let out = host.path("out");
-    let (status, _, error) = run(&host, &["build", "--neuron", "--out", out.to_str().unwrap()]);
+    let (status, _, error) = run(&host, &["build", "--neuron", "-p", "bert-ops", "--out", out.to_str().unwrap()]);
     assert_eq!(status, 5, "{error}");
     assert!(error.contains("fix: sudo apt-get install aws-neuronx-gpsimd-tools"), "{error}");
     assert!(!out.exists());
@@ -58,9 +58,9 @@ fn without_an_sdk_nothing_is_built_and_the_status_is_5() {
 #[test]
 fn a_package_is_built_or_its_error_told() {
     let host = Host::complete();
-    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../codegen/tests/package/small-ops");
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../codegen/tests/package/small-ops/Cargo.toml");
     let out = host.path("out");
-    let arguments = ["build", "--neuron", "--library", library.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let arguments = ["build", "--neuron", "--manifest-path", library.to_str().unwrap(), "--out", out.to_str().unwrap()];
     host.write("library.a", archive(&members(&metadata())));
     host.when_built("shutil.copy(host / 'library.a', pathlib.Path(build_directory) / f'lib{name}.so')");
     let (status, lines, error) = run(&host, &arguments);

@@ -7,7 +7,7 @@ use gpsimd_descriptor::DescriptorError;
 #[non_exhaustive]
 pub enum ImageError {
     /// Another kind of file.
-    #[error("not a WebAssembly module: a kernel image is the .wasm of `cargo xtask build-kernels`")]
+    #[error("not a WebAssembly module: a kernel image is the .wasm of `cargo gpsimd build`")]
     NoModule,
     /// An invalid WebAssembly module.
     #[error("not a valid WebAssembly module: {0}")]
@@ -81,7 +81,7 @@ pub enum ImageError {
         op: String,
     },
     /// Its memory is not laid out as a core's TCM.
-    #[error("the image is not linked for a core's TCM: {what}; build it with `cargo xtask build-kernels`")]
+    #[error("the image is not linked for a core's TCM: {what}; build it with `cargo gpsimd build`")]
     Layout {
         /// What is wrong.
         what: String,

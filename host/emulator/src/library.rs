@@ -232,7 +232,7 @@ impl Op {
         self.library.descriptor.tcm_bytes as usize
     }
 
-    /// Whether launches report what cores compute: of a library that `cargo xtask profile` builds.
+    /// Whether launches report what cores compute: of a library that `cargo gpsimd profile` builds.
     pub fn counts_operations(&self) -> bool {
         self.library.operations.is_some()
     }

@@ -13,7 +13,7 @@ const TARGET: &str = include_str!("xtensa-gpsimd.json");
 const TARGET_NAME: &str = "xtensa-gpsimd";
 
 /// The crate of the program: the library and the runner, and nothing of its own.
-const MAIN: &str = "//! Written by `cargo xtask build-kernels --isa`.
+const MAIN: &str = "//! Written by `cargo gpsimd build --isa`.
 #![no_std]
 #![no_main]
 extern crate gpsimd_isa_runner as _;
@@ -21,13 +21,14 @@ extern crate op_library as _;
 ";
 
 /// Builds the program of the op library whose crate is in the folder `library`, and gives its path. `target` is cargo's
-/// build folder, where `core` for the target stays from one library to the next.
+/// build folder, where `core` for the target stays from one library to the next. `runner` is the value of a dependency on
+/// `gpsimd-isa-runner`, in TOML: of the version of this crate, from where the library takes `gpsimd` from.
 ///
 /// Installs the pinned nightly with rustup if it is missing.
 ///
 /// # Errors
 /// When a tool is missing, the folder is no crate, or the crate does not compile.
-pub fn build(library: &Path, target: &Path) -> Result<PathBuf, IsaError> {
+pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, IsaError> {
     if let Some(missing) = missing_tools().into_iter().next() {
         return Err(missing.into());
     }
@@ -35,7 +36,7 @@ pub fn build(library: &Path, target: &Path) -> Result<PathBuf, IsaError> {
     let crate_of_library = Crate::read(library)?;
     let program = crate_of_library.name.replace('-', "_");
     let folder = target.join("programs").join(&program);
-    write(&folder.join("Cargo.toml"), &manifest(&program, &crate_of_library))?;
+    write(&folder.join("Cargo.toml"), &manifest(&program, &crate_of_library, runner))?;
     write(&folder.join("src/main.rs"), MAIN)?;
     let description = folder.join(format!("{TARGET_NAME}.json"));
     write(&description, TARGET)?;
@@ -60,12 +61,11 @@ pub fn build(library: &Path, target: &Path) -> Result<PathBuf, IsaError> {
     Ok(target.join(TARGET_NAME).join("release").join(program))
 }
 
-fn manifest(program: &str, library: &Crate) -> String {
+fn manifest(program: &str, library: &Crate, runner: &str) -> String {
     // JSON strings are TOML strings.
     let text = |text: &str| serde_json::Value::from(text).to_string();
-    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("runner");
     format!(
-        r#"# Written by `cargo xtask build-kernels --isa`.
+        r#"# Written by `cargo gpsimd build --isa`.
 [package]
 name = {program}
 version = "0.0.0"
@@ -75,7 +75,7 @@ publish = false
 [workspace]
 
 [dependencies]
-gpsimd-isa-runner = {{ path = {runner} }}
+gpsimd-isa-runner = {runner}
 op_library = {{ path = {path}, package = {package} }}
 
 [profile.release]
@@ -85,7 +85,6 @@ panic = "abort"
 debug = "line-tables-only"
 "#,
         program = text(program),
-        runner = text(&runner.to_string_lossy()),
         path = text(&library.folder.to_string_lossy()),
         package = text(&library.name),
     )

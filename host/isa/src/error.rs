@@ -69,8 +69,8 @@ pub enum IsaError {
     },
     /// The program does not say what a program of this version says when it starts.
     #[error(
-        "{} is no program of the isa tier, or one of another version ({problem}): build it again with `cargo xtask \
-         build-kernels --isa`",
+        "{} is no program of the isa tier, or one of another version ({problem}): build it again with `cargo gpsimd \
+         build --isa`",
         path.display()
     )]
     NotOurs {

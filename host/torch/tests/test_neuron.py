@@ -289,7 +289,7 @@ def test_without_a_build_ops_on_a_neuron_host_say_what_to_do(host):
             print(json.dumps(str(error)))
     """)
     assert "bert_ops::bias_gelu_forward has no build for NeuronCores" in result
-    assert "cargo xtask build-kernels --neuron" in result
+    assert "cargo gpsimd build --neuron" in result
 
 
 # Hosts that are half installed.
@@ -300,7 +300,7 @@ def load(host: Host) -> None:
 
 
 def test_a_build_without_torch_neuronx_is_refused(host):
-    with pytest.raises(LibraryError, match=r"needs torch_neuronx, which is not installed .*cargo xtask doctor"):
+    with pytest.raises(LibraryError, match=r"needs torch_neuronx, which is not installed .*cargo gpsimd doctor"):
         load(host)
     assert gpsimd_torch.load_library("bert_ops").neuron is None
 
@@ -313,7 +313,7 @@ def test_a_build_that_is_not_there_is_refused(here):
 
 def test_a_torch_neuronx_without_its_loader_is_refused(here):
     here.custom_op.write_text("raise ImportError('libneuronxla.so: cannot open shared object file')")
-    with pytest.raises(LibraryError, match=r"cannot be imported: ImportError: libneuronxla\.so.*cargo xtask doctor"):
+    with pytest.raises(LibraryError, match=r"cannot be imported: ImportError: libneuronxla\.so.*cargo gpsimd doctor"):
         load(here)
 
 

@@ -403,7 +403,7 @@ def test_a_bundled_library_that_does_not_exist_is_named_with_those_that_do() -> 
 
 
 def test_a_file_that_does_not_exist_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(LibraryError, match=r"nothing\.so does not exist: build it with `cargo xtask build-kernels`"):
+    with pytest.raises(LibraryError, match=r"nothing\.so does not exist: build it with `cargo gpsimd build`"):
         gpsimd_torch.load_library(tmp_path / "nothing.so")
 
 

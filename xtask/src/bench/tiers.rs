@@ -9,7 +9,8 @@ use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Tensor, Tensor
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use cargo_gpsimd::{build, numbers, workspace};
+use crate::workspace;
+use cargo_gpsimd::{build, numbers};
 
 /// The package's time over the native library's that is aimed at.
 const AIM: f64 = 1.3;
@@ -39,7 +40,7 @@ pub(super) fn measure(names: &[String], rounds: u32, threads: u32, json: Option<
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("no op `{unknown}`; there are {}", known.join(", "));
     }
-    let built = build::build(&workspace::root().join("kernels/bert-ops"), "native", None)?;
+    let built = build::build(&workspace::op_crate("kernels/bert-ops")?, "native", None)?;
     let (native, package) = (OpLibrary::load(&built.native)?, OpLibrary::load(&built.package)?);
     let engine = |direct| Engine::builder().mode(Mode::Fast).threads(threads as usize).direct(direct).build();
     let (direct, copying) = (engine(true)?, engine(false)?);

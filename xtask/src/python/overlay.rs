@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::{Python, UV, cuda};
+use crate::workspace;
+use cargo_gpsimd::process;
 use cargo_gpsimd::stamp::Stamp;
-use cargo_gpsimd::{process, workspace};
 
 /// What an environment has beside the packages of `.venv`.
 #[derive(Clone, Copy)]

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
+use cargo_metadata::Message;
 
-use crate::{process, workspace};
+use crate::process;
+use crate::workspace::{OpCrate, is_same};
 
 /// The Rust target of kernel images.
 pub const IMAGE_TARGET: &str = "wasm32-unknown-unknown";
@@ -45,10 +47,10 @@ pub(super) enum Target<'a> {
 }
 
 /// Compiles the crate and gives the path of its dynamic library, or of its image.
-pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<PathBuf> {
-    let manifest = Crate::read(library)?.manifest;
-    let mut cargo = cargo();
-    cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(&manifest);
+pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<PathBuf> {
+    let (manifest, workspace) = (library.manifest(), library.workspace());
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(manifest);
     for setting in PROFILE {
         cargo.args(["--config", &format!("profile.kernels.{setting}")]);
     }
@@ -58,11 +60,11 @@ pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<Pat
             check_cpu(cpu)?;
             // With an explicit target the flags leave macros and build scripts alone. They need a build folder of their
             // own: cargo would rebuild everything whenever they change.
-            cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace::target().join("host-cpu"));
+            cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace.target().join("host-cpu"));
             (vec![format!("-Ctarget-cpu={cpu}")], std::env::consts::DLL_EXTENSION)
         }
         Target::Image => {
-            cargo.args(["--target", IMAGE_TARGET, "--target-dir"]).arg(workspace::target().join("images"));
+            cargo.args(["--target", IMAGE_TARGET, "--target-dir"]).arg(workspace.target().join("images"));
             (image_flags(), "wasm")
         }
     };
@@ -70,68 +72,18 @@ pub(super) fn compile(library: &Path, target: &Target<'_>) -> anyhow::Result<Pat
     // for other programs.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
     let messages = process::output(cargo.stdin(Stdio::null()))?;
-    for message in messages.lines() {
-        let message: serde_json::Value = serde_json::from_str(message).context("cargo printed something unexpected")?;
-        let is_ours = message["reason"] == "compiler-artifact"
-            && message["manifest_path"].as_str().is_some_and(|path| is_same(path, &manifest));
-        if !is_ours {
+    for message in Message::parse_stream(messages.as_bytes()) {
+        let Message::CompilerArtifact(artifact) = message.context("cargo printed something unexpected")? else {
+            continue;
+        };
+        if !is_same(artifact.manifest_path.as_std_path(), manifest) {
             continue;
         }
-        let files = message["filenames"].as_array().into_iter().flatten().filter_map(|file| file.as_str());
-        for file in files.map(PathBuf::from) {
-            if file.extension().is_some_and(|found| found == extension) {
-                return Ok(file);
-            }
+        if let Some(file) = artifact.filenames.iter().find(|file| file.extension() == Some(extension)) {
+            return Ok(file.clone().into());
         }
     }
-    bail!("{} builds no .{extension}: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]", library.display())
-}
-
-/// The crate of an op library, as cargo reads it.
-pub(super) struct Crate {
-    manifest: PathBuf,
-    /// Name of its library: that of the op library, unless `op_library!` says otherwise.
-    pub(super) name: String,
-}
-
-impl Crate {
-    /// Reads the crate in the folder `library`.
-    pub(super) fn read(library: &Path) -> anyhow::Result<Self> {
-        ensure!(library.is_dir(), "{} is not a folder: name the folder of an op library's crate", library.display());
-        let manifest = library.join("Cargo.toml");
-        ensure!(manifest.is_file(), "{} is not a crate: it has no Cargo.toml", library.display());
-        let manifest = manifest.canonicalize().with_context(|| format!("cannot find {}", manifest.display()))?;
-        let mut cargo = cargo();
-        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&manifest);
-        let metadata = process::output(&mut cargo)
-            .with_context(|| format!("cargo cannot read {}, for the reason that it names above", manifest.display()))?;
-        let metadata: serde_json::Value =
-            serde_json::from_str(&metadata).context("cargo printed something unexpected")?;
-        let packages = metadata["packages"].as_array().into_iter().flatten();
-        let package = packages
-            .into_iter()
-            .find(|package| package["manifest_path"].as_str().is_some_and(|path| is_same(path, &manifest)))
-            .with_context(|| {
-                let library = library.display();
-                format!("{library} is a workspace, not a crate: name the folder of an op library in it")
-            })?;
-        let is_library = |target: &&serde_json::Value| {
-            let kinds = target["kind"].as_array().into_iter().flatten();
-            kinds.filter_map(serde_json::Value::as_str).any(|kind| kind.ends_with("lib"))
-        };
-        let target = package["targets"].as_array().into_iter().flatten().find(is_library);
-        let name = target.unwrap_or(package)["name"].as_str().unwrap_or_default().replace('-', "_");
-        Ok(Self { manifest, name })
-    }
-}
-
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
-/// Whether cargo means this file, an absolute path without links.
-fn is_same(path: &str, file: &Path) -> bool {
-    Path::new(path).canonicalize().is_ok_and(|path| path == file)
+    bail!("{} builds no .{extension}: its [lib] needs crate-type = [\"cdylib\", \"rlib\"]", library.folder().display())
 }
 
 /// rustc only warns of a CPU that it does not know.

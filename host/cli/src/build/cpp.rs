@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use gpsimd_codegen::host_build::{Compiler, CppBuild, CppLibrary, Optimisation, TorchFolder, update_cpp};
 
 use crate::process::shown_path;
-use crate::{python, workspace};
+use crate::python;
+use crate::workspace::Workspace;
 
 /// C++ ops of a command line.
 pub struct Cpp<'a> {
@@ -35,10 +36,10 @@ pub struct CompilerOptions {
 }
 
 /// Brings the library of these ops up to date, in `out` or where artifacts are.
-pub fn update(cpp: &Cpp<'_>, out: Option<&Path>) -> anyhow::Result<CppLibrary> {
+pub fn update(cpp: &Cpp<'_>, workspace: &Workspace, out: Option<&Path>) -> anyhow::Result<CppLibrary> {
     // The shape functions are compiled against PyTorch's headers.
-    let torch = TorchFolder::new(python::package_folder("torch")?)?;
-    let out = out.map_or_else(|| workspace::artifacts().join("cpp"), Path::to_path_buf);
+    let torch = TorchFolder::new(python::package_folder(workspace, "torch")?)?;
+    let out = out.map_or_else(|| workspace.artifacts().join("cpp"), Path::to_path_buf);
     let flags = [&cpp.compiler.define[..], &cpp.compiler.flag].concat();
     let build = CppBuild {
         name: None,
@@ -55,8 +56,8 @@ pub fn update(cpp: &Cpp<'_>, out: Option<&Path>) -> anyhow::Result<CppLibrary> {
 }
 
 /// Builds the ops and prints what they are.
-pub(super) fn build(cpp: &Cpp<'_>, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let library = update(cpp, out)?;
+pub(super) fn build(cpp: &Cpp<'_>, workspace: &Workspace, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let library = update(cpp, workspace, out)?;
     let descriptor = &library.descriptor;
     if json {
         let result = serde_json::json!({ "library": descriptor, "package": library.path });

@@ -9,8 +9,10 @@ use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_isa::{Failed, IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
 use serde::Serialize;
 
+use crate::files;
 use crate::process::shown_path;
-use crate::workspace;
+use crate::sdk_source::SdkSource;
+use crate::workspace::OpCrate;
 
 /// A program and what it takes.
 #[derive(Serialize)]
@@ -29,7 +31,7 @@ struct Report {
 }
 
 /// Builds the program and prints what it takes.
-pub(super) fn build_and_measure(library: &Path, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
+pub(super) fn build_and_measure(library: &OpCrate, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
     let elf = build(library, out)?;
     eprintln!("[2/2] measuring under QEMU");
     let descriptor = IsaLibrary::descriptor_of(&elf)?;
@@ -64,18 +66,17 @@ pub(super) fn build_and_measure(library: &Path, out: Option<&Path>, json: bool) 
 }
 
 /// Builds the program into `out`, or where artifacts are, and gives its path.
-pub(super) fn build(library: &Path, out: Option<&Path>) -> anyhow::Result<PathBuf> {
-    eprintln!("[1/2] Xtensa program of {}", shown_path(library));
-    let built = gpsimd_isa::build(library, &workspace::target().join("isa"))?;
+pub(super) fn build(library: &OpCrate, out: Option<&Path>) -> anyhow::Result<PathBuf> {
+    eprintln!("[1/2] Xtensa program of {}", library.package());
+    let workspace = library.workspace();
+    let runner = SdkSource::of(workspace)?.dependency("gpsimd-isa-runner")?;
+    let built = gpsimd_isa::build(library.folder(), &workspace.target().join("isa"), &runner)?;
     let name = IsaLibrary::descriptor_of(&built)?.name;
-    let folder = out.map_or_else(|| workspace::artifacts().join(&name), Path::to_path_buf).join("isa");
+    let folder = out.map_or_else(|| workspace.artifacts().join(&name), Path::to_path_buf).join("isa");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let elf = folder.join(format!("{name}.elf"));
     // QEMU runs what may be executed, so the permissions go with it.
-    let new = elf.with_extension("tmp");
-    fs::copy(&built, &new)
-        .and_then(|_| fs::rename(&new, &elf))
-        .with_context(|| format!("cannot write {}", elf.display()))?;
+    files::copy(&built, &elf)?;
     Ok(elf)
 }
 

@@ -9,18 +9,19 @@ pub mod package;
 mod table;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
-use gpsimd_codegen::host_build::Compiler;
 use gpsimd_codegen::{HotLoop, Image};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron::sdk::Sdk;
 
-use crate::workspace;
+use crate::workspace::{OpCrate, Selection, Workspace};
+use crate::{compiler, files};
 pub use compile::IMAGE_TARGET;
-use compile::{Crate, Target, compile, ensure_image_target};
+use compile::{Target, compile, ensure_image_target};
 use package::Built;
 
 /// Build an op library: native library, kernel image and GPSIMD op package, with every vendor limit checked.
@@ -44,16 +45,15 @@ use package::Built;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo gpsimd build\n\
-\x20 cargo gpsimd build --library ../my-ops --out build\n\
+\x20 cargo gpsimd build -p my-ops --out build\n\
 \x20 cargo gpsimd build --json | jq .manifest.tcm\n\
 \x20 cargo gpsimd build --isa\n\
 \x20 cargo gpsimd build --neuron\n\
 \x20 cargo gpsimd build --cpp relu.cpp --shape shape.cpp --out build\n\
 \x20 cargo gpsimd build --cpp relu.cpp --shape shape.cpp --include headers --define TILE=512 --flag -O2")]
 pub struct Build {
-    /// Folder of the op library's crate
-    #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true, conflicts_with = "cpp")]
-    library: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     options: Options,
 }
@@ -64,7 +64,10 @@ impl Build {
     /// # Errors
     /// When something does not build.
     pub fn run(self) -> anyhow::Result<()> {
-        self.options.run(&self.library).map(drop)
+        if self.options.is_cpp() {
+            return self.options.run_cpp(&Workspace::here()?);
+        }
+        self.options.run(&self.selection.find()?).map(drop)
     }
 }
 
@@ -109,31 +112,33 @@ impl Options {
         !self.cpp.is_empty()
     }
 
-    /// Builds the op library in the folder `library`, or the ops written by hand, and prints what was built. The results
-    /// are those of a crate's op package.
-    ///
-    /// # Errors
-    /// When something does not build; what an earlier build left is said then.
-    pub fn run(self, library: &Path) -> anyhow::Result<Option<Results>> {
-        let (started, is_cpp, out) = (SystemTime::now(), self.is_cpp(), self.out.clone());
-        let result = self.build(library);
+    /// Builds the ops written by hand, and prints what was built.
+    pub fn run_cpp(&self, workspace: &Workspace) -> anyhow::Result<()> {
+        let started = SystemTime::now();
+        let (sources, shapes, is_multicore) = (&self.cpp, &self.shape, !self.single_core);
+        let cpp = cpp::Cpp { sources, shapes, is_multicore, compiler: &self.compiler };
+        let result = cpp::build(&cpp, workspace, self.out.as_deref(), self.json);
         if result.is_err() {
-            let folder = out.or_else(|| {
-                let krate = (!is_cpp).then(|| Crate::read(library).ok()).flatten()?;
-                Some(workspace::artifacts().join(krate.name))
-            });
-            earlier::tell(folder.as_deref(), started);
+            earlier::tell(self.out.as_deref(), started);
         }
         result
     }
 
-    fn build(self, library: &Path) -> anyhow::Result<Option<Results>> {
-        if self.is_cpp() {
-            let (sources, shapes, is_multicore) = (&self.cpp, &self.shape, !self.single_core);
-            let cpp = cpp::Cpp { sources, shapes, is_multicore, compiler: &self.compiler };
-            cpp::build(&cpp, self.out.as_deref(), self.json)?;
-            return Ok(None);
+    /// Builds the op library of a crate, and prints what was built. The results are those of its op package.
+    ///
+    /// # Errors
+    /// When something does not build; what an earlier build left is said then.
+    pub fn run(&self, library: &OpCrate) -> anyhow::Result<Option<Results>> {
+        let started = SystemTime::now();
+        let result = self.build(library);
+        if result.is_err() {
+            let default = library.workspace().artifacts().join(library.library());
+            earlier::tell(Some(self.out.as_deref().unwrap_or(&default)), started);
         }
+        result
+    }
+
+    fn build(&self, library: &OpCrate) -> anyhow::Result<Option<Results>> {
         if self.isa {
             isa::build_and_measure(library, self.out.as_deref(), self.json)?;
             return Ok(None);
@@ -217,8 +222,8 @@ impl Results {
     }
 }
 
-/// Builds the op library in the folder `library` and everything made of it.
-pub fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Result<Results> {
+/// Builds an op library and everything made of it.
+pub fn build(library: &OpCrate, cpu: &str, out: Option<&Path>) -> anyhow::Result<Results> {
     ensure_image_target()?;
     step(1, "native library");
     let native = compile(library, &Target::Host { cpu })?;
@@ -226,43 +231,32 @@ pub fn build(library: &Path, cpu: &str, out: Option<&Path>) -> anyhow::Result<Re
     let image = compile(library, &Target::Image)?;
     let loaded = OpLibrary::load(&native)?;
     let wasm = fs::read(&image).with_context(|| format!("cannot read {}", image.display()))?;
-    let read = Image::read(&wasm).with_context(|| format!("{}", library.display()))?;
+    let read = Image::read(&wasm).with_context(|| format!("package `{}`", library.package()))?;
     ensure!(
         *loaded.descriptor() == read.descriptor,
         "the native library and the kernel image have different descriptors"
     );
 
     let name = &read.descriptor.name;
-    let out = out.map_or_else(|| workspace::artifacts().join(name), Path::to_path_buf);
+    let out = out.map_or_else(|| library.workspace().artifacts().join(name), Path::to_path_buf);
     let folder = out.join("package");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // The package first, which can fail: what is beside it is of the same build.
-    let built = package::build(&read, &wasm, &folder, &compiler()?)?;
+    let built = package::build(&read, &wasm, &folder, &compiler::find(library.workspace())?)?;
     let native = put(&native, &out.join(format!("lib{name}.so")))?;
     let image = put(&image, &out.join(format!("{name}.wasm")))?;
     let package = folder.join(format!("lib{name}.so"));
     Ok(Results { native, image, folder, package, neuron: None, built })
 }
 
-/// Builds the Xtensa program of the op library in the folder `library`, and gives its path.
-pub fn isa_program(library: &Path) -> anyhow::Result<PathBuf> {
+/// Builds the Xtensa program of an op library, and gives its path.
+pub fn isa_program(library: &OpCrate) -> anyhow::Result<PathBuf> {
     isa::build(library, None)
 }
 
-/// Builds the library of the crate in `library` for this CPU, and gives its path.
-pub fn native_library(library: &Path) -> anyhow::Result<PathBuf> {
+/// Builds an op library for this CPU, and gives its path.
+pub fn native_library(library: &OpCrate) -> anyhow::Result<PathBuf> {
     compile(library, &Target::Host { cpu: "native" })
-}
-
-/// `$CXX`, or the Clang of the Python environment if there is one, or what the system has.
-pub fn compiler() -> anyhow::Result<Compiler> {
-    let python = workspace::root().join(".venv/bin/python");
-    let has_clang = workspace::root().join(".venv/bin/python-zig").is_file();
-    if std::env::var_os("CXX").is_none() && has_clang {
-        let words = [python.to_string_lossy().as_ref(), "-m", "ziglang", "c++"].map(String::from);
-        return Ok(Compiler::at(words.to_vec()));
-    }
-    Ok(Compiler::find()?)
 }
 
 /// Says what is being made, on a line of its own.
@@ -282,8 +276,5 @@ pub fn write(to: &Path, content: &[u8]) -> anyhow::Result<()> {
     if fs::read(to).is_ok_and(|found| found == content) {
         return Ok(());
     }
-    let new = to.with_extension("tmp");
-    fs::write(&new, content)
-        .and_then(|()| fs::rename(&new, to))
-        .with_context(|| format!("cannot write {}", to.display()))
+    files::replace(to, |file| file.write_all(content))
 }

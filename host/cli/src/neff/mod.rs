@@ -1,7 +1,8 @@
-//! `cargo xtask neff`: shows NEFF files, and writes emulated ones.
+//! `cargo gpsimd neff`: shows and runs NEFF files, and writes emulated ones.
 
 mod fits;
 mod pack;
+mod run;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -11,8 +12,9 @@ use anyhow::Context;
 use gpsimd_neuron::neff::Summary;
 
 use pack::Pack;
+use run::Run;
 
-/// Show a NEFF file, or write one for the emulated Neuron Runtime.
+/// Show a NEFF file, run one, or write one for the emulated Neuron Runtime.
 ///
 /// Shows the header, the inputs and outputs, the subgraphs, the custom-op libraries with their functions, and the files of
 /// a NEFF, whether the Neuron compiler made it or `neff pack`. The file is verified while it is read: its sizes, its
@@ -20,10 +22,10 @@ use pack::Pack;
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:\n\
-\x20 cargo xtask neff model.neff\n\
-\x20 cargo xtask neff --json model.neff | jq .libraries\n\
-\x20 cargo xtask neff pack --graph graph.json --library libbert_ops.so --out model.neff\n\
-\x20 cargo xtask neff pack --help        # what a graph.json looks like")]
+\x20 cargo gpsimd neff model.neff\n\
+\x20 cargo gpsimd neff --json model.neff | jq .libraries\n\
+\x20 cargo gpsimd neff pack --graph graph.json --library libbert_ops.so --out model.neff\n\
+\x20 cargo gpsimd neff pack --help        # what a graph.json looks like")]
 pub struct Neff {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,6 +37,7 @@ pub struct Neff {
 enum Command {
     Show(Show),
     Pack(Pack),
+    Run(Run),
 }
 
 /// Show a NEFF file: what `neff FILE` does.
@@ -56,6 +59,7 @@ impl Neff {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Some(Command::Pack(pack)) => pack.run(),
+            Some(Command::Run(run)) => run.run(),
             Some(Command::Show(show)) => show.run(),
             None => self.show.run(),
         }

@@ -1,6 +1,7 @@
-//! `cargo xtask neff pack`: a graph of op calls and its op libraries, as an emulated NEFF.
+//! `cargo gpsimd neff pack`: a graph of op calls and its op libraries, as an emulated NEFF.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron::neff::{Graph, NeffBuilder};
 
 use super::fits;
+use crate::files;
 use crate::process::shown_path;
 
 /// Write a NEFF for the emulated Neuron Runtime: a graph of op calls with its op libraries.
@@ -17,10 +19,10 @@ use crate::process::shown_path;
 /// says that it is emulated.
 #[derive(clap::Args)]
 #[command(after_help = concat!("Examples:\n\
-\x20 cargo xtask build-kernels\n\
-\x20 cargo xtask neff pack --graph graph.json --out model.neff \\\n\
+\x20 cargo gpsimd build\n\
+\x20 cargo gpsimd neff pack --graph graph.json --out model.neff \\\n\
 \x20   --library target/gpsimd/bert_ops/libbert_ops.so\n\
-\x20 cargo xtask neff model.neff\n\
+\x20 cargo gpsimd neff model.neff\n\
 \n\
 graph.json: calls run in the order in which they are listed. Each writes one tensor, which is an output or an \
 intermediate, and reads inputs and what calls before it wrote. An op is <library>.<op>; scalars are in the order of its \
@@ -31,7 +33,7 @@ pub(super) struct Pack {
     /// The graph: JSON as below
     #[arg(long, value_name = "FILE")]
     graph: PathBuf,
-    /// Op library for this CPU, as `build-kernels` writes it; once for each that the graph names
+    /// Op library for this CPU, as `cargo gpsimd build` writes it; once for each that the graph names
     #[arg(long, value_name = "FILE", required = true)]
     library: Vec<PathBuf>,
     /// The NEFF to write
@@ -49,11 +51,7 @@ impl Pack {
             None => self.out.file_stem().context("--out names no file")?.to_string_lossy().into_owned(),
         };
         let neff = packed(&name, &self.graph, &self.library)?;
-        // In one step: nobody loads half a file.
-        let new = self.out.with_extension("neff.tmp");
-        fs::write(&new, &neff)
-            .and_then(|()| fs::rename(&new, &self.out))
-            .with_context(|| format!("cannot write {}", self.out.display()))?;
+        files::replace(&self.out, |file| file.write_all(&neff))?;
         println!("{} ({} bytes), for the emulated runtime only", shown_path(&self.out), neff.len());
         Ok(())
     }

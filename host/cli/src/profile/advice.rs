@@ -31,7 +31,7 @@ pub(super) fn advice(op: &Measured) -> String {
     }
     if op.missed_loops > 0 {
         return format!(
-            "{} of its hot loops became no vectors: `cargo xtask build-kernels --json` has their lines",
+            "{} of its hot loops became no vectors: `cargo gpsimd build --json` has their lines",
             op.missed_loops
         );
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn hot_loops_that_became_no_vectors() {
         let op = Measured { missed_loops: 2, ..op(&core(10.0, 10.0, 80.0)) };
-        insta::assert_snapshot!(advice(&op), @"2 of its hot loops became no vectors: `cargo xtask build-kernels --json` has their lines");
+        insta::assert_snapshot!(advice(&op), @"2 of its hot loops became no vectors: `cargo gpsimd build --json` has their lines");
     }
 
     #[test]

@@ -6,8 +6,10 @@ use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor, TensorView};
 
 use super::counting::{self, Vectors};
+use crate::generated::generate;
 use crate::numbers::numbers;
-use crate::workspace;
+use crate::sdk_source::SdkSource;
+use crate::workspace::{OpCrate, Workspace};
 
 /// Iterations per second of the tutorial's whole model, which calls `relu` twice (`customop-mlp-perf-opt`).
 const PUBLISHED: [(&str, &str, usize, f64); 3] = [
@@ -35,8 +37,8 @@ const REST: f64 = 3.48e-3;
 
 /// Counts the kernels and predicts the tutorial's speeds. No loop is taken for vectors: the tutorial names no flags, and the
 /// vendor's are `-Os`.
-pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<[Row; PUBLISHED.len()]> {
-    let counting = counting::build(&workspace::root().join("host/emulator/calibration/relu-ops"), Vectors::None)?;
+pub(super) fn calibrate(model: &CostModel, workspace: &Workspace) -> anyhow::Result<[Row; PUBLISHED.len()]> {
+    let counting = counting::build(&relu(workspace)?, Vectors::None)?;
     let rows = PUBLISHED
         .iter()
         .map(|&(version, op, cores, published)| {
@@ -46,6 +48,31 @@ pub(super) fn calibrate(model: &CostModel) -> anyhow::Result<[Row; PUBLISHED.len
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(rows.try_into().unwrap_or_else(|_| unreachable!("a row for each")))
+}
+
+/// The tutorial's kernels as a crate, written to the build folder.
+fn relu(workspace: &Workspace) -> anyhow::Result<OpCrate> {
+    let manifest = format!(
+        r#"# Written by `cargo gpsimd profile --calibration`.
+[package]
+name = "relu-ops"
+version = "0.0.0"
+edition = "2024"
+publish = false
+
+[lib]
+crate-type = ["cdylib", "rlib"]
+
+[dependencies]
+gpsimd = {}
+
+[workspace]
+"#,
+        SdkSource::of(workspace)?.dependency("gpsimd")?
+    );
+    let files = [("Cargo.toml", manifest.as_str()), ("src/lib.rs", include_str!("relu.rs"))];
+    let folder = generate(workspace, "calibration", &files)?;
+    OpCrate::at(&folder)
 }
 
 fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostModel) -> anyhow::Result<f64> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use gpsimd_codegen::{HotLoop, Image, LANES, Package};
@@ -11,6 +11,8 @@ use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 
 use crate::build::cpp::{self, Cpp};
 use crate::build::{self, Results, package};
+use crate::compiler;
+use crate::workspace::{OpCrate, Workspace};
 
 /// An op library that counts, and what the image says of its TCM.
 pub(super) struct Counting {
@@ -31,8 +33,8 @@ pub(super) enum Vectors {
     None,
 }
 
-/// Builds the counting kernels of the op library in the folder `library`.
-pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting> {
+/// Builds the counting kernels of an op library.
+pub(super) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Counting> {
     let built = build::build(library, "native", None)?;
     let knows = built.knows_vectors();
     if vectors == Vectors::Compiler && !knows {
@@ -53,7 +55,7 @@ pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting
     let loops: Vec<HotLoop> =
         built.hot_loops().iter().map(|hot| HotLoop { width: is_vector(hot).then_some(LANES), ..hot.clone() }).collect();
     let kernels = Package::counting_kernels(&image, &loops)?;
-    let file = compile(&built, &image, &kernels)?;
+    let file = compile(&built, &image, &kernels, library.workspace())?;
     Ok(Counting {
         library: OpLibrary::load(&file)?,
         tile_buffers: image.memory.pool_start..image.memory.pool_start + image.memory.pool,
@@ -62,12 +64,12 @@ pub(super) fn build(library: &Path, vectors: Vectors) -> anyhow::Result<Counting
 }
 
 /// Builds ops written by hand. Nothing counts what they compute, and all of TCM is theirs to divide.
-pub(super) fn of_cpp(ops: &Cpp<'_>) -> anyhow::Result<Counting> {
-    let library = OpLibrary::load(&cpp::update(ops, None)?.path)?;
+pub(super) fn of_cpp(ops: &Cpp<'_>, workspace: &Workspace) -> anyhow::Result<Counting> {
+    let library = OpLibrary::load(&cpp::update(ops, workspace, None)?.path)?;
     Ok(Counting { library, tile_buffers: 0..TCM_POOL_BYTES as u32, missed: Vec::new() })
 }
 
-fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<PathBuf> {
+fn compile(built: &Results, image: &Image<'_>, kernels: &str, workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let name = &image.descriptor.name;
     let folder = built.folder.with_file_name("profile");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -75,7 +77,7 @@ fn compile(built: &Results, image: &Image<'_>, kernels: &str) -> anyhow::Result<
     let shapes = built.folder.join(format!("{name}_shape.cpp"));
     let output = folder.join(format!("lib{name}_counting.so"));
     build::write(&source, kernels.as_bytes())?;
-    let compiler = build::compiler()?;
+    let compiler = compiler::find(workspace)?;
     let stamp = package::stamp(&folder, &source, &shapes, &compiler, &compiler.version()?)?;
     if !stamp.is_current() || !output.exists() {
         stamp.remove()?;

@@ -1,4 +1,4 @@
-//! `cargo xtask profile`: what ops would cost on the device, by the cost model, and why.
+//! `cargo gpsimd profile`: what ops would cost on the device, by the cost model, and why.
 
 mod advice;
 mod calibration;
@@ -21,7 +21,8 @@ use gpsimd_emulator::{DType, LaunchReport};
 use serde::{Deserialize, Serialize};
 
 use crate::build::cpp::{CompilerOptions, Cpp};
-use crate::{process, workspace};
+use crate::process;
+use crate::workspace::{Selection, Workspace};
 use counting::Vectors;
 use measured::Measured;
 use operands::{Given, operands};
@@ -41,19 +42,18 @@ use operands::{Given, operands};
 /// <https://ui.perfetto.dev> opens.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 cargo xtask profile\n\
-\x20 cargo xtask profile --op bias_gelu_forward --shape x=8x128x768 --shape bias=768 --dtype bf16\n\
-\x20 cargo xtask profile --library ../my-ops --op my_op --shape x=64x512 --scalar factor=2\n\
-\x20 cargo xtask profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
-\x20 cargo xtask profile --json before.json         # then change the kernel, and\n\
-\x20 cargo xtask profile --compare before.json\n\
-\x20 cargo xtask profile --calibration")]
+\x20 cargo gpsimd profile\n\
+\x20 cargo gpsimd profile --op bias_gelu_forward --shape x=8x128x768 --shape bias=768 --dtype bf16\n\
+\x20 cargo gpsimd profile --op my_op --shape x=64x512 --scalar factor=2\n\
+\x20 cargo gpsimd profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
+\x20 cargo gpsimd profile --json before.json         # then change the kernel, and\n\
+\x20 cargo gpsimd profile --compare before.json\n\
+\x20 cargo gpsimd profile --calibration")]
 pub struct Profile {
-    /// Folder of the op library's crate
-    #[arg(long, value_name = "DIR", default_value_os_t = workspace::root().join("kernels/bert-ops"), hide_default_value = true)]
-    library: PathBuf,
+    #[command(flatten)]
+    selection: Selection,
     /// C++ source of kernel functions, instead of a crate; may be given several times
-    #[arg(long, value_name = "FILE", requires = "shape", conflicts_with_all = ["library", "calibration"])]
+    #[arg(long, value_name = "FILE", requires = "shape", conflicts_with_all = ["package", "manifest_path", "calibration"])]
     cpp: Vec<PathBuf>,
     /// Run the --cpp ops on the first core alone, as without `multicore=True`
     #[arg(long, requires = "cpp")]
@@ -124,7 +124,7 @@ impl Profile {
     pub fn run(self) -> anyhow::Result<()> {
         let model = CostModel::default();
         if self.calibration {
-            let rows = calibration::calibrate(&model)?;
+            let rows = calibration::calibrate(&model, &Workspace::here()?)?;
             print!("{}", calibration::show(&model, &rows));
             return Ok(());
         }
@@ -137,14 +137,17 @@ impl Profile {
             }
         }
         given.extend(self.scalar);
-        let counting = if self.cpp.is_empty() {
+        let (counting, workspace) = if self.cpp.is_empty() {
             if let Some(text) = shapes.first() {
                 bail!("--shape {}: expected OPERAND=SHAPE, such as x=8x128x3072", text.display());
             }
-            counting::build(&self.library, Vectors::Compiler)?
+            let library = self.selection.find()?;
+            (counting::build(&library, Vectors::Compiler)?, library.workspace().clone())
         } else {
+            let workspace = Workspace::here()?;
             let (sources, is_multicore) = (&self.cpp, !self.single_core);
-            counting::of_cpp(&Cpp { sources, shapes: &shapes, is_multicore, compiler: &self.compiler })?
+            let cpp = Cpp { sources, shapes: &shapes, is_multicore, compiler: &self.compiler };
+            (counting::of_cpp(&cpp, &workspace)?, workspace)
         };
         let library = counting.library.name().to_owned();
         let known: Vec<_> = counting.library.ops().map(|op| op.name().to_owned()).collect();
@@ -170,7 +173,7 @@ impl Profile {
                 println!("{}", comparison::show(&before.ops, &profiled.ops));
             }
         }
-        let folder = self.out.unwrap_or_else(|| workspace::artifacts().join(&library).join("profile"));
+        let folder = self.out.unwrap_or_else(|| workspace.artifacts().join(&library).join("profile"));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mut written = vec![folder.join("roofline.svg")];
         save(&written[0], &roofline::draw(&model, &profiled.ops)?)?;
@@ -202,7 +205,7 @@ fn timeline(op: &gpsimd_emulator::Op, report: &LaunchReport, model: &CostModel) 
 fn read(file: &Path) -> anyhow::Result<Profiled> {
     let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not what `cargo xtask profile --json` writes", file.display()))
+        .with_context(|| format!("{} is not what `cargo gpsimd profile --json` writes", file.display()))
 }
 
 fn save(file: &Path, text: &str) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Counts, estimates and pictures of real kernels. All hot loops are taken for vectors, whatever the compiler here says.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gpsimd_emulator::cost::{Cost, CostModel};
@@ -11,11 +12,17 @@ use super::measured::Measured;
 use super::operands::{Given, operands};
 use super::{calibration, comparison, roofline, table, timeline};
 use crate::build::cpp::{CompilerOptions, Cpp};
-use crate::workspace;
+use crate::workspace::{OpCrate, Workspace};
+
+/// Of the checkout, whose ops are profiled here.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
 fn bert_ops() -> &'static Counting {
     static BUILT: OnceLock<Counting> = OnceLock::new();
-    BUILT.get_or_init(|| counting::build(&workspace::root().join("kernels/bert-ops"), Vectors::All).unwrap())
+    BUILT
+        .get_or_init(|| counting::build(&OpCrate::at(&root().join("kernels/bert-ops")).unwrap(), Vectors::All).unwrap())
 }
 
 fn measure(op: &str, given: &str, dtype: DType) -> (Measured, gpsimd_emulator::LaunchReport) {
@@ -145,7 +152,7 @@ fn the_roofline_names_its_axes_and_every_op() {
 #[test]
 fn the_model_is_near_the_published_speeds() {
     let model = CostModel::default();
-    let rows = calibration::calibrate(&model).unwrap();
+    let rows = calibration::calibrate(&model, &Workspace::here().unwrap()).unwrap();
     for (what, residual) in calibration::ratios(&rows).map(|ratio| (ratio.what, ratio.residual())) {
         assert!(residual.abs() < 0.15, "{what}: {residual}");
     }
@@ -155,11 +162,11 @@ fn the_model_is_near_the_published_speeds() {
 /// On every core: 8 of the 64 indices, each a DMA in, and one in and out for the element.
 #[test]
 fn the_dmas_of_ops_in_cpp_are_counted_and_nothing_else() {
-    let source = |name: &str| workspace::root().join("host/codegen/tests/device_api").join(name);
+    let source = |name: &str| root().join("host/codegen/tests/device_api").join(name);
     let (sources, shapes, compiler) =
         ([source("dtypes.cpp")], [source("dtypes_shape.cpp")], CompilerOptions::default());
     let cpp = Cpp { sources: &sources, shapes: &shapes, is_multicore: true, compiler: &compiler };
-    let counting = counting::of_cpp(&cpp).unwrap();
+    let counting = counting::of_cpp(&cpp, &Workspace::here().unwrap()).unwrap();
     let op = counting.library.op("take").unwrap();
     let given = ["arg0=8x128:u8", "arg1=64:i32"].map(|given| given.parse().unwrap());
     let operands = operands("dtypes", &op, &given, DType::F32).unwrap();

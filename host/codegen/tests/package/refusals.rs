@@ -28,7 +28,7 @@ fn memory_that_a_function_tries_to_grow_is_no_reason() {
 #[test]
 fn a_file_that_is_no_module() {
     let refusal = refusal_of(b"no module");
-    insta::assert_snapshot!(refusal, @"not a WebAssembly module: a kernel image is the .wasm of `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"not a WebAssembly module: a kernel image is the .wasm of `cargo gpsimd build`");
 }
 
 #[test]
@@ -325,49 +325,49 @@ fn a_library_with_the_name_of_the_runtime() {
 #[test]
 fn an_image_without_a_stack_pointer() {
     let refusal = refusal(&[("$__stack_pointer", "$another")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: no global is called __stack_pointer; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: no global is called __stack_pointer; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn a_stack_pointer_that_does_not_move() {
     let refusal = refusal(&[("(mut i32) (i32.const 1024)", "i32 (i32.const 1024)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack pointer is not a variable that starts at a number; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack pointer is not a variable that starts at a number; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn an_image_that_does_not_say_how_large_its_pool_is() {
     let refusal = refusal(&[(r#"(export "gpsimd.pool_bytes" (global $pool_bytes))"#, "")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export gpsimd.pool_bytes; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export gpsimd.pool_bytes; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn a_size_of_the_pool_that_is_not_there() {
     let refusal = refusal(&[("$pool_bytes i32 (i32.const 1040)", "$pool_bytes i32 (i32.const 2000)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: gpsimd.pool_bytes does not lead to a number; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: gpsimd.pool_bytes does not lead to a number; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn an_image_whose_end_is_unknown() {
     let refusal = refusal(&[(r#"(export "__heap_base" (global $end))"#, "")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export __heap_base; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not export __heap_base; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn a_stack_that_is_not_first() {
     let refusal = refusal(&[("(data (i32.const 1024)", "(data (i32.const 0)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack does not come first in its memory; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack does not come first in its memory; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn constants_beyond_their_end() {
     let refusal = refusal(&[("(data (i32.const 1024)", "(data (i32.const 20000)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it has constants before the stack, or behind their end; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it has constants before the stack, or behind their end; build it with `cargo gpsimd build`");
 }
 
 #[test]
 fn an_image_that_does_not_say_what_its_data_is() {
     let refusal = refusal(&[(r#"(@custom "linking" "\02")"#, "")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not say what its data is: it was linked without --emit-relocs; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it does not say what its data is: it was linked without --emit-relocs; build it with `cargo gpsimd build`");
 }
 
 /// What the linker says of data, in the format of object files: segments (5) by name, symbols (8) by segment.
@@ -400,7 +400,7 @@ fn statics_that_can_change() {
 #[test]
 fn a_stack_of_nothing() {
     let refusal = refusal(&[("(mut i32) (i32.const 1024)", "(mut i32) (i32.const 128)")]);
-    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack is smaller than what leaf functions may use; build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: the stack is smaller than what leaf functions may use; build it with `cargo gpsimd build`");
 }
 
 #[test]

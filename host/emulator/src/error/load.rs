@@ -12,7 +12,7 @@ use super::{count, list};
 #[non_exhaustive]
 pub enum LoadError {
     /// There is no such file.
-    #[error("{} does not exist: build it with `cargo xtask build-kernels`", path.display())]
+    #[error("{} does not exist: build it with `cargo gpsimd build`", path.display())]
     NotFound {
         /// The file.
         path: PathBuf,
@@ -56,9 +56,7 @@ pub enum LoadError {
         found: [u8; 8],
     },
     /// Built for another version of the interface.
-    #[error(
-        "{library} has ABI version {found}, this host speaks {ABI_VERSION}: rebuild it with `cargo xtask build-kernels`"
-    )]
+    #[error("{library} has ABI version {found}, this host speaks {ABI_VERSION}: rebuild it with `cargo gpsimd build`")]
     AbiVersion {
         /// The library.
         library: String,
@@ -67,8 +65,8 @@ pub enum LoadError {
     },
     /// Compiled for a CPU with features that this one lacks.
     #[error(
-        "{library} was compiled for a CPU with {}, which this one lacks: rebuild it here with `cargo xtask \
-         build-kernels`",
+        "{library} was compiled for a CPU with {}, which this one lacks: rebuild it here with `cargo gpsimd \
+         build`",
         list(missing.iter().map(String::as_str))
     )]
     CpuFeatures {

@@ -101,7 +101,7 @@ fn an_unknown_op_is_an_error_that_lists_the_others() {
 fn a_file_that_does_not_exist_is_an_error() {
     let error = OpLibrary::load("no/such/libx.so").unwrap_err();
     assert!(matches!(error, LoadError::NotFound { .. }));
-    insta::assert_snapshot!(error, @"no/such/libx.so does not exist: build it with `cargo xtask build-kernels`");
+    insta::assert_snapshot!(error, @"no/such/libx.so does not exist: build it with `cargo gpsimd build`");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_library_without_the_magic_is_an_error() {
 
 #[test]
 fn a_library_of_another_abi_version_is_an_error() {
-    assert_broken!(["VERSION=7"], LoadError::AbiVersion { found: 7, .. }, @"libx.so has ABI version 7, this host speaks 2: rebuild it with `cargo xtask build-kernels`");
+    assert_broken!(["VERSION=7"], LoadError::AbiVersion { found: 7, .. }, @"libx.so has ABI version 7, this host speaks 2: rebuild it with `cargo gpsimd build`");
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -148,7 +148,7 @@ fn a_library_for_a_cpu_with_more_features_is_an_error() {
     if std::is_x86_feature_detected!("tbm") {
         return;
     }
-    assert_broken!([r#"CPU_FEATURES="sse2,tbm,,fxsr""#], LoadError::CpuFeatures { .. }, @"libx.so was compiled for a CPU with `tbm`, which this one lacks: rebuild it here with `cargo xtask build-kernels`");
+    assert_broken!([r#"CPU_FEATURES="sse2,tbm,,fxsr""#], LoadError::CpuFeatures { .. }, @"libx.so was compiled for a CPU with `tbm`, which this one lacks: rebuild it here with `cargo gpsimd build`");
 }
 
 #[test]

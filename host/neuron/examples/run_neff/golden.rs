@@ -6,10 +6,8 @@ use anyhow::{Context, ensure};
 use gpsimd_emulator::{DType, Engine, Op, OpLibrary, Tensor, TensorType, bf16};
 use gpsimd_neuron::Dtype;
 use gpsimd_neuron::neff::{Call, Graph, GraphLibrary, NeffBuilder, TensorSpec};
-use gpsimd_neuron::nrt::{Error, Model, NrtError, Runtime, Status, TensorSet};
+use gpsimd_neuron::nrt::{self, Error, Model, NrtError, Placement, Runtime, Status, TensorSet};
 use gpsimd_tests::GoldenCase;
-
-use crate::file::allocate;
 
 const OPS: [&str; 2] = ["bias_gelu_forward", "masked_softmax_forward"];
 const LIBRARY_FILE: &str = "libbert_ops.so";
@@ -117,11 +115,12 @@ fn execute(
     let neff = NeffBuilder::new("bert_layer", graph(library, parts)?).library(LIBRARY_FILE, content).build()?;
     let model = Model::load(runtime, neff, core)?;
     let (mut inputs, mut outputs) = (TensorSet::new(runtime)?, TensorSet::new(runtime)?);
+    let place = Placement::Device(core.unwrap_or(0));
     for info in model.inputs() {
-        inputs.insert(&info.name, &allocate(runtime, core, info)?)?;
+        inputs.insert(&info.name, &nrt::Tensor::for_info(runtime, place, info)?)?;
     }
     for info in model.outputs() {
-        outputs.insert(&info.name, &allocate(runtime, core, info)?)?;
+        outputs.insert(&info.name, &nrt::Tensor::for_info(runtime, place, info)?)?;
     }
     for (name, operand) in parts.iter().flat_map(Part::operands) {
         inputs.get(&name).with_context(|| format!("the model has no input `{name}`"))?.write_bytes(operand.bytes())?;

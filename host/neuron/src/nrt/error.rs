@@ -180,7 +180,7 @@ pub enum LibraryError {
     /// It is nowhere.
     #[error(
         "libnrt.so.1 is not here ({}): install the package aws-neuronx-runtime-lib, or name the library in \
-         NEURON_RT_LIBRARY; gpsimd's emulated one is built with `cargo xtask emulated-runtime`",
+         NEURON_RT_LIBRARY; gpsimd's emulated one is built with `cargo gpsimd emulated-runtime`",
         tried.join("; ")
     )]
     NotFound {

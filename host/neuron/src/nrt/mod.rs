@@ -32,6 +32,7 @@
 mod bindings;
 mod element;
 mod error;
+mod headers;
 mod library;
 mod memory;
 mod model;
@@ -43,6 +44,7 @@ mod version;
 
 pub use element::Element;
 pub use error::{Error, LibraryError, NrtError};
+pub use headers::HEADERS;
 pub use library::Library;
 pub use model::{Model, TensorInfo};
 pub use runtime::Runtime;

@@ -173,8 +173,8 @@ impl Status {
     pub fn hint(self, call: &str) -> Option<&'static str> {
         Some(match (self, call) {
             (Self::Invalid | Self::UnsupportedNeffVersion, "nrt_load") => {
-                "`cargo xtask neff FILE` says whether it is a NEFF and of which version; it has to be of a compiler that \
-                 this runtime is made for, or, for the emulated runtime, of `cargo xtask neff pack`"
+                "`cargo gpsimd neff FILE` says whether it is a NEFF and of which version; it has to be of a compiler that \
+                 this runtime is made for, or, for the emulated runtime, of `cargo gpsimd neff pack`"
             }
             (Self::Invalid | Self::ExecBadInput, "nrt_execute" | "nrt_execute_repeat") => {
                 "the sets have to hold every tensor of `Model::inputs` and `Model::outputs`, by its name and of its size"

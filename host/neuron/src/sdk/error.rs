@@ -12,15 +12,15 @@ use super::diagnosis::CompilerError;
 pub enum BuildError {
     /// The SDK is not here, or not all of it, or in versions that do not work.
     #[error(
-        "the Neuron SDK that builds op packages is not complete on this host:\n{findings}\n`cargo xtask doctor` shows \
-         everything; build-kernels without --neuron builds what runs here"
+        "the Neuron SDK that builds op packages is not complete on this host:\n{findings}\n`cargo gpsimd doctor` shows \
+         everything; `cargo gpsimd build` without --neuron builds what runs here"
     )]
     Incomplete {
         /// The lines of what is missing or wrong.
         findings: String,
     },
     /// The folder is no op package.
-    #[error("{} is no op package: {problem}; `cargo xtask build-kernels` makes one", folder.display())]
+    #[error("{} is no op package: {problem}; `cargo gpsimd build` makes one", folder.display())]
     NoPackage {
         /// The folder.
         folder: PathBuf,
@@ -64,7 +64,7 @@ pub enum BuildError {
     /// A Python module is missing.
     #[error(
         "{} has no module `{module}`, which the build needs: activate the environment that has it, or see \
-         `cargo xtask doctor`; the full log is {}",
+         `cargo gpsimd doctor`; the full log is {}",
         python.display(),
         log.display()
     )]

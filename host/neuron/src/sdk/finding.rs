@@ -63,7 +63,7 @@ impl Finding {
     }
 }
 
-/// Lines of findings, as `cargo xtask doctor` prints them.
+/// Lines of findings, as `cargo gpsimd doctor` prints them.
 pub fn table(findings: &[Finding]) -> String {
     let width = findings.iter().map(|finding| finding.piece.len()).max().unwrap_or(0);
     findings.iter().fold(String::new(), |mut text, finding| {

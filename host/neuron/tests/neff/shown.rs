@@ -1,4 +1,4 @@
-//! What `cargo xtask neff` prints.
+//! What `cargo gpsimd neff` prints.
 
 use gpsimd_neuron::neff::{Neff, Summary};
 

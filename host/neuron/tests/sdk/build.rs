@@ -123,7 +123,7 @@ sys.exit(1)",
 fn a_module_that_is_missing_is_named() {
     let host = that(SUCCEED);
     fs::remove_dir_all(host.path("site/torch_neuronx")).unwrap();
-    insta::assert_snapshot!(failure(&host), @"/opt/aws_neuronx_venv_pytorch_2_9/bin/python has no module `torch_neuronx`, which the build needs: activate the environment that has it, or see `cargo xtask doctor`; the full log is /out/neuron.log");
+    insta::assert_snapshot!(failure(&host), @"/opt/aws_neuronx_venv_pytorch_2_9/bin/python has no module `torch_neuronx`, which the build needs: activate the environment that has it, or see `cargo gpsimd doctor`; the full log is /out/neuron.log");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn without_an_sdk_the_doctors_lines_say_what_is_missing() {
                                 fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
     missing  torch-neuronx      (package torch-neuronx)
                                 fix: python3 -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
-    `cargo xtask doctor` shows everything; build-kernels without --neuron builds what runs here
+    `cargo gpsimd doctor` shows everything; `cargo gpsimd build` without --neuron builds what runs here
     ");
 }
 
@@ -233,7 +233,7 @@ fn versions_that_do_not_work_are_refused_before_the_build() {
     wrong    torch  2.10.0  (package torch)
                     PyTorch 2.9 is the last that Neuron supports through PyTorch/XLA
                     fix: /opt/aws_neuronx_venv_pytorch_2_9/bin/python -m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com 'torch==2.9.*' 'torch-xla==2.9.*' 'torch-neuronx==2.9.0.2.15.32035' 'neuronx-cc==2.26.6360.0'
-    `cargo xtask doctor` shows everything; build-kernels without --neuron builds what runs here
+    `cargo gpsimd doctor` shows everything; `cargo gpsimd build` without --neuron builds what runs here
     ");
 }
 

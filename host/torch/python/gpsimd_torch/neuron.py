@@ -1,6 +1,6 @@
 """Op libraries built with the Neuron SDK, as `torch_neuronx` loads them. Not run on a Trainium yet.
 
-`cargo xtask build-kernels --neuron` makes `lib<library>_neuron.so`. `torch_neuronx` registers its ops as
+`cargo gpsimd build --neuron` makes `lib<library>_neuron.so`. `torch_neuronx` registers its ops as
 `torch.ops.<library>_neuron.<op>`, of tensors alone: the scalars of an op are packed into a last one, `params` (f32, one
 element each, in the order of the operands), so that a learning rate that changes recompiles no graph.
 """
@@ -24,7 +24,7 @@ from gpsimd_torch._native import LibraryError
 # Where torch_neuronx unpacks libraries, in a folder of its own. The processes of a job are one user's.
 _UNPACKING = pathlib.Path("/var/tmp")
 
-_DOCTOR = "`cargo xtask doctor` shows what is missing"
+_DOCTOR = "`cargo gpsimd doctor` shows what is missing"
 
 
 class NeuronBuild:
@@ -36,7 +36,7 @@ class NeuronBuild:
         self.name = f"{descriptor['name']}_neuron"
         if not self.path.is_file():
             raise LibraryError(
-                f"{self.path}: no such file; `cargo xtask build-kernels --neuron` builds lib{self.name}.so"
+                f"{self.path}: no such file; `cargo gpsimd build --neuron` builds lib{self.name}.so"
             )
         _check_manifest(self.path, descriptor)
         loader = _loader()
@@ -50,7 +50,7 @@ class NeuronBuild:
         if missing:
             raise LibraryError(
                 f"{self.path}: torch_neuronx loaded it, but registered no torch.ops.{self.name}.{missing[0]}: "
-                "build it again with `cargo xtask build-kernels --neuron`"
+                "build it again with `cargo gpsimd build --neuron`"
             )
 
     def launch(self, op: str, tensors: list[torch.Tensor], scalars: list[float]) -> torch.Tensor:
@@ -134,7 +134,7 @@ def _check_manifest(path: pathlib.Path, descriptor: dict[str, Any]) -> None:
         ours, theirs = f"{len(expected) - 2} ops", f"{len(found) - 2} ops"
     raise LibraryError(
         f"{path} is not of this library: its manifest has `{theirs}`, expected `{ours}`; build both again with "
-        "`cargo xtask build-kernels --neuron`"
+        "`cargo gpsimd build --neuron`"
     )
 
 

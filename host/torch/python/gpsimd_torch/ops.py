@@ -88,7 +88,7 @@ def bundled_libraries() -> list[str]:
 def load_library(library: str | pathlib.Path, neuron: str | pathlib.Path | None = None) -> OpLibrary:
     """Load an op library and register its ops as `torch.ops.<library>.<op>` for what this host has.
 
-    `library` is the path of a host library that `cargo xtask build-kernels` built, or the name of a bundled one
+    `library` is the path of a host library that `cargo gpsimd build` built, or the name of a bundled one
     (`"bert_ops"`). Loading the same file again returns the library loaded before, at once: modules that call its ops
     load it where they are imported, so that what is pickled works in the process that it comes to.
 
@@ -115,7 +115,7 @@ def _load(library: str | pathlib.Path, neuron: str | pathlib.Path | None) -> OpL
         if not path.exists():
             raise LibraryError(
                 f"no op library `{library}` came with this package, which has {_listed(bundled_libraries())}: "
-                "pass the path of a library built with `cargo xtask build-kernels`"
+                "pass the path of a library built with `cargo gpsimd build`"
             )
     path = path.resolve()
     for loaded in _loaded.values():

@@ -130,8 +130,8 @@ class Op:
             return build.launch(self.name, tensors, scalars)
         if self.owner._is_on_host:
             raise LibraryError(
-                f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo xtask "
-                f"build-kernels --neuron` and pass lib{self.owner.name}_neuron.so to load_library as `neuron`, or move "
+                f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo gpsimd "
+                f"build --neuron` and pass lib{self.owner.name}_neuron.so to load_library as `neuron`, or move "
                 "them to the CPU"
             )
         return self._through_the_cpu(arguments)

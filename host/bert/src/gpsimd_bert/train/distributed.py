@@ -295,7 +295,7 @@ def _expect_neuron():
 
 def _no_neuron(problem: str) -> TrainerError:
     return TrainerError(
-        f"--device neuron needs a Trn1 or Inf2 instance with the Neuron SDK, but {problem}; `cargo xtask doctor "
+        f"--device neuron needs a Trn1 or Inf2 instance with the Neuron SDK, but {problem}; `cargo gpsimd doctor "
         "--neuron` shows all that is missing; --device xla runs the same on XLA's CPU device"
     )
 

@@ -1,0 +1,25 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+use cargo_gpsimd::workspace::OpCrate;
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+}
+
+/// The build folder.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// What the project's own commands build and keep.
+pub(crate) fn artifacts() -> PathBuf {
+    target().join("gpsimd")
+}
+
+/// An op library of the checkout, by the folder of its crate.
+pub(crate) fn op_crate(folder: &str) -> anyhow::Result<OpCrate> {
+    OpCrate::at(&root().join(folder))
+}
