@@ -5,8 +5,8 @@
 //! a kernel can see: its core's number, the tensors of the launch, the TCM pool and the calls that move data between
 //! them. Native libraries (rustc) and op packages (C++) use the same types, so the host cannot tell them apart.
 //!
-//! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them means
-//! raising [`ABI_VERSION`].
+//! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them, or what it means, means
+//! raising [`ABI_VERSION`]; a test compares them with what they were in this version, and with the C header [`C_HEADER`].
 #![no_std]
 
 use core::ffi::c_void;

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use gpsimd_emulator::gpsimd_abi::C_HEADER;
 use gpsimd_emulator::{Engine, KernelError, Launch, LaunchError, Mode, Op, OpLibrary, Tensor};
 
 /// Elements of the usual operand: 10 for each core.
@@ -13,10 +14,8 @@ pub(crate) const LEN: usize = 80;
 pub(crate) fn compile(source: &str, defines: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut hasher = DefaultHasher::new();
-    let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/gpsimd-abi/include");
-    for file in [folder.join(source), headers.join("gpsimd_abi.h")] {
-        std::fs::read(file).unwrap().hash(&mut hasher);
-    }
+    std::fs::read(folder.join(source)).unwrap().hash(&mut hasher);
+    C_HEADER.hash(&mut hasher);
     defines.hash(&mut hasher);
     let stem = source.trim_end_matches(".c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib{stem}-{:016x}.so", hasher.finish()));
@@ -25,6 +24,8 @@ pub(crate) fn compile(source: &str, defines: &[&str]) -> PathBuf {
     }
     // Tests run at the same time, in several processes: each builds its own and renames it in place.
     let unfinished = library.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
+    let headers = tempfile::tempdir().unwrap();
+    std::fs::write(headers.path().join("gpsimd_abi.h"), C_HEADER).unwrap();
     let target = match std::env::consts::OS {
         "macos" => format!("{}-apple-darwin", std::env::consts::ARCH),
         os => format!("{}-unknown-{os}-gnu", std::env::consts::ARCH),
@@ -41,7 +42,7 @@ pub(crate) fn compile(source: &str, defines: &[&str]) -> PathBuf {
         .current_dir(&folder)
         .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"])
         .arg("-I")
-        .arg(headers)
+        .arg(headers.path())
         .arg("-o")
         .arg(&unfinished)
         .args(defines.iter().map(|define| format!("-D{define}")))

@@ -1,7 +1,6 @@
 //! The emulator as kernel authors and host programs see it, on kernels written in C against the ABI alone
 //! (`tests/fixtures`): every mistake is an error that says what, where and what to do.
 
-mod abi_layout;
 mod descriptor;
 mod dma;
 mod fixtures;
