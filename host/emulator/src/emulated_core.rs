@@ -15,7 +15,7 @@ use crate::operations::Operations;
 use crate::prepared_launch::PreparedLaunch;
 use crate::print::Printer;
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
-use crate::tcm::{Pool, Refusal, TcmMemory};
+use crate::tcm::{Pool, TcmMemory};
 use crate::watchdog::Watched;
 
 /// How one core's part of a run ended.
@@ -268,19 +268,11 @@ impl EmulatedCore<'_, '_> {
         let element_bytes = launch.element_bytes(index);
         // Fits: the range is inside a tensor.
         let bytes = len * element_bytes as u64;
-        self.pool.verify(tcm, bytes, element_bytes).map_err(|refusal| {
-            let (tensor, range, pool) = (launch.name(index), range.clone(), self.pool.bytes());
-            match refusal {
-                Refusal::Null => Misuse::NullTcm { transfer, tensor, range },
-                Refusal::Misaligned { offset } => {
-                    Misuse::MisalignedTcm { transfer, tensor, range, offset, element_bytes }
-                }
-                Refusal::OutsidePool { offset } => Misuse::OutsideTcm { transfer, tensor, range, offset, bytes, pool },
-                Refusal::NoBuffer { offset } => Misuse::NoBuffer { transfer, tensor, range, offset },
-                Refusal::OutsideBuffer { within, buffer, past } => {
-                    Misuse::OutsideBuffer { transfer, tensor, range, bytes, within, buffer, past }
-                }
-            }
+        self.pool.verify(tcm, bytes, element_bytes).map_err(|problem| Misuse::BadTcm {
+            transfer,
+            tensor: launch.name(index),
+            range: range.clone(),
+            problem,
         })?;
         Ok((range, bytes as usize))
     }

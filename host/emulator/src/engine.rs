@@ -11,7 +11,7 @@ use gpsimd_descriptor::limits::{CORES, TCM_BYTES};
 use crate::bound_op::BoundOp;
 use crate::checks::{self, RunResult};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
-use crate::error::{ConfigError, KernelError, LastDma, LaunchError, Misuse, ShapeError};
+use crate::error::{ConfigError, KernelError, LastDma, LaunchError, Misuse, OperandError};
 use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
 use crate::launch::Launch;
@@ -270,7 +270,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the operands do not fit the descriptor or the op's shape function refuses them.
-    pub fn shape(&self, op: &Op, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
+    pub fn shape(&self, op: &Op, operands: &[TensorType]) -> Result<TensorType, OperandError> {
         op.shape(operands)
     }
 

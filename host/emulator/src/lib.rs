@@ -52,8 +52,8 @@ pub use half::{bf16, f16};
 pub use bound_op::BoundOp;
 pub use engine::{Engine, EngineBuilder, Mode};
 pub use error::{
-    ConfigError, HeldBuffers, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, ShapeError,
-    SourceLocation, Transfer, UnknownOp,
+    ConfigError, HeldBuffers, KernelError, LastDma, LaunchError, LoadError, Misuse, OperandError, SourceLocation,
+    TcmProblem, Transfer, UnknownOp,
 };
 pub use interrupt::InterruptHandle;
 pub use launch::Launch;

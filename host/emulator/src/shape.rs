@@ -3,7 +3,7 @@
 use gpsimd_abi as abi;
 use gpsimd_descriptor::ElementType;
 
-use crate::error::{ShapeError, kernel_text};
+use crate::error::{OperandError, kernel_text};
 use crate::library::Op;
 use crate::operands;
 use crate::tensor::TensorType;
@@ -13,16 +13,16 @@ impl Op {
     ///
     /// # Errors
     /// When the operands do not fit the descriptor or the op's shape function refuses them.
-    pub fn shape(&self, operands: &[TensorType]) -> Result<TensorType, ShapeError> {
-        operands::verify_types(self, operands.iter().copied()).map_err(ShapeError::Operands)?;
+    pub fn shape(&self, operands: &[TensorType]) -> Result<TensorType, OperandError> {
+        operands::verify_types(self, operands.iter().copied())?;
         let ty = self.call_shape(operands)?;
         self.verify_output(operands, ty)?;
-        operands::verify_dims(self, &self.descriptor().output.name, ty).map_err(ShapeError::Operands)?;
+        operands::verify_dims(self, &self.descriptor().output.name, ty)?;
         Ok(ty)
     }
 
     /// The shape function gives the dtype that the kernel writes.
-    fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), ShapeError> {
+    fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), OperandError> {
         let descriptor = self.descriptor();
         let generic = descriptor.tensors().zip(operands).find(|((_, element), _)| *element == ElementType::Generic);
         let generic = generic.map_or(ty.dtype(), |(_, operand)| operand.dtype());
@@ -33,7 +33,7 @@ impl Op {
         Err(self.broken(format!("{} where the kernel writes `{output}` in another dtype", ty.dtype().name())))
     }
 
-    fn call_shape(&self, types: &[TensorType]) -> Result<TensorType, ShapeError> {
+    fn call_shape(&self, types: &[TensorType]) -> Result<TensorType, OperandError> {
         let nothing = abi::RawTensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
         let mut output = nothing;
         let mut error = abi::RawShapeError {
@@ -59,12 +59,12 @@ impl Op {
         }
     }
 
-    fn explain(&self, error: &abi::RawShapeError, operands: &[TensorType]) -> ShapeError {
+    fn explain(&self, error: &abi::RawShapeError, operands: &[TensorType]) -> OperandError {
         let op = self.name().to_owned();
         let &abi::RawShapeError { dim, expected, found, .. } = error;
         if error.code == abi::SHAPE_ERROR_MESSAGE {
             // SAFETY: the shape function's message is readable until the next call.
-            return ShapeError::Message { op, message: unsafe { kernel_text(error.message) } };
+            return OperandError::Refused { op, message: unsafe { kernel_text(error.message) } };
         }
         if error.code == abi::SHAPE_ERROR_PANIC {
             // SAFETY: as above.
@@ -72,22 +72,22 @@ impl Op {
             let names = self.descriptor().tensors().map(|(name, _)| name);
             let operands =
                 names.zip(operands).map(|(name, ty)| format!("`{name}` {ty}")).collect::<Vec<_>>().join(", ");
-            return ShapeError::Panicked { op, message, operands };
+            return OperandError::ShapePanicked { op, message, operands };
         }
         let Some((operand, _)) = self.descriptor().tensors().nth(error.operand as usize) else {
             return self.broken(format!("an error about operand number {}", error.operand));
         };
         let operand = operand.to_owned();
         match error.code {
-            abi::SHAPE_ERROR_RANK => ShapeError::Rank { op, operand, expected, found },
-            abi::SHAPE_ERROR_MIN_RANK => ShapeError::MinRank { op, operand, expected, found },
-            abi::SHAPE_ERROR_DIM => ShapeError::Dim { op, operand, dim, expected, found },
-            abi::SHAPE_ERROR_BROADCAST => ShapeError::Broadcast { op, operand, dim, expected, found },
+            abi::SHAPE_ERROR_RANK => OperandError::Rank { op, operand, expected, found },
+            abi::SHAPE_ERROR_MIN_RANK => OperandError::MinRank { op, operand, expected, found },
+            abi::SHAPE_ERROR_DIM => OperandError::Dim { op, operand, dim, expected, found },
+            abi::SHAPE_ERROR_BROADCAST => OperandError::Broadcast { op, operand, dim, expected, found },
             code => self.broken(format!("an error of unknown code {code}")),
         }
     }
 
-    fn broken(&self, what: String) -> ShapeError {
-        ShapeError::Broken { op: self.name().to_owned(), what }
+    fn broken(&self, what: String) -> OperandError {
+        OperandError::ShapeBroken { op: self.name().to_owned(), what }
     }
 }

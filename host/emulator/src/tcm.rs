@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use gpsimd_abi::{TCM_ALIGN, TCM_BELOW};
 
-use crate::error::{HeldBuffers, Misuse};
+use crate::error::{HeldBuffers, Misuse, TcmProblem};
 use crate::last_dma::Place;
 
 /// The memory of one core's pool and of what the library has below it, reused from launch to launch.
@@ -82,16 +82,6 @@ struct Buffer {
     offset: usize,
     bytes: usize,
     place: Place,
-}
-
-/// Why a DMA's TCM side is refused; the direction and tensor are the caller's to add.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Null,
-    Misaligned { offset: i64 },
-    OutsidePool { offset: i64 },
-    NoBuffer { offset: i64 },
-    OutsideBuffer { within: u64, buffer: u64, past: u64 },
 }
 
 impl<'m> Pool<'m> {
@@ -194,12 +184,12 @@ impl<'m> Pool<'m> {
     }
 
     /// Whether a DMA may use `bytes` bytes at `address` for elements of `element_bytes`.
-    pub(crate) fn verify(&self, address: *const u8, bytes: u64, element_bytes: usize) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, address: *const u8, bytes: u64, element_bytes: usize) -> Result<(), TcmProblem> {
         if bytes == 0 {
             return Ok(());
         }
         if address.is_null() {
-            return Err(Refusal::Null);
+            return Err(TcmProblem::Null);
         }
         let offset = self.offset(address);
         let within = |start: usize, len: usize| {
@@ -207,23 +197,23 @@ impl<'m> Pool<'m> {
             from >= 0 && from + bytes as i128 <= len
         };
         if !within(0, self.bytes) {
-            return Err(Refusal::OutsidePool { offset });
+            return Err(TcmProblem::OutsidePool { offset, bytes, pool: self.bytes });
         }
         if self.checked.is_none() {
             return Ok(());
         }
         if !address.addr().is_multiple_of(element_bytes) {
-            return Err(Refusal::Misaligned { offset });
+            return Err(TcmProblem::Misaligned { offset, element_bytes });
         }
         let starts_in =
             |buffer: &&Buffer| offset >= buffer.offset as i64 && offset < (buffer.offset + buffer.bytes) as i64;
-        let Some(buffer) = self.buffers.iter().find(starts_in) else { return Err(Refusal::NoBuffer { offset }) };
+        let Some(buffer) = self.buffers.iter().find(starts_in) else { return Err(TcmProblem::NoBuffer { offset }) };
         if within(buffer.offset, buffer.bytes) {
             return Ok(());
         }
         let from = offset as u64 - buffer.offset as u64;
         let past = from + bytes - buffer.bytes as u64;
-        Err(Refusal::OutsideBuffer { within: from, buffer: buffer.bytes as u64, past })
+        Err(TcmProblem::OutsideBuffer { bytes, within: from, buffer: buffer.bytes as u64, past })
     }
 
     /// `address` as an offset in the pool; negative before it.

@@ -1,6 +1,6 @@
 //! The Python exceptions, with the emulator's messages.
 
-use gpsimd_emulator::{LaunchError, LoadError, ShapeError, UnknownOp};
+use gpsimd_emulator::{LaunchError, LoadError, UnknownOp};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -28,7 +28,7 @@ pub(crate) fn unknown_op(error: &UnknownOp) -> PyErr {
     OperandError::new_err(error.to_string())
 }
 
-pub(crate) fn shape(error: &ShapeError) -> PyErr {
+pub(crate) fn operands(error: &gpsimd_emulator::OperandError) -> PyErr {
     OperandError::new_err(error.to_string())
 }
 

@@ -57,7 +57,7 @@ impl OpLibrary {
         let op = self.op(op)?;
         let types: Vec<TensorType> =
             types.iter().map(|(dtype, shape)| tensor_type(dtype, shape)).collect::<PyResult<_>>()?;
-        let output = op.shape(&types).map_err(|error| errors::shape(&error))?;
+        let output = op.shape(&types).map_err(|error| errors::operands(&error))?;
         Ok((output.dtype().name(), output.shape().to_vec()))
     }
 

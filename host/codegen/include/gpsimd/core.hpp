@@ -142,7 +142,7 @@ struct Core {
     }
     if (len == 0) return;
     if (tcm == nullptr) {
-      refuse(where, "%s of elements %llu..%llu of `%s` with a null TCM pointer: check what `tcm_malloc` gave", what, from,
+      refuse(where, "%s of elements %llu..%llu of `%s` with a null TCM pointer: check what `tcm_malloc` returned", what, from,
              end, tensor.name);
     }
     if (buffer == nullptr) {

@@ -13,7 +13,7 @@ inline void *tcm_malloc(size_t bytes, gpsimd::Location where = gpsimd::Location:
   return gpsimd::core_for("tcm_malloc", where).allocate(bytes, where);
 }
 
-// Gives back what `tcm_malloc` gave; null is nothing to give back.
+// Frees what `tcm_malloc` returned; null frees nothing.
 inline void tcm_free(void *tcm, gpsimd::Location where = gpsimd::Location::here()) {
   gpsimd::core_for("tcm_free", where).release(tcm, where);
 }

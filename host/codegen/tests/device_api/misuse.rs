@@ -155,7 +155,7 @@ fn a_load_past_the_end_of_an_own_tensor() {
 
 #[test]
 fn a_load_of_an_own_tensor_to_null() {
-    insta::assert_snapshot!(in_both_modes(26), @"op `one_core`, core 0, at misuse.cpp:112: load of elements 0..80 of `torch::zeros` with a null TCM pointer: check what `tcm_malloc` gave");
+    insta::assert_snapshot!(in_both_modes(26), @"op `one_core`, core 0, at misuse.cpp:112: load of elements 0..80 of `torch::zeros` with a null TCM pointer: check what `tcm_malloc` returned");
 }
 
 #[test]

@@ -167,6 +167,57 @@ impl fmt::Display for LastDma {
     }
 }
 
+/// What is wrong with the TCM side of a DMA. Offsets are in bytes of the pool, negative before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TcmProblem {
+    /// A null pointer.
+    #[error("with a null TCM pointer: check what `tcm_malloc` returned")]
+    Null,
+    /// An address that is not a multiple of the element size.
+    #[error("at TCM byte {offset}, which is not a multiple of the element size, {element_bytes} bytes")]
+    Misaligned {
+        /// Offset in the pool.
+        offset: i64,
+        /// Bytes of an element.
+        element_bytes: usize,
+    },
+    /// It leaves the core's pool.
+    #[error(
+        "leaves the TCM pool: {} from TCM byte {offset}, the pool has {}",
+        count(*bytes, "byte"), count(*pool as u64, "byte")
+    )]
+    OutsidePool {
+        /// Offset in the pool.
+        offset: i64,
+        /// Bytes of the DMA.
+        bytes: u64,
+        /// Bytes of the pool.
+        pool: usize,
+    },
+    /// It starts in no live buffer.
+    #[error("at TCM byte {offset}, where no buffer is allocated (freed, or never asked of `tcm_malloc`)")]
+    NoBuffer {
+        /// Offset in the pool.
+        offset: i64,
+    },
+    /// It runs past the end of its buffer.
+    #[error(
+        "goes {} past the end of its TCM buffer: {} from byte {within} of {buffer}",
+        count(*past, "byte"), count(*bytes, "byte")
+    )]
+    OutsideBuffer {
+        /// Bytes of the DMA.
+        bytes: u64,
+        /// Offset in the buffer.
+        within: u64,
+        /// Bytes of the buffer.
+        buffer: u64,
+        /// Bytes past its end.
+        past: u64,
+    },
+}
+
 /// What a kernel did wrong. Ranges are in elements of the flattened tensor, offsets in bytes of the TCM pool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -216,88 +267,17 @@ pub enum Misuse {
         /// The elements.
         range: Range<u64>,
     },
-    /// A DMA with a null TCM pointer.
-    #[error("{transfer} of elements {range:?} of `{tensor}` with a null TCM pointer: check what `tcm_malloc` gave")]
-    NullTcm {
+    /// A DMA whose TCM side is not what it may be.
+    #[error("{transfer} of elements {range:?} of `{tensor}` {problem}")]
+    BadTcm {
         /// Direction.
         transfer: Transfer,
         /// The tensor.
         tensor: String,
         /// The elements.
         range: Range<u64>,
-    },
-    /// A DMA with a TCM address that is no multiple of the element size.
-    #[error(
-        "{transfer} of elements {range:?} of `{tensor}` at TCM byte {offset}, which is not a multiple of the element \
-         size, {element_bytes} bytes"
-    )]
-    MisalignedTcm {
-        /// Direction.
-        transfer: Transfer,
-        /// The tensor.
-        tensor: String,
-        /// The elements.
-        range: Range<u64>,
-        /// Offset in the pool.
-        offset: i64,
-        /// Bytes of an element.
-        element_bytes: usize,
-    },
-    /// A DMA whose TCM side leaves the core's pool.
-    #[error(
-        "{transfer} of elements {range:?} of `{tensor}` leaves the TCM pool: {} from TCM byte {offset}, the pool has {}",
-        count(*bytes, "byte"), count(*pool as u64, "byte")
-    )]
-    OutsideTcm {
-        /// Direction.
-        transfer: Transfer,
-        /// The tensor.
-        tensor: String,
-        /// The elements.
-        range: Range<u64>,
-        /// Offset in the pool; negative when before it.
-        offset: i64,
-        /// Bytes of the DMA.
-        bytes: u64,
-        /// Bytes of the pool.
-        pool: usize,
-    },
-    /// A DMA whose TCM side starts in no live buffer.
-    #[error(
-        "{transfer} of elements {range:?} of `{tensor}` at TCM byte {offset}, where no buffer is allocated (freed, or \
-         never asked of `tcm_malloc`)"
-    )]
-    NoBuffer {
-        /// Direction.
-        transfer: Transfer,
-        /// The tensor.
-        tensor: String,
-        /// The elements.
-        range: Range<u64>,
-        /// Offset in the pool.
-        offset: i64,
-    },
-    /// A DMA whose TCM side runs past the end of its buffer.
-    #[error(
-        "{transfer} of elements {range:?} of `{tensor}` goes {} past the end of its TCM buffer: {} from byte {within} of \
-         {buffer}",
-        count(*past, "byte"), count(*bytes, "byte")
-    )]
-    OutsideBuffer {
-        /// Direction.
-        transfer: Transfer,
-        /// The tensor.
-        tensor: String,
-        /// The elements.
-        range: Range<u64>,
-        /// Bytes of the DMA.
-        bytes: u64,
-        /// Offset in the buffer.
-        within: u64,
-        /// Bytes of the buffer.
-        buffer: u64,
-        /// Bytes past its end.
-        past: u64,
+        /// What is wrong with it.
+        problem: TcmProblem,
     },
     /// The kernel gave up because the TCM pool was exhausted.
     #[error("the TCM pool is exhausted: {} asked, {left} of {pool} left; {}", count(u64::from(*asked), "byte"), held.as_ref().map_or_else(|| "use smaller tiles".into(), |held| format!("{held} were never freed")))]

@@ -1,4 +1,4 @@
-//! [`LaunchError`], [`ShapeError`], [`OperandError`]: why an op cannot be launched, or its launch failed.
+//! [`LaunchError`], [`OperandError`]: why an op cannot be launched, or its launch failed.
 
 use gpsimd_abi::DType;
 
@@ -9,12 +9,9 @@ use crate::tensor::TensorType;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LaunchError {
-    /// The operands do not fit the descriptor; nothing ran.
+    /// The operands do not fit the op; nothing ran.
     #[error(transparent)]
     Operands(OperandError),
-    /// The op's shape function refuses the operands; nothing ran.
-    #[error(transparent)]
-    Shape(ShapeError),
     /// The kernel failed, or did what would corrupt data on the device.
     #[error(transparent)]
     Kernel(Box<KernelError>),
@@ -33,22 +30,13 @@ impl From<OperandError> for LaunchError {
     }
 }
 
-impl From<ShapeError> for LaunchError {
-    fn from(error: ShapeError) -> Self {
-        match error {
-            ShapeError::Operands(error) => Self::Operands(error),
-            error => Self::Shape(error),
-        }
-    }
-}
-
 impl From<KernelError> for LaunchError {
     fn from(error: KernelError) -> Self {
         Self::Kernel(Box::new(error))
     }
 }
 
-/// How operands do not fit an op's descriptor.
+/// How operands do not fit an op: its descriptor, its shape function, or the vendor's limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperandError {
@@ -174,15 +162,6 @@ pub enum OperandError {
         /// The op.
         op: String,
     },
-}
-
-/// Why an op has no output type for its operands.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShapeError {
-    /// The operands do not fit the descriptor.
-    #[error(transparent)]
-    Operands(OperandError),
     /// Wrong rank.
     #[error("op `{op}`: operand `{operand}` has {}, expected {expected}", count(*found, "dimension"))]
     Rank {
@@ -238,9 +217,9 @@ pub enum ShapeError {
         /// Size found.
         found: u64,
     },
-    /// The shape function's own words.
+    /// The shape function refuses the operands in its own words.
     #[error("op `{op}`: {message}")]
-    Message {
+    Refused {
         /// The op.
         op: String,
         /// What it says.
@@ -248,7 +227,7 @@ pub enum ShapeError {
     },
     /// The shape function panicked.
     #[error("op `{op}`: its shape function panicked for {operands}, at {message}")]
-    Panicked {
+    ShapePanicked {
         /// The op.
         op: String,
         /// The place in its source, and what the panic says.
@@ -257,11 +236,11 @@ pub enum ShapeError {
         operands: String,
     },
     /// The shape function does not keep the ABI.
-    #[error("op `{op}`: its shape function is broken, it gave {what}")]
-    Broken {
+    #[error("op `{op}`: its shape function is broken, it returned {what}")]
+    ShapeBroken {
         /// The op.
         op: String,
-        /// What it gave.
+        /// What it returned.
         what: String,
     },
 }

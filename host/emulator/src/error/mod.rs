@@ -5,8 +5,8 @@ mod launch;
 mod load;
 
 pub(crate) use kernel::text as kernel_text;
-pub use kernel::{HeldBuffers, KernelError, LastDma, Misuse, SourceLocation, Transfer};
-pub use launch::{ConfigError, LaunchError, OperandError, ShapeError};
+pub use kernel::{HeldBuffers, KernelError, LastDma, Misuse, SourceLocation, TcmProblem, Transfer};
+pub use launch::{ConfigError, LaunchError, OperandError};
 pub use load::{LoadError, UnknownOp};
 
 /// `3 elements`, `1 element`.

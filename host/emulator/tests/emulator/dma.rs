@@ -1,6 +1,6 @@
 //! DMAs that reach where they must not.
 
-use gpsimd_emulator::{KernelError, Misuse, Transfer};
+use gpsimd_emulator::{KernelError, Misuse, TcmProblem, Transfer};
 
 use crate::assert_error;
 use crate::fixtures::error;
@@ -37,30 +37,30 @@ fn a_dma_of_a_tensor_that_does_not_exist_is_an_error() {
 
 #[test]
 fn a_dma_to_a_null_pointer_is_an_error() {
-    assert_error!(error("null_tcm"), KernelError { misuse: Misuse::NullTcm { .. }, .. }, @"op `null_tcm`, core 0, at kernel.c:53:5: load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_malloc` gave");
+    assert_error!(error("null_tcm"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::Null, .. }, .. }, @"op `null_tcm`, core 0, at kernel.c:53:5: load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_malloc` returned");
 }
 
 #[test]
 fn a_dma_to_a_misaligned_address_is_an_error() {
-    assert_error!(error("misaligned_tcm"), KernelError { misuse: Misuse::MisalignedTcm { offset: 6, element_bytes: 4, .. }, .. }, @"op `misaligned_tcm`, core 0, at kernel.c:55:5: load of elements 0..2 of `x` at TCM byte 6, which is not a multiple of the element size, 4 bytes");
+    assert_error!(error("misaligned_tcm"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::Misaligned { offset: 6, element_bytes: 4, .. }, .. }, .. }, @"op `misaligned_tcm`, core 0, at kernel.c:55:5: load of elements 0..2 of `x` at TCM byte 6, which is not a multiple of the element size, 4 bytes");
 }
 
 #[test]
 fn a_dma_past_the_end_of_the_pool_is_an_error() {
-    assert_error!(error("after_tcm"), KernelError { misuse: Misuse::OutsideTcm { offset: 16_380, .. }, .. }, @"op `after_tcm`, core 0, at kernel.c:56:5: load of elements 0..2 of `x` leaves the TCM pool: 8 bytes from TCM byte 16380, the pool has 16384 bytes");
+    assert_error!(error("after_tcm"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::OutsidePool { offset: 16_380, .. }, .. }, .. }, @"op `after_tcm`, core 0, at kernel.c:56:5: load of elements 0..2 of `x` leaves the TCM pool: 8 bytes from TCM byte 16380, the pool has 16384 bytes");
 }
 
 #[test]
 fn a_dma_before_the_start_of_the_pool_is_an_error() {
-    assert_error!(error("before_tcm"), KernelError { misuse: Misuse::OutsideTcm { offset: -64, .. }, .. }, @"op `before_tcm`, core 0, at kernel.c:57:5: load of elements 0..2 of `x` leaves the TCM pool: 8 bytes from TCM byte -64, the pool has 16384 bytes");
+    assert_error!(error("before_tcm"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::OutsidePool { offset: -64, .. }, .. }, .. }, @"op `before_tcm`, core 0, at kernel.c:57:5: load of elements 0..2 of `x` leaves the TCM pool: 8 bytes from TCM byte -64, the pool has 16384 bytes");
 }
 
 #[test]
 fn a_dma_to_a_freed_buffer_is_an_error() {
-    assert_error!(error("freed_buffer"), KernelError { misuse: Misuse::NoBuffer { offset: 64, .. }, .. }, @"op `freed_buffer`, core 0, at kernel.c:60:5: load of elements 0..2 of `x` at TCM byte 64, where no buffer is allocated (freed, or never asked of `tcm_malloc`)");
+    assert_error!(error("freed_buffer"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::NoBuffer { offset: 64, .. }, .. }, .. }, @"op `freed_buffer`, core 0, at kernel.c:60:5: load of elements 0..2 of `x` at TCM byte 64, where no buffer is allocated (freed, or never asked of `tcm_malloc`)");
 }
 
 #[test]
 fn a_dma_past_the_end_of_a_buffer_is_an_error() {
-    assert_error!(error("past_buffer"), KernelError { misuse: Misuse::OutsideBuffer { past: 4, .. }, .. }, @"op `past_buffer`, core 0, at kernel.c:62:5: load of elements 0..4 of `x` goes 4 bytes past the end of its TCM buffer: 16 bytes from byte 8 of 20");
+    assert_error!(error("past_buffer"), KernelError { misuse: Misuse::BadTcm { problem: TcmProblem::OutsideBuffer { past: 4, .. }, .. }, .. }, @"op `past_buffer`, core 0, at kernel.c:62:5: load of elements 0..4 of `x` goes 4 bytes past the end of its TCM buffer: 16 bytes from byte 8 of 20");
 }

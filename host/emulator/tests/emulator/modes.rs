@@ -111,7 +111,7 @@ fn fast_mode_keeps_bounds_checks() {
             "after_tcm",
             "load of elements 0..2 of `x` leaves the TCM pool: 8 bytes from TCM byte 16380, the pool has 16384 bytes",
         ),
-        ("null_tcm", "load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_malloc` gave"),
+        ("null_tcm", "load of elements 0..2 of `x` with a null TCM pointer: check what `tcm_malloc` returned"),
         ("exhausted", "the TCM pool is exhausted: 16000 bytes asked, 15360 of 16384 left; use smaller tiles"),
         ("freed_before_pool", "`tcm_free` of TCM byte -1, where no buffer starts (freed before, or never allocated)"),
         ("refuses", "rows of 0 elements have no maximum"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpsimd_emulator::{ConfigError, LaunchError, LoadError, Misuse, TensorError, UnknownOp};
+use gpsimd_emulator::{ConfigError, LaunchError, LoadError, Misuse, TcmProblem, TensorError, UnknownOp};
 use gpsimd_neuron::neff::{GraphError, NeffError};
 
 use crate::status::Status;
@@ -322,10 +322,8 @@ impl Error {
 /// Whether a DMA left its tensor or its TCM buffer.
 fn is_out_of_bounds(misuse: &Misuse) -> bool {
     match misuse {
-        Misuse::OutsideTensor { .. }
-        | Misuse::OutsideTcm { .. }
-        | Misuse::OutsideBuffer { .. }
-        | Misuse::NoBuffer { .. } => true,
+        Misuse::OutsideTensor { .. } => true,
+        Misuse::BadTcm { problem, .. } => !matches!(problem, TcmProblem::Null | TcmProblem::Misaligned { .. }),
         Misuse::Swallowed { failed } => is_out_of_bounds(failed),
         _ => false,
     }
