@@ -1,6 +1,6 @@
 //! The C++ compiler of op packages.
 
-use gpsimd_codegen::host_build::{BuildError, Compiler};
+use gpsimd_codegen::host_build::{Compiler, HostBuildError};
 
 use crate::python;
 use crate::workspace::Workspace;
@@ -17,7 +17,7 @@ pub(crate) fn find(workspace: &Workspace) -> anyhow::Result<Compiler> {
         return Ok(Compiler::at(words.to_vec()));
     }
     Compiler::find().map_err(|error| match error {
-        BuildError::NoCompiler { .. } => anyhow::Error::new(error).context(
+        HostBuildError::NoCompiler { .. } => anyhow::Error::new(error).context(
             "an op package is compiled for this CPU, too: install Clang (on Debian and Ubuntu: sudo apt-get install \
              clang), or `pip install ziglang` in the workspace's .venv",
         ),

@@ -1,7 +1,7 @@
 //! [`status`]: the exit status of an error.
 
 use gpsimd_codegen::ImageError;
-use gpsimd_codegen::host_build::BuildError;
+use gpsimd_codegen::host_build::HostBuildError;
 use gpsimd_isa::IsaError;
 use gpsimd_neuron::sdk;
 
@@ -11,7 +11,7 @@ use crate::doctor;
 pub fn status(error: &anyhow::Error) -> u8 {
     let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
     let is_missing = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(BuildError::NoCompiler { .. } | BuildError::NoTorch { .. }))
+        matches!(cause.downcast_ref(), Some(HostBuildError::NoCompiler { .. } | HostBuildError::NoTorch { .. }))
             || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
             || cause.is::<doctor::Missing>()
     };

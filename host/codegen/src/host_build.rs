@@ -23,6 +23,6 @@ pub(crate) use compiler::ARITHMETIC_FLAGS;
 pub use compiler::{Compiler, Optimisation};
 pub use cpp::{CppBuild, TorchFolder, build_cpp};
 pub use cpp_stamp::{CppLibrary, update_cpp};
-pub use error::BuildError;
+pub use error::HostBuildError;
 pub use headers::{HEADERS, headers_digest, write_headers};
 pub use package::{PackageBuild, build_package, remarks};

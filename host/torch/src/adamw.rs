@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use crate::engines;
 use crate::errors::{self, OperandError};
-use crate::library::OpLibrary;
+use crate::library::PyOpLibrary;
 use crate::seen::{Seen, Signature};
 
 /// Most elements of a launch: 28 bytes each, which take a hundred times as long as to launch.
@@ -64,7 +64,7 @@ struct Piece {
 #[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
 pub(crate) fn adamw_step(
     py: Python<'_>,
-    library: PyRef<'_, OpLibrary>,
+    library: PyRef<'_, PyOpLibrary>,
     hyperparameters: Vec<Hyperparameters>,
     updates: Vec<PyUpdate>,
 ) -> PyResult<()> {

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OPENMP_SYMBOLS", openmp::SYMBOLS)?;
-    module.add_class::<library::OpLibrary>()?;
+    module.add_class::<library::PyOpLibrary>()?;
     module.add_function(wrap_pyfunction!(adamw::adamw_step, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_emulation, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_time_limit, module)?)?;

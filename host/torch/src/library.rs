@@ -11,8 +11,8 @@ use crate::errors::{self, OperandError};
 use crate::seen::{Seen, Signature};
 
 /// An op library, loaded.
-#[pyclass(frozen, module = "gpsimd_torch._native")]
-pub(crate) struct OpLibrary {
+#[pyclass(frozen, name = "OpLibrary", module = "gpsimd_torch._native")]
+pub(crate) struct PyOpLibrary {
     library: gpsimd_emulator::OpLibrary,
     path: String,
     /// Of each op.
@@ -21,7 +21,7 @@ pub(crate) struct OpLibrary {
 
 #[pymethods]
 #[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
-impl OpLibrary {
+impl PyOpLibrary {
     /// Loads the library at `path`. Raises `LibraryError`.
     #[new]
     fn new(path: String) -> PyResult<Self> {
@@ -106,7 +106,7 @@ impl OpLibrary {
     }
 }
 
-impl OpLibrary {
+impl PyOpLibrary {
     pub(crate) fn op(&self, name: &str) -> PyResult<gpsimd_emulator::Op> {
         self.library.op(name).map_err(|error| errors::unknown_op(&error))
     }

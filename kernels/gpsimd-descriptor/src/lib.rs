@@ -43,9 +43,9 @@ pub struct OpDescriptor {
     /// The doc comment of the kernel.
     pub doc: String,
     /// Operands in the order of the kernel's parameters.
-    pub operands: Vec<Operand>,
+    pub operands: Vec<OperandDescriptor>,
     /// The one output tensor.
-    pub output: Output,
+    pub output: OutputDescriptor,
     /// Name of the operand that the output replaces, so that a CPU updates it in place.
     pub replaces: Option<String>,
     /// How gradients of operands follow from the gradient of the output.
@@ -56,7 +56,7 @@ pub struct OpDescriptor {
 
 /// An operand of an op.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Operand {
+pub struct OperandDescriptor {
     /// Name of the kernel's parameter.
     pub name: String,
     /// What is passed.
@@ -101,7 +101,7 @@ impl ElementType {
 
 /// The output tensor of an op.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Output {
+pub struct OutputDescriptor {
     /// Name of the kernel's parameter.
     pub name: String,
     /// Its element type.

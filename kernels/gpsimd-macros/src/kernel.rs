@@ -1,7 +1,7 @@
 //! A kernel's signature.
 
 use gpsimd_descriptor::limits::MAX_NAME;
-use gpsimd_descriptor::{ElementType, Operand, OperandKind, Output};
+use gpsimd_descriptor::{ElementType, OperandDescriptor, OperandKind, OutputDescriptor};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -17,8 +17,8 @@ pub(crate) struct Kernel {
     /// The op's name.
     pub(crate) name: String,
     is_generic: bool,
-    pub(crate) operands: Vec<Operand>,
-    pub(crate) output: Output,
+    pub(crate) operands: Vec<OperandDescriptor>,
+    pub(crate) output: OutputDescriptor,
 }
 
 impl Kernel {
@@ -58,8 +58,8 @@ impl Kernel {
                 return refuse(parameter.span(), "the output is the last parameter, and there is only one");
             }
             match kind(&parameter.ty, generic.as_ref())? {
-                Parameter::Operand(kind) => operands.push((pattern.ident.span(), Operand { name, kind })),
-                Parameter::Output(element) => output = Some(Output { name, element }),
+                Parameter::Operand(kind) => operands.push((pattern.ident.span(), OperandDescriptor { name, kind })),
+                Parameter::Output(element) => output = Some(OutputDescriptor { name, element }),
             }
         }
         let Some(output) = output else {
@@ -74,11 +74,11 @@ impl Kernel {
             );
         }
         let operands: Vec<_> = operands.into_iter().map(|(_, operand)| operand).collect();
-        let is_tensor = |operand: &Operand| matches!(operand.kind, OperandKind::Tensor(_));
+        let is_tensor = |operand: &OperandDescriptor| matches!(operand.kind, OperandKind::Tensor(_));
         if !operands.iter().any(is_tensor) {
             return refuse(sig.paren_token.span.join(), "a kernel has at least one `Input<T>`");
         }
-        let is_generic_input = |operand: &Operand| operand.kind == OperandKind::Tensor(ElementType::Generic);
+        let is_generic_input = |operand: &OperandDescriptor| operand.kind == OperandKind::Tensor(ElementType::Generic);
         if let Some(generic) = &generic
             && !operands.iter().any(is_generic_input)
         {
@@ -93,7 +93,7 @@ impl Kernel {
         Ok(Self { name, is_generic: generic.is_some(), operands, output })
     }
 
-    pub(crate) fn tensors(&self) -> impl Iterator<Item = &Operand> {
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = &OperandDescriptor> {
         self.operands.iter().filter(|operand| operand.kind != OperandKind::Scalar)
     }
 
@@ -130,7 +130,7 @@ impl Kernel {
             let call = call(quote! {});
             return quote! { #unpack #call };
         }
-        let generic = |operand: &Operand| operand.kind == OperandKind::Tensor(ElementType::Generic);
+        let generic = |operand: &OperandDescriptor| operand.kind == OperandKind::Tensor(ElementType::Generic);
         let decides = self.tensors().position(generic).unwrap_or_default() as u32;
         let primitive = quote! { #gpsimd::entry::core::primitive::f32 };
         let (f32, bf16) = (call(quote! { ::<#primitive> }), call(quote! { ::<#gpsimd::bf16> }));

@@ -17,7 +17,7 @@ const TCM_BYTES: u32 = 12 * 1024;
 const TCM_POOL_BYTES: u32 = limits::TCM_POOL_BYTES as u32;
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
-    let OpLibrary { name, ops, tcm_bytes } = syn::parse2(input)?;
+    let LibrarySyntax { name, ops, tcm_bytes } = syn::parse2(input)?;
     let gpsimd = crates::gpsimd();
     let op_count = ops.len() as u32;
     let section = gpsimd_descriptor::IMAGE_SECTION;
@@ -154,13 +154,13 @@ fn is_std_linked() -> bool {
     is_root && std::fs::read_to_string(file).is_ok_and(|text| !text.contains("no_std"))
 }
 
-struct OpLibrary {
+struct LibrarySyntax {
     name: LitStr,
     ops: Punctuated<Path, Token![,]>,
     tcm_bytes: u32,
 }
 
-impl Parse for OpLibrary {
+impl Parse for LibrarySyntax {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let (mut name, mut ops, mut tcm_bytes) = (None, None, TCM_BYTES);
         let mut given = Vec::new();

@@ -6,7 +6,7 @@ use gpsimd_abi::ENTRY_POINT;
 use gpsimd_descriptor::limits::MAX_OPS;
 use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::kernel::{Kernel, Passes};
 
 /// Tensors of a launch that `gpsimd/adapter.hpp` has room for.
@@ -20,8 +20,8 @@ pub(super) fn adapter(
     library: &LibraryDescriptor,
     kernels: &[Kernel],
     is_multicore: bool,
-) -> Result<String, BuildError> {
-    let refused = |problem| Err(BuildError::Refused { library: library.name.clone(), problem });
+) -> Result<String, HostBuildError> {
+    let refused = |problem| Err(HostBuildError::Refused { library: library.name.clone(), problem });
     if library.ops.len() > MAX_OPS {
         return refused(format!("it has {} ops, the vendor's limit is {MAX_OPS}", library.ops.len()));
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::workspace::file;
 
 /// Commands tried when `$CXX` is not set: Clang first, because it vectorises as the device's compiler does.
@@ -65,8 +65,8 @@ impl Compiler {
     /// `$CXX` if it is set, otherwise the first of `clang++`, `g++` and `c++` that runs.
     ///
     /// # Errors
-    /// [`BuildError::NoCompiler`].
-    pub fn find() -> Result<Self, BuildError> {
+    /// [`HostBuildError::NoCompiler`].
+    pub fn find() -> Result<Self, HostBuildError> {
         let named = std::env::var("CXX").ok().map(|cxx| cxx.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
         match named.filter(|command| !command.is_empty()) {
             Some(command) => Ok(Self::at(command)),
@@ -80,27 +80,27 @@ impl Compiler {
     }
 
     /// The system's own compiler, which links with the system's libraries.
-    pub(super) fn system() -> Result<Self, BuildError> {
+    pub(super) fn system() -> Result<Self, HostBuildError> {
         Self::first_of(&["c++", "g++", "clang++"])
     }
 
-    fn first_of(commands: &[&str]) -> Result<Self, BuildError> {
+    fn first_of(commands: &[&str]) -> Result<Self, HostBuildError> {
         let runs =
             |command: &&&str| Command::new(command).arg("--version").output().is_ok_and(|out| out.status.success());
         let found = commands.iter().find(runs);
         found
             .map(|command| Self::at(vec![(*command).to_owned()]))
-            .ok_or_else(|| BuildError::NoCompiler { looked_for: commands.join(", ") })
+            .ok_or_else(|| HostBuildError::NoCompiler { looked_for: commands.join(", ") })
     }
 
     /// The compiler as it calls itself: the first line of its `--version`.
     ///
     /// # Errors
     /// When it does not run.
-    pub fn version(&self) -> Result<String, BuildError> {
+    pub fn version(&self) -> Result<String, HostBuildError> {
         let mut command = self.command();
         command.arg("--version");
-        let start = |source| BuildError::Start { command: self.command.join(" "), source };
+        let start = |source| HostBuildError::Start { command: self.command.join(" "), source };
         let output = command.output().map_err(start)?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -111,32 +111,38 @@ impl Compiler {
     ///
     /// # Errors
     /// When the source does not compile.
-    pub(super) fn remarks(&self, source: &Path, includes: &Path, object: &Path) -> Result<Option<String>, BuildError> {
+    pub(super) fn remarks(
+        &self,
+        source: &Path,
+        includes: &Path,
+        object: &Path,
+    ) -> Result<Option<String>, HostBuildError> {
         if !self.version()?.contains("clang") {
             return Ok(None);
         }
         let mut command = self.command();
         command.arg("-c").arg(source).arg("-I").arg(includes).arg("-o").arg(object);
         command.args(FLAGS).args(ARITHMETIC_FLAGS).args(DEVICE_FLAGS).args(REMARK_FLAGS);
-        let output =
-            command.output().map_err(|error| BuildError::Start { command: self.command.join(" "), source: error })?;
+        let output = command
+            .output()
+            .map_err(|error| HostBuildError::Start { command: self.command.join(" "), source: error })?;
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             let command = self.command.join(" ");
-            return Err(BuildError::Compile { file: source.into(), message, command });
+            return Err(HostBuildError::Compile { file: source.into(), message, command });
         }
         Ok(Some(message))
     }
 
     /// Compiles sources at the same time.
-    pub(super) fn compile_all(&self, sources: &[Source<'_>]) -> Result<(), BuildError> {
+    pub(super) fn compile_all(&self, sources: &[Source<'_>]) -> Result<(), HostBuildError> {
         std::thread::scope(|scope| {
             let running: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.compile(source))).collect();
             running.into_iter().try_for_each(|thread| thread.join().expect("compiling does not panic"))
         })
     }
 
-    fn compile(&self, source: &Source<'_>) -> Result<(), BuildError> {
+    fn compile(&self, source: &Source<'_>) -> Result<(), HostBuildError> {
         let path = source.path.canonicalize().map_err(|error| file("read", &source.path, error))?;
         let mut command = self.command();
         // By its name alone, from its own folder: messages and `__FILE__` are the same wherever the source lies.
@@ -164,7 +170,7 @@ impl Compiler {
             command.arg("-I").arg(std::path::absolute(folder).map_err(|error| file("find", folder, error))?);
         }
         command.args(source.flags);
-        output(command)?.map_err(|(command, message)| BuildError::Compile {
+        output(command)?.map_err(|(command, message)| HostBuildError::Compile {
             file: source.path.clone(),
             message,
             command,
@@ -178,7 +184,7 @@ impl Compiler {
         arguments: &[OsString],
         is_program: bool,
         linked: &Path,
-    ) -> Result<(), BuildError> {
+    ) -> Result<(), HostBuildError> {
         let mut command = self.command();
         if !is_program {
             command.arg("-shared");
@@ -188,7 +194,7 @@ impl Compiler {
             }
         }
         command.arg("-o").arg(linked).args(objects).args(arguments);
-        output(command)?.map_err(|(command, message)| BuildError::Link { library: linked.into(), message, command })
+        output(command)?.map_err(|(command, message)| HostBuildError::Link { library: linked.into(), message, command })
     }
 
     fn command(&self) -> Command {
@@ -200,10 +206,10 @@ impl Compiler {
 }
 
 /// Runs a command: whether it succeeds, or else the command and what it says.
-fn output(mut command: Command) -> Result<Result<(), (String, String)>, BuildError> {
+fn output(mut command: Command) -> Result<Result<(), (String, String)>, HostBuildError> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let output = command.output().map_err(|source| BuildError::Start { command: line.clone(), source })?;
+    let output = command.output().map_err(|source| HostBuildError::Start { command: line.clone(), source })?;
     if output.status.success() {
         return Ok(Ok(()));
     }

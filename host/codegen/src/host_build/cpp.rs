@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
+use gpsimd_descriptor::{
+    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor,
+};
 
 use super::adapter::adapter;
 use super::compiler::{Compiler, Flavour, Optimisation};
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::kernel::Functions;
 use super::package::{Options, compile, link};
 use super::workspace::{Workspace, write};
@@ -47,12 +49,12 @@ impl TorchFolder {
     /// The folder, after a look at it.
     ///
     /// # Errors
-    /// [`BuildError::NoTorch`] when headers or libraries are missing.
-    pub fn new(folder: impl Into<PathBuf>) -> Result<Self, BuildError> {
+    /// [`HostBuildError::NoTorch`] when headers or libraries are missing.
+    pub fn new(folder: impl Into<PathBuf>) -> Result<Self, HostBuildError> {
         let folder = folder.into();
         for missing in ["include/torch/csrc/api/include/torch/torch.h", "lib", "version.py"] {
             if !folder.join(missing).exists() {
-                return Err(BuildError::NoTorch { folder, missing });
+                return Err(HostBuildError::NoTorch { folder, missing });
             }
         }
         Ok(Self(folder))
@@ -97,7 +99,11 @@ struct Registered {
 /// # Errors
 /// When a source does not compile, a function is missing, the shape sources register nothing that can be built, or a
 /// file cannot be written.
-pub fn build_cpp(build: &CppBuild<'_>, output: &Path, compiler: &Compiler) -> Result<LibraryDescriptor, BuildError> {
+pub fn build_cpp(
+    build: &CppBuild<'_>,
+    output: &Path,
+    compiler: &Compiler,
+) -> Result<LibraryDescriptor, HostBuildError> {
     build_in(&Workspace::new(output)?, build, output, compiler)
 }
 
@@ -107,7 +113,7 @@ pub(super) fn build_in(
     build: &CppBuild<'_>,
     output: &Path,
     compiler: &Compiler,
-) -> Result<LibraryDescriptor, BuildError> {
+) -> Result<LibraryDescriptor, HostBuildError> {
     let shape_objects = compile_shapes(build, workspace, compiler)?;
     let arguments = build.torch.as_ref().map(TorchFolder::link_arguments).unwrap_or_default();
     let registered = registered(build, workspace, compiler, &shape_objects, &arguments)?;
@@ -119,7 +125,9 @@ pub(super) fn build_in(
     let mut objects = compile(workspace, compiler, "kernel", &sources, &options)?;
     let functions = Functions::of(&objects)?;
     let kernel = |op: &Registered| {
-        functions.kernel(&op.kernel, &op.operands).map_err(|problem| BuildError::Kernel { op: op.op.clone(), problem })
+        functions
+            .kernel(&op.kernel, &op.operands)
+            .map_err(|problem| HostBuildError::Kernel { op: op.op.clone(), problem })
     };
     let kernels = registered.iter().map(kernel).collect::<Result<Vec<_>, _>>()?;
 
@@ -137,7 +145,7 @@ fn compile_shapes(
     build: &CppBuild<'_>,
     workspace: &Workspace,
     compiler: &Compiler,
-) -> Result<Vec<PathBuf>, BuildError> {
+) -> Result<Vec<PathBuf>, HostBuildError> {
     let mut include_folders = Vec::new();
     include_folders.extend(build.torch.iter().flat_map(TorchFolder::includes));
     include_folders.extend_from_slice(build.include_folders);
@@ -158,8 +166,8 @@ fn registered(
     compiler: &Compiler,
     shape_objects: &[PathBuf],
     arguments: &[OsString],
-) -> Result<Vec<Registered>, BuildError> {
-    let failed = |problem| BuildError::Registered { files: listed(build.shape_sources), problem };
+) -> Result<Vec<Registered>, HostBuildError> {
+    let failed = |problem| HostBuildError::Registered { files: listed(build.shape_sources), problem };
     let no_library = || failed("they have no NEURON_LIBRARY with ops (include torchneuron/register.h)".to_owned());
     let source = workspace.path("list_ops.cpp");
     write(&source, LIST_OPS)?;
@@ -169,12 +177,12 @@ fn registered(
     objects.extend_from_slice(shape_objects);
     let program = workspace.path("list_ops");
     Compiler::system()?.link(&objects, arguments, true, &program).map_err(|error| match error {
-        BuildError::Link { message, .. } if message.contains("gpsimd_visit_shapes") => no_library(),
+        HostBuildError::Link { message, .. } if message.contains("gpsimd_visit_shapes") => no_library(),
         error => error,
     })?;
     let output = Command::new(&program)
         .output()
-        .map_err(|source| BuildError::Start { command: program.display().to_string(), source })?;
+        .map_err(|source| HostBuildError::Start { command: program.display().to_string(), source })?;
     if !output.status.success() {
         return Err(failed(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end())));
     }
@@ -197,11 +205,11 @@ fn parse(listing: &str) -> Result<Vec<Registered>, String> {
 }
 
 /// The name of the library: one for all blocks, as a library here is one name in `torch.ops`.
-fn library_name(build: &CppBuild<'_>, registered: &[Registered]) -> Result<String, BuildError> {
+fn library_name(build: &CppBuild<'_>, registered: &[Registered]) -> Result<String, HostBuildError> {
     let name = build.name.unwrap_or(&registered[0].library);
     match registered.iter().find(|op| build.name.is_none() && op.library != name) {
         None => Ok(name.to_owned()),
-        Some(op) => Err(BuildError::Registered {
+        Some(op) => Err(HostBuildError::Registered {
             files: listed(build.shape_sources),
             problem: format!(
                 "they register `{}` in the library `{name}` and `{}` in `{}`: build a library of each name",
@@ -221,7 +229,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDescriptor {
-    let operand = |(place, code): (usize, char)| Operand {
+    let operand = |(place, code): (usize, char)| OperandDescriptor {
         name: format!("arg{place}"),
         kind: if code == 't' { OperandKind::Tensor(ElementType::Any) } else { OperandKind::Scalar },
     };
@@ -231,7 +239,7 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
         name: op.op.clone(),
         doc: String::new(),
         operands: op.operands.chars().enumerate().map(operand).collect(),
-        output: Output { name: "output".into(), element: ElementType::Any },
+        output: OutputDescriptor { name: "output".into(), element: ElementType::Any },
         replaces: None,
         gradients: Vec::new(),
         file: file.clone(),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::compiler::Compiler;
 use super::cpp::{CppBuild, build_in};
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::headers::headers_digest;
 use super::workspace::{Workspace, file};
 
@@ -38,7 +38,7 @@ struct Stamp {
 ///
 /// # Errors
 /// As [`build_cpp`](super::build_cpp).
-pub fn update_cpp(build: &CppBuild<'_>, folder: &Path, compiler: &Compiler) -> Result<CppLibrary, BuildError> {
+pub fn update_cpp(build: &CppBuild<'_>, folder: &Path, compiler: &Compiler) -> Result<CppLibrary, HostBuildError> {
     std::fs::create_dir_all(folder).map_err(|source| file("create", folder, source))?;
     let stamp_file = folder.join(format!("cpp-{}.stamp", &key(build, compiler)?[..16]));
     let library = |name: &str| folder.join(format!("lib{name}.so"));
@@ -70,7 +70,7 @@ pub fn update_cpp(build: &CppBuild<'_>, folder: &Path, compiler: &Compiler) -> R
 }
 
 /// What tells a build from others, besides the content of files.
-fn key(build: &CppBuild<'_>, compiler: &Compiler) -> Result<String, BuildError> {
+fn key(build: &CppBuild<'_>, compiler: &Compiler) -> Result<String, HostBuildError> {
     let mut hash = Sha256::new();
     let system = Compiler::system()?;
     hash.update(format!("{build:?} {compiler:?} {system:?} {}", headers_digest()));
@@ -87,7 +87,7 @@ fn read(file: &Path) -> Option<Stamp> {
     serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
-fn digest(path: &Path) -> Result<String, BuildError> {
+fn digest(path: &Path) -> Result<String, HostBuildError> {
     let bytes = std::fs::read(path).map_err(|source| file("read", path, source))?;
     Ok(format!("{:x}", Sha256::digest(bytes)))
 }

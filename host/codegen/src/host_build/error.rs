@@ -1,11 +1,11 @@
-//! [`BuildError`]: why C++ ops could not be built.
+//! [`HostBuildError`]: why C++ ops could not be built.
 
 use std::path::PathBuf;
 
 /// Why C++ ops could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BuildError {
+pub enum HostBuildError {
     /// No C++ compiler is installed.
     #[error("no C++ compiler found (looked for $CXX, {looked_for}): install one, or name it in $CXX")]
     NoCompiler {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::workspace::write;
 
 macro_rules! headers {
@@ -41,7 +41,7 @@ pub const HEADERS: &[(&str, &str)] = headers![
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn write_headers(folder: &Path) -> Result<(), BuildError> {
+pub fn write_headers(folder: &Path) -> Result<(), HostBuildError> {
     HEADERS.iter().try_for_each(|(path, text)| write(&folder.join(path), text))
 }
 

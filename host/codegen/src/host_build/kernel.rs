@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cpp_demangle::Symbol;
 use object::{Object, ObjectSymbol};
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::workspace::file;
 
 /// A kernel function: what the adapter declares and calls.
@@ -81,7 +81,7 @@ impl Functions {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn of(objects: &[PathBuf]) -> Result<Self, BuildError> {
+    pub(super) fn of(objects: &[PathBuf]) -> Result<Self, HostBuildError> {
         let mut functions = Vec::new();
         for path in objects {
             let bytes = std::fs::read(path).map_err(|error| file("read", path, error))?;

@@ -6,7 +6,7 @@ use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 
 use super::adapter::adapter;
 use super::compiler::{Compiler, Flavour, Optimisation, Source};
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::kernel::Kernel;
 use super::workspace::{Workspace, file, write};
 
@@ -38,7 +38,7 @@ pub struct PackageBuild<'a> {
 ///
 /// # Errors
 /// When a source does not compile, a function is missing, or a file cannot be written.
-pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), BuildError> {
+pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), HostBuildError> {
     let workspace = Workspace::new(build.output)?;
     let tensors = |op: &OpDescriptor| op.tensors().count() + usize::from(op.scalars().count() > 0);
     let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| Kernel::of_tensors(&op.name, tensors(op))).collect();
@@ -56,7 +56,7 @@ pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<()
 ///
 /// # Errors
 /// When the source does not compile.
-pub fn remarks(source: &Path, compiler: &Compiler) -> Result<Option<String>, BuildError> {
+pub fn remarks(source: &Path, compiler: &Compiler) -> Result<Option<String>, HostBuildError> {
     let workspace = Workspace::new(&source.with_extension("remarks"))?;
     compiler.remarks(source, &workspace.include(), &workspace.path("remarks.o"))
 }
@@ -76,7 +76,7 @@ pub(super) fn compile(
     name: &str,
     sources: &[&PathBuf],
     options: &Options<'_>,
-) -> Result<Vec<PathBuf>, BuildError> {
+) -> Result<Vec<PathBuf>, HostBuildError> {
     let includes = match options.flavour {
         // Before ours: the same name there is another header.
         Flavour::Libtorch => [options.include_folders, &[workspace.include()]].concat(),
@@ -100,7 +100,7 @@ pub(super) fn link(
     objects: &[PathBuf],
     arguments: &[std::ffi::OsString],
     output: &Path,
-) -> Result<(), BuildError> {
+) -> Result<(), HostBuildError> {
     let linked = workspace.path("library.so");
     Compiler::system()?.link(objects, arguments, false, &linked).map_err(|error| named(error, output))?;
     // A library that is loaded stays as it is: its file is replaced, not changed.
@@ -108,9 +108,11 @@ pub(super) fn link(
 }
 
 /// An error about the library in the workspace as one about the library that was asked for.
-fn named(error: BuildError, output: &Path) -> BuildError {
+fn named(error: HostBuildError, output: &Path) -> HostBuildError {
     match error {
-        BuildError::Link { message, command, .. } => BuildError::Link { library: output.into(), message, command },
+        HostBuildError::Link { message, command, .. } => {
+            HostBuildError::Link { library: output.into(), message, command }
+        }
         error => error,
     }
 }

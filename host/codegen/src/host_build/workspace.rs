@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::error::BuildError;
+use super::error::HostBuildError;
 use super::headers::write_headers;
 
 /// The folder of one build, beside its output so that the finished library can be renamed into place. Gone when dropped.
@@ -14,7 +14,7 @@ pub(super) struct Workspace {
 
 impl Workspace {
     /// A folder for building `output`, with the headers in `include`.
-    pub(super) fn new(output: &Path) -> Result<Self, BuildError> {
+    pub(super) fn new(output: &Path) -> Result<Self, HostBuildError> {
         // Builds of the same library may run at the same time, in this process and in others.
         static BUILDS: AtomicU32 = AtomicU32::new(0);
         let number = BUILDS.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +38,7 @@ impl Workspace {
     }
 
     /// The files outside of the workspace that the compiler read for its objects.
-    pub(super) fn dependencies(&self) -> Result<BTreeSet<PathBuf>, BuildError> {
+    pub(super) fn dependencies(&self) -> Result<BTreeSet<PathBuf>, HostBuildError> {
         let mut all = BTreeSet::new();
         let read = |source| file("read", &self.folder, source);
         for entry in std::fs::read_dir(&self.folder).map_err(read)? {
@@ -106,7 +106,7 @@ fn remove_abandoned(output: &Path) {
 }
 
 /// Writes a file and the folders it is in.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), BuildError> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), HostBuildError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|source| file("create", folder, source))?;
     }
@@ -114,8 +114,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), BuildError> {
 }
 
 /// An error of the file system.
-pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) -> BuildError {
-    BuildError::File { action, path: path.into(), source }
+pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) -> HostBuildError {
+    HostBuildError::File { action, path: path.into(), source }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gpsimd_codegen::host_build::{
-    BuildError, Compiler, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
+    Compiler, HostBuildError, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
 };
-use gpsimd_emulator::gpsimd_descriptor::{ElementType, LibraryDescriptor, OpDescriptor, Operand, OperandKind, Output};
+use gpsimd_emulator::gpsimd_descriptor::{
+    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor,
+};
 use gpsimd_emulator::{Mode, OpLibrary, Tensor};
 
 use crate::fixtures::{cpp_build, engine, output, source};
@@ -20,7 +22,7 @@ fn written(name: &str, text: &str) -> PathBuf {
     path
 }
 
-fn error(name: &str, kernel: &str, shape: &str) -> BuildError {
+fn error(name: &str, kernel: &str, shape: &str) -> HostBuildError {
     let kernel = [written(name, kernel)];
     let shape = [written(&format!("{name}_shape"), shape)];
     let compiler = Compiler::find().unwrap();
@@ -43,7 +45,7 @@ fn registering(body: &str) -> String {
 #[test]
 fn a_source_that_does_not_compile() {
     let error = error("syntax", KERNEL, "torch::Tensor oops");
-    let BuildError::Compile { file, message, command } = error else { panic!("{error}") };
+    let HostBuildError::Compile { file, message, command } = error else { panic!("{error}") };
     assert!(file.ends_with("syntax_shape.cpp"));
     assert!(message.starts_with("syntax_shape.cpp:1:"), "{message}");
     assert!(command.contains("-std=c++14"), "{command}");
@@ -133,7 +135,7 @@ fn a_folder_without_pytorch() {
 }
 
 fn scaled_add() -> LibraryDescriptor {
-    let tensor = |name: &str| Operand { name: name.into(), kind: OperandKind::Tensor(ElementType::Generic) };
+    let tensor = |name: &str| OperandDescriptor { name: name.into(), kind: OperandKind::Tensor(ElementType::Generic) };
     LibraryDescriptor {
         name: "generated".into(),
         version: "1.0".into(),
@@ -141,8 +143,8 @@ fn scaled_add() -> LibraryDescriptor {
         ops: vec![OpDescriptor {
             name: "scaled_add".into(),
             doc: "x + a y: \"quoted\", \\ and ü.".into(),
-            operands: vec![tensor("x"), tensor("y"), Operand { name: "a".into(), kind: OperandKind::Scalar }],
-            output: Output { name: "z".into(), element: ElementType::Generic },
+            operands: vec![tensor("x"), tensor("y"), OperandDescriptor { name: "a".into(), kind: OperandKind::Scalar }],
+            output: OutputDescriptor { name: "z".into(), element: ElementType::Generic },
             replaces: None,
             gradients: Vec::new(),
             file: "src/lib.rs".into(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use gpsimd_codegen::host_build::{BuildError, Compiler, CppBuild, Optimisation, TorchFolder, build_cpp};
+use gpsimd_codegen::host_build::{Compiler, CppBuild, HostBuildError, Optimisation, TorchFolder, build_cpp};
 use gpsimd_emulator::{Engine, Mode, Op, OpLibrary};
 
 /// A library made of `NAME.cpp` and `NAME_shape.cpp`.
@@ -66,7 +66,7 @@ pub(crate) fn cpp_build<'a>(compute: &'a [PathBuf], shape: &'a [PathBuf]) -> Cpp
 }
 
 /// Builds and loads a library; its file is gone afterwards.
-pub(crate) fn build_and_load(build: &CppBuild<'_>, name: &str) -> Result<OpLibrary, BuildError> {
+pub(crate) fn build_and_load(build: &CppBuild<'_>, name: &str) -> Result<OpLibrary, HostBuildError> {
     let output = output(name);
     build_cpp(build, &output, &Compiler::find()?)?;
     let library = OpLibrary::load(&output).unwrap_or_else(|error| panic!("{error}"));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_codegen::host_build::{BuildError, Compiler, CppBuild, CppLibrary, build_cpp, update_cpp};
+use gpsimd_codegen::host_build::{Compiler, CppBuild, CppLibrary, HostBuildError, build_cpp, update_cpp};
 use gpsimd_emulator::{Mode, OpLibrary, Tensor};
 
 use crate::fixtures::{cpp_build, engine, output};
@@ -117,7 +117,7 @@ fn libraries_of_two_names_are_refused() {
     let (flags, include) = (["-DOTHER=1".to_owned()], [sources.folder.join("my headers")]);
     let build = CppBuild { flags: &flags, include_folders: &include, ..cpp_build(&sources.kernels, &sources.shapes) };
     let error = build_cpp(&build, &output("two_names"), &Compiler::find().unwrap()).unwrap_err();
-    assert!(matches!(error, BuildError::Registered { .. }));
+    assert!(matches!(error, HostBuildError::Registered { .. }));
     let message = error.to_string();
     let expected = "they register `first` in the library `twice` and `second` in `other`: build a library of each name";
     assert!(message.ends_with(expected), "{message}");
