@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{build, doctor, empty_values, emulated_runtime, neff, profile};
+use crate::{build, doctor, empty_values, emulated_runtime, neff, new, profile, test};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -18,7 +18,9 @@ enum Command {
     Doctor(doctor::Doctor),
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Neff(neff::Neff),
+    New(new::New),
     Profile(profile::Profile),
+    Test(test::Test),
 }
 
 impl Cli {
@@ -45,7 +47,9 @@ impl Cli {
             Command::Doctor(command) => command.run(),
             Command::EmulatedRuntime(command) => command.run(),
             Command::Neff(command) => command.run(),
+            Command::New(command) => command.run(),
             Command::Profile(command) => command.run(),
+            Command::Test(command) => command.run(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod emulated_runtime;
 pub mod files;
 mod generated;
 pub mod neff;
+mod new;
 pub mod numbers;
 pub mod process;
 pub mod profile;
@@ -19,6 +20,7 @@ pub mod python;
 pub mod sdk_source;
 pub mod stamp;
 mod status;
+mod test;
 pub mod workspace;
 
 pub use cli::Cli;

@@ -17,6 +17,16 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a command that prints nothing unless it fails, which is the error then.
+pub fn quiet(command: &mut Command) -> anyhow::Result<()> {
+    let shown = show(command);
+    let output = command.output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(())
+}
+
 /// Becomes the command, so that Ctrl-C and the exit status are its own.
 pub fn become_it(command: &mut Command) -> anyhow::Error {
     let shown = show(command);
@@ -44,7 +54,12 @@ pub fn shown_path(path: &Path) -> String {
 /// The command as one would type it, with paths relative to the current folder.
 fn show(command: &Command) -> String {
     let here = std::env::current_dir().map(|here| format!("{}/", here.display())).unwrap_or_default();
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = if std::env::var_os("CARGO").is_some_and(|cargo| cargo == command.get_program()) {
+        std::ffi::OsStr::new("cargo")
+    } else {
+        command.get_program()
+    };
+    let words = std::iter::once(program).chain(command.get_args());
     let quote = |word: &std::ffi::OsStr| {
         let word = word.to_string_lossy();
         let word = if here.len() > 1 { word.replace(&here, "") } else { word.into_owned() };

@@ -1,9 +1,7 @@
 //! The tier that a test runs in: the kernels compiled by rustc for this host, the op package that was generated from
 //! them, or the Xtensa program of the same crate.
 //!
-//! `cargo xtask test package` builds the package and runs the tests of the ops again with its path in `GPSIMD_PACKAGE`;
-//! `cargo xtask test isa` builds the program and names it in `GPSIMD_ISA`. The snapshots are the same, so the bits have to
-//! be.
+//! `cargo gpsimd test` builds the package and the program, and runs the tests again with the path of one in the environment.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -12,8 +10,10 @@ use gpsimd_emulator::OpLibrary;
 use gpsimd_emulator::gpsimd_abi::LibraryTable;
 use gpsimd_isa::IsaLibrary;
 
-const PACKAGE: &str = "GPSIMD_PACKAGE";
-const ISA: &str = "GPSIMD_ISA";
+/// The environment variable that names an op package, compiled for this CPU.
+pub const PACKAGE: &str = "GPSIMD_PACKAGE";
+/// The environment variable that names an Xtensa program.
+pub const ISA: &str = "GPSIMD_ISA";
 
 enum Tier {
     Native,
@@ -36,7 +36,11 @@ pub fn library(native: &'static LibraryTable) -> OpLibrary {
     let native = || OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}"));
     match tier() {
         Tier::Native => native(),
-        Tier::Package(path) => OpLibrary::load(path).unwrap_or_else(|error| panic!("{PACKAGE}: {error}")),
+        Tier::Package(path) => {
+            let library = OpLibrary::load(path).unwrap_or_else(|error| panic!("{PACKAGE}: {error}"));
+            assert_eq!(library.descriptor(), native().descriptor(), "{PACKAGE} is another library, or an old one");
+            library
+        }
         Tier::Isa(path) => {
             let load = || IsaLibrary::load(path).unwrap_or_else(|error| panic!("{ISA}: {error}"));
             let library = PROGRAM.get_or_init(load).library().clone();
