@@ -14,7 +14,7 @@
 //!     Ok(*x)
 //! }
 //!
-//! /// y = x + bias. x: [.., H], bias: [H], y: like x; f32 or bf16, computed in f32.
+//! /// y = x + bias. x: `[.., H]`, bias: `[H]`, y: like x; f32 or bf16, computed in f32.
 //! #[custom_op(shape = like_x)]
 //! pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, y: Output<T>) -> OpResult {
 //!     core.map((&x, &bias), y, |(x, bias)| T::from_f32(x.to_f32() + bias.to_f32()))
@@ -83,3 +83,8 @@ pub mod prelude {
 
 /// Lanes of a core's vector unit in f32: 512 bit.
 pub const LANES: usize = 16;
+
+/// The code of the README, as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

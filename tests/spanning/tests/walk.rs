@@ -52,7 +52,7 @@ fn accumulates(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
     })
 }
 
-/// state: [3, N] -> a + g, b g, c - a
+/// state: `[3, N]` -> a + g, b g, c - a
 #[custom_op(shape = like_2, replaces = state)]
 fn updates(core: &Core, state: Input<f32>, g: Input<f32>, new: Output<f32>) -> OpResult {
     let len = g.len();
@@ -62,7 +62,7 @@ fn updates(core: &Core, state: Input<f32>, g: Input<f32>, new: Output<f32>) -> O
     core.map((&a, &b, &c, &g), (new_a, new_b, new_c), |(a, b, c, g)| (a + g, b * g, c - a))
 }
 
-/// state: [2, N] -> its rows in the other order: each operand lies where the other's output does.
+/// state: `[2, N]` -> its rows in the other order: each operand lies where the other's output does.
 #[custom_op(shape = like_1, replaces = state)]
 fn swaps(core: &Core, state: Input<f32>, new: Output<f32>) -> OpResult {
     let len = state.len() / 2;

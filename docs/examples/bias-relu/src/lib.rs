@@ -15,7 +15,7 @@ fn relu(x: f32) -> f32 {
     if x > 0.0 { x } else { 0.0 }
 }
 
-/// A row at a time.  x: [.., H], bias: [H], y: like x.
+/// A row at a time.  x: `[.., H]`, bias: `[H]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_1_rows(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     for range in core.share(x.len(), bias.len()).chunks(bias.len()) {
@@ -30,7 +30,7 @@ pub fn step_1_rows(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f
     Ok(())
 }
 
-/// The bias is loaded once.  x: [.., H], bias: [H], y: like x.
+/// The bias is loaded once.  x: `[.., H]`, bias: `[H]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_2_resident(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     let bias = core.tcm().load(&bias, ..)?;
@@ -45,7 +45,7 @@ pub fn step_2_resident(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Outp
     Ok(())
 }
 
-/// As many rows at a time as fit.  x: [.., H], bias: [H], y: like x.
+/// As many rows at a time as fit.  x: `[.., H]`, bias: `[H]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_3_tiles(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     let bias = core.tcm().load(&bias, ..)?;
@@ -63,7 +63,7 @@ pub fn step_3_tiles(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<
     Ok(())
 }
 
-/// The output is computed in place of the operand: twice as many rows.  x: [.., H], bias: [H], y: like x.
+/// The output is computed in place of the operand: twice as many rows.  x: `[.., H]`, bias: `[H]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_4_in_place(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Output<f32>) -> OpResult {
     let bias = core.tcm().load(&bias, ..)?;
@@ -78,7 +78,7 @@ pub fn step_4_in_place(core: &Core, x: Input<f32>, bias: Input<f32>, mut y: Outp
     Ok(())
 }
 
-/// The same as a tile walk.  x: [.., H], bias: [H], y: like x.
+/// The same as a tile walk.  x: `[.., H]`, bias: `[H]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn step_5_walk(core: &Core, x: Input<f32>, bias: Input<f32>, y: Output<f32>) -> OpResult {
     core.map((&x, &bias), y, |(x, bias)| relu(x + bias))

@@ -21,7 +21,7 @@ impl Core {
     /// ```
     /// # use gpsimd::prelude::*;
     /// # fn like_x(x: &TensorType, _bias: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
-    /// /// y = x + bias.  x: [.., H], bias: [H], y: like x.
+    /// /// y = x + bias.  x: `[.., H]`, bias: `[H]`, y: like x.
     /// #[custom_op(shape = like_x)]
     /// pub fn add_bias<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, y: Output<T>) -> OpResult {
     ///     core.map((&x, &bias), y, |(x, bias)| T::from_f32(x.to_f32() + bias.to_f32()))

@@ -18,7 +18,7 @@ impl Core {
     /// ```
     /// # use gpsimd::prelude::*;
     /// # fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
-    /// /// y = x / sqrt(sum of x^2).  x: [.., H], y: like x.
+    /// /// y = x / sqrt(sum of x^2).  x: `[.., H]`, y: like x.
     /// #[custom_op(shape = like_x)]
     /// pub fn normalize<T: Float>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
     ///     core.rows(&x, y).each(|mut row| {

@@ -7,7 +7,7 @@ fn shape(x: &TensorType, register: &TensorType) -> Result<TensorType, ShapeError
     Ok(*x)
 }
 
-/// y = x + register.  x: [.., H], register: [H], y: like x.
+/// y = x + register.  x: `[.., H]`, register: `[H]`, y: like x.
 #[custom_op(shape = shape, gradient(x, register) = grad)]
 pub fn add<T: Float>(core: &Core, x: Input<T>, register: Input<T>, mut y: Output<T>) -> OpResult {
     let hidden = register.len();
