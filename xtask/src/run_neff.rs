@@ -1,4 +1,4 @@
-//! `cargo xtask run-neff`: the example of `host/neuron`, with everything it needs built.
+//! `cargo xtask run-neff`: the example of `host/nrt`, with everything it needs built.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ fn example() -> anyhow::Result<Command> {
     process::run(
         process::cargo()
             .current_dir(workspace::root())
-            .args(["build", "--release", "--package", "gpsimd-neuron", "--example", "run_neff"])
+            .args(["build", "--release", "--package", "gpsimd-nrt", "--example", "run_neff"])
             .args(["--package", "gpsimd-nrt-emulated", "--lib"]),
     )?;
     Ok(Command::new(workspace::target().join("release/examples/run_neff")))

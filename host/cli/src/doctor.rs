@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use gpsimd_neuron::sdk::{Finding, Sdk, State, table};
+use gpsimd_neuron_sdk::{Finding, Sdk, State, table};
 
 use crate::workspace::Workspace;
 use crate::{build, compiler, python};

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use gpsimd_neuron::nrt::HEADERS;
+use gpsimd_nrt::HEADERS;
 
 use crate::files;
 use crate::generated::generate;

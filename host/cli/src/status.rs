@@ -3,7 +3,7 @@
 use gpsimd_codegen::ImageError;
 use gpsimd_codegen::host_build::HostBuildError;
 use gpsimd_isa::IsaError;
-use gpsimd_neuron::sdk;
+use gpsimd_neuron_sdk as sdk;
 
 use crate::doctor;
 

@@ -1,6 +1,6 @@
 //! `doctor` and `build --neuron` on a host with an SDK that the test makes up: what they print, and how they end.
 
-#[path = "../../neuron/tests/sdk/host.rs"]
+#[path = "../../neuron-sdk/tests/sdk/host.rs"]
 #[allow(dead_code, reason = "written for the tests of the SDK, which need more of it")]
 mod host;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, ensure};
 use gpsimd_codegen::{HotLoop, Image};
 use gpsimd_emulator::OpLibrary;
-use gpsimd_neuron::sdk::Sdk;
+use gpsimd_neuron_sdk::Sdk;
 
 use crate::workspace::{OpCrate, Selection, Workspace};
 use crate::{compiler, files};
@@ -175,7 +175,7 @@ pub struct Results {
     pub package: PathBuf,
     /// The op package, built with the Neuron SDK.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub neuron: Option<gpsimd_neuron::sdk::Built>,
+    pub neuron: Option<gpsimd_neuron_sdk::Built>,
     /// What is known of the package.
     #[serde(flatten)]
     built: Built,

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use gpsimd_neuron::sdk::{Built, PackageBuild, Sdk};
+use gpsimd_neuron_sdk::{Built, PackageBuild, Sdk};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Results;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::{Engine, OpLibrary, TensorType};
-use gpsimd_neuron::neff::{Call, Graph, TensorSpec};
+use gpsimd_neff::{Call, Graph, TensorSpec};
 
 /// Looks up every op that is called, and compares what it takes and gives with what the graph says.
 ///
@@ -62,7 +62,7 @@ fn ty(spec: &TensorSpec) -> anyhow::Result<TensorType> {
 
 #[cfg(test)]
 mod tests {
-    use gpsimd_neuron::Dtype;
+    use gpsimd_neff::Dtype;
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
             |graph| graph.outputs[0].shape = vec![2, 4, 16, 8],
             |graph| graph.intermediates[0].dtype = Dtype::Bfloat16,
             |graph| {
-                let other = gpsimd_neuron::neff::GraphLibrary { name: "other".into(), file: "other.so".into() };
+                let other = gpsimd_neff::GraphLibrary { name: "other".into(), file: "other.so".into() };
                 graph.libraries.push(other);
             },
         ];

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use gpsimd_neuron::neff::Summary;
+use gpsimd_neff::Summary;
 
 use pack::Pack;
 use run::Run;
@@ -70,7 +70,7 @@ impl Show {
     fn run(self) -> anyhow::Result<()> {
         let file = self.file.context("no file named")?;
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let neff = gpsimd_neuron::neff::Neff::parse(&bytes).with_context(|| file.display().to_string())?;
+        let neff = gpsimd_neff::Neff::parse(&bytes).with_context(|| file.display().to_string())?;
         match print(&Summary::of(&neff), self.json) {
             // Whoever reads it may stop, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use gpsimd_emulator::OpLibrary;
-use gpsimd_neuron::neff::{Graph, NeffBuilder};
+use gpsimd_neff::{Graph, NeffBuilder};
 
 use super::fits;
 use crate::files;

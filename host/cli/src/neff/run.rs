@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use gpsimd_neuron::neff::Neff;
-use gpsimd_neuron::nrt::{Library, Model, Placement, Runtime, Tensor, TensorInfo, TensorSet};
+use gpsimd_neff::Neff;
+use gpsimd_nrt::{Library, Model, Placement, Runtime, Tensor, TensorInfo, TensorSet};
 
 use crate::workspace::Workspace;
 use crate::{emulated_runtime, files};

@@ -1,0 +1,38 @@
+//! NEFF files: what the Neuron compiler makes and the Neuron Runtime loads. [`Neff`] reads and verifies them, whoever made
+//! them; [`NeffBuilder`] writes emulated ones, which run a [`Graph`] of op calls on the emulated runtime and on nothing
+//! else.
+//!
+//! A NEFF is a [`Header`] of 1024 bytes and a tar archive, usually gzipped, with a folder for each [`Subgraph`]. The header
+//! and `def.json` are documented; what is not says so, with [3rd] or "our assumption". No NEFF of the Neuron compiler was
+//! at hand when this was written.
+
+mod archive;
+mod builder;
+mod compiler;
+mod dtype;
+mod emulated;
+mod error;
+mod extract;
+mod graph;
+mod graph_check;
+mod hash;
+mod header;
+mod json;
+mod library;
+mod limits;
+mod package;
+mod show;
+mod subgraph;
+
+pub use builder::NeffBuilder;
+pub use dtype::Dtype;
+pub use error::NeffError;
+pub use graph::{Call, Graph, GraphLibrary, TensorSpec};
+pub use graph_check::GraphError;
+pub use hash::HashCheck;
+pub use header::Header;
+pub use library::{Function, Library};
+pub use limits::Limits;
+pub use package::{Neff, TensorInfo};
+pub use show::Summary;
+pub use subgraph::{Queue, Subgraph, Variable};
