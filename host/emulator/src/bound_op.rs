@@ -5,8 +5,9 @@ use crate::library::Op;
 use crate::operands;
 use crate::tensor::{TensorType, TensorView};
 
-/// An op with its operands, verified: for a caller that has to know the type of the output before it can allocate it. The op's
-/// shape function has been called, and is not called again by [`Engine::launch_bound`](crate::Engine::launch_bound).
+/// An op with its operands, verified: for a caller that has to know the type of the output before it can allocate it.
+/// The op's shape function has been called, and is not called again by
+/// [`Engine::launch_bound`](crate::Engine::launch_bound).
 #[derive(Debug)]
 pub struct BoundOp<'a> {
     pub(crate) op: &'a Op,

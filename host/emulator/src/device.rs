@@ -175,8 +175,8 @@ unsafe extern "C" fn store(
     if bytes == 0 {
         return STATUS_OK;
     }
-    // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode, one
-    // at a time. In fast mode nothing is stored where another core has the output in hand.
+    // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode,
+    // one at a time. In fast mode nothing is stored where another core has the output in hand.
     let mut one_at_a_time = None;
     if core.launch.is_checked() {
         one_at_a_time = Some(core.launch.lock_stores());

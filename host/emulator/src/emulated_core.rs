@@ -106,8 +106,8 @@ impl EmulatedCore<'_, '_> {
             if watched.stop.get().is_some() {
                 return Ended::NotStarted;
             }
-            // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached through
-            // the table alone until it ends, and a kernel leaves nothing that has to be done.
+            // SAFETY: the function of a verified library, given a table that outlives the call. `core` is reached
+            // through the table alone until it ends, and a kernel leaves nothing that has to be done.
             unsafe { guard.call(|| (launch.op.entry().functions.run)(&raw const device)) }
         });
         drop(environment);
@@ -294,7 +294,7 @@ fn verdict(
     failure: Option<Failure>,
 ) -> Option<Found> {
     if let Some((misuse, location)) = misuse {
-        // `tcm_free` gives no status: only a DMA can be swallowed.
+        // `tcm_free` returns no status: only a DMA can be swallowed.
         let is_free = matches!(misuse, Misuse::FreeOutOfOrder { .. } | Misuse::FreeOfNothing { .. });
         let swallowed = status == STATUS_OK && !is_free;
         let misuse = if swallowed { Misuse::Swallowed { failed: Box::new(misuse) } } else { misuse };

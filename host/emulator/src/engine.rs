@@ -40,8 +40,8 @@ pub enum Mode {
     /// content of TCM at the start.
     #[default]
     Checked,
-    /// For training. Cores read and write tensors in place of DMA copies. TCM that was never written, and operands that are read
-    /// after they were replaced, are not seen.
+    /// For training. Cores read and write tensors in place of DMA copies. TCM that was never written, and operands that
+    /// are read after they were replaced, are not seen.
     Fast,
 }
 
@@ -133,8 +133,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Whether cores may read and write tensors in place of DMA copies in fast mode; they may unless set. Without it every
-    /// tile is copied to TCM and back, as on the device and as op packages do in any mode: what that costs is the
+    /// Whether cores may read and write tensors in place of DMA copies in fast mode; they may unless set. Without it
+    /// every tile is copied to TCM and back, as on the device and as op packages do in any mode: what that costs is the
     /// difference. No result depends on it, and checked mode always copies.
     #[must_use]
     pub fn direct(mut self, direct: bool) -> Self {
@@ -142,8 +142,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Whether launches report what every core did in its order; they do not unless set. A native library in fast mode has
-    /// nothing to report, unless it [copies](Self::direct).
+    /// Whether launches report what every core did in its order; they do not unless set. A native library in fast mode
+    /// has nothing to report, unless it [copies](Self::direct).
     #[must_use]
     pub fn trace(mut self, trace: bool) -> Self {
         self.traces = trace;
@@ -160,16 +160,16 @@ impl EngineBuilder {
     /// How long a launch may take, its two runs in checked mode together; zero for any time. Past it, the launch is an
     /// error that names the core and its last DMA.
     ///
-    /// Unless set, 60 s in checked mode, or what the environment variable `GPSIMD_TIME_LIMIT` says in seconds (0 for any
-    /// time), and any time in fast mode.
+    /// Unless set, 60 s in checked mode, or what the environment variable `GPSIMD_TIME_LIMIT` says in seconds (0 for
+    /// any time), and any time in fast mode.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
     }
 
-    /// Whether `SIGINT` (Ctrl-C) ends launches that take longer than 0.1 s, if the program has a handler for it, which is
-    /// called as ever; it does not unless set. Without a handler the program ends.
+    /// Whether `SIGINT` (Ctrl-C) ends launches that take longer than 0.1 s, if the program has a handler for it, which
+    /// is called as before; it does not unless set. Without a handler the program ends.
     #[must_use]
     pub fn interrupt_on_sigint(mut self, interrupt: bool) -> Self {
         self.heeds_signal = interrupt;

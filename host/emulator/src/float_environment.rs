@@ -1,7 +1,8 @@
 //! [`FloatEnvironment`]: the floating-point control of a thread while it is a core's.
 //!
-//! A core rounds to nearest and keeps denormal numbers. What the calling thread has set (`torch.set_flush_denormal(True)`,
-//! `fesetround`) would reach kernels that run on it, and give other bits there than on the threads of a pool.
+//! A core rounds to nearest and keeps denormal numbers. What the calling thread has set
+//! (`torch.set_flush_denormal(True)`, `fesetround`) would reach kernels that run on it, and compute other bits there
+//! than on the threads of a pool.
 
 /// Sets the floating-point environment of a core; puts back what the thread had when dropped.
 pub(crate) struct FloatEnvironment {

@@ -14,9 +14,9 @@
 //! # }
 //! ```
 //!
-//! An [`OpLibrary`] is a native library (rustc) or an op package (C++) that speaks [`gpsimd_abi`]. An [`Engine`] runs its
-//! ops on 8 emulated cores over host threads, in one of two modes: [`Mode::Checked`] verifies every access and reports
-//! whatever would be silent corruption on the device, [`Mode::Fast`] is for training.
+//! An [`OpLibrary`] is a native library (rustc) or an op package (C++) that speaks [`gpsimd_abi`]. An [`Engine`] runs
+//! its ops on 8 emulated cores over host threads, in one of two modes: [`Mode::Checked`] verifies every access and
+//! reports whatever would be silent corruption on the device, [`Mode::Fast`] is for training.
 
 mod bound_op;
 mod checks;

@@ -66,7 +66,8 @@ impl OpLibrary {
     /// has no effect on what is loaded; see [`Self::expect_current`].
     ///
     /// # Errors
-    /// When the file is not an op library, was replaced since this process loaded it and its earlier code is still loaded, was built for another ABI version or CPU, or contradicts itself.
+    /// When the file is not an op library, was replaced since this process loaded it and its earlier code is still
+    /// loaded, was built for another ABI version or CPU, or contradicts itself.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
         if !path.exists() {
@@ -84,7 +85,7 @@ impl OpLibrary {
         unsafe { Self::verify(library, &path.display().to_string(), Origin::File(file, at, content)) }
     }
 
-    /// Fails when the file that the library was loaded from has other code by now. What is loaded stays what it was.
+    /// Fails when the file that the library was loaded from has other code by now. What is loaded does not change.
     ///
     /// # Errors
     /// [`LoadError::Replaced`].
@@ -108,9 +109,9 @@ impl OpLibrary {
         unsafe { Self::verify(library, "the op library in this program", Origin::Program) }
     }
 
-    /// As [`Self::from_static`], of ops that are code of this program which has to return: it holds what must be given back,
-    /// as that which runs kernels in a program of their own. Their stack is the thread's. A launch that is to end fails
-    /// their device calls, and waits for them.
+    /// As [`Self::from_static`], of ops that are code of this program which has to return: it holds what must be given
+    /// back, as that which runs kernels in a program of their own. Their stack is the thread's. A launch that is to end
+    /// fails their device calls, and waits for them.
     ///
     /// # Errors
     /// As [`Self::from_static`].
@@ -127,7 +128,7 @@ impl OpLibrary {
     /// # Safety
     /// `entry` keeps what the ABI says.
     pub unsafe fn from_entry_point(entry: EntryPoint) -> Result<Self, LoadError> {
-        // SAFETY: the caller's promise; what it gives lives as long as the program.
+        // SAFETY: the caller's promise; what it returns lives as long as the program.
         unsafe { Self::verify(entry(), "the op library in this program", Origin::Program) }
     }
 

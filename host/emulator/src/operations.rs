@@ -1,8 +1,8 @@
 //! [`Operations`]: what the cores of a launch compute, counted by kind, for the cost model.
 //!
-//! A library that counts is an op package that was emitted with counters (`Package::counting` of `gpsimd-codegen`): it exports
-//! [`SYMBOL`] beside its entry point. The C declaration is `operations.hpp` there; the snapshots of counted launches
-//! name every field, so that one out of place shows.
+//! A library that counts is an op package that was emitted with counters (`Package::counting` of `gpsimd-codegen`): it
+//! exports [`SYMBOL`] beside its entry point. The C declaration is `operations.hpp` there; the snapshots of counted
+//! launches name every field, so that one out of place shows.
 
 use serde::{Deserialize, Serialize};
 

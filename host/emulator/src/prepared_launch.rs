@@ -95,8 +95,8 @@ impl<'a> PreparedLaunch<'a> {
         Self::of(op, tensors, scalars, types, ty, memory, cores, Some(replaced))
     }
 
-    /// `types` are those of all operands, among them that of operand `replaced_in_place`, which `tensors` lacks. The output
-    /// is of type `ty`.
+    /// `types` are those of all operands, among them that of operand `replaced_in_place`, which `tensors` lacks. The
+    /// output is of type `ty`.
     #[expect(clippy::too_many_arguments, reason = "what the two kinds of launch have in common")]
     fn of(
         op: &'a Op,
@@ -260,7 +260,7 @@ impl<'a> PreparedLaunch<'a> {
     }
 
     pub(crate) fn lock_stores(&self) -> MutexGuard<'_, ()> {
-        // What a panic of another core left behind is no state: the lock guards none.
+        // What a panic of another core left behind is not a state: the lock guards none.
         self.stores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

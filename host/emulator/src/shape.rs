@@ -21,7 +21,7 @@ impl Op {
         Ok(ty)
     }
 
-    /// The shape function gives the dtype that the kernel writes.
+    /// The shape function returns the dtype that the kernel writes.
     fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), OperandError> {
         let descriptor = self.descriptor();
         let generic = descriptor.tensors().zip(operands).find(|((_, element), _)| *element == ElementType::Generic);

@@ -85,7 +85,8 @@ struct Buffer {
 }
 
 impl<'m> Pool<'m> {
-    /// The pool in `memory`, with `top` as its counter. With a `poison`, its content before it is written, it is checked.
+    /// The pool in `memory`, with `top` as its counter. With a `poison`, its content before it is written, it is
+    /// checked.
     pub(crate) fn new(memory: &'m mut TcmMemory, top: &'m mut u32, poison: Option<Poison>) -> Self {
         *top = 0;
         let checked = poison.map(|poison| Checked { poison, high_water: 0 });
@@ -161,7 +162,7 @@ impl<'m> Pool<'m> {
         places.into_iter().rev().max_by_key(|place| place.bytes)
     }
 
-    /// Gives back the buffer at `address`. In checked mode its content is gone: what is free is always poison.
+    /// Frees the buffer at `address`. In checked mode its content is gone: what is free is always poison.
     pub(crate) fn free(&mut self, address: *const u8) -> Result<(), Misuse> {
         let offset = self.offset(address);
         let nothing = Misuse::FreeOfNothing { offset };
@@ -179,7 +180,7 @@ impl<'m> Pool<'m> {
             Ok(offset) => offset < top && offset.is_multiple_of(TCM_ALIGN),
             Err(_) => false,
         };
-        // What lies above is in use: nothing is given back.
+        // What lies above is in use: nothing is freed.
         Err(if is_live { Misuse::FreeOutOfOrder { offset: offset as usize, top } } else { nothing })
     }
 
@@ -231,7 +232,8 @@ impl<'m> Pool<'m> {
         unsafe { *self.top = top as u32 };
     }
 
-    /// In checked mode, makes `bytes` bytes from `offset` (both multiples of 8, inside the pool) what was never written.
+    /// In checked mode, makes `bytes` bytes from `offset` (both multiples of 8, inside the pool) what was never
+    /// written.
     fn poison(&self, offset: usize, bytes: usize) {
         let Some(checked) = &self.checked else { return };
         let pattern = checked.poison.pattern();

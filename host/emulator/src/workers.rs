@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The engine has one of its own, [`ThreadPool`]; a host program that has a pool already lends that one, so
 /// that two pools do not compete for the same CPUs.
 pub trait Workers: Send + Sync {
-    /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::dispatch`] and runs on
-    /// the thread that launches, as it does in a process forked since it was built.
+    /// How many tasks can run at the same time, at least 1. With 1 the engine does not call [`Self::dispatch`] and runs
+    /// on the thread that launches, as it does in a process forked since it was built.
     fn threads(&self) -> usize;
 
     /// Calls `task` once with every number below `tasks`, on any threads in any order, and returns when all calls have.

@@ -20,14 +20,15 @@ extern crate gpsimd_isa_runner as _;
 extern crate op_library as _;
 ";
 
-/// Builds the program of the op library whose crate is in the folder `library`, and gives its path. `target` is cargo's
-/// build folder, where `core` for the target stays from one library to the next. `runner` is the value of a dependency on
-/// `gpsimd-isa-runner`, in TOML: of the version of this crate, from where the library takes `gpsimd` from.
+/// Builds the program of the op library whose crate is in the folder `library`, and returns its path. `target` is
+/// cargo's build folder, where `core` for the target stays from one library to the next. `runner` is the value of a
+/// dependency on `gpsimd-isa-runner`, in TOML: of the version of this crate, from where the library takes `gpsimd`
+/// from.
 ///
 /// Installs the pinned nightly with rustup if it is missing.
 ///
 /// # Errors
-/// When a tool is missing, the folder is no crate, or the crate does not compile.
+/// When a tool is missing, the folder is not a crate, or the crate does not compile.
 pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, IsaError> {
     if let Some(missing) = missing_tools().into_iter().next() {
         return Err(missing.into());
@@ -133,7 +134,7 @@ impl Crate {
     }
 }
 
-/// Runs a command and gives its standard output.
+/// Runs a command and returns its standard output.
 pub(crate) fn run(command: &mut Command) -> Result<String, IsaError> {
     let shown = || {
         let words = std::iter::once(command.get_program()).chain(command.get_args());

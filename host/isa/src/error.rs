@@ -51,16 +51,16 @@ pub enum IsaError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The folder is no crate of an op library.
-    #[error("{} is no crate of an op library: {problem}", folder.display())]
+    /// The folder is not a crate of an op library.
+    #[error("{} is not a crate of an op library: {problem}", folder.display())]
     NoLibrary {
         /// The folder.
         folder: PathBuf,
         /// Why not.
         problem: String,
     },
-    /// The file is no ELF, or none of a program.
-    #[error("{} is no ELF program: {problem}", path.display())]
+    /// The file is not an ELF file, or not a program.
+    #[error("{} is not an ELF program: {problem}", path.display())]
     NoElf {
         /// The file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum IsaError {
     },
     /// The program does not say what a program of this version says when it starts.
     #[error(
-        "{} is no program of the isa tier, or one of another version ({problem}): build it again with `cargo gpsimd \
+        "{} is not a program of the isa tier, or of another version ({problem}): build it again with `cargo gpsimd \
          build --isa`",
         path.display()
     )]

@@ -1,11 +1,11 @@
-//! The isa tier: an op library compiled by rustc itself to a 32-bit Xtensa program, run under QEMU, driven by the emulator
-//! like a native library.
+//! The isa tier: an op library compiled by rustc itself to a 32-bit Xtensa program, run under QEMU, driven by the
+//! emulator like a native library.
 //!
 //! [`build`] makes the program: the library linked with `gpsimd-isa-runner`, `no_std`, soft float, for the base Xtensa
-//! ISA that LLVM knows. [`IsaLibrary::load`] gives it to the emulator as an op library. Every core of a launch is a QEMU
-//! process; its device calls come here over pipes and are made on the emulator's device table, so every check of the
-//! emulator holds: bounds, freed and unwritten TCM, overlapping writes. [`sizes`] and [`measure`] say how large the program
-//! is, how deep its stack gets, and how many instructions an op takes.
+//! ISA that LLVM knows. [`IsaLibrary::load`] makes an op library of it for the emulator. Every core of a launch is a
+//! QEMU process; its device calls come here over pipes and are made on the emulator's device table, so every check of
+//! the emulator holds: bounds, freed and unwritten TCM, overlapping writes. [`sizes`] and [`measure`] say how large the
+//! program is, how deep its stack gets, and how many instructions an op takes.
 //!
 //! Nothing of it is a Trainium: the vendor's cores have a vector unit, hardware floating point, a windowed ABI and a
 //! compiler of their own.

@@ -46,7 +46,7 @@ impl IsaLibrary {
     /// Loads a program that [`build`](crate::build()) made. It runs the program: load what you trust.
     ///
     /// # Errors
-    /// When QEMU is missing, the file is no such program, or too many are loaded.
+    /// When QEMU is missing, the file is not such a program, or too many are loaded.
     pub fn load(elf: impl AsRef<Path>) -> Result<Self, IsaError> {
         Self::with_counter(elf.as_ref(), None)
     }
@@ -54,7 +54,7 @@ impl IsaLibrary {
     /// What the program in `elf` says of its op library, without loading it.
     ///
     /// # Errors
-    /// When QEMU is missing or the file is no program with a sound descriptor.
+    /// When QEMU is missing or the file is not a program with a valid descriptor.
     pub fn descriptor_of(elf: &Path) -> Result<LibraryDescriptor, IsaError> {
         let (_, hello) = Process::start(elf, None)?;
         LibraryDescriptor::parse(&hello.descriptor)

@@ -92,7 +92,7 @@ impl Process {
         }
     }
 
-    /// Lets the program end by itself, and gives what QEMU and its plugin wrote to standard error.
+    /// Lets the program end by itself, and returns what QEMU and its plugin wrote to standard error.
     pub(crate) fn finish(&mut self) -> String {
         // The end of its input is the program's end.
         self.input = None;

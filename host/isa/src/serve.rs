@@ -107,7 +107,8 @@ impl Core<'_> {
     unsafe fn serve(&mut self, message: u32) -> io::Result<()> {
         let device = self.device;
         let context = device.context;
-        // SAFETY: of all calls: the table's own functions with its context, and texts and places that live through them.
+        // SAFETY: of all calls: the table's own functions with its context, and texts and places that live through
+        // them.
         unsafe {
             match message {
                 TCM_ALLOC => return self.alloc(),
@@ -158,7 +159,7 @@ impl Core<'_> {
             let offset = tcm.addr() - self.device.tcm.addr();
             self.process.put_u32(self.process.pool_address + offset as u32)?;
             // What TCM holds before it is written is the emulator's choice.
-            // SAFETY: the emulator gave `bytes` bytes there, which only this thread uses.
+            // SAFETY: the emulator reserved `bytes` bytes there, which only this thread uses.
             let fresh = unsafe { std::slice::from_raw_parts(tcm, bytes as usize) };
             self.process.put(fresh)?;
         }
@@ -199,7 +200,8 @@ impl Core<'_> {
         let mut content = vec![0; bytes as usize];
         self.process.get(&mut content)?;
         let (device, tcm) = (self.device, self.tcm(address));
-        // The program has all of a core's RAM, the launch perhaps less: what lies beyond is not there, as the call says.
+        // The program has all of a core's RAM, the launch perhaps less: what lies beyond is not there, as the call
+        // says.
         let offset = address.wrapping_sub(self.process.pool_address) as usize;
         let in_pool = (device.tcm_bytes as usize).saturating_sub(offset).min(content.len());
         if in_pool != 0 {

@@ -37,7 +37,7 @@ pub struct CodeSize {
 /// Measures the program in `elf`.
 ///
 /// # Errors
-/// When the file cannot be read or is no program with symbols.
+/// When the file cannot be read or is not a program with symbols.
 pub fn sizes(elf: &Path) -> Result<Sizes, IsaError> {
     let symbols = Symbols::read(elf)?;
     let of_kind = |wanted: &[SectionKind]| -> u64 {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::error::IsaError;
 
-/// The toolchain that compiles programs, and the only place that names it. Stable rustc has no Xtensa target, and no way
-/// to build `core` for one that is described in a file.
+/// The toolchain that compiles programs, and the only place that names it. Stable rustc has no Xtensa target, and no
+/// way to build `core` for one that is described in a file.
 pub const NIGHTLY: &str = "nightly-2026-10-15";
 
 /// The linker of the base Xtensa ISA, call0 ABI.

@@ -424,7 +424,7 @@ def built(folder: pathlib.Path, name: str, source: pathlib.Path, *flags: str) ->
 def test_a_library_without_ops_is_refused(tmp_path: pathlib.Path) -> None:
     source = tmp_path / "empty.c"
     source.write_text("int nothing;")
-    with pytest.raises(LibraryError, match="is no op library: it does not export `gpsimd_op_library`"):
+    with pytest.raises(LibraryError, match="is not an op library: it does not export `gpsimd_op_library`"):
         gpsimd_torch.load_library(built(tmp_path, "empty", source))
 
 

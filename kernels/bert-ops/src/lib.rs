@@ -1,6 +1,6 @@
 //! The operators of the BERT trainer: fused bias and GELU, attention softmax with mask and scale, AdamW.
 //!
-//! Every op computes in f32 whatever its tensors hold, gives the same bits however the TCM pool cuts the work into
+//! Every op computes in f32 whatever its tensors hold, computes the same bits however the TCM pool cuts the work into
 //! tiles, and takes sizes that divide by nothing. Rows that do not fit in TCM are read several times in one launch.
 #![no_std]
 

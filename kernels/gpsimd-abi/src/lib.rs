@@ -1,12 +1,14 @@
 //! The C interface between an op library and its host, and nothing else: the entry point and the table of device calls.
 //!
-//! A library exports one C symbol, [`ENTRY_POINT`]. Calling it gives a [`LibraryTable`]: who it is, its descriptor, and two
-//! C functions per op. The host calls [`OpFunctions::run`] once for every core with a [`DeviceTable`], which is all of the world that
-//! a kernel can see: its core's number, the tensors of the launch, the TCM pool and the calls that move data between
-//! them. Native libraries (rustc) and op packages (C++) use the same types, so the host cannot tell them apart.
+//! A library exports one C symbol, [`ENTRY_POINT`]. Calling it returns a [`LibraryTable`]: who it is, its descriptor,
+//! and two C functions per op. The host calls [`OpFunctions::run`] once for every core with a [`DeviceTable`], which is
+//! all of the world that a kernel can see: its core's number, the tensors of the launch, the TCM pool and the calls
+//! that move data between them. Native libraries (rustc) and op packages (C++) use the same types, so the host cannot
+//! tell them apart.
 //!
-//! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them, or what it means, means
-//! raising [`ABI_VERSION`]; a test compares them with what they were in this version, and with the C header [`C_HEADER`].
+//! Every type here is plain C (`repr(C)`, fixed-width integers, pointers with lengths). Changing any of them, or what
+//! it means, means raising [`ABI_VERSION`]; a test compares them with what they were in this version, and with the C
+//! header [`C_HEADER`].
 #![no_std]
 
 use core::ffi::c_void;
@@ -14,8 +16,8 @@ use core::ffi::c_void;
 /// Raised whenever a type of this crate changes. A host refuses a library of another version.
 pub const ABI_VERSION: u32 = 2;
 
-/// First field of a [`LibraryTable`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library that
-/// happens to export the symbol.
+/// First field of a [`LibraryTable`]: `gpsimd` and two zero bytes. Tells an op library from any other shared library
+/// that happens to export the symbol.
 pub const MAGIC: [u8; 8] = *b"gpsimd\0\0";
 
 /// Name of the one C symbol of an op library, of type [`EntryPoint`].
@@ -24,8 +26,8 @@ pub const ENTRY_POINT: &str = "gpsimd_op_library";
 /// This interface as a C header, `gpsimd_abi.h`, for op packages.
 pub const C_HEADER: &str = include_str!("../include/gpsimd_abi.h");
 
-/// Bytes before [`DeviceTable::tcm`] that belong to the library during a call: where an op package has its stack and constants,
-/// which on a core are in TCM, too, and take from it what the pool does not have.
+/// Bytes before [`DeviceTable::tcm`] that belong to the library during a call: where an op package has its stack and
+/// constants, which on a core are in TCM, too, and take from it what the pool does not have.
 pub const TCM_BELOW: usize = 20 * 1024;
 
 /// Alignment of TCM buffers in bytes: the width of a core's vector register, 512 bit.
@@ -37,7 +39,7 @@ pub const MAX_RANK: usize = 8;
 /// Type of the symbol [`ENTRY_POINT`]. The library lives as long as it is loaded.
 pub type EntryPoint = unsafe extern "C" fn() -> *const LibraryTable;
 
-/// An op library as its entry point gives it.
+/// An op library as its entry point returns it.
 ///
 /// `magic` and `abi_version` keep their place in every version, so that a host can tell a foreign library apart before
 /// it reads anything else.
@@ -64,9 +66,10 @@ unsafe impl Sync for LibraryTable {}
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct OpFunctions {
-    /// Runs one core's part of a launch. Gives [`STATUS_OK`], or [`STATUS_FAILED`] after saying why through the table.
+    /// Runs one core's part of a launch. Returns [`STATUS_OK`], or [`STATUS_FAILED`] after saying why through the
+    /// table.
     pub run: unsafe extern "C" fn(device: *const DeviceTable) -> u32,
-    /// Computes the type of the output from the types of the tensor operands. Gives [`STATUS_OK`] and fills `output`,
+    /// Computes the type of the output from the types of the tensor operands. Returns [`STATUS_OK`] and fills `output`,
     /// or [`STATUS_FAILED`] and fills `error`.
     pub shape: unsafe extern "C" fn(
         operands: *const RawTensorType,
@@ -173,7 +176,7 @@ impl DType {
     }
 }
 
-/// Shape and dtype of a tensor, as shape functions take and give it.
+/// Shape and dtype of a tensor, as shape functions take and return it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawTensorType {
@@ -224,11 +227,12 @@ pub struct LaunchTensor {
     pub ty: RawTensorType,
     /// Number of elements: the product of the dims.
     pub len: u64,
-    /// Null: the tensor is reached by [`DeviceTable::load`] and [`DeviceTable::store`] alone. Otherwise the address of its first
-    /// element: the host runs in fast mode and lets the library read and write the tensor where a DMA would copy.
+    /// Null: the tensor is reached by [`DeviceTable::load`] and [`DeviceTable::store`] alone. Otherwise the address of
+    /// its first element: the host runs in fast mode and lets the library read and write the tensor where a DMA would
+    /// copy.
     pub direct: *mut u8,
-    /// Null: `direct` leads to all of the tensor. Otherwise its rows, along the first dimension, lie apart, and these are
-    /// the addresses of their first elements, the first of which is `direct`.
+    /// Null: `direct` leads to all of the tensor. Otherwise its rows, along the first dimension, lie apart, and these
+    /// are the addresses of their first elements, the first of which is `direct`.
     pub rows: *const *mut u8,
 }
 
@@ -268,13 +272,13 @@ pub struct DeviceTable {
     pub tcm_bytes: u32,
     /// Padding; 0.
     pub reserved: u32,
-    /// Null: TCM is had from `tcm_alloc` alone. Otherwise (fast mode) the number of pool bytes handed out so far, always
-    /// a multiple of [`TCM_ALIGN`], which the library may raise and lower itself; `tcm_alloc`, `tcm_free` and `tcm_left`
-    /// go by the same number.
+    /// Null: TCM is had from `tcm_alloc` alone. Otherwise (fast mode) the number of pool bytes handed out so far,
+    /// always a multiple of [`TCM_ALIGN`], which the library may raise and lower itself; `tcm_alloc`, `tcm_free` and
+    /// `tcm_left` go by the same number.
     pub tcm_top: *mut u32,
     /// Reserves TCM, aligned to [`TCM_ALIGN`]; null when the pool is exhausted.
     pub tcm_alloc: unsafe extern "C" fn(*mut c_void, bytes: u32, *const Location) -> *mut u8,
-    /// Gives TCM back. Buffers are freed in reverse order.
+    /// Frees TCM. Buffers are freed in reverse order.
     pub tcm_free: unsafe extern "C" fn(*mut c_void, tcm: *mut u8, *const Location),
     /// Bytes of the pool still free.
     pub tcm_left: unsafe extern "C" fn(*mut c_void) -> u32,
@@ -294,9 +298,9 @@ pub struct DeviceTable {
     pub print_unsigned: unsafe extern "C" fn(*mut c_void, u64),
     /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message.
     pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
-    /// Says that this core is about to write `len` elements from `start` of the output at its `direct` address, before it
-    /// does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of them: then they may not
-    /// be touched. What a core claims twice is its own; `store` claims by itself.
+    /// Says that this core is about to write `len` elements from `start` of the output at its `direct` address, before
+    /// it does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of them: then they
+    /// may not be touched. What a core claims twice is its own; `store` claims by itself.
     pub claim: unsafe extern "C" fn(*mut c_void, start: u64, len: u64, *const Location) -> u32,
 }
 
@@ -308,8 +312,8 @@ pub const FAILURE_PANIC: u32 = 2;
 pub const FAILURE_DEVICE: u32 = 3;
 /// The kernel has no version for the dtype of its operands.
 pub const FAILURE_DTYPE: u32 = 4;
-/// The kernel dropped elements for the output without storing them. The one failure that does not end the launch: the host
-/// keeps the first, and reports it when nothing else is wrong.
+/// The kernel dropped elements for the output without storing them. The one failure that does not end the launch: the
+/// host keeps the first, and reports it when nothing else is wrong.
 pub const FAILURE_DROPPED: u32 = 5;
 /// The kernel returned and has not freed all of its TCM.
 pub const FAILURE_LEAKED: u32 = 6;

@@ -1,6 +1,6 @@
-//! The descriptor of an op library: what the library says about itself, so that nothing is declared twice. `#[custom_op]`
-//! writes it as JSON, hosts read it with [`LibraryDescriptor::parse`]. And the vendor's [`limits`], which the macros, the
-//! code generator and the emulator verify.
+//! The descriptor of an op library: what the library says about itself, so that nothing is declared twice.
+//! `#[custom_op]` writes it as JSON, hosts read it with [`LibraryDescriptor::parse`]. And the vendor's [`limits`],
+//! which the macros, the code generator and the emulator verify.
 
 pub mod limits;
 
@@ -22,9 +22,10 @@ pub struct LibraryDescriptor {
     pub name: String,
     /// Version of the crate that holds the kernels.
     pub version: String,
-    /// Bytes of a core's TCM that its kernels have for buffers on the device, a multiple of [`TCM_ALIGN`]. A kernel image
-    /// keeps its stack and constants in TCM, too, so that it has fewer than the [`TCM_POOL_BYTES`] that are there unless a
-    /// library says so: C++ ops allocate from all of them, and an op package takes all of them for the whole image.
+    /// Bytes of a core's TCM that its kernels have for buffers on the device, a multiple of [`TCM_ALIGN`]. A kernel
+    /// image keeps its stack and constants in TCM, too, so that it has fewer than the [`TCM_POOL_BYTES`] that are there
+    /// unless a library says so: C++ ops allocate from all of them, and an op package takes all of them for the whole
+    /// image.
     #[serde(default = "pool_bytes")]
     pub tcm_bytes: u32,
     /// The ops, in the order of the library's table.
@@ -150,7 +151,7 @@ pub enum GradientArgument {
     Number(f64),
 }
 
-/// Why a descriptor is not one.
+/// Why a descriptor is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptorError {
     /// Not JSON of this form.
@@ -208,8 +209,8 @@ impl LibraryDescriptor {
     /// Parses and verifies a descriptor.
     ///
     /// # Errors
-    /// When it is not JSON of this form, a name is not an identifier or not unique, a reference leads nowhere, or no core
-    /// has as much TCM.
+    /// When it is not JSON of this form, a name is not an identifier or not unique, a reference leads nowhere, or no
+    /// core has as much TCM.
     pub fn parse(json: &[u8]) -> Result<Self, DescriptorError> {
         let library: Self = serde_json::from_slice(json)?;
         check_name("library", &library.name, [])?;

@@ -1,5 +1,5 @@
-//! The vendor's limits, each with the page of the Neuron documentation that states it. What no page states, but the vendor's
-//! tools were found to require, is marked as observed.
+//! The vendor's limits, each with the page of the Neuron documentation that states it. What no page states, but the
+//! vendor's tools were found to require, is marked as observed.
 
 /// Bytes of a core's TCM that a custom op may allocate from (`custom-ops-ref-guide`).
 pub const TCM_POOL_BYTES: usize = 16 * 1024;

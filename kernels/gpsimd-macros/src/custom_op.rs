@@ -29,7 +29,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let kernel = Kernel::of(&function)?;
     let shape = arguments.shape.as_ref().ok_or_else(|| {
         let message = "the shape function is missing: #[custom_op(shape = f)], where f takes the type of every tensor \
-                       operand and gives the output's";
+                       operand and returns the output's";
         syn::Error::new(function.sig.ident.span(), message)
     })?;
     let descriptor = describe(&arguments, &kernel, &function)?;

@@ -92,7 +92,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            // The pool itself is no static: the code generator puts it behind the constants.
+            // The pool itself is not a static: the code generator puts it behind the constants.
             #[unsafe(export_name = #pool_bytes)]
             pub static POOL_BYTES: u32 = #tcm_bytes;
 
@@ -119,8 +119,8 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     })
 }
 
-/// A block that calls the macro of an op. By a name that nothing else has: an op may be called like a macro. Where there
-/// is none, the compiler says that it finds no macro of this name.
+/// A block that calls the macro of an op. By a name that nothing else has: an op may be called like a macro. Where
+/// there is none, the compiler says that it finds no macro of this name.
 fn lookup(op: &Path, arguments: &TokenStream) -> TokenStream {
     let name = Ident::new(&format!("attribute_custom_op_of_{}", op_name(op)), op.span());
     let here = (op.segments.len() == 1 && op.leading_colon.is_none()).then(|| quote! { self:: });

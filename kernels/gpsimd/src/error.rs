@@ -7,7 +7,7 @@ pub type OpResult<T = ()> = Result<T, OpError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpError {
-    /// The TCM pool cannot give `asked` bytes; `left` bytes are free.
+    /// The TCM pool cannot reserve `asked` bytes; `left` bytes are free.
     TcmExhausted {
         /// Bytes asked for.
         asked: usize,

@@ -6,15 +6,16 @@
 
 use crate::LANES;
 
-/// Elements that [`Lanes::fold`] and [`Lanes::fold2`] take of each operand at a time where there are as many: four vectors.
-/// In a kernel image the lanes live in TCM; this way they are loaded and stored once for four vectors. It also keeps a
-/// maximum from becoming a masked store of the lanes that change, which costs an x86 CPU more than all the rest of the row.
+/// Elements that [`Lanes::fold`] and [`Lanes::fold2`] take of each operand at a time where there are as many: four
+/// vectors. In a kernel image the lanes live in TCM; this way they are loaded and stored once for four vectors. It also
+/// keeps a maximum from becoming a masked store of the lanes that change, which costs an x86 CPU more than all the rest
+/// of the row.
 const STRIP: usize = 4 * LANES;
 
 /// Sixteen partial results of a reduction.
 ///
-/// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel image are in
-/// TCM, whose stack is small.
+/// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel
+/// image are in TCM, whose stack is small.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(target_arch = "wasm32", target_arch = "xtensa")), repr(align(64)))]
 pub struct Lanes([f32; LANES]);
@@ -60,8 +61,8 @@ impl Lanes {
         }
     }
 
-    /// [`fold_with`](Self::fold_with) on a copy: no pointer that `f` reads through can lead to it, so that the lanes stay in
-    /// registers even where those that the copy is taken from are in memory.
+    /// [`fold_with`](Self::fold_with) on a copy: no pointer that `f` reads through can lead to it, so that the lanes
+    /// stay in registers even where those that the copy is taken from are in memory.
     #[inline(always)]
     pub(crate) fn folded(mut self, len: usize, f: impl Fn(f32, usize) -> f32) -> Self {
         self.fold_with(len, f);

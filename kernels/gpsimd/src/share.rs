@@ -21,7 +21,8 @@ impl Share {
         let (each, extra) = (granules / count, granules % count);
         let first = id * each + id.min(extra);
         let last = first + each + usize::from(id < extra);
-        // Only the end of the last granule can lie past `len`; saturating keeps that true at the top of the address space.
+        // Only the end of the last granule can lie past `len`; saturating keeps that true at the top of the address
+        // space.
         Self { start: first.saturating_mul(granule).min(len), end: last.saturating_mul(granule).min(len) }
     }
 

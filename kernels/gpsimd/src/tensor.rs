@@ -40,7 +40,7 @@ impl<'l> Hbm<'l> {
         Self { core, tensor, start: 0, len: core.device.tensor_len(tensor) }
     }
 
-    /// The part `range` of this part. A range that leaves it is reported, and gives what of it there is.
+    /// The part `range` of this part. A range that leaves it is reported, and the result is what of it there is.
     fn part(self, range: &Range<usize>, at: &'static Location<'static>) -> Self {
         if range.start > range.end || range.end > self.len {
             let message = "{}..{} is not a part of {} elements";
@@ -106,7 +106,7 @@ impl Hbm<'_> {
         Err(OpError::Reported)
     }
 
-    /// The address of the elements in `range` of this part, where the host gives direct access and `range` is inside.
+    /// The address of the elements in `range` of this part, where the host allows direct access and `range` is inside.
     #[inline(always)]
     pub(crate) fn direct<T>(&self, range: &Range<usize>) -> Option<*mut T> {
         Some(self.direct_bytes(range.start, range.len(), size_of::<T>())?.cast())
@@ -208,8 +208,8 @@ macro_rules! tensor_methods {
 impl<'l, T: Float> Input<'l, T> {
     tensor_methods!();
 
-    /// The elements in `range`, as an operand of their own. A range that runs backwards or leaves this operand is an error
-    /// of the launch.
+    /// The elements in `range`, as an operand of their own. A range that runs backwards or leaves this operand is an
+    /// error of the launch.
     #[must_use]
     #[track_caller]
     pub fn part(&self, range: impl RangeBounds<usize>) -> Input<'l, T> {

@@ -1,4 +1,4 @@
-//! [`GoldenCase`]: operands with the result they should give, from the files that `tests/golden/generate.py` writes.
+//! [`GoldenCase`]: operands with the result they should have, from the files that `tests/golden/generate.py` writes.
 
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ impl GoldenCase {
         let result: Vec<f64> = match result.ty().dtype() {
             DType::F32 => result.as_slice::<f32>().expect("f32").iter().copied().map(f64::from).collect(),
             DType::Bf16 => result.as_slice::<bf16>().expect("bf16").iter().copied().map(f64::from).collect(),
-            dtype => unreachable!("no Rust op gives {}", dtype.name()),
+            dtype => unreachable!("no Rust op returns {}", dtype.name()),
         };
         assert_eq!(result.len(), self.reference.len(), "{}: elements of the result", self.name);
         let error = |((result, reference), unit): ((&f64, &f64), &i16)| {

@@ -1,4 +1,4 @@
-//! What a tier computes with: every f32 operation, on all kinds of numbers, gives the bits that the host's own gives.
+//! What a tier computes with: every f32 operation, on all kinds of numbers, computes the bits that the host computes.
 
 use gpsimd_emulator::{Engine, Mode, Tensor, TensorView};
 use proptest::prelude::*;

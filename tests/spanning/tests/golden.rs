@@ -49,7 +49,7 @@ impl Kind {
             DType::Bf16 => Self::Bf16,
             DType::F32 if case.name.contains("_rounded_") => Self::F32Rounded,
             DType::F32 => Self::F32,
-            dtype => unreachable!("no Rust op gives {}", dtype.name()),
+            dtype => unreachable!("no Rust op returns {}", dtype.name()),
         }
     }
 }
@@ -103,7 +103,7 @@ fn adamw_step_is_as_exact_as_promised() {
     verify("adamw_step", &[(Kind::F32, 2.75)]);
 }
 
-/// Of every case: the paths of rows that fit in TCM and of those that do not give the same bits, and fast mode, too.
+/// Of every case: the paths of rows that fit in TCM and of those that do not compute the same bits, and fast mode, too.
 #[test]
 fn the_size_of_tcm_and_the_mode_change_no_bit() {
     let engines = [engine(Mode::Fast, 16 * 1024), engine(Mode::Fast, 1024), engine(Mode::Checked, 1024)];

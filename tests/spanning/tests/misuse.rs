@@ -129,7 +129,7 @@ fn an_error_does_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// Launches the first op, which takes x and gives the like.
+/// Launches the first op, which takes x and returns the like.
 fn launch(tensors: &[TensorView<'_>], scalars: &[f32], output: &mut Tensor, in_place: bool) -> String {
     let library = library(&faulty_ops::OP_LIBRARY);
     let (op, engine) = (library.op("loads_past_the_end").expect("the op"), engine(Mode::Checked));

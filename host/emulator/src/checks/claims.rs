@@ -14,8 +14,8 @@ use super::RangeSet;
 /// The claims of all cores during a run.
 ///
 /// Most kernels write a share from one end to the other, so a core's adjoining claims are one span that only that core
-/// moves. Cores do not wait for each other while they extend their spans: each first publishes its own, then looks at the
-/// others', all sequentially consistent, so that of two that overlap at least one sees it.
+/// moves. Cores do not wait for each other while they extend their spans: each first publishes its own, then looks at
+/// the others', all sequentially consistent, so that of two that overlap at least one sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     spans: [Span; CORES],

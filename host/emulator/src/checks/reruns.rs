@@ -1,5 +1,5 @@
-//! Two runs of a launch that differ only in what TCM holds at the start must give the same: otherwise the result depends
-//! on TCM that was never written.
+//! Two runs of a launch that differ only in what TCM holds at the start must have the same outcome: otherwise the
+//! result depends on TCM that was never written.
 
 use super::findings::judge;
 use crate::emulated_core::CoreOutcome;

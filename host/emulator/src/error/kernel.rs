@@ -10,8 +10,8 @@ use super::count;
 
 /// What a kernel did wrong, where, and on which core.
 ///
-/// The same whatever the number of host threads: the lowest core's first error, or, when no core had one by itself, what
-/// the cores did to each other at the lowest element.
+/// The same whatever the number of host threads: the lowest core's first error, or, when no core had one by itself,
+/// what the cores did to each other at the lowest element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KernelError {
@@ -314,7 +314,7 @@ pub enum Misuse {
         /// Bytes of the pool in use.
         top: usize,
     },
-    /// Freed what is no live buffer.
+    /// Freed what is not a live buffer.
     #[error("`tcm_free` of TCM byte {offset}, where no buffer starts (freed before, or never allocated)")]
     FreeOfNothing {
         /// Offset in the pool.
@@ -472,7 +472,7 @@ pub enum Misuse {
         /// How far it had come.
         last: LastDma,
     },
-    /// The kernel returned something that is no status.
+    /// The kernel returned something that is not a status.
     #[error("the kernel returned status {status}, expected 0 (success) or 1 (failure)")]
     UnknownStatus {
         /// What it returned.

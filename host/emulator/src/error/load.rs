@@ -36,19 +36,19 @@ pub enum LoadError {
         source: libloading::Error,
     },
     /// A shared library, but not an op library.
-    #[error("{} is no op library: it does not export `{ENTRY_POINT}` (does its crate call `op_library!`?)", path.display())]
+    #[error("{} is not an op library: it does not export `{ENTRY_POINT}` (does its crate call `op_library!`?)", path.display())]
     NoEntryPoint {
         /// The file.
         path: PathBuf,
     },
-    /// The entry point gave a null or misaligned pointer.
-    #[error("{library} is broken: `{ENTRY_POINT}` gave no library")]
+    /// The entry point returned a null or misaligned pointer.
+    #[error("{library} is broken: `{ENTRY_POINT}` returned no library")]
     NoLibrary {
         /// The library.
         library: String,
     },
     /// Something else exports the symbol.
-    #[error("{library} is no op library: it starts with the bytes {found:02x?} where `gpsimd` is expected")]
+    #[error("{library} is not an op library: it starts with the bytes {found:02x?} where `gpsimd` is expected")]
     Magic {
         /// The library.
         library: String,

@@ -1,16 +1,16 @@
 //! [`Guard`]: runs a core's kernel so that the host can take its thread back.
 //!
-//! A kernel may loop for ever or recurse without end, and it runs in this process. So every core's kernel is a coroutine
-//! (`corosensei`) with a stack of a known size, the same on every thread. Two signals end one:
+//! A kernel may loop for ever or recurse without end, and it runs in this process. So every core's kernel is a
+//! coroutine (`corosensei`) with a stack of a known size, the same on every thread. Two signals end one:
 //!
 //! - `SIGSEGV` (macOS: `SIGBUS` too) below the kernel's stack is a stack overflow.
 //! - `SIGURG`, which [`watchdog`](crate::watchdog) sends to the thread, stops a kernel whose launch is to end.
 //!
-//! Their handler changes the registers of the interrupted thread: when it returns, the coroutine returns. Nothing of the
-//! kernel runs any more, and its stack is the next kernel's. What it leaves behind is what kernels can hold: TCM, which the
-//! next launch starts afresh, and nothing that has to be dropped. A device call of the host is never cut short, since it
-//! may hold a lock: at its end it looks whether the kernel is to stop, and suspends it for good. Code of other libraries
-//! (`malloc`) is not cut short either: the watchdog asks again until it meets the library's own.
+//! Their handler changes the registers of the interrupted thread: when it returns, the coroutine returns. Nothing of
+//! the kernel runs any more, and its stack is the next kernel's. What it leaves behind is what kernels can hold: TCM,
+//! which the next launch starts afresh, and nothing that has to be dropped. A device call of the host is never cut
+//! short, since it may hold a lock: at its end it looks whether the kernel is to stop, and suspends it for good. Code
+//! of other libraries (`malloc`) is not cut short either: the watchdog asks again until it meets the library's own.
 //!
 //! Every other signal goes on to the handler that was there before.
 //!

@@ -1,4 +1,5 @@
-//! Kernels on the thread's own stack: where nothing can end one but its own device calls, which fail when it is to stop.
+//! Kernels on the thread's own stack: where nothing can end one but its own device calls, which fail when it is to
+//! stop.
 
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -126,7 +126,7 @@ impl TensorType {
         }
     }
 
-    /// The type that a library gave, if it is one: a known dtype, at most 8 dimensions, an addressable size.
+    /// The type that a library returned, if it is one: a known dtype, at most 8 dimensions, an addressable size.
     pub(crate) fn from_abi(ty: &gpsimd_abi::RawTensorType) -> Option<Self> {
         let dtype = DType::from_code(ty.dtype)?;
         let dims = ty.dims.get(..ty.rank as usize)?;

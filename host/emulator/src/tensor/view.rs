@@ -39,7 +39,8 @@ impl<'a> TensorView<'a> {
         Ok(Self { ty, data: NonNull::from(data).cast(), memory: PhantomData })
     }
 
-    /// A tensor of type `ty` at `data`, for memory that Rust does not own. `data` may be null when `ty` has no elements.
+    /// A tensor of type `ty` at `data`, for memory that Rust does not own. `data` may be null when `ty` has no
+    /// elements.
     ///
     /// # Panics
     /// When `data` is null and `ty` has elements.
@@ -71,7 +72,8 @@ impl<'a> TensorViewMut<'a> {
         Ok(Self { ty, data: NonNull::from(data).cast(), memory: PhantomData })
     }
 
-    /// A tensor of type `ty` at `data`, for memory that Rust does not own. `data` may be null when `ty` has no elements.
+    /// A tensor of type `ty` at `data`, for memory that Rust does not own. `data` may be null when `ty` has no
+    /// elements.
     ///
     /// # Panics
     /// When `data` is null and `ty` has elements.

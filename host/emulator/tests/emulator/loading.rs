@@ -116,18 +116,18 @@ fn a_file_that_is_no_shared_library_is_an_error() {
 
 #[test]
 fn a_library_without_the_entry_point_is_an_error() {
-    assert_broken!(["SYMBOL=something_else"], LoadError::NoEntryPoint { .. }, @"libx.so is no op library: it does not export `gpsimd_op_library` (does its crate call `op_library!`?)");
+    assert_broken!(["SYMBOL=something_else"], LoadError::NoEntryPoint { .. }, @"libx.so is not an op library: it does not export `gpsimd_op_library` (does its crate call `op_library!`?)");
 }
 
 #[test]
 fn an_entry_point_that_gives_nothing_is_an_error() {
-    assert_broken!(["LIBRARY=0"], LoadError::NoLibrary { .. }, @"libx.so is broken: `gpsimd_op_library` gave no library");
-    assert_broken!(["LIBRARY=(const void*)((char*)&library+1)"], LoadError::NoLibrary { .. }, @"libx.so is broken: `gpsimd_op_library` gave no library");
+    assert_broken!(["LIBRARY=0"], LoadError::NoLibrary { .. }, @"libx.so is broken: `gpsimd_op_library` returned no library");
+    assert_broken!(["LIBRARY=(const void*)((char*)&library+1)"], LoadError::NoLibrary { .. }, @"libx.so is broken: `gpsimd_op_library` returned no library");
 }
 
 #[test]
 fn a_library_without_the_magic_is_an_error() {
-    assert_broken!([r#"MAGIC="simdgp\0""#], LoadError::Magic { .. }, @"libx.so is no op library: it starts with the bytes [73, 69, 6d, 64, 67, 70, 00, 00] where `gpsimd` is expected");
+    assert_broken!([r#"MAGIC="simdgp\0""#], LoadError::Magic { .. }, @"libx.so is not an op library: it starts with the bytes [73, 69, 6d, 64, 67, 70, 00, 00] where `gpsimd` is expected");
 }
 
 #[test]

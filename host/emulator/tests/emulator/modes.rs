@@ -205,7 +205,7 @@ mod in_process {
 
 #[test]
 fn a_library_in_this_program_is_launched_like_a_loaded_one() {
-    // SAFETY: the entry point gives a static library.
+    // SAFETY: the entry point returns a static library.
     let by_entry_point = unsafe { OpLibrary::from_entry_point(in_process::entry_point) }.unwrap();
     for library in [OpLibrary::from_static(&in_process::LIBRARY).unwrap(), by_entry_point] {
         let error = engine(Mode::Checked, 1).call(&library.op("tired").unwrap(), &[], &[]).unwrap_err();

@@ -1,9 +1,9 @@
 //! The program that a core of the isa tier runs: the op library's table of ops, and a device table whose calls go to
 //! the host over standard input and output.
 //!
-//! To the library the runner is a host like any other: it asks the library's entry point for the ops and calls them with
-//! a [`gpsimd_abi::DeviceTable`]. To the emulator the program is one core: [`protocol`] says what they tell each other. It has
-//! no standard library; what it asks of Linux are five system calls, which QEMU's user mode answers.
+//! To the library the runner is a host like any other: it asks the library's entry point for the ops and calls them
+//! with a [`gpsimd_abi::DeviceTable`]. To the emulator the program is one core: [`protocol`] says what they tell each
+//! other. It has no standard library; what it asks of Linux are five system calls, which QEMU's user mode answers.
 //!
 //! For any other target only [`protocol`] is here.
 #![no_std]

@@ -1,8 +1,8 @@
 //! What host and program tell each other. Numbers are little-endian and follow one another without padding; a text is
 //! its length (u32) and its bytes; a place is the text of the file, line and column (u32 each).
 //!
-//! The program begins: [`HELLO`]. Then it does what it is asked, one request after the other, until its input ends. While
-//! it runs an op it makes calls of its device table; those that give something wait for it.
+//! The program begins: [`HELLO`]. Then it does what it is asked, one request after the other, until its input ends.
+//! While it runs an op it makes calls of its device table; those that return something wait for it.
 //!
 //! | from | message | fields | answer |
 //! |---|---|---|---|

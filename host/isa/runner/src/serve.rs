@@ -20,7 +20,7 @@ unsafe extern "C" {
 pub(crate) extern "C" fn serve() -> ! {
     linux::no_core_dumps();
     stack::guard();
-    // SAFETY: every op library has the function, and it has no preconditions. What it gives is a static.
+    // SAFETY: every op library has the function, and it has no preconditions. What it returns is a static.
     let library = unsafe { &*gpsimd_op_library() };
     put_u32(HELLO);
     put_u32(ABI_VERSION);

@@ -63,7 +63,8 @@ pub(crate) fn guard() {
 pub(crate) unsafe fn run(op: &OpFunctions, device: &DeviceTable) -> (u32, u32) {
     let words: *mut u32 = STACK.words.get().cast();
     for i in 0..WORDS {
-        // SAFETY: inside the stack, which nothing runs on now. Volatile: what runs there is out of the compiler's sight.
+        // SAFETY: inside the stack, which nothing runs on now. Volatile: what runs there is out of the compiler's
+        // sight.
         unsafe { words.add(i).write_volatile(PAINT) };
     }
     // SAFETY: the caller's promise; the stack is free, its top is its end, and aligned to 16.

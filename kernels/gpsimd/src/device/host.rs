@@ -64,7 +64,7 @@ impl Device {
         self.tensors()[tensor as usize].len as usize
     }
 
-    /// The address of elements of a tensor, where the host gives direct access to all of them in one piece.
+    /// The address of elements of a tensor, where the host allows direct access to all of them in one piece.
     ///
     /// # Safety
     /// The tensor has these elements, of `bytes` bytes each.
@@ -95,8 +95,8 @@ impl Device {
         self.table().in_place != 0
     }
 
-    /// Whether the host leaves in the pool what was there before: in fast mode, where nothing tells memory that was never
-    /// written from memory that was.
+    /// Whether the host leaves in the pool what was there before: in fast mode, where nothing tells memory that was
+    /// never written from memory that was.
     #[inline(always)]
     pub(crate) fn pool_is_stale(&self) -> bool {
         !self.table().tcm_top.is_null()
@@ -145,8 +145,8 @@ impl Device {
         if tcm.is_null() { None } else { Some(tcm) }
     }
 
-    /// Says that this core is about to write elements of the output where they are. On an error, which has been reported,
-    /// it may not.
+    /// Says that this core is about to write elements of the output where they are. On an error, which has been
+    /// reported, it may not.
     pub(crate) fn claim(&self, start: usize, len: usize, at: &'static Location<'static>) -> bool {
         let table = self.table();
         let location = location(at);
@@ -155,7 +155,7 @@ impl Device {
         status == abi::STATUS_OK
     }
 
-    /// Gives back what `tcm_alloc` gave.
+    /// Frees what `tcm_alloc` returned.
     #[inline(always)]
     pub(crate) fn tcm_free(&self, tcm: *mut u8, bytes: usize, at: &'static Location<'static>) {
         let table = self.table();

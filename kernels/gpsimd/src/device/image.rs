@@ -137,7 +137,7 @@ impl Device {
         if tcm.is_null() { None } else { Some(tcm) }
     }
 
-    /// Gives back what `tcm_alloc` gave.
+    /// Frees what `tcm_alloc` returned.
     #[inline(always)]
     pub(crate) fn tcm_free(&self, tcm: *mut u8, bytes: usize, at: &'static Location<'static>) {
         let (file, line, column) = parts(at);
@@ -224,8 +224,8 @@ fn parts<'a>(at: &Location<'a>) -> (&'a str, u32, u32) {
 
 /// Reports a panic and stops the core.
 ///
-/// Formatting a message takes more stack than kernels do, and TCM has none to spare: what comes after `start_panic` runs on
-/// a stack of its own, which the code generator does not count as the kernel's.
+/// Formatting a message takes more stack than kernels do, and TCM has none to spare: what comes after `start_panic`
+/// runs on a stack of its own, which the code generator does not count as the kernel's.
 pub(crate) fn panicked(info: &PanicInfo<'_>) -> ! {
     let is_first = start_panic() != 0;
     report(info, is_first)

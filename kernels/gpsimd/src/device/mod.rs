@@ -1,5 +1,5 @@
-//! [`Device`]: what a core can call. On a host and on the isa tier it is the table that the host passes, in a kernel image
-//! the imports that the code generator knows.
+//! [`Device`]: what a core can call. On a host and on the isa tier it is the table that the host passes, in a kernel
+//! image the imports that the code generator knows.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod host;

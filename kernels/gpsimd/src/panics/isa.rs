@@ -1,4 +1,5 @@
-//! Panics of kernels on an emulated Xtensa core: its panic handler reports them and ends the program, so none is caught.
+//! Panics of kernels on an emulated Xtensa core: its panic handler reports them and ends the program, so none is
+//! caught.
 
 use gpsimd_abi as abi;
 

@@ -1,5 +1,5 @@
-//! What becomes of a panic of a kernel. A kernel image has a panic handler, which stops the core; elsewhere it is an error of
-//! the launch.
+//! What becomes of a panic of a kernel. A kernel image has a panic handler, which stops the core; elsewhere it is an
+//! error of the launch.
 
 #[cfg(not(target_arch = "xtensa"))]
 mod caught;

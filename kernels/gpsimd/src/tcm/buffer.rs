@@ -10,8 +10,8 @@ use crate::element::Float;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
 
-/// Elements in TCM that belong to no tensor, from [`Tcm::buffer`](super::Tcm::buffer): scratch, and what is loaded again and
-/// again.
+/// Elements in TCM that belong to no tensor, from [`Tcm::buffer`](super::Tcm::buffer): scratch, and what is loaded
+/// again and again.
 pub struct Buffer<'c, T> {
     pub(super) len: usize,
     pub(super) reservation: Reservation<'c>,
@@ -54,8 +54,8 @@ impl<T: Float> Deref for Buffer<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `reservation` reserves `len` elements, 64-byte aligned; the pool is initialised memory and any bits are a
-        // `T`; nothing else leads there.
+        // SAFETY: `reservation` reserves `len` elements, 64-byte aligned; the pool is initialised memory and any bits
+        // are a `T`; nothing else leads there.
         unsafe { slice::from_raw_parts(self.reservation.tcm.cast(), self.len) }
     }
 }

@@ -7,23 +7,24 @@
 //! | [`Transform`] | [`Tcm::transform`] | [`Transform::store`] | an operand that becomes the output in place |
 //! | [`Buffer`] | the kernel, or [`Buffer::load`] | [`Buffer::store`] | scratch, and what is loaded again and again |
 //!
-//! Most kernels need none of these: [`Core::map`](crate::Core::map) and [`Core::rows`](crate::Core::rows) walk the tiles of
-//! a tensor by themselves.
+//! Most kernels need none of these: [`Core::map`](crate::Core::map) and [`Core::rows`](crate::Core::rows) walk the
+//! tiles of a tensor by themselves.
 //!
-//! Buffers are 64-byte aligned and freed in reverse order of their making, which scopes do by themselves. Any other order
-//! is an error of the launch; what was freed too early is not handed out again in it, so that nothing overlaps.
+//! Buffers are 64-byte aligned and freed in reverse order of their making, which scopes do by themselves. Any other
+//! order is an error of the launch; what was freed too early is not handed out again in it, so that nothing overlaps.
 //!
 //! In the emulator's fast mode a tile *is* the part of the operand it would be a copy of, and a stage the part of the
 //! output: PyTorch's own operators do not copy either, and no kernel can tell. The pool is accounted for all the same.
 //!
 //! # Why the `unsafe` code here is sound
 //!
-//! A slice of TCM leads to a reservation that is its owner's alone: reservations overlap with none that lives, in whatever
-//! order they are dropped, and the pool is initialised memory. A slice of a tensor leads to elements that are inside it; those
-//! of the output have been claimed, which the host grants to one core, and are borrowed mutably from the [`Output`]; those of
-//! the operand that a launch replaces in place are copied. `cargo xtask miri` interprets this on a host, in both modes:
-//! `tests/spanning/tests/soundness.rs` has kernels that try to break it, by swapping and forgetting stages, by staging what another core
-//! has, by parts that would overlap or leave the output. Of a kernel image there is nothing that Miri could run.
+//! A slice of TCM leads to a reservation that is its owner's alone: reservations overlap with none that lives, in
+//! whatever order they are dropped, and the pool is initialised memory. A slice of a tensor leads to elements that are
+//! inside it; those of the output have been claimed, which the host grants to one core, and are borrowed mutably from
+//! the [`Output`]; those of the operand that a launch replaces in place are copied. `cargo xtask miri` interprets this
+//! on a host, in both modes: `tests/spanning/tests/soundness.rs` has kernels that try to break it, by swapping and
+//! forgetting stages, by staging what another core has, by parts that would overlap or leave the output. Of a kernel
+//! image there is nothing that Miri could run.
 
 mod buffer;
 mod reservation;
@@ -64,7 +65,7 @@ impl<'c> Tcm<'c> {
         self.core.device.tcm_left()
     }
 
-    /// The most elements that each of `tiles` equal buffers can have at the same time in what is left of the pool; a
+    /// The most elements that each of `tiles` equal buffers can have at the same time in the rest of the pool; a
     /// multiple of 64 bytes, possibly 0.
     pub fn tile_len<T: Float>(&self, tiles: usize) -> usize {
         self.left() / tiles.max(1) / TCM_ALIGN * TCM_ALIGN / size_of::<T>()
@@ -90,12 +91,12 @@ impl<'c> Tcm<'c> {
         Ok(Tile { data, len: range.len(), _reservation: reservation, element: PhantomData })
     }
 
-    /// Reserves TCM for the elements in `range` of `output`, all of which the kernel is to write; [`Stage::store`] sends
-    /// them. On the device what it does not write is what the pool held before, which checked mode reports.
+    /// Reserves TCM for the elements in `range` of `output`, all of which the kernel is to write; [`Stage::store`]
+    /// sends them. On the device what it does not write is what the pool held before, which checked mode reports.
     ///
     /// # Errors
-    /// When the pool is exhausted, `range` runs backwards, or (fast mode; otherwise `store` says so) leaves the tensor or
-    /// has elements that another core writes.
+    /// When the pool is exhausted, `range` runs backwards, or (fast mode; otherwise `store` says so) leaves the tensor
+    /// or has elements that another core writes.
     #[track_caller]
     #[inline]
     pub fn stage<'o, T: Float>(
@@ -154,8 +155,8 @@ impl<'c> Tcm<'c> {
         let range = input.hbm.resolve(&range, at)?;
         let mut stage = self.open(output, range.clone(), at)?;
         let loaded = match input.hbm.direct::<T>(&range) {
-            // SAFETY: `direct` found both ranges inside their tensors, `range.len()` elements each, and these have storage of
-            // their own where a stage is direct.
+            // SAFETY: `direct` found both ranges inside their tensors, `range.len()` elements each, and these have
+            // storage of their own where a stage is direct.
             Some(data) if stage.is_direct => unsafe {
                 ptr::copy_nonoverlapping(data, stage.data, range.len());
                 Ok(())
@@ -168,8 +169,8 @@ impl<'c> Tcm<'c> {
         loaded.map(|()| stage)
     }
 
-    /// Loads the elements in `range` of `input`, to be changed into those in the same range of `output`: both have the same
-    /// TCM, which leaves room for larger tiles than a [`Tile`] and a [`Stage`] would.
+    /// Loads the elements in `range` of `input`, to be changed into those in the same range of `output`: both have the
+    /// same TCM, which leaves room for larger tiles than a [`Tile`] and a [`Stage`] would.
     ///
     /// # Errors
     /// As [`load`](Self::load) and [`stage`](Self::stage).
@@ -196,8 +197,8 @@ impl<'c> Tcm<'c> {
         Ok(Transform { from, stage, produced: transform::Produced::default() })
     }
 
-    /// Reserves TCM for `len` elements, all of which the kernel is to write before it reads them. On the device they hold
-    /// what the pool held before, which checked mode reports.
+    /// Reserves TCM for `len` elements, all of which the kernel is to write before it reads them. On the device they
+    /// hold what the pool held before, which checked mode reports.
     ///
     /// # Errors
     /// When the pool is exhausted.

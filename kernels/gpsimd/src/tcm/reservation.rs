@@ -40,8 +40,8 @@ impl<'c> Reservation<'c> {
         }
     }
 
-    /// Zeroes the reservation where the host has left there what was there before, so that a kernel that forgets to write
-    /// it gives the same wrong result every time. Checked mode tells it from zeros.
+    /// Zeroes the reservation where the host has left there what was there before, so that a kernel that forgets to
+    /// write it computes the same wrong result every time. Checked mode tells it from zeros.
     #[inline]
     pub(super) fn refresh(&self) {
         if self.core.device.pool_is_stale() {

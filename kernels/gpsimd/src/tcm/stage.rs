@@ -12,7 +12,8 @@ use crate::element::Float;
 use crate::error::OpResult;
 use crate::tensor::Hbm;
 
-/// Elements for the output, not yet stored: from [`Tcm::stage`](super::Tcm::stage) or [`Tcm::update`](super::Tcm::update).
+/// Elements for the output, not yet stored: from [`Tcm::stage`](super::Tcm::stage) or
+/// [`Tcm::update`](super::Tcm::update).
 ///
 /// Dropping it without [`store`](Self::store) is an error of the launch, unless the kernel returns another.
 #[must_use = "a stage that is not stored leaves the output as it was"]
@@ -67,10 +68,10 @@ impl<T: Float> Deref for Stage<'_, '_, T> {
 impl<T: Float> DerefMut for Stage<'_, '_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: `data` leads to `range.len()` elements, initialised and aligned: TCM reserved in `reservation` (any bits are a
-        // `T`), or the output's range, which `direct` found inside the tensor. Nothing else leads there: TCM is this
-        // stage's alone; the output is borrowed mutably, `load` takes no operand directly that shares storage with it,
-        // and the host has granted the range to this core and to no other.
+        // SAFETY: `data` leads to `range.len()` elements, initialised and aligned: TCM reserved in `reservation` (any
+        // bits are a `T`), or the output's range, which `direct` found inside the tensor. Nothing else leads there: TCM
+        // is this stage's alone; the output is borrowed mutably, `load` takes no operand directly that shares storage
+        // with it, and the host has granted the range to this core and to no other.
         unsafe { slice::from_raw_parts_mut(self.data, self.range.len()) }
     }
 }

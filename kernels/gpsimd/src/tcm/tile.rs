@@ -20,10 +20,10 @@ impl<T: Float> Deref for Tile<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `data` leads to `len` elements, initialised and aligned: TCM reserved in `_reservation` (64-byte aligned,
-        // any bits are a `T`), or the operand's range, which `direct` found inside the tensor. Neither is written while
-        // the tile lives: TCM is this tile's alone, and `load` takes no operand directly that shares storage with the
-        // output.
+        // SAFETY: `data` leads to `len` elements, initialised and aligned: TCM reserved in `_reservation` (64-byte
+        // aligned, any bits are a `T`), or the operand's range, which `direct` found inside the tensor. Neither is
+        // written while the tile lives: TCM is this tile's alone, and `load` takes no operand directly that shares
+        // storage with the output.
         unsafe { slice::from_raw_parts(self.data, self.len) }
     }
 }

@@ -33,8 +33,8 @@ pub(super) struct Produced {
 }
 
 impl<T: Float> Transform<'_, '_, T> {
-    /// The elements in rows of `len`, each of which is to be [mapped](TransformRow::map). Where `len` does not divide the
-    /// number of elements, the remainder is in no row, and [`store`](Self::store) says so.
+    /// The elements in rows of `len`, each of which is to be [mapped](TransformRow::map). Where `len` does not divide
+    /// the number of elements, the remainder is in no row, and [`store`](Self::store) says so.
     ///
     /// # Panics
     /// When `len` is 0.
@@ -134,7 +134,8 @@ impl<T: Float> TransformRow<'_, T> {
                 *to = f(*to, *a, *b);
             }
         } else {
-            // SAFETY: as in `old`. The operand's storage is not the output's: in place a stage is in TCM, and `from` is `to`.
+            // SAFETY: as in `old`. The operand's storage is not the output's: in place a stage is in TCM, and `from` is
+            // `to`.
             let from = unsafe { slice::from_raw_parts(self.from, self.len) };
             for (((to, from), a), b) in to.iter_mut().zip(from).zip(a).zip(b) {
                 *to = f(*from, *a, *b);

@@ -14,9 +14,9 @@ use crate::share::Share;
 impl Core {
     /// Computes this core's share of `outputs`, element by element: `f` of the operands' elements in the same place.
     ///
-    /// `operands` is `&x`, or a tuple of up to six; each is broadcast to the outputs as PyTorch does, except in its last
-    /// dimension. `outputs` is `y`, or a tuple of up to four of one shape. An operand with the position and the dtype of an
-    /// output shares its TCM and has its shape.
+    /// `operands` is `&x`, or a tuple of up to six; each is broadcast to the outputs as PyTorch does, except in its
+    /// last dimension. `outputs` is `y`, or a tuple of up to four of one shape. An operand with the position and the
+    /// dtype of an output shares its TCM and has its shape.
     ///
     /// ```
     /// # use gpsimd::prelude::*;
@@ -96,8 +96,8 @@ enum Cut {
     Elements,
     /// Rows.
     Rows,
-    /// Parts of rows, all rows of the first columns first, so that an operand that is the same for all rows stays in TCM.
-    /// The cores share the rows, or, where these are few, the parts.
+    /// Parts of rows, all rows of the first columns first, so that an operand that is the same for all rows stays in
+    /// TCM. The cores share the rows, or, where these are few, the parts.
     Parts,
 }
 

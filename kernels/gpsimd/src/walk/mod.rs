@@ -5,22 +5,22 @@
 //! | [`Core::map`] | outputs whose every element follows from the elements beside it: activations, an optimizer's update |
 //! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation, an argmax |
 //!
-//! Both walk the shape of the output. Operands are broadcast against it as PyTorch does, aligned at the last dimension: a
-//! bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch. Every core
-//! takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and fewer rows than
-//! cores need no thought. By construction every element of the output is written once, by one core, from elements that
-//! were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
+//! Both walk the shape of the output. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
+//! a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch.
+//! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
+//! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
+//! from elements that were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
 //!
 //! An operand that has the position and the dtype of an output shares its TCM, so it has the output's shape: of
 //! `core.map((&x, &bias), y, ..)`, `x` is loaded to where `y` is computed and stored from.
 //!
 //! # Why the `unsafe` code here is sound
 //!
-//! The walk reads and writes through pointers, element by element, and makes no slices: an operand may lie where an output
-//! does. An area is in TCM of the walk's own, or in tensors that are known to have it; elements of the output are written where
-//! they are only after this core has claimed them. Every element is read before it is written. `cargo xtask miri` interprets
-//! the ops of `bert_ops` on a host, in both modes (`tests/spanning/tests/miri.rs`): broadcast and not, rows that fit in TCM and that do
-//! not, several outputs, in place and not.
+//! The walk reads and writes through pointers, element by element, and makes no slices: an operand may lie where an
+//! output does. An area is in TCM of the walk's own, or in tensors that are known to have it; elements of the output
+//! are written where they are only after this core has claimed them. Every element is read before it is written. `cargo
+//! xtask miri` interprets the ops of `bert_ops` on a host, in both modes (`tests/spanning/tests/miri.rs`): broadcast
+//! and not, rows that fit in TCM and that do not, several outputs, in place and not.
 
 mod broadcast;
 mod destination;

@@ -23,8 +23,8 @@ pub trait Operands<'l>: Copy {
     #[doc(hidden)]
     fn pointers(sources: &[Source<'l>], row: usize, columns: usize) -> Self::Pointers;
 
-    /// The same, with the operands that share an output's TCM where that output has the row: known at compile time, so that
-    /// no compiler takes the two for different memory.
+    /// The same, with the operands that share an output's TCM where that output has the row: known at compile time, so
+    /// that no compiler takes the two for different memory.
     #[doc(hidden)]
     fn pointers_in<O: Outputs<'l>>(
         sources: &[Source<'l>],
@@ -33,7 +33,8 @@ pub trait Operands<'l>: Copy {
         columns: usize,
     ) -> Self::Pointers;
 
-    /// Of the operands that share an output's TCM, how many have the row where the output has it, and how many there are.
+    /// Of the operands that share an output's TCM, how many have the row where the output has it, and how many there
+    /// are.
     #[doc(hidden)]
     fn in_place<O: Outputs<'l>>(pointers: Self::Pointers, outputs: O::Pointers) -> (usize, usize);
 

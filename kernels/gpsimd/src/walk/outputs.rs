@@ -7,7 +7,7 @@ use crate::element::Float;
 use crate::tensor::Output;
 
 /// The outputs of a walk, all of one shape: `y`, or a tuple of up to four, such as the parts that
-/// [`Output::split_at`] gives.
+/// [`Output::split_at`] returns.
 pub trait Outputs<'l> {
     /// What is written in one place: `T`, or a tuple of such.
     type Elements;

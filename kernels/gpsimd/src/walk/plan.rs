@@ -202,7 +202,7 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         self.sources.as_ref().iter().all(|source| source.map.is_full)
     }
 
-    /// How much of `rows` rows of `columns` columns fits at a time in what is left of the pool.
+    /// How much of `rows` rows of `columns` columns fits at a time in the rest of the pool.
     #[inline(always)]
     pub(super) fn fit(&self, rows: usize, columns: usize) -> Fit {
         self.plan.fit(self.sources.as_ref(), self.destinations.as_ref(), rows, columns)
@@ -253,8 +253,8 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         I::pointers(self.sources.as_ref(), row, area.columns)
     }
 
-    /// Writes every element of row `row` of the area that was loaded: what `f` says of its number in the row's part and the
-    /// operands' elements.
+    /// Writes every element of row `row` of the area that was loaded: what `f` says of its number in the row's part and
+    /// the operands' elements.
     #[inline(always)]
     pub(super) fn write(&self, area: &Area, row: usize, mut f: impl FnMut(usize, I::Elements) -> O::Elements) {
         let (sources, destinations) = (self.sources.as_ref(), self.destinations.as_ref());
@@ -279,8 +279,8 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
             }
         }
         for i in 0..area.columns {
-            // SAFETY: as above, or in the TCM of this walk, which has room for the area. An operand where an output is is
-            // read before it is written.
+            // SAFETY: as above, or in the TCM of this walk, which has room for the area. An operand where an output is
+            // is read before it is written.
             unsafe { O::write(to, i, f(i, I::read(from, i))) };
         }
     }

@@ -19,7 +19,7 @@ pub struct Row<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> {
     brand: Brand<'r>,
 }
 
-/// That a row was written. Only writing that very row gives one: the lifetime is the row's own.
+/// That a row was written. Only writing that very row returns one: the lifetime is the row's own.
 #[must_use = "the closure of `each` returns it"]
 pub struct Written<'r>(Brand<'r>);
 
@@ -120,7 +120,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
 
 impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float> Row<'r, 'l, I, O, K> {
     /// Keeps `f` of every element for the passes to come. It is computed once where the row fits in TCM, otherwise anew in
-    /// every pass: `f` gives the same value for the same elements.
+    /// every pass: `f` returns the same value for the same elements.
     #[inline(always)]
     pub fn keep<F: Fn(I::Elements) -> K>(self, f: F) -> Kept<'r, 'l, I, O, K, F> {
         Kept { row: self, f, is_computed: false }

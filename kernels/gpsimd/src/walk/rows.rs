@@ -12,8 +12,8 @@ use crate::engine_core::Core;
 use crate::error::OpResult;
 
 impl Core {
-    /// A walk over the rows of this core's share of `outputs`: the last dimension of the output at a time. [`Rows::each`]
-    /// says what becomes of a row. Operands and outputs are as for [`map`](Core::map).
+    /// A walk over the rows of this core's share of `outputs`: the last dimension of the output at a time.
+    /// [`Rows::each`] says what becomes of a row. Operands and outputs are as for [`map`](Core::map).
     ///
     /// ```
     /// # use gpsimd::prelude::*;
@@ -48,8 +48,8 @@ pub struct Rows<'l, I, O, K> {
 }
 
 impl<'l, I: Operands<'l>, O: Outputs<'l>> Rows<'l, I, O, ()> {
-    /// Reserves TCM for one value of type `K` per element of a row, so that [`Row::keep`] can keep what is computed once and
-    /// needed again.
+    /// Reserves TCM for one value of type `K` per element of a row, so that [`Row::keep`] can keep what is computed
+    /// once and needed again.
     #[inline(always)]
     pub fn keeping<K: Float>(self) -> Rows<'l, I, O, K> {
         let Self { core, operands, outputs, at, .. } = self;
@@ -58,8 +58,9 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Rows<'l, I, O, ()> {
 }
 
 impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
-    /// Calls `body` with every row of the share, in order. It ends with [`Row::map`] or [`Kept::map`](super::Kept::map),
-    /// which write the row: nothing else gives the [`Written`] that it has to return.
+    /// Calls `body` with every row of the share, in order. It ends with [`Row::map`] or
+    /// [`Kept::map`](super::Kept::map), which write the row: nothing else returns the [`Written`] that it has to
+    /// return.
     ///
     /// A row that does not fit in TCM is loaded part by part, anew for every pass that `body` makes over it.
     ///

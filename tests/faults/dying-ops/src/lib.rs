@@ -40,7 +40,7 @@ pub fn reads_off_alignment(core: &Core, x: Input<f32>, mut y: Output<f32>) -> Op
     {
         let tile = core.tcm().load(&x, ..2)?;
         let address = tile.as_ptr().wrapping_byte_add(tile[0] as usize).cast::<u32>();
-        // SAFETY: none, which is the point where x is no multiple of 4: only an emulated core runs it with that.
+        // SAFETY: none, which is the point where x is not a multiple of 4: only an emulated core runs it with that.
         black_box(unsafe { address.read_volatile() });
     }
     copy(core, &x, &mut y)

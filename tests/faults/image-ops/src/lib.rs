@@ -136,7 +136,7 @@ pub fn panics(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult {
     copy(core, &x, &mut y)
 }
 
-/// Leaves what is left of a tile after whole vectors as TCM was, which holds the tile before.
+/// Leaves the remainder of a tile after whole vectors as TCM was, which holds the tile before.
 #[custom_op(shape = like_x)]
 pub fn forgets_the_remainder<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> OpResult {
     for range in core.share(x.len(), LANES).chunks(256) {

@@ -79,7 +79,7 @@ pub fn goes_backwards<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> O
     y.store()
 }
 
-/// Writes whole vectors of its stage, and not what is left after them.
+/// Writes whole vectors of its stage, and not the remainder.
 #[custom_op(shape = like_x)]
 pub fn forgets_the_tail<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> OpResult {
     for range in core.share(x.len(), LANES).chunks(256) {
@@ -93,7 +93,7 @@ pub fn forgets_the_tail<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) ->
     Ok(())
 }
 
-/// Never gives its tiles back.
+/// Never frees its tiles.
 #[custom_op(shape = like_x)]
 pub fn leaks<T: Float>(core: &Core, x: Input<T>, mut y: Output<T>) -> OpResult {
     for range in core.share(x.len(), LANES).chunks(64) {

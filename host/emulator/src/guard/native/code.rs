@@ -13,7 +13,7 @@ pub(crate) fn code_around(address: usize) -> Range<usize> {
     }
 
     extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
-        // SAFETY: the loader gives what it has loaded, and what was passed below.
+        // SAFETY: the loader passes what it has loaded, and what was passed below.
         let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
         // SAFETY: as many headers as it says.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };

@@ -19,7 +19,7 @@ pub(crate) struct InterruptSignal {
 }
 
 impl InterruptSignal {
-    /// Watches `SIGINT`, if the program has a handler for it. One that has none ends, as ever.
+    /// Watches `SIGINT`, if the program has a handler for it. One that has none ends.
     pub(crate) fn watch() -> Option<Self> {
         if IS_WATCHED.load(Ordering::Relaxed) {
             return None;

@@ -58,8 +58,8 @@ impl Thread {
         Self(number)
     }
 
-    /// Makes its kernel look whether it is to stop. The thread may have ended, and its number may be another's: both systems
-    /// check, and a thread whose kernel is not to stop goes on.
+    /// Makes its kernel look whether it is to stop. The thread may have ended, and its number may be another's: both
+    /// systems check, and a thread whose kernel is not to stop goes on.
     pub(crate) fn signal(self) {
         #[cfg(target_os = "linux")]
         // SAFETY: a signal that is handled, to a thread of this process or to none.
@@ -181,7 +181,7 @@ fn install() {
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: of this thread; lives while it is current.
     let guard = unsafe { CURRENT.get().as_ref() };
-    // SAFETY: the system gives the information of a fault.
+    // SAFETY: the system passes the information of a fault.
     let address = unsafe { (*info).si_addr() }.addr();
     if guard.is_some_and(|guard| guard.is_overflow(address)) && end(guard, Ended::StackOverflow, context) {
         return;
@@ -197,7 +197,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
 extern "C" fn on_stop(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: of this thread; lives while it is current.
     let guard = unsafe { CURRENT.get().as_ref() };
-    // SAFETY: the system gives the registers.
+    // SAFETY: the system passes the registers.
     let at = unsafe { registers::instruction(context) };
     if guard.is_some_and(|guard| guard.stops_at(at)) && end(guard, Ended::Stopped, context) {
         return;
@@ -209,7 +209,7 @@ extern "C" fn on_stop(signal: c_int, info: *mut siginfo_t, context: *mut c_void)
 /// Makes the kernel of the interrupted thread end when the handler returns, if it is on its own stack.
 fn end(guard: Option<&Guard<'_>>, how: Ended, context: *mut c_void) -> bool {
     let Some(handler) = guard.and_then(Guard::handler) else { return false };
-    // SAFETY: the system gives the registers.
+    // SAFETY: the system passes the registers.
     if !handler.stack_ptr_in_bounds(unsafe { registers::stack_pointer(context) }) {
         return false;
     }
