@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::NeffError;
 use super::archive::Archive;
 use super::json::JsonReader;
-use crate::Dtype;
+use crate::NeffDType;
 
 /// What the files of the Neuron compiler say.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Compiler {
     /// The chip that the NEFF is for, by its code name, such as `cayman`.
     pub(super) target: Option<String>,
     /// Dtype and shape by name.
-    tensors: BTreeMap<String, (Option<Dtype>, Option<Vec<u32>>)>,
+    tensors: BTreeMap<String, (Option<NeffDType>, Option<Vec<u32>>)>,
 }
 
 impl Compiler {
@@ -44,7 +44,7 @@ impl Compiler {
     }
 
     /// Dtype and shape of a tensor.
-    pub(super) fn tensor(&self, name: &str) -> (Option<Dtype>, Option<Vec<u32>>) {
+    pub(super) fn tensor(&self, name: &str) -> (Option<NeffDType>, Option<Vec<u32>>) {
         self.tensors.get(name).cloned().unwrap_or_default()
     }
 
@@ -86,7 +86,7 @@ impl Compiler {
     }
 
     /// What one file leaves open another may say.
-    fn add(&mut self, name: &str, dtype: Option<Dtype>, shape: Option<Vec<u32>>) {
+    fn add(&mut self, name: &str, dtype: Option<NeffDType>, shape: Option<Vec<u32>>) {
         let tensor = self.tensors.entry(name.to_owned()).or_default();
         tensor.0 = tensor.0.or(dtype);
         if tensor.1.is_none() {
@@ -109,6 +109,6 @@ fn shape(value: &Value) -> Option<Vec<u32>> {
     serde_json::from_value(value.clone()).ok()
 }
 
-fn dtype(name: &str) -> Option<Dtype> {
+fn dtype(name: &str) -> Option<NeffDType> {
     serde_json::from_value(Value::from(name)).ok()
 }

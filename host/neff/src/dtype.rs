@@ -1,4 +1,4 @@
-//! [`Dtype`]: element types of the Neuron Runtime.
+//! [`NeffDType`]: element types of the Neuron Runtime.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Its name, in JSON and in messages, is the code's in lower case: `float32`, `bfloat16`, `fp8_e4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Dtype {
+pub enum NeffDType {
     /// Unsigned, 64 bit.
     Uint64 = 0x1,
     /// Signed, 8 bit.
@@ -40,7 +40,7 @@ pub enum Dtype {
     Fp8E5 = 0xF,
 }
 
-impl Dtype {
+impl NeffDType {
     /// Every dtype.
     pub const ALL: [Self; 15] = [
         Self::Uint64,
@@ -116,7 +116,7 @@ impl Dtype {
     }
 }
 
-impl std::fmt::Display for Dtype {
+impl std::fmt::Display for NeffDType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
     }
@@ -128,17 +128,17 @@ mod tests {
 
     #[test]
     fn names_in_json_are_the_names_in_messages() {
-        for dtype in Dtype::ALL {
+        for dtype in NeffDType::ALL {
             assert_eq!(serde_json::to_value(dtype).unwrap(), dtype.name());
-            assert_eq!(Dtype::from_code(dtype.code()), Some(dtype));
+            assert_eq!(NeffDType::from_code(dtype.code()), Some(dtype));
         }
-        assert_eq!(Dtype::from_code(0), None);
+        assert_eq!(NeffDType::from_code(0), None);
     }
 
     #[test]
     fn every_dtype_of_an_op_is_one_of_the_runtime_of_the_same_size() {
         let of_ops: Vec<_> =
-            Dtype::ALL.into_iter().filter_map(|dtype| Some((dtype.size(), dtype.op_dtype()?))).collect();
+            NeffDType::ALL.into_iter().filter_map(|dtype| Some((dtype.size(), dtype.op_dtype()?))).collect();
         assert_eq!(of_ops.len(), gpsimd_abi::DType::ALL.len());
         for dtype in gpsimd_abi::DType::ALL {
             assert!(of_ops.contains(&(dtype.bytes(), dtype)), "{}", dtype.name());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GraphError;
-use crate::Dtype;
+use crate::NeffDType;
 
 /// A straight-line program of op calls on named tensors.
 ///
@@ -33,7 +33,7 @@ pub struct TensorSpec {
     /// Name, at most 255 bytes.
     pub name: String,
     /// Element type.
-    pub dtype: Dtype,
+    pub dtype: NeffDType,
     /// Dimensions.
     pub shape: Vec<u32>,
 }

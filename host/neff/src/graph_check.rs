@@ -49,7 +49,7 @@ pub enum GraphError {
         /// The tensor.
         tensor: String,
         /// Its element type.
-        dtype: crate::Dtype,
+        dtype: crate::NeffDType,
         /// Its shape.
         shape: Vec<u32>,
     },

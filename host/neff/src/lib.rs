@@ -25,13 +25,13 @@ mod show;
 mod subgraph;
 
 pub use builder::NeffBuilder;
-pub use dtype::Dtype;
+pub use dtype::NeffDType;
 pub use error::NeffError;
 pub use graph::{Call, Graph, GraphLibrary, TensorSpec};
 pub use graph_check::GraphError;
 pub use hash::HashCheck;
 pub use header::Header;
-pub use library::{Function, Library};
+pub use library::{Function, UcodeLibrary};
 pub use limits::Limits;
 pub use package::{Neff, TensorInfo};
 pub use show::Summary;

@@ -1,4 +1,4 @@
-//! [`Library`]: a custom-op library in a NEFF, by its `ucode_lib.json`.
+//! [`UcodeLibrary`]: a custom-op library in a NEFF, by its `ucode_lib.json`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::json::JsonReader;
 /// \[3rd\] `ucode_lib.json` is not documented. Names and meaning of its fields are what third parties describe; none of
 /// them has to be there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Library {
+pub struct UcodeLibrary {
     /// Its file in the archive.
     pub file: String,
     /// Whether the archive has that file.
@@ -46,7 +46,7 @@ pub struct Function {
 /// Name of the file, at the top of the archive and in folders of subgraphs.
 pub(super) const FILE: &str = "ucode_lib.json";
 
-impl Library {
+impl UcodeLibrary {
     /// The libraries of an archive, each once for each core, sorted by file.
     pub(super) fn read_all(archive: &Archive<'_>, json: &mut JsonReader) -> Result<Vec<Self>, NeffError> {
         let mut libraries = BTreeMap::new();
@@ -95,7 +95,7 @@ pub(super) struct FunctionEntry {
 }
 
 impl LibraryEntry {
-    fn of(self, folder: &str, archive: &Archive<'_>) -> Library {
+    fn of(self, folder: &str, archive: &Archive<'_>) -> UcodeLibrary {
         let path = format!("{folder}{}", self.library);
         let path = plain_path(path.as_bytes()).unwrap_or(path);
         let functions = self.functions.into_iter().map(|function| Function {
@@ -103,7 +103,7 @@ impl LibraryEntry {
             opcode: function.opcode,
             number: function.sub_opcode,
         });
-        Library {
+        UcodeLibrary {
             is_present: archive.file(&path).is_some(),
             file: path,
             core: self.cpu_id,

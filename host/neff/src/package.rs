@@ -6,8 +6,8 @@ use std::path::Path;
 use super::archive::Archive;
 use super::compiler::Compiler;
 use super::json::JsonReader;
-use super::{Graph, HashCheck, Header, Library, Limits, NeffError, Subgraph, emulated, hash};
-use crate::Dtype;
+use super::{Graph, HashCheck, Header, Limits, NeffError, Subgraph, UcodeLibrary, emulated, hash};
+use crate::NeffDType;
 
 /// A NEFF file, read and verified: its header, its archive, and what the JSON files in there say.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Neff<'a> {
     hash_check: HashCheck,
     archive: Archive<'a>,
     subgraphs: Vec<Subgraph>,
-    libraries: Vec<Library>,
+    libraries: Vec<UcodeLibrary>,
     graph: Option<Graph>,
     compiler: Compiler,
 }
@@ -27,7 +27,7 @@ pub struct TensorInfo {
     /// Its name.
     pub name: String,
     /// Element type, if the NEFF says.
-    pub dtype: Option<Dtype>,
+    pub dtype: Option<NeffDType>,
     /// Dimensions, if the NEFF says.
     pub shape: Option<Vec<u32>>,
     /// Size in bytes.
@@ -58,7 +58,7 @@ impl<'a> Neff<'a> {
             header,
             hash_check: HashCheck::of(&header, data),
             subgraphs: Subgraph::read_all(&archive, &mut json)?,
-            libraries: Library::read_all(&archive, &mut json)?,
+            libraries: UcodeLibrary::read_all(&archive, &mut json)?,
             graph: read_graph(&header, &archive, &mut json)?,
             // What an emulated NEFF has is in its `def.json`.
             compiler: if header.is_emulated() { Compiler::default() } else { Compiler::read(&archive, &mut json)? },
@@ -129,7 +129,7 @@ impl<'a> Neff<'a> {
     }
 
     /// The custom-op libraries, sorted by file.
-    pub fn libraries(&self) -> &[Library] {
+    pub fn libraries(&self) -> &[UcodeLibrary] {
         &self.libraries
     }
 

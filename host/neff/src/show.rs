@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::archive::shown;
 use super::hash::hex;
-use super::{HashCheck, Library, Neff, Subgraph, TensorInfo};
+use super::{HashCheck, Neff, Subgraph, TensorInfo, UcodeLibrary};
 
 /// A NEFF as a person ([`fmt::Display`]) or a script ([`Serialize`]) wants to see it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +33,7 @@ pub struct Summary<'a> {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     subgraphs: &'a [Subgraph],
-    libraries: &'a [Library],
+    libraries: &'a [UcodeLibrary],
     /// Calls of the graph, in order; none of a NEFF of the Neuron compiler.
     calls: Option<Vec<String>>,
     files: Vec<File<'a>>,
@@ -108,7 +108,7 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "  feature bits     {}", self.feature_bits)?;
         for (title, tensors) in [("inputs", &self.inputs), ("outputs", &self.outputs)] {
             let rows = tensors.iter().map(|tensor| {
-                let dtype = tensor.dtype.map_or("?", crate::Dtype::name);
+                let dtype = tensor.dtype.map_or("?", crate::NeffDType::name);
                 let shape = tensor.shape.as_ref().map_or("?".into(), |shape| format!("{shape:?}"));
                 vec![shown(&tensor.name), dtype.into(), shape, tensor.size.to_string()]
             });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::NeffError;
 use super::archive::Archive;
 use super::json::JsonReader;
-use crate::Dtype;
+use crate::NeffDType;
 
 /// A folder `sg00`, `sg01`, ... of the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ pub struct Variable {
     /// The file with its content.
     pub file_name: Option<String>,
     /// Element type. Not documented for `def.json`; emulated NEFFs have it.
-    pub dtype: Option<Dtype>,
+    pub dtype: Option<NeffDType>,
     /// Dimensions. Not documented for `def.json`; emulated NEFFs have them.
     pub shape: Option<Vec<u32>>,
 }
@@ -125,7 +125,7 @@ pub(super) struct VariableEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file_name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) dtype: Option<Dtype>,
+    pub(super) dtype: Option<NeffDType>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) shape: Option<Vec<u32>>,
 }

@@ -11,7 +11,7 @@ use crate::handles::Handle;
 use crate::model::Model;
 use crate::program;
 use crate::runtime::Runtime;
-use crate::tensor::{Storage, Tensor};
+use crate::tensor::{EmulatedTensor, Storage};
 
 /// The tensors of a set by name. A set has handles, not tensors: freeing one that is in a set is the program's mistake, and
 /// executing with it says so.
@@ -80,7 +80,7 @@ pub(crate) fn execute(
 }
 
 /// A tensor of the program, and its memory when the execution began.
-type Bound = (Arc<Tensor>, Storage);
+type Bound = (Arc<EmulatedTensor>, Storage);
 
 fn storages(bound: &[Bound]) -> Vec<Storage> {
     bound.iter().map(|(_, storage)| storage.clone()).collect()

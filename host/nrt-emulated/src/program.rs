@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use gpsimd_emulator::gpsimd_descriptor::OperandKind;
 use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Call, Graph, TensorSpec};
 
 use crate::block::Block;
@@ -37,7 +37,7 @@ pub(crate) struct Program {
 #[derive(Debug)]
 struct Slot {
     name: String,
-    dtype: Dtype,
+    dtype: NeffDType,
     shape: Vec<u32>,
     memory: Block,
 }
@@ -184,9 +184,9 @@ impl Slot {
     fn first_nan(&self) -> Option<usize> {
         // Exponent all ones, fraction not zero.
         let (size, infinity) = match self.dtype {
-            Dtype::Float32 => (4, 0x7f80_0000),
-            Dtype::Bfloat16 => (2, 0x7f80),
-            Dtype::Float16 => (2, 0x7c00),
+            NeffDType::Float32 => (4, 0x7f80_0000),
+            NeffDType::Bfloat16 => (2, 0x7f80),
+            NeffDType::Float16 => (2, 0x7c00),
             _ => return None,
         };
         // SAFETY: the block's own bytes, which nobody writes: whoever holds the program has it alone.

@@ -16,7 +16,7 @@ use crate::model::Model;
 use crate::neuron_core::NeuronCore;
 use crate::recording::Recorder;
 use crate::settings::Settings;
-use crate::tensor::Tensor;
+use crate::tensor::EmulatedTensor;
 
 /// What this library is. Part of the version and of the log, so that nobody takes it for the Neuron Runtime.
 pub(crate) const IDENTITY: &str = concat!("gpsimd emulated runtime ", env!("CARGO_PKG_VERSION"), ", no Neuron device");
@@ -33,7 +33,7 @@ pub(crate) struct Runtime {
     /// Loaded models.
     pub(crate) models: Handles<Model>,
     /// Tensors.
-    pub(crate) tensors: Handles<Tensor>,
+    pub(crate) tensors: Handles<EmulatedTensor>,
     /// Tensor sets.
     pub(crate) sets: Handles<TensorSet>,
     /// Arrays of tensor information, by address: the one thing whose memory the program reads.

@@ -1,4 +1,4 @@
-//! [`Tensor`]: a name and a piece of memory.
+//! [`EmulatedTensor`]: a name and a piece of memory.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::memory::{Memory, Place};
 
 /// A tensor of a program. To the runtime it is bytes: dtype and shape are the model's.
 #[derive(Debug)]
-pub(crate) struct Tensor {
+pub(crate) struct EmulatedTensor {
     /// For messages; empty if the program gave none.
     pub(crate) name: String,
     storage: Mutex<Option<Storage>>,
@@ -23,7 +23,7 @@ pub(crate) struct Storage {
     size: usize,
 }
 
-impl Tensor {
+impl EmulatedTensor {
     /// A tensor of all of `memory`; without, one that waits for a buffer to be attached.
     pub(crate) fn new(name: String, memory: Option<Memory>) -> Self {
         Self { name, storage: Mutex::new(memory.map(Storage::all_of)), completions: Completions::default() }

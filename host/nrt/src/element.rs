@@ -2,20 +2,20 @@
 
 use half::{bf16, f16};
 
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 
 /// A Rust type that has the bytes of a dtype.
 ///
 /// The dtypes of 8-bit floats have none; their tensors are read and written as bytes.
 pub trait Element: bytemuck::Pod + Send + Sync {
     /// The dtypes that it has the bytes of.
-    const DTYPES: &'static [Dtype];
+    const DTYPES: &'static [NeffDType];
 }
 
 macro_rules! elements {
     ($($ty:ty: $($dtype:ident),+;)+) => {
         $(impl Element for $ty {
-            const DTYPES: &'static [Dtype] = &[$(Dtype::$dtype),+];
+            const DTYPES: &'static [NeffDType] = &[$(NeffDType::$dtype),+];
         })+
     };
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::bindings;
 use super::status::Status;
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 
 /// Why something could not be done through libnrt.
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +58,11 @@ pub enum Error {
     },
     /// Elements of another type than the tensor holds.
     #[error("tensor `{tensor}` holds {dtype}, not {given}: {advice}")]
-    Dtype {
+    DType {
         /// The tensor.
         tensor: String,
         /// What it holds.
-        dtype: Dtype,
+        dtype: NeffDType,
         /// What it was used as.
         given: String,
         /// What to do.
@@ -96,7 +96,7 @@ pub enum Error {
         /// Elements.
         len: usize,
         /// Their dtype.
-        dtype: Dtype,
+        dtype: NeffDType,
     },
     /// What is written shares memory with something else that is used.
     #[error(

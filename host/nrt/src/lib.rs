@@ -1,17 +1,17 @@
 //! libnrt, the Neuron Runtime, opened at run time: [`Runtime`] from init to close, [`Model`]s loaded from NEFF bytes,
-//! [`Tensor`]s and [`TensorSet`]s to execute them on.
+//! [`NrtTensor`]s and [`TensorSet`]s to execute them on.
 //!
 //! ```no_run
-//! use gpsimd_nrt::{Library, Model, Placement, Runtime, Tensor, TensorSet};
+//! use gpsimd_nrt::{Libnrt, Model, Placement, Runtime, NrtTensor, TensorSet};
 //!
-//! let runtime = Runtime::init(&Library::open()?)?;
+//! let runtime = Runtime::init(&Libnrt::open()?)?;
 //! let model = Model::load(&runtime, std::fs::read("model.neff")?, None)?;
 //! let (mut inputs, mut outputs) = (TensorSet::new(&runtime)?, TensorSet::new(&runtime)?);
 //! for info in model.inputs() {
-//!     inputs.insert(&info.name, &Tensor::for_info(&runtime, Placement::Device(0), info)?)?;
+//!     inputs.insert(&info.name, &NrtTensor::for_info(&runtime, Placement::Device(0), info)?)?;
 //! }
 //! for info in model.outputs() {
-//!     outputs.insert(&info.name, &Tensor::for_info(&runtime, Placement::Device(0), info)?)?;
+//!     outputs.insert(&info.name, &NrtTensor::for_info(&runtime, Placement::Device(0), info)?)?;
 //! }
 //! inputs.get("x").ok_or("no x")?.write(0, &[1.0f32, 2.0, 3.0])?;
 //! model.execute(&inputs, &mut outputs)?;
@@ -45,10 +45,10 @@ mod version;
 pub use element::Element;
 pub use error::{Error, LibraryError, NrtError};
 pub use headers::HEADERS;
-pub use library::Library;
+pub use library::Libnrt;
 pub use model::{Model, TensorInfo};
 pub use runtime::Runtime;
 pub use status::Status;
-pub use tensor::{Placement, Tensor};
+pub use tensor::{NrtTensor, Placement};
 pub use tensor_set::TensorSet;
 pub use version::Version;

@@ -1,4 +1,4 @@
-//! [`Library`]: libnrt, opened.
+//! [`Libnrt`]: libnrt, opened.
 
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ static OPENED: Mutex<Vec<&'static Opened>> = Mutex::new(Vec::new());
 
 /// libnrt, opened. It stays loaded until the process ends.
 #[derive(Clone)]
-pub struct Library {
+pub struct Libnrt {
     opened: &'static Opened,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum State {
     Closed,
 }
 
-impl Library {
+impl Libnrt {
     /// Opens `$NEURON_RT_LIBRARY` if it is set, otherwise `libnrt.so.1` where the loader finds it, otherwise that of the
     /// SDK in `$NEURON_SDK_ROOT` or `/opt/aws/neuron`.
     ///
@@ -145,9 +145,9 @@ impl Library {
     }
 }
 
-impl std::fmt::Debug for Library {
+impl std::fmt::Debug for Libnrt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Library").field(&self.opened.path).finish()
+        f.debug_tuple("Libnrt").field(&self.opened.path).finish()
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Memory`]: what tensors and their slices share, with the lock that keeps writes of it apart from everything else, and
+//! [`TensorMemory`]: what tensors and their slices share, with the lock that keeps writes of it apart from everything else, and
 //! the buffer if it is not the runtime's own.
 
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The memory behind a tensor and all slices of it.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct TensorMemory {
     lock: RwLock<()>,
     /// Dropped with the memory: after every tensor that uses it.
     buffer: Option<Buffer>,
@@ -15,7 +15,7 @@ pub(super) struct Memory {
 /// Part of a memory that a call reads or writes.
 #[derive(Clone)]
 pub(super) struct Access<'a> {
-    pub(super) memory: &'a Arc<Memory>,
+    pub(super) memory: &'a Arc<TensorMemory>,
     pub(super) bytes: Range<usize>,
     pub(super) writes: bool,
     /// For messages.
@@ -29,7 +29,7 @@ pub(super) enum Guard<'a> {
     Write(RwLockWriteGuard<'a, ()>),
 }
 
-impl Memory {
+impl TensorMemory {
     pub(super) fn attached(buffer: Buffer) -> Self {
         Self { lock: RwLock::default(), buffer: Some(buffer) }
     }
@@ -45,7 +45,7 @@ impl Memory {
 
 /// Waits until the memories of all accesses may be used.
 pub(super) fn lock<'a>(accesses: &[Access<'a>]) -> Vec<Guard<'a>> {
-    let mut memories: Vec<(&'a Arc<Memory>, bool)> = Vec::with_capacity(accesses.len());
+    let mut memories: Vec<(&'a Arc<TensorMemory>, bool)> = Vec::with_capacity(accesses.len());
     for access in accesses {
         match memories.iter_mut().find(|(memory, _)| Arc::ptr_eq(memory, access.memory)) {
             Some((_, writes)) => *writes |= access.writes,
@@ -54,7 +54,7 @@ pub(super) fn lock<'a>(accesses: &[Access<'a>]) -> Vec<Guard<'a>> {
     }
     // In one order for everybody, so that two calls never wait for each other.
     memories.sort_by_key(|(memory, _)| Arc::as_ptr(memory));
-    let guard = |(memory, writes): (&'a Arc<Memory>, bool)| {
+    let guard = |(memory, writes): (&'a Arc<TensorMemory>, bool)| {
         if writes {
             Guard::Write(memory.lock.write().unwrap_or_else(PoisonError::into_inner))
         } else {
@@ -132,13 +132,13 @@ unsafe impl Sync for Buffer {}
 mod tests {
     use super::*;
 
-    fn access(memory: &Arc<Memory>, bytes: Range<usize>, writes: bool) -> Access<'_> {
+    fn access(memory: &Arc<TensorMemory>, bytes: Range<usize>, writes: bool) -> Access<'_> {
         Access { memory, bytes, writes, tensor: if writes { "out" } else { "in" } }
     }
 
     #[test]
     fn bytes_that_one_writes_and_another_uses_conflict() {
-        let (a, b) = (Arc::new(Memory::default()), Arc::new(Memory::default()));
+        let (a, b) = (Arc::new(TensorMemory::default()), Arc::new(TensorMemory::default()));
         let conflicts = |accesses: &[Access<'_>]| conflict(accesses).is_some();
         assert_eq!(conflict(&[access(&a, 0..8, false), access(&a, 4..12, true)]), Some(("out", "in")));
         assert!(conflicts(&[access(&a, 0..8, true), access(&a, 7..8, true)]));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_memory_is_locked_once_and_for_writing_when_anything_writes_it() {
-        let a = Arc::new(Memory::default());
+        let a = Arc::new(TensorMemory::default());
         let guards = lock(&[access(&a, 0..4, false), access(&a, 4..8, true)]);
         assert!(matches!(guards[..], [Guard::Write(_)]));
         assert!(a.lock.try_read().is_err());

@@ -10,7 +10,7 @@ use super::runtime::Runtime;
 use super::tensor::core_number;
 use super::tensor_set::TensorSet;
 use super::version::text;
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 
 /// More dimensions than any tensor has; a greater number is no number of dimensions.
 const MOST_DIMENSIONS: u32 = 64;
@@ -46,9 +46,9 @@ impl TensorInfo {
     ///
     /// # Errors
     /// When the code is not documented.
-    pub fn dtype(&self) -> Result<Dtype, Error> {
+    pub fn dtype(&self) -> Result<NeffDType, Error> {
         let unknown = || Error::UnknownDtype { tensor: self.name.clone(), code: self.dtype_code };
-        Dtype::from_code(self.dtype_code).ok_or_else(unknown)
+        NeffDType::from_code(self.dtype_code).ok_or_else(unknown)
     }
 }
 

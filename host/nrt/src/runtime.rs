@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::bindings::{self, Functions};
 use super::error::{Error, NrtError, check};
-use super::library::{Library, State};
+use super::library::{Libnrt, State};
 use super::status::Status;
 use super::version::Version;
 
@@ -17,7 +17,7 @@ pub struct Runtime {
 
 #[derive(Debug)]
 struct Inner {
-    library: Library,
+    library: Libnrt,
     version: Version,
 }
 
@@ -28,7 +28,7 @@ impl Runtime {
     /// # Errors
     /// When there is one already, or was one: after `nrt_close` every call gives [`Status::Closed`], and so does this.
     /// When the library is of another major version. Otherwise what the runtime gives, after which it may be tried again.
-    pub fn init(library: &Library) -> Result<Self, Error> {
+    pub fn init(library: &Libnrt) -> Result<Self, Error> {
         let mut state = library.state().lock().unwrap_or_else(PoisonError::into_inner);
         let what = || format!("the Neuron Runtime ({})", library.path().display());
         match *state {
@@ -70,7 +70,7 @@ impl Runtime {
     }
 
     /// The library, which counts the `NeuronCores`.
-    pub fn library(&self) -> &Library {
+    pub fn library(&self) -> &Libnrt {
         &self.inner.library
     }
 
@@ -101,7 +101,7 @@ impl Drop for Inner {
     }
 }
 
-fn version(library: &Library) -> Result<Version, Error> {
+fn version(library: &Libnrt) -> Result<Version, Error> {
     let mut version = empty_version();
     // SAFETY: the call fills at most as many bytes as it is told.
     let status = unsafe { library.functions().nrt_get_version(&raw mut version, size_of::<bindings::nrt_version_t>()) };

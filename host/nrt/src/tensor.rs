@@ -1,4 +1,4 @@
-//! [`Tensor`]: memory that models read and write.
+//! [`NrtTensor`]: memory that models read and write.
 
 use std::ffi::{CString, c_int};
 use std::ops::Range;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::bindings;
 use super::element::Element;
 use super::error::{Error, check};
-use super::memory::{Access, Buffer, Memory, conflict, lock};
+use super::memory::{Access, Buffer, TensorMemory, conflict, lock};
 use super::model::TensorInfo;
 use super::runtime::Runtime;
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 
 /// Where a tensor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Placement {
 ///
 /// Offsets and lengths are in elements.
 #[derive(Clone, Debug)]
-pub struct Tensor {
+pub struct NrtTensor {
     inner: Arc<Inner>,
 }
 
@@ -37,7 +37,7 @@ pub struct Tensor {
 struct Inner {
     handle: NonNull<bindings::nrt_tensor_t>,
     name: String,
-    dtype: Dtype,
+    dtype: NeffDType,
     len: usize,
     place: Place,
     runtime: Runtime,
@@ -46,14 +46,14 @@ struct Inner {
 /// What a tensor is made of.
 #[derive(Debug, Default)]
 struct Place {
-    memory: Arc<Memory>,
+    memory: Arc<TensorMemory>,
     /// Where it begins there, in bytes.
     start: usize,
     /// What it is a slice of. The runtime keeps the memory alive, by its documentation; this keeps the handle, too.
     source: Option<Arc<Inner>>,
 }
 
-impl Tensor {
+impl NrtTensor {
     /// Allocates `len` elements.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Tensor {
         runtime: &Runtime,
         placement: Placement,
         name: &str,
-        dtype: Dtype,
+        dtype: NeffDType,
         len: usize,
     ) -> Result<Self, Error> {
         let c_name = c_name(name)?;
@@ -106,7 +106,7 @@ impl Tensor {
         check(status, "nrt_tensor_allocate_empty", || format!("`{name}`"))?;
         let buffer = Buffer::new(buffer);
         let start = buffer.start();
-        let place = Place { memory: Arc::new(Memory::attached(buffer)), ..Place::default() };
+        let place = Place { memory: Arc::new(TensorMemory::attached(buffer)), ..Place::default() };
         let tensor = Self::of(runtime, handle, name, T::DTYPES[0], len, place)?;
         // SAFETY: the memory is as large and lives until `inner` has freed the handle; nothing in Rust refers to it.
         let status = unsafe { runtime.functions().nrt_tensor_attach_buffer(handle, start.cast(), bytes) };
@@ -150,7 +150,7 @@ impl Tensor {
     }
 
     /// What its elements are.
-    pub fn dtype(&self) -> Dtype {
+    pub fn dtype(&self) -> NeffDType {
         self.inner.dtype
     }
 
@@ -283,7 +283,7 @@ impl Tensor {
         runtime: &Runtime,
         handle: *mut bindings::nrt_tensor_t,
         name: &str,
-        dtype: Dtype,
+        dtype: NeffDType,
         len: usize,
         place: Place,
     ) -> Result<Self, Error> {
@@ -363,7 +363,7 @@ impl Tensor {
     }
 
     fn is_not(&self, given: String, advice: &'static str) -> Error {
-        Error::Dtype { tensor: self.name().into(), dtype: self.dtype(), given, advice }
+        Error::DType { tensor: self.name().into(), dtype: self.dtype(), given, advice }
     }
 }
 
@@ -377,7 +377,7 @@ impl Drop for Inner {
 
 // SAFETY: the documentation binds no handle to a thread; what it points to is used under the memory's lock.
 unsafe impl Send for Inner {}
-// SAFETY: `&Tensor` reads and writes under the memory's lock; making a slice reads the handle, as sets do.
+// SAFETY: `&NrtTensor` reads and writes under the memory's lock; making a slice reads the handle, as sets do.
 unsafe impl Sync for Inner {}
 
 /// A name as C has it.
@@ -396,7 +396,7 @@ pub(super) fn core_number(core: u32) -> Result<c_int, Error> {
     c_int::try_from(core).map_err(error)
 }
 
-fn byte_len(name: &str, dtype: Dtype, len: usize) -> Result<usize, Error> {
+fn byte_len(name: &str, dtype: NeffDType, len: usize) -> Result<usize, Error> {
     let bytes = len.checked_mul(dtype.size()).filter(|bytes| isize::try_from(*bytes).is_ok());
     bytes.ok_or_else(|| Error::Size { tensor: name.to_owned(), len, dtype })
 }

@@ -6,14 +6,14 @@ use std::ptr::{self, NonNull};
 use super::bindings;
 use super::error::{Error, check};
 use super::runtime::Runtime;
-use super::tensor::{Tensor, c_name};
+use super::tensor::{NrtTensor, c_name};
 
 /// The inputs or the outputs of an execution, by the names that the model has for them. It holds its tensors.
 #[derive(Debug)]
 pub struct TensorSet {
     handle: NonNull<bindings::nrt_tensor_set_t>,
     /// None is ever taken out: the runtime wants a tensor to live as long as the set.
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, NrtTensor>,
     runtime: Runtime,
 }
 
@@ -36,7 +36,7 @@ impl TensorSet {
     ///
     /// # Errors
     /// When the set has this name already, and what the runtime gives.
-    pub fn insert(&mut self, name: &str, tensor: &Tensor) -> Result<(), Error> {
+    pub fn insert(&mut self, name: &str, tensor: &NrtTensor) -> Result<(), Error> {
         let c_name = c_name(name)?;
         self.runtime.expect_same(tensor.runtime(), || format!("tensor `{name}`"), || "the set".into())?;
         if self.tensors.contains_key(name) {
@@ -56,12 +56,12 @@ impl TensorSet {
     }
 
     /// The tensor of a name.
-    pub fn get(&self, name: &str) -> Option<&Tensor> {
+    pub fn get(&self, name: &str) -> Option<&NrtTensor> {
         self.tensors.get(name)
     }
 
     /// Names and tensors, in order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &NrtTensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 

@@ -62,7 +62,7 @@ fn ty(spec: &TensorSpec) -> anyhow::Result<TensorType> {
 
 #[cfg(test)]
 mod tests {
-    use gpsimd_neff::Dtype;
+    use gpsimd_neff::NeffDType;
 
     use super::*;
 
@@ -89,12 +89,12 @@ mod tests {
             |graph| graph.calls[0].scalars.push(1.0),
             |graph| graph.calls[1].scalars.clear(),
             |graph| graph.inputs[1].shape = vec![15],
-            |graph| graph.inputs[1].dtype = Dtype::Bfloat16,
-            |graph| graph.inputs[0].dtype = Dtype::Int32,
-            |graph| graph.inputs[2].dtype = Dtype::Fp8E4,
+            |graph| graph.inputs[1].dtype = NeffDType::Bfloat16,
+            |graph| graph.inputs[0].dtype = NeffDType::Int32,
+            |graph| graph.inputs[2].dtype = NeffDType::Fp8E4,
             |graph| graph.inputs[2].shape = vec![1; 9],
             |graph| graph.outputs[0].shape = vec![2, 4, 16, 8],
-            |graph| graph.intermediates[0].dtype = Dtype::Bfloat16,
+            |graph| graph.intermediates[0].dtype = NeffDType::Bfloat16,
             |graph| {
                 let other = gpsimd_neff::GraphLibrary { name: "other".into(), file: "other.so".into() };
                 graph.libraries.push(other);

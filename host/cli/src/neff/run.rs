@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use gpsimd_neff::Neff;
-use gpsimd_nrt::{Library, Model, Placement, Runtime, Tensor, TensorInfo, TensorSet};
+use gpsimd_nrt::{Libnrt, Model, NrtTensor, Placement, Runtime, TensorInfo, TensorSet};
 
 use crate::workspace::Workspace;
 use crate::{emulated_runtime, files};
@@ -46,9 +46,9 @@ impl Run {
         // What is no NEFF is for the runtime to refuse.
         let is_emulated = Neff::parse(&neff).is_ok_and(|neff| neff.graph().is_some());
         let library = if is_emulated && std::env::var_os(LIBRARY).is_none() {
-            Library::open_at(&emulated_runtime::build(&Workspace::here()?, self.sdk.as_deref())?)?
+            Libnrt::open_at(&emulated_runtime::build(&Workspace::here()?, self.sdk.as_deref())?)?
         } else {
-            Library::open()?
+            Libnrt::open()?
         };
         let runtime = Runtime::init(&library)?;
         let emulated = if runtime.is_emulated() { ", EMULATED: no device is used" } else { "" };
@@ -104,8 +104,8 @@ fn execute(runtime: &Runtime, neff: Vec<u8>, options: &Run) -> anyhow::Result<()
     Ok(())
 }
 
-fn allocate(runtime: &Runtime, core: Option<u32>, info: &TensorInfo) -> anyhow::Result<Tensor> {
-    Ok(Tensor::for_info(runtime, Placement::Device(core.unwrap_or(0)), info)?)
+fn allocate(runtime: &Runtime, core: Option<u32>, info: &TensorInfo) -> anyhow::Result<NrtTensor> {
+    Ok(NrtTensor::for_info(runtime, Placement::Device(core.unwrap_or(0)), info)?)
 }
 
 fn shown(info: &TensorInfo) -> String {

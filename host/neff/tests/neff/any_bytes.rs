@@ -1,6 +1,6 @@
 //! Whatever a file contains, it is read or refused; whatever graph is written is read again.
 
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Call, Graph, GraphLibrary, HashCheck, Neff, NeffBuilder, Summary, TensorSpec};
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn mend_sums(archive: &mut [u8]) {
 
 /// A valid graph: every call reads what was there before it.
 fn graphs() -> impl Strategy<Value = Graph> {
-    let spec = (prop::sample::select(&Dtype::ALL[..]), prop::collection::vec(0_u32..100, 0..5));
+    let spec = (prop::sample::select(&NeffDType::ALL[..]), prop::collection::vec(0_u32..100, 0..5));
     let call = (
         prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         prop::collection::vec(-1e30_f32..1e30, 0..3),

@@ -1,7 +1,7 @@
 //! NEFFs that look as if the Neuron compiler had made them, as far as that is documented.
 
 use flate2::Compression;
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{HashCheck, Neff, NeffError};
 use sha2::{Digest, Sha256};
 
@@ -135,7 +135,7 @@ fn the_strength_of_the_compression_does_not_matter() {
 }
 
 /// The inputs and outputs of a NEFF with one input `x` and one output `y`, and these files.
-fn typed(files: &[(&str, &str)]) -> Vec<(String, Option<Dtype>, Option<Vec<u32>>)> {
+fn typed(files: &[(&str, &str)]) -> Vec<(String, Option<NeffDType>, Option<Vec<u32>>)> {
     let definition =
         r#"{"var": {"x": {"type": "input", "var_id": 1, "size": 48}, "y": {"type": "output", "size": 8}}}"#;
     let mut all = vec![("sg00/def.json", definition.as_bytes())];
@@ -149,8 +149,8 @@ fn typed(files: &[(&str, &str)]) -> Vec<(String, Option<Dtype>, Option<Vec<u32>>
 #[test]
 fn dtypes_and_shapes_are_those_of_the_compilers_maps() {
     let expected = [
-        ("x".to_owned(), Some(Dtype::Float32), Some(vec![3, 4])),
-        ("y".to_owned(), Some(Dtype::Bfloat16), Some(vec![4])),
+        ("x".to_owned(), Some(NeffDType::Float32), Some(vec![3, 4])),
+        ("y".to_owned(), Some(NeffDType::Bfloat16), Some(vec![4])),
     ];
     let listed = r#"{"inputs": [{"name": "x", "dtype": "float32", "shape": [3, 4]}],
                      "outputs": [{"name": "y", "dtype": "bfloat16", "shape": [4]}], "alias_map": {}}"#;
@@ -180,7 +180,7 @@ fn what_the_compilers_maps_leave_open_or_say_otherwise_is_not_known() {
     let shapes =
         r#"{"nodes": [{"name": "x"}], "attrs": {"shape": ["list_shape", [[12]]], "dltype": ["list_str", ["int32"]]}}"#;
     let found = typed(&[("neff.json", shapes), ("sg00/tensor_map.json", unknown)]);
-    assert_eq!(found[0], ("x".to_owned(), Some(Dtype::Int32), Some(vec![3, 4])));
+    assert_eq!(found[0], ("x".to_owned(), Some(NeffDType::Int32), Some(vec![3, 4])));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is written is read again, and says that it is emulated.
 
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{GraphLibrary, HashCheck, Header, Neff, NeffBuilder, NeffError};
 
 use crate::fixtures::{LIBRARY, builder, emulated, graph};
@@ -28,7 +28,7 @@ fn inputs_and_outputs_are_those_of_the_graph_in_its_order() {
             .map(|tensor| (tensor.name, tensor.dtype.unwrap(), tensor.shape.unwrap(), tensor.size))
             .collect()
     };
-    let f32 = Dtype::Float32;
+    let f32 = NeffDType::Float32;
     let inputs = [("x", vec![4, 8], 128), ("bias", vec![8], 32), ("mask", vec![1, 8], 32)];
     assert_eq!(of(neff.inputs()), inputs.map(|(name, shape, size)| (name.to_owned(), f32, shape, size)));
     let outputs = [("y", vec![4, 8], 128), ("p", vec![4, 8], 128)];

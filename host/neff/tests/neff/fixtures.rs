@@ -5,7 +5,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Call, Graph, GraphLibrary, Header, NeffBuilder, TensorSpec};
 use md5::{Digest, Md5};
 
@@ -24,12 +24,12 @@ pub(crate) fn graph() -> Graph {
     Graph {
         version: Graph::VERSION,
         inputs: vec![
-            spec("x", Dtype::Float32, &[4, 8]),
-            spec("bias", Dtype::Float32, &[8]),
-            spec("mask", Dtype::Float32, &[1, 8]),
+            spec("x", NeffDType::Float32, &[4, 8]),
+            spec("bias", NeffDType::Float32, &[8]),
+            spec("mask", NeffDType::Float32, &[1, 8]),
         ],
-        outputs: vec![spec("y", Dtype::Float32, &[4, 8]), spec("p", Dtype::Float32, &[4, 8])],
-        intermediates: vec![spec("h", Dtype::Float32, &[4, 8])],
+        outputs: vec![spec("y", NeffDType::Float32, &[4, 8]), spec("p", NeffDType::Float32, &[4, 8])],
+        intermediates: vec![spec("h", NeffDType::Float32, &[4, 8])],
         libraries: vec![GraphLibrary { name: "bert_ops".into(), file: "libbert_ops.so".into() }],
         calls: vec![
             call("bert_ops.bias_gelu_forward", &["x", "bias"], &[], "h"),

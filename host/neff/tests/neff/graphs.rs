@@ -1,6 +1,6 @@
 //! Graphs that cannot be run, and why.
 
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Graph, GraphError, GraphLibrary, NeffBuilder, NeffError, TensorSpec};
 
 use crate::fixtures::graph;
@@ -39,7 +39,7 @@ fn refusals() -> Vec<GraphError> {
         |graph| graph.calls[2].output = "x".into(),
         |graph| graph.calls[2].output = "h".into(),
         |graph| drop(graph.calls.pop()),
-        |graph| graph.intermediates.push(TensorSpec { name: "i".into(), dtype: Dtype::Int8, shape: vec![] }),
+        |graph| graph.intermediates.push(TensorSpec { name: "i".into(), dtype: NeffDType::Int8, shape: vec![] }),
         |graph| graph.calls[2].scalars[0] = f32::INFINITY,
     ];
     cases.iter().map(|case| changed(case).validate().unwrap_err()).collect()
@@ -79,14 +79,14 @@ fn names_have_up_to_255_bytes() {
 #[test]
 fn sizes_are_products_of_dimensions_and_bytes_of_an_element() {
     let bytes = |dtype, shape: &[u32]| TensorSpec { name: "t".into(), dtype, shape: shape.into() }.bytes();
-    assert_eq!(bytes(Dtype::Bfloat16, &[3, 5]), Some(30));
-    assert_eq!(bytes(Dtype::Float32, &[]), Some(4));
-    assert_eq!(bytes(Dtype::Float32, &[7, 0]), Some(0));
+    assert_eq!(bytes(NeffDType::Bfloat16, &[3, 5]), Some(30));
+    assert_eq!(bytes(NeffDType::Float32, &[]), Some(4));
+    assert_eq!(bytes(NeffDType::Float32, &[7, 0]), Some(0));
     // The last that fits an address space, and the first that does not.
     let half = 1 << 31;
-    assert_eq!(bytes(Dtype::Uint8, &[half, half - 1]), Some(((1 << 31) - 1) << 31));
-    assert_eq!(bytes(Dtype::Uint8, &[half, half, 2]), None);
-    assert_eq!(bytes(Dtype::Uint64, &[half, half]), None);
+    assert_eq!(bytes(NeffDType::Uint8, &[half, half - 1]), Some(((1 << 31) - 1) << 31));
+    assert_eq!(bytes(NeffDType::Uint8, &[half, half, 2]), None);
+    assert_eq!(bytes(NeffDType::Uint64, &[half, half]), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handles::Handle;
 use crate::memory::Memory;
 use crate::runtime;
-use crate::tensor::Tensor;
+use crate::tensor::EmulatedTensor;
 
 const DEVICE: c_uint = 0;
 const HOST: c_uint = 1;
@@ -34,7 +34,7 @@ unsafe extern "C" fn nrt_tensor_allocate(
             placement => return Err(argument("placement", placement, "0 (device), 1 (host) or 2 (virtual)")),
         };
         // SAFETY: not null, and the program gives it for a handle.
-        unsafe { tensor.write(runtime.tensors.insert(Tensor::new(name, Some(memory)))) };
+        unsafe { tensor.write(runtime.tensors.insert(EmulatedTensor::new(name, Some(memory)))) };
         Ok(())
     })
 }
@@ -47,7 +47,7 @@ unsafe extern "C" fn nrt_tensor_allocate_empty(name: *const c_char, tensor: *mut
         // SAFETY: as above.
         let name = unsafe { optional_name(name) }?;
         // SAFETY: as above.
-        unsafe { tensor.write(runtime.tensors.insert(Tensor::new(name, None))) };
+        unsafe { tensor.write(runtime.tensors.insert(EmulatedTensor::new(name, None))) };
         Ok(())
     })
 }
@@ -144,6 +144,6 @@ extern "C" fn nrt_tensor_get_va(tensor: Handle) -> *mut c_void {
     value("nrt_tensor_get_va", std::ptr::null_mut(), || Ok(get(tensor)?.address().cast()))
 }
 
-fn get(tensor: Handle) -> Result<std::sync::Arc<Tensor>, Error> {
+fn get(tensor: Handle) -> Result<std::sync::Arc<EmulatedTensor>, Error> {
     runtime::current()?.tensors.get(tensor)
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handles::Handle;
 use crate::log::{self, Level};
 use crate::runtime::{self, Runtime};
-use crate::tensor::Tensor;
+use crate::tensor::EmulatedTensor;
 
 /// `nrt_tensor_batch_op_t`.
 #[repr(C)]
@@ -66,7 +66,7 @@ unsafe extern "C" fn nrt_tensor_write_batch(
 unsafe fn for_each(
     batches: *const NrtTensorBatch,
     count: u64,
-    transfer: impl Fn(&Tensor, &NrtTensorBatchOp) -> Result<(), Error>,
+    transfer: impl Fn(&EmulatedTensor, &NrtTensorBatchOp) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let runtime = runtime::current()?;
     // SAFETY: the caller's promise.
@@ -145,7 +145,7 @@ extern "C" fn nrt_tensor_reset_output_completion(tensor: Handle) -> NrtStatus {
 }
 
 /// Null is documented as invalid here, unlike elsewhere.
-fn output(runtime: &Runtime, tensor: Handle) -> Result<std::sync::Arc<Tensor>, Error> {
+fn output(runtime: &Runtime, tensor: Handle) -> Result<std::sync::Arc<EmulatedTensor>, Error> {
     expect_pointer("output_tensor", tensor)?;
     runtime.tensors.get(tensor)
 }

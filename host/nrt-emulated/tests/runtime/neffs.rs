@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, TensorSpec};
 
 use crate::fixtures;
@@ -48,8 +48,8 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("chain", pack(&chain())),
         ("two_outputs", pack(&two_outputs())),
         ("mixed", pack(&mixed())),
-        ("output_of_another_shape", pack(&with_output(tensor("y", Dtype::Float32, &[4, 2])))),
-        ("int64", pack(&with_output(tensor("y", Dtype::Int64, &[8])))),
+        ("output_of_another_shape", pack(&with_output(tensor("y", NeffDType::Float32, &[4, 2])))),
+        ("int64", pack(&with_output(tensor("y", NeffDType::Int64, &[8])))),
         (
             "garbage_for_a_library",
             NeffBuilder::new("test", with_output(floats("y"))).library(FILE, *b"no library").build().unwrap(),
@@ -99,11 +99,11 @@ fn two_outputs() -> Graph {
 
 /// Inputs of several types, of which a call reads one.
 fn mixed() -> Graph {
-    let wide = tensor("wide", Dtype::Int64, &[1, 2, 3]);
-    let long_name = tensor(&"n".repeat(255), Dtype::Bfloat16, &[]);
+    let wide = tensor("wide", NeffDType::Int64, &[1, 2, 3]);
+    let long_name = tensor(&"n".repeat(255), NeffDType::Bfloat16, &[]);
     Graph {
-        inputs: vec![tensor("x", Dtype::Float32, &[2, 4]), wide, long_name],
-        ..with_output(tensor("y", Dtype::Float32, &[2, 4]))
+        inputs: vec![tensor("x", NeffDType::Float32, &[2, 4]), wide, long_name],
+        ..with_output(tensor("y", NeffDType::Float32, &[2, 4]))
     }
 }
 
@@ -113,10 +113,10 @@ fn with_output(output: TensorSpec) -> Graph {
 
 /// An op of the BERT trainer, of the library that cargo built for this test.
 fn bert_ops() -> Vec<u8> {
-    let matrix = |name| tensor(name, Dtype::Float32, &[3, 4]);
+    let matrix = |name| tensor(name, NeffDType::Float32, &[3, 4]);
     let graph = Graph {
         version: Graph::VERSION,
-        inputs: vec![matrix("x"), tensor("bias", Dtype::Float32, &[4])],
+        inputs: vec![matrix("x"), tensor("bias", NeffDType::Float32, &[4])],
         outputs: vec![matrix("y")],
         intermediates: Vec::new(),
         libraries: vec![GraphLibrary { name: "bert_ops".into(), file: "libbert_ops.so".into() }],
@@ -190,9 +190,9 @@ fn call(op: &str, tensors: &[&str], scalars: &[f32], output: &str) -> Call {
 }
 
 fn floats(name: &str) -> TensorSpec {
-    tensor(name, Dtype::Float32, &[8])
+    tensor(name, NeffDType::Float32, &[8])
 }
 
-fn tensor(name: &str, dtype: Dtype, shape: &[u32]) -> TensorSpec {
+fn tensor(name: &str, dtype: NeffDType, shape: &[u32]) -> TensorSpec {
     TensorSpec { name: name.into(), dtype, shape: shape.to_vec() }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use gpsimd_emulator::{DType, Engine, Op, OpLibrary, Tensor, TensorType, bf16};
-use gpsimd_neff::Dtype;
+use gpsimd_neff::NeffDType;
 use gpsimd_neff::{Call, Graph, GraphLibrary, NeffBuilder, TensorSpec};
 use gpsimd_nrt::{Error, Model, NrtError, Placement, Runtime, Status, TensorSet};
 use gpsimd_tests::GoldenCase;
@@ -117,10 +117,10 @@ fn execute(
     let (mut inputs, mut outputs) = (TensorSet::new(runtime)?, TensorSet::new(runtime)?);
     let place = Placement::Device(core.unwrap_or(0));
     for info in model.inputs() {
-        inputs.insert(&info.name, &gpsimd_nrt::Tensor::for_info(runtime, place, info)?)?;
+        inputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
     }
     for info in model.outputs() {
-        outputs.insert(&info.name, &gpsimd_nrt::Tensor::for_info(runtime, place, info)?)?;
+        outputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
     }
     for (name, operand) in parts.iter().flat_map(Part::operands) {
         inputs.get(&name).with_context(|| format!("the model has no input `{name}`"))?.write_bytes(operand.bytes())?;
@@ -168,7 +168,7 @@ fn graph(library: &str, parts: &[Part<'_>]) -> anyhow::Result<Graph> {
 }
 
 fn spec(name: String, ty: TensorType) -> anyhow::Result<TensorSpec> {
-    let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.op_dtype() == Some(ty.dtype()));
+    let dtype = NeffDType::ALL.into_iter().find(|dtype| dtype.op_dtype() == Some(ty.dtype()));
     let dtype = dtype.with_context(|| format!("`{name}` is {}, which no NEFF holds", ty.dtype().name()))?;
     let shape = ty.shape().iter().map(|&size| u32::try_from(size)).collect::<Result<_, _>>()?;
     Ok(TensorSpec { name, dtype, shape })

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpsimd_nrt::{Library, Runtime};
+use gpsimd_nrt::{Libnrt, Runtime};
 
 /// Run bias+GELU and softmax on the golden files, through libnrt.
 #[derive(Parser)]
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let library = Library::open()?;
+    let library = Libnrt::open()?;
     let runtime = Runtime::init(&library)?;
     let emulated = if runtime.is_emulated() { ", EMULATED: no device is used" } else { "" };
     println!("libnrt    {}{emulated}", library.path().display());

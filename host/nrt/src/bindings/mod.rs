@@ -15,7 +15,7 @@ include!(env!("GPSIMD_NRT_BINDINGS"));
 #[cfg(test)]
 mod tests {
     use crate::Status;
-    use gpsimd_neff::Dtype;
+    use gpsimd_neff::NeffDType;
 
     #[test]
     fn codes_of_dtypes_are_those_of_the_header() {
@@ -36,7 +36,7 @@ mod tests {
             super::NRT_DTYPE_FP8_E4,
             super::NRT_DTYPE_FP8_E5,
         ];
-        assert_eq!(Dtype::ALL.map(Dtype::code), codes);
+        assert_eq!(NeffDType::ALL.map(NeffDType::code), codes);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gpsimd_nrt::{Library, Model, Placement, Runtime, Tensor, TensorSet};
+use gpsimd_nrt::{Libnrt, Model, NrtTensor, Placement, Runtime, TensorSet};
 use tempfile::TempDir;
 
 /// A fake libnrt of a test's own: the state of a library is the process's.
@@ -33,8 +33,8 @@ impl Fake {
         self.folder.path().join("libnrt.so.1")
     }
 
-    pub(crate) fn open(&self) -> Library {
-        Library::open_at(&self.path()).unwrap()
+    pub(crate) fn open(&self) -> Libnrt {
+        Libnrt::open_at(&self.path()).unwrap()
     }
 
     pub(crate) fn runtime(&self) -> Runtime {
@@ -73,8 +73,8 @@ impl Fake {
 pub(crate) struct Loaded {
     pub(crate) runtime: Runtime,
     pub(crate) model: Model,
-    pub(crate) x: Tensor,
-    pub(crate) y: Tensor,
+    pub(crate) x: NrtTensor,
+    pub(crate) y: NrtTensor,
     pub(crate) inputs: TensorSet,
     pub(crate) outputs: TensorSet,
 }
@@ -82,7 +82,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     pub(crate) fn on(runtime: Runtime) -> Self {
         let model = Model::load(&runtime, b"NEFF".to_vec(), None).unwrap();
-        let tensor = |info| Tensor::for_info(&runtime, Placement::Device(0), info).unwrap();
+        let tensor = |info| NrtTensor::for_info(&runtime, Placement::Device(0), info).unwrap();
         let (x, y) = (tensor(&model.inputs()[0]), tensor(&model.outputs()[0]));
         let mut inputs = TensorSet::new(&runtime).unwrap();
         inputs.insert("x", &x).unwrap();

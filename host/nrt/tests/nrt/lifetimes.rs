@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use gpsimd_nrt::{Error, Model, NrtError, Runtime, Status, Tensor, TensorSet};
+use gpsimd_nrt::{Error, Model, NrtError, NrtTensor, Runtime, Status, TensorSet};
 
 use crate::fake::{Fake, Loaded};
 
@@ -151,7 +151,7 @@ fn a_tensor_whose_buffer_cannot_be_attached_is_freed() {
     let fake = Fake::new();
     let runtime = fake.runtime();
     fake.fail("nrt_tensor_attach_buffer", 2);
-    assert!(Tensor::attach(&runtime, "x", vec![0u8; 4]).is_err());
+    assert!(NrtTensor::attach(&runtime, "x", vec![0u8; 4]).is_err());
     assert_eq!(fake.calls()[1..], ["tensor 1 x empty", "free tensor 1"]);
 }
 

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
-use gpsimd_nrt::{Error, Library, LibraryError, Runtime};
+use gpsimd_nrt::{Error, Libnrt, LibraryError, Runtime};
 
 use crate::fake::Fake;
 
-/// Prints what `Library::open` gives, for tests that start it with an environment.
+/// Prints what `Libnrt::open` returns, for tests that start it with an environment.
 #[test]
 #[ignore = "run by other tests"]
 fn open_and_print() {
-    match Library::open() {
+    match Libnrt::open() {
         Ok(library) => println!("opened {}", library.path().display()),
         Err(error) => println!("error: {error}"),
     }
@@ -65,14 +65,14 @@ fn a_file_that_is_no_library_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("libnrt.so.1");
     std::fs::write(&file, "text").unwrap();
-    let error = Library::open_at(&file).unwrap_err();
+    let error = Libnrt::open_at(&file).unwrap_err();
     assert!(matches!(&error, LibraryError::Load { path, .. } if *path == file), "{error}");
 }
 
 #[test]
 fn a_library_without_a_function_is_an_error_that_names_it() {
     let fake = Fake::with(&["nrt_execute=another_name"]);
-    let error = Library::open_at(&fake.path()).unwrap_err();
+    let error = Libnrt::open_at(&fake.path()).unwrap_err();
     assert!(matches!(&error, LibraryError::Functions { missing, .. } if missing == &["nrt_execute"]), "{error}");
     assert!(error.to_string().contains("it has no nrt_execute; install another"), "{error}");
 }

@@ -1,7 +1,7 @@
 //! What a model says of itself, and executing it.
 
-use gpsimd_neff::Dtype;
-use gpsimd_nrt::{Error, Model, Placement, Tensor, TensorInfo, TensorSet};
+use gpsimd_neff::NeffDType;
+use gpsimd_nrt::{Error, Model, NrtTensor, Placement, TensorInfo, TensorSet};
 
 use crate::fake::{Fake, Loaded};
 
@@ -11,7 +11,7 @@ fn inputs_and_outputs_have_name_dtype_shape_and_size() {
     let info = |name: &str| TensorInfo { name: name.into(), dtype_code: 10, shape: vec![2, 2], size: 16 };
     assert_eq!(loaded.model.inputs(), [info("x")]);
     assert_eq!(loaded.model.outputs(), [info("y")]);
-    assert_eq!(loaded.model.inputs()[0].dtype().unwrap(), Dtype::Float32);
+    assert_eq!(loaded.model.inputs()[0].dtype().unwrap(), NeffDType::Float32);
     assert_eq!((loaded.model.core_count(), loaded.model.instance_count()), (1, 2));
 }
 
@@ -19,7 +19,7 @@ fn inputs_and_outputs_have_name_dtype_shape_and_size() {
 fn an_undocumented_dtype_is_an_error_when_it_is_needed() {
     let runtime = Fake::with(&["INFO_DTYPE=0x77"]).runtime();
     let model = Model::load(&runtime, b"NEFF".to_vec(), None).unwrap();
-    let error = Tensor::for_info(&runtime, Placement::Virtual, &model.outputs()[0]).unwrap_err();
+    let error = NrtTensor::for_info(&runtime, Placement::Virtual, &model.outputs()[0]).unwrap_err();
     assert!(matches!(error, Error::UnknownDtype { code: 0x77, .. }), "{error}");
 }
 

@@ -1,7 +1,7 @@
 //! Every status becomes a typed error that names the call and what it was made on.
 
-use gpsimd_neff::Dtype;
-use gpsimd_nrt::{Error, Model, NrtError, Placement, Status, Tensor, TensorSet};
+use gpsimd_neff::NeffDType;
+use gpsimd_nrt::{Error, Model, NrtError, NrtTensor, Placement, Status, TensorSet};
 
 use crate::fake::{Fake, Loaded};
 
@@ -62,12 +62,12 @@ fn a_failing_call_is_named_with_what_it_was_made_on() {
         "2 bytes onto NeuronCore 3"
     );
     assert_eq!(
-        failed("nrt_tensor_allocate", &mut |_| Tensor::allocate(&runtime, device, "t", Dtype::Int16, 3).err()),
+        failed("nrt_tensor_allocate", &mut |_| NrtTensor::allocate(&runtime, device, "t", NeffDType::Int16, 3).err()),
         "`t` of 6 bytes (Device(1))"
     );
-    assert_eq!(failed("nrt_tensor_allocate_empty", &mut |_| Tensor::attach(&runtime, "t", vec![0u8]).err()), "`t`");
+    assert_eq!(failed("nrt_tensor_allocate_empty", &mut |_| NrtTensor::attach(&runtime, "t", vec![0u8]).err()), "`t`");
     assert_eq!(
-        failed("nrt_tensor_attach_buffer", &mut |_| Tensor::attach(&runtime, "t", vec![0u16]).err()),
+        failed("nrt_tensor_attach_buffer", &mut |_| NrtTensor::attach(&runtime, "t", vec![0u16]).err()),
         "`t` and 2 bytes"
     );
     assert_eq!(failed("nrt_tensor_allocate_slice", &mut |l| l.x.slice("s", 1..2).err()), "bytes 4..8 of `x`");

@@ -2,12 +2,12 @@
 
 use std::thread;
 
-use gpsimd_neff::Dtype;
-use gpsimd_nrt::{Model, Placement, Runtime, Tensor, TensorSet};
+use gpsimd_neff::NeffDType;
+use gpsimd_nrt::{Model, NrtTensor, Placement, Runtime, TensorSet};
 
 use crate::fake::{Fake, Loaded};
 
-fn set(runtime: &Runtime, name: &str, tensor: &Tensor) -> TensorSet {
+fn set(runtime: &Runtime, name: &str, tensor: &NrtTensor) -> TensorSet {
     let mut set = TensorSet::new(runtime).unwrap();
     set.insert(name, tensor).unwrap();
     set
@@ -21,7 +21,7 @@ fn one_model_is_executed_by_several_threads_on_outputs_of_their_own() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let y = Tensor::allocate(&runtime, Placement::Device(0), "y", Dtype::Float32, 4).unwrap();
+                let y = NrtTensor::allocate(&runtime, Placement::Device(0), "y", NeffDType::Float32, 4).unwrap();
                 let mut outputs = set(&runtime, "y", &y);
                 for _ in 0..5 {
                     model.execute(&inputs, &mut outputs).unwrap();
@@ -52,7 +52,7 @@ fn executions_that_write_one_tensor_wait_for_each_other() {
 fn a_write_waits_for_the_execution_that_reads() {
     let fake = Fake::new();
     let Loaded { runtime, model, inputs, x, .. } = Loaded::on(fake.runtime());
-    let y = Tensor::allocate(&runtime, Placement::Device(0), "y", Dtype::Float32, 4).unwrap();
+    let y = NrtTensor::allocate(&runtime, Placement::Device(0), "y", NeffDType::Float32, 4).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
             for i in 0..200 {
@@ -73,6 +73,6 @@ fn everything_goes_to_other_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Runtime>();
     shared::<Model>();
-    shared::<Tensor>();
+    shared::<NrtTensor>();
     shared::<TensorSet>();
 }
