@@ -39,26 +39,26 @@ def build_and_load(package: str) -> gpsimd_torch.OpLibrary:
 
 @pytest.fixture(scope="session")
 def faulty_ops() -> gpsimd_torch.OpLibrary:
-    """The kernels of `tests/faulty-ops`, each with its mistake."""
+    """The kernels of `tests/faults/faulty-ops`, each with its mistake."""
     return build_and_load("faulty-ops")
 
 
 @pytest.fixture(scope="session")
 def torch_ops():
-    """The ops of `tests/torch-ops`."""
+    """The ops of `tests/ops/torch-ops`."""
     build_and_load("torch-ops")
     return torch.ops.torch_ops
 
 
 @pytest.fixture(scope="session")
 def named_ops() -> gpsimd_torch.OpLibrary:
-    """The ops of `tests/named-ops`, whose gradients are that of the output."""
+    """The ops of `tests/ops/named-ops`, whose gradients are that of the output."""
     return build_and_load("named-ops")
 
 
 @pytest.fixture(scope="session")
 def endless_library() -> Path:
-    """The kernels of `tests/endless-ops`, which do not end."""
+    """The kernels of `tests/faults/endless-ops`, which do not end."""
     return build("endless-ops")
 
 

@@ -1,7 +1,7 @@
 """True values of the bundled ops in float64, and how far a float32 result may be from them on any CPU.
 
 Each function returns the value, element by element, and a bound on the error of a float32 result: what the ops promise
-(the bounds in `gpsimd::math` and in `tests/tests/golden.rs`) and what rounding the arguments before must cost.
+(the bounds in `gpsimd::math` and in `tests/spanning/tests/golden.rs`) and what rounding the arguments before must cost.
 PyTorch's own results in float32 differ between CPUs, and are no measure.
 """
 

@@ -21,7 +21,7 @@ X = torch.arange(3001.0)
 
 @pytest.fixture(scope="session")
 def endless_ops(endless_library):
-    """The ops of `tests/endless-ops`."""
+    """The ops of `tests/faults/endless-ops`."""
     gpsimd_torch.load_library(endless_library)
     return torch.ops.endless_ops
 
