@@ -1,5 +1,8 @@
 //! [`Workers`]: the host threads that emulated cores run on.
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Host threads that an engine hands its cores to.
@@ -15,6 +18,30 @@ pub trait Workers: Send + Sync {
     ///
     /// A task must begin and end on one thread. Tasks need not run at the same time: none waits for another.
     fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// Workers of several engines, or of a builder and what it builds.
+#[derive(Clone)]
+pub(crate) struct SharedWorkers(Arc<dyn Workers>);
+
+impl SharedWorkers {
+    pub(crate) fn new(workers: Arc<dyn Workers>) -> Self {
+        Self(workers)
+    }
+}
+
+impl Deref for SharedWorkers {
+    type Target = dyn Workers;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for SharedWorkers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} threads", self.threads())
+    }
 }
 
 /// The default [`Workers`]: the launching thread and a rayon pool of its own.
