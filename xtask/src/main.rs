@@ -4,6 +4,7 @@ mod bench;
 #[cfg(test)]
 mod book;
 mod build_kernels;
+mod dependencies;
 mod miri;
 mod python;
 mod run_neff;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
+use crate::dependencies;
 use crate::python::{self, Overlay, Python};
 use crate::run_neff;
 use crate::workspace;
@@ -27,7 +28,7 @@ pub(crate) struct Test {
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Group {
-    /// rustfmt, clippy and ruff
+    /// rustfmt, clippy, rustdoc, ruff; licences and sources of dependencies
     Lint,
     /// Rust tests: kernels, golden files, properties, emulator, macros
     Rust,
@@ -77,6 +78,8 @@ fn cargo() -> Command {
 fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt`")?;
     process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    process::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    dependencies::check()?;
     let folders = ["host/torch", "host/bert", "kernels", "tests"]
         .into_iter()
         .filter(|folder| workspace::root().join(folder).is_dir());
