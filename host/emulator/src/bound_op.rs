@@ -24,7 +24,7 @@ impl Op {
     /// # Errors
     /// When the operands do not fit the descriptor or the op's shape function refuses them.
     pub fn bind<'a>(&'a self, tensors: &'a [TensorView<'a>], scalars: &'a [f32]) -> Result<BoundOp<'a>, LaunchError> {
-        let types: Vec<_> = tensors.iter().map(TensorView::ty).collect();
+        let types = operands::types(tensors);
         operands::verify_count(self, types.len())?;
         operands::verify_scalars(self, scalars)?;
         let output_type = self.shape(&types)?;

@@ -8,6 +8,13 @@ use crate::error::OperandError;
 use crate::library::Op;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
 
+/// The types of tensors, with room for the others of a launch: the operand that is replaced in place, `params`, the output.
+pub(crate) fn types(tensors: &[TensorView<'_>]) -> Vec<TensorType> {
+    let mut types = Vec::with_capacity(tensors.len() + 3);
+    types.extend(tensors.iter().map(TensorView::ty));
+    types
+}
+
 /// Number of the tensor operands.
 pub(crate) fn verify_count(op: &Op, found: usize) -> Result<(), OperandError> {
     let expected = op.entry().tensors;

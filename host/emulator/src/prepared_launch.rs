@@ -89,7 +89,7 @@ impl<'a> PreparedLaunch<'a> {
             return Err(OperandError::TensorCount { op, expected, found, besides }.into());
         }
         operands::verify_scalars(op, scalars)?;
-        let mut types: Vec<TensorType> = tensors.iter().map(TensorView::ty).collect();
+        let mut types = operands::types(tensors);
         types.insert(replaced, ty);
         operands::verify_output(op, op.shape(&types)?, ty)?;
         Self::of(op, tensors, scalars, types, ty, memory, cores, Some(replaced))
@@ -109,7 +109,8 @@ impl<'a> PreparedLaunch<'a> {
         replaced_in_place: Option<usize>,
     ) -> Result<Self, LaunchError> {
         let entry = op.entry();
-        let mut addresses: Vec<*mut u8> = tensors.iter().map(|view| view.as_ptr().cast_mut()).collect();
+        let mut addresses: Vec<*mut u8> = Vec::with_capacity(types.capacity());
+        addresses.extend(tensors.iter().map(|view| view.as_ptr().cast_mut()));
         let start = memory.first().map_or(std::ptr::null_mut(), TensorViewMut::as_ptr);
         if let Some(index) = replaced_in_place {
             addresses.insert(index, start);
