@@ -28,27 +28,31 @@ pub(crate) fn verify_count(op: &Op, found: usize) -> Result<(), OperandError> {
 /// Number, dtypes and sizes of the tensor operands.
 pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorType>) -> Result<(), OperandError> {
     verify_count(op, types.len())?;
-    let mut generic: Option<(&str, DType)> = None;
+    // Of every type parameter, the first operand that has it.
+    let mut first: Vec<Option<(&str, DType)>> = vec![None; op.descriptor().types.len()];
     for ((name, element), ty) in op.descriptor().tensors().zip(types) {
         let found = ty.dtype();
-        let expected = match element {
-            ElementType::F32 => DType::F32,
-            ElementType::Bf16 => DType::Bf16,
-            ElementType::Any => found,
-            ElementType::Generic => {
-                if !ElementType::Generic.accepts(found, found) {
-                    return Err(OperandError::NotGeneric { op: op.name().into(), operand: name.into(), found });
+        let refuse = |expected: &[DType]| OperandError::DType {
+            op: op.name().into(),
+            operand: name.into(),
+            expected: expected.to_vec(),
+            found,
+        };
+        match element {
+            ElementType::Any => {}
+            ElementType::Fixed(expected) if found == expected => {}
+            ElementType::Fixed(expected) => return Err(refuse(&[expected])),
+            ElementType::Parameter(index) => {
+                let dtypes = op.descriptor().dtypes(index);
+                if !dtypes.contains(&found) {
+                    return Err(refuse(dtypes));
                 }
-                let (other, expected) = *generic.get_or_insert((name, found));
+                let (other, expected) = *first[index].get_or_insert((name, found));
                 if found != expected {
                     let (op, operand, other) = (op.name().into(), name.into(), other.into());
                     return Err(OperandError::MixedDTypes { op, operand, found, other, expected });
                 }
-                expected
             }
-        };
-        if found != expected {
-            return Err(OperandError::DType { op: op.name().into(), operand: name.into(), expected, found });
         }
         verify_dims(op, name, ty)?;
     }

@@ -24,9 +24,13 @@ impl Op {
     /// The shape function returns the dtype that the kernel writes.
     fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), OperandError> {
         let descriptor = self.descriptor();
-        let generic = descriptor.tensors().zip(operands).find(|((_, element), _)| *element == ElementType::Generic);
-        let generic = generic.map_or(ty.dtype(), |(_, operand)| operand.dtype());
-        if descriptor.output.element.accepts(ty.dtype(), generic) {
+        let dtypes: Vec<_> = operands.iter().map(TensorType::dtype).collect();
+        let fits = match descriptor.output.element {
+            ElementType::Any => true,
+            ElementType::Fixed(dtype) => ty.dtype() == dtype,
+            ElementType::Parameter(index) => descriptor.resolve(&dtypes)[index] == Some(ty.dtype()),
+        };
+        if fits {
             return Ok(());
         }
         let output = &descriptor.output.name;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_descriptor::{ElementType, OperandKind};
 use gpsimd_emulator::{
     DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16,
 };
@@ -182,26 +182,24 @@ fn op(library: &IsaLibrary, index: usize) -> Op {
     library.library().ops().nth(index).expect("the descriptor has as many")
 }
 
-/// The first types that the op takes; none when it takes none, or does not depend on `dtype` and this is not f32.
+/// The first types that the op takes, with `dtype` for every type parameter that may be it; none when it takes none, or does
+/// not depend on `dtype` and this is not f32.
 fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
-    let mut is_generic = false;
-    let dtypes: Vec<DType> = op
-        .descriptor()
-        .operands
-        .iter()
-        .filter_map(|operand| match operand.kind {
-            OperandKind::Tensor(ElementType::Generic) => {
-                is_generic = true;
-                Some(dtype)
-            }
-            OperandKind::Tensor(ElementType::F32) => Some(DType::F32),
-            OperandKind::Tensor(ElementType::Bf16) => Some(DType::Bf16),
-            _ => None,
-        })
-        .collect();
-    if !is_generic && dtype != DType::F32 {
+    let descriptor = op.descriptor();
+    if dtype != DType::F32 && !descriptor.types.iter().any(|parameter| parameter.dtypes.contains(&dtype)) {
         return None;
     }
+    let dtypes: Vec<DType> = descriptor
+        .tensors()
+        .filter_map(|(_, element)| match element {
+            ElementType::Parameter(index) => {
+                let dtypes = descriptor.dtypes(index);
+                if dtypes.contains(&dtype) { Some(dtype) } else { dtypes.first().copied() }
+            }
+            ElementType::Fixed(dtype) => Some(dtype),
+            ElementType::Any => None,
+        })
+        .collect();
     let combinations = SHAPES.len().checked_pow(dtypes.len() as u32)?;
     (0..combinations).find_map(|combination| {
         // The last operand changes slowest: what decides is the largest, which comes first.

@@ -43,6 +43,9 @@ pub struct OpDescriptor {
     pub name: String,
     /// The doc comment of the kernel.
     pub doc: String,
+    /// The kernel's type parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<TypeParameter>,
     /// Operands in the order of the kernel's parameters.
     pub operands: Vec<OperandDescriptor>,
     /// The one output tensor.
@@ -74,29 +77,73 @@ pub enum OperandKind {
     Scalar,
 }
 
+/// A type parameter of a kernel, which has a version for each of its types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypeParameter {
+    /// Its name in the source.
+    pub name: String,
+    /// What it may be; never empty.
+    #[serde(with = "dtype_names")]
+    pub dtypes: Vec<DType>,
+}
+
 /// Element type of an operand or output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ElementType {
-    /// The kernel's type parameter: f32 or bf16, the same for all that say so.
-    Generic,
-    /// f32 always.
-    F32,
-    /// bf16 always.
-    Bf16,
+    /// The type parameter of this index: the same dtype for all that say so.
+    Parameter(usize),
     /// Any dtype, whatever the others have: the op looks for itself. For C++ ops.
     Any,
+    /// This dtype always.
+    #[serde(untagged, with = "dtype_name")]
+    Fixed(DType),
 }
 
-impl ElementType {
-    /// Whether a tensor of `dtype` fits when the generic operands have the dtype `generic`.
-    pub fn accepts(self, dtype: DType, generic: DType) -> bool {
-        match self {
-            Self::Generic => dtype == generic && matches!(dtype, DType::F32 | DType::Bf16),
-            Self::F32 => dtype == DType::F32,
-            Self::Bf16 => dtype == DType::Bf16,
-            Self::Any => true,
-        }
+/// The names of dtypes, for a message: "f32, bf16 or f16".
+pub fn any_of(dtypes: &[DType]) -> String {
+    let names: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
+    match names.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        names => names.concat(),
+    }
+}
+
+/// A dtype by its name.
+mod dtype_name {
+    use gpsimd_abi::DType;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn find(name: &str) -> Result<DType, String> {
+        let known = DType::ALL.map(DType::name).join(", ");
+        let found = DType::ALL.into_iter().find(|dtype| dtype.name() == name);
+        found.ok_or_else(|| format!("unknown dtype `{name}`, expected one of {known}"))
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(dtype: &DType, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(dtype.name())
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<DType, D::Error> {
+        find(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Dtypes by their names.
+mod dtype_names {
+    use gpsimd_abi::DType;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(dtypes: &[DType], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(dtypes.iter().map(|dtype| dtype.name()))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<DType>, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        names.iter().map(|name| super::dtype_name::find(name)).collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 }
 
@@ -160,7 +207,7 @@ pub enum DescriptorError {
     /// A name that is not an identifier, or taken twice.
     #[error("{what} name `{name}` {problem}")]
     Name {
-        /// "library", "op" or "operand".
+        /// "library", "op", "type parameter" or "operand".
         what: &'static str,
         /// The name.
         name: String,
@@ -172,6 +219,24 @@ pub enum DescriptorError {
     TcmBytes {
         /// What it says.
         found: u32,
+    },
+    /// A type parameter that stands for nothing.
+    #[error("op `{op}`: its type parameter `{parameter}` has no dtype, expected at least one")]
+    NoDTypes {
+        /// The op.
+        op: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// The index of a type parameter that the op does not have.
+    #[error("op `{op}` refers to type parameter {index}, and has {count}")]
+    TypeParameter {
+        /// The op that refers.
+        op: String,
+        /// What it refers to.
+        index: usize,
+        /// How many there are.
+        count: usize,
     },
     /// A reference to something the descriptor does not have.
     #[error("op `{op}` refers to `{name}`, which is no {what}")]
@@ -245,6 +310,22 @@ impl OpDescriptor {
         self.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).map(|operand| operand.name.as_str())
     }
 
+    /// What the type parameter of index `index` may be.
+    pub fn dtypes(&self, index: usize) -> &[DType] {
+        self.types.get(index).map_or(&[], |parameter| &parameter.dtypes)
+    }
+
+    /// The dtype of each type parameter in a launch on operands of these dtypes: that of the first operand that has it.
+    pub fn resolve(&self, operands: &[DType]) -> Vec<Option<DType>> {
+        let mut resolved = vec![None; self.types.len()];
+        for ((_, element), &dtype) in self.tensors().zip(operands) {
+            if let ElementType::Parameter(index) = element {
+                resolved[index].get_or_insert(dtype);
+            }
+        }
+        resolved
+    }
+
     /// Index among the tensor operands of the one that the output replaces.
     pub fn replaced_tensor(&self) -> Option<usize> {
         let replaced = self.replaces.as_deref()?;
@@ -252,6 +333,21 @@ impl OpDescriptor {
     }
 
     fn check(&self, library: &LibraryDescriptor) -> Result<(), DescriptorError> {
+        for (i, parameter) in self.types.iter().enumerate() {
+            check_name("type parameter", &parameter.name, self.types[..i].iter().map(|other| other.name.as_str()))?;
+            if parameter.dtypes.is_empty() {
+                return Err(DescriptorError::NoDTypes { op: self.name.clone(), parameter: parameter.name.clone() });
+            }
+        }
+        let elements = self.tensors().map(|(_, element)| element);
+        for element in elements.chain([self.output.element]) {
+            if let ElementType::Parameter(index) = element
+                && index >= self.types.len()
+            {
+                let (op, count) = (self.name.clone(), self.types.len());
+                return Err(DescriptorError::TypeParameter { op, index, count });
+            }
+        }
         for (i, operand) in self.operands.iter().enumerate() {
             check_name("operand", &operand.name, self.operands[..i].iter().map(|other| other.name.as_str()))?;
         }

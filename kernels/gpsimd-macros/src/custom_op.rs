@@ -167,6 +167,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
     Ok(OpDescriptor {
         name: kernel.name.clone(),
         doc: doc(&function.attrs),
+        types: kernel.types.clone(),
         operands: kernel.operands.clone(),
         output: kernel.output.clone(),
         replaces: arguments.replaces.as_ref().map(plain),

@@ -1,5 +1,6 @@
 //! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, and `gradient(bias) = grad`.
 
+use gpsimd_abi::DType;
 use gpsimd_descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -155,9 +156,16 @@ fn kind(expr: &Expr, kernel: &Kernel) -> char {
 pub(crate) fn letter(kind: OperandKind) -> char {
     match kind {
         OperandKind::Scalar => 'n',
-        OperandKind::Tensor(ElementType::F32) => 'f',
-        OperandKind::Tensor(ElementType::Bf16) => 'b',
-        OperandKind::Tensor(ElementType::Generic | ElementType::Any) => 't',
+        OperandKind::Tensor(ElementType::Parameter(_) | ElementType::Any) => 't',
+        OperandKind::Tensor(ElementType::Fixed(dtype)) => match dtype {
+            DType::F32 => 'f',
+            DType::Bf16 => 'b',
+            DType::F16 => 'h',
+            DType::I32 => 'i',
+            DType::I16 => 's',
+            DType::I8 => 'c',
+            DType::U8 => 'u',
+        },
     }
 }
 

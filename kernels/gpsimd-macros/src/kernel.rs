@@ -1,7 +1,8 @@
 //! A kernel's signature.
 
+use gpsimd_abi::DType;
 use gpsimd_descriptor::limits::MAX_NAME;
-use gpsimd_descriptor::{ElementType, OperandDescriptor, OperandKind, OutputDescriptor};
+use gpsimd_descriptor::{ElementType, OperandDescriptor, OperandKind, OutputDescriptor, TypeParameter};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -12,11 +13,14 @@ use syn::{
 
 use crate::names;
 
+/// Versions of a kernel: each is a copy of its code.
+const MAX_VERSIONS: usize = 49;
+
 /// A kernel's signature, understood.
 pub(crate) struct Kernel {
     /// The op's name.
     pub(crate) name: String,
-    is_generic: bool,
+    pub(crate) types: Vec<TypeParameter>,
     pub(crate) operands: Vec<OperandDescriptor>,
     pub(crate) output: OutputDescriptor,
 }
@@ -31,7 +35,7 @@ impl Kernel {
         if let Safety::Unsafe(token) = &sig.safety {
             return refuse(token.span(), "a kernel is a safe function");
         }
-        let generic = generic_parameter(function)?;
+        let parameters_of_type = type_parameters(function)?;
         match &sig.output {
             ReturnType::Type(_, ty) if last_ident(ty).is_some_and(|ident| ident == "OpResult") => {}
             ReturnType::Type(_, ty) => return refuse(ty.span(), "a kernel returns `OpResult`"),
@@ -57,7 +61,7 @@ impl Kernel {
             if output.is_some() {
                 return refuse(parameter.span(), "the output is the last parameter, and there is only one");
             }
-            match kind(&parameter.ty, generic.as_ref())? {
+            match kind(&parameter.ty, &parameters_of_type)? {
                 Parameter::Operand(kind) => operands.push((pattern.ident.span(), OperandDescriptor { name, kind })),
                 Parameter::Output(element) => output = Some(OutputDescriptor { name, element }),
             }
@@ -78,11 +82,11 @@ impl Kernel {
         if !operands.iter().any(is_tensor) {
             return refuse(sig.paren_token.span.join(), "a kernel has at least one `Input<T>`");
         }
-        let is_generic_input = |operand: &OperandDescriptor| operand.kind == OperandKind::Tensor(ElementType::Generic);
-        if let Some(generic) = &generic
-            && !operands.iter().any(is_generic_input)
-        {
-            return refuse(generic.span(), "no operand has this type, so nothing says which version to run");
+        for (index, (ident, _)) in parameters_of_type.iter().enumerate() {
+            let kind = OperandKind::Tensor(ElementType::Parameter(index));
+            if !operands.iter().any(|operand| operand.kind == kind) {
+                return refuse(ident.span(), "no operand has this type, so nothing says which version to run");
+            }
         }
         let name = names::op(&sig.ident)?;
         if name.len() > MAX_NAME {
@@ -90,7 +94,8 @@ impl Kernel {
                 format!("the name has {} characters; the vendor's tools take fewer than {}", name.len(), MAX_NAME + 1);
             return refuse(sig.ident.span(), &message);
         }
-        Ok(Self { name, is_generic: generic.is_some(), operands, output })
+        let types = parameters_of_type.into_iter().map(|(_, parameter)| parameter).collect();
+        Ok(Self { name, types, operands, output })
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &OperandDescriptor> {
@@ -126,25 +131,41 @@ impl Kernel {
                 )
             }
         };
-        if !self.is_generic {
-            let call = call(quote! {});
-            return quote! { #unpack #call };
-        }
-        let generic = |operand: &OperandDescriptor| operand.kind == OperandKind::Tensor(ElementType::Generic);
-        let decides = self.tensors().position(generic).unwrap_or_default() as u32;
-        let primitive = quote! { #gpsimd::entry::core::primitive::f32 };
-        let (f32, bf16) = (call(quote! { ::<#primitive> }), call(quote! { ::<#gpsimd::bf16> }));
-        quote_spanned! { mixed =>
-            #unpack
-            let dtype = #gpsimd::entry::dtype(core, #decides);
-            if #gpsimd::entry::is::<#primitive>(dtype) {
-                #f32
-            } else if #gpsimd::entry::is::<#gpsimd::bf16>(dtype) {
-                #bf16
+        let versions = self.versions(gpsimd, &mut Vec::new(), &call);
+        quote_spanned! { mixed => #unpack #versions }
+    }
+
+    /// Calls the version of the kernel for the types `chosen` and for what the dtypes of the launch say of the other type
+    /// parameters.
+    fn versions(
+        &self,
+        gpsimd: &TokenStream,
+        chosen: &mut Vec<TokenStream>,
+        call: &impl Fn(TokenStream) -> TokenStream,
+    ) -> TokenStream {
+        let Some(parameter) = self.types.get(chosen.len()) else {
+            return call(if chosen.is_empty() {
+                quote! {}
             } else {
-                #gpsimd::entry::no_such_dtype(core)
-            }
-        }
+                quote! { ::<#(#chosen),*> }
+            });
+        };
+        let kind = OperandKind::Tensor(ElementType::Parameter(chosen.len()));
+        let decides = self.tensors().position(|operand| operand.kind == kind).unwrap_or_default() as u32;
+        let arms: Vec<_> = parameter
+            .dtypes
+            .iter()
+            .map(|dtype| {
+                let ty = rust_type(*dtype, gpsimd);
+                chosen.push(ty.clone());
+                let version = self.versions(gpsimd, chosen, call);
+                chosen.pop();
+                quote_spanned! { Span::mixed_site() =>
+                    if #gpsimd::entry::is::<#ty>(#gpsimd::entry::dtype(core, #decides)) { #version } else
+                }
+            })
+            .collect();
+        quote_spanned! { Span::mixed_site() => #(#arms)* { #gpsimd::entry::no_such_dtype(core) } }
     }
 
     /// The closure that calls the shape function. Its type is written out, so that a wrong signature is reported at the
@@ -172,7 +193,7 @@ enum Parameter {
 }
 
 /// What a parameter of this type is.
-fn kind(ty: &Type, generic: Option<&Ident>) -> syn::Result<Parameter> {
+fn kind(ty: &Type, types: &[(Ident, TypeParameter)]) -> syn::Result<Parameter> {
     let message = "a kernel's parameters are `Input<T>` tensors, `f32` scalars, and at the end the `Output<T>`";
     let unknown = || syn::Error::new(ty.span(), message);
     let Type::Path(path) = ty else { return Err(unknown()) };
@@ -194,47 +215,79 @@ fn kind(ty: &Type, generic: Option<&Ident>) -> syn::Result<Parameter> {
     let Some(element) = element else {
         return Err(syn::Error::new(
             ty.span(),
-            "the element type is missing: `Input<T>`, `Input<f32>` or `Input<bf16>`",
+            "the element type is missing: `Input<T>`, `Input<f32>`, `Input<i32>`, ..",
         ));
     };
     let ident = last_ident(element);
-    let element = match ident {
-        Some(ident) if Some(ident) == generic => ElementType::Generic,
-        Some(ident) if ident == "f32" => ElementType::F32,
-        Some(ident) if ident == "bf16" => ElementType::Bf16,
-        _ => {
-            let message = "an element type is the kernel's type parameter, `f32` or `bf16`";
+    let parameter = types.iter().position(|(name, _)| Some(name) == ident);
+    let fixed = ident.and_then(|ident| DType::ALL.into_iter().find(|dtype| ident == dtype.name()));
+    let element = match (parameter, fixed) {
+        (Some(index), _) => ElementType::Parameter(index),
+        (None, Some(dtype)) => ElementType::Fixed(dtype),
+        (None, None) => {
+            let known = DType::ALL.map(|dtype| format!("`{}`", dtype.name())).join(", ");
+            let message = format!("an element type is a type parameter of the kernel, or one of {known}");
             return Err(syn::Error::new(element.span(), message));
         }
     };
     Ok(if is_input { Parameter::Operand(OperandKind::Tensor(element)) } else { Parameter::Output(element) })
 }
 
-/// The kernel's one type parameter, if it has one.
-fn generic_parameter(function: &ItemFn) -> syn::Result<Option<Ident>> {
+/// What a bound stands for.
+const FAMILIES: [(&str, &[DType]); 4] = [
+    ("Element", &DType::ALL),
+    ("Number", &DType::ALL),
+    ("Float", &[DType::F32, DType::Bf16, DType::F16]),
+    ("Integer", &[DType::I32, DType::I16, DType::I8, DType::U8]),
+];
+
+/// The kernel's type parameters.
+fn type_parameters(function: &ItemFn) -> syn::Result<Vec<(Ident, TypeParameter)>> {
     let generics = &function.sig.generics;
-    let mut found = None;
+    let mut found = Vec::new();
     for parameter in &generics.params {
         let GenericParam::Type(parameter) = parameter else {
             return Err(syn::Error::new(parameter.span(), "a kernel has no lifetime or const parameters"));
         };
-        if found.is_some() {
-            return Err(syn::Error::new(parameter.span(), "a kernel has at most one type parameter"));
-        }
-        let is_float = |bound: &TypeParamBound| match bound {
-            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Float"),
-            _ => false,
+        let family = |bound: &TypeParamBound| match bound {
+            TypeParamBound::Trait(bound) => {
+                let last = bound.path.segments.last()?;
+                FAMILIES.iter().find(|(name, _)| last.ident == name).map(|(_, dtypes)| *dtypes)
+            }
+            _ => None,
         };
-        if parameter.bounds.len() != 1 || !parameter.bounds.iter().all(is_float) {
-            let message = format!("the bound of a kernel's type parameter is `{}: Float`", parameter.ident);
-            return Err(syn::Error::new(parameter.span(), message));
-        }
-        found = Some(parameter.ident.clone());
+        let dtypes = match parameter.bounds.first().map(family) {
+            Some(Some(dtypes)) if parameter.bounds.len() == 1 => dtypes.to_vec(),
+            _ => {
+                let families = FAMILIES.map(|(name, _)| format!("`{}: {name}`", parameter.ident)).join(", ");
+                let message =
+                    format!("the bound of a kernel's type parameter says which types it stands for: {families}");
+                return Err(syn::Error::new(parameter.span(), message));
+            }
+        };
+        found.push((parameter.ident.clone(), TypeParameter { name: names::plain(&parameter.ident), dtypes }));
     }
     if let Some(clause) = &generics.where_clause {
         return Err(syn::Error::new(clause.span(), "write the bound where the type parameter is: `<T: Float>`"));
     }
+    let versions: usize = found.iter().map(|(_, parameter)| parameter.dtypes.len()).product();
+    if versions > MAX_VERSIONS {
+        let message = format!(
+            "these type parameters stand for {versions} versions of the kernel, and at most {MAX_VERSIONS} fit on a core: \
+             take smaller families"
+        );
+        return Err(syn::Error::new(generics.span(), message));
+    }
     Ok(found)
+}
+
+/// The type of a dtype.
+fn rust_type(dtype: DType, gpsimd: &TokenStream) -> TokenStream {
+    let name = Ident::new(dtype.name(), Span::mixed_site());
+    match dtype {
+        DType::Bf16 | DType::F16 => quote! { #gpsimd::#name },
+        _ => quote! { #gpsimd::entry::core::primitive::#name },
+    }
 }
 
 fn is_core(ty: &Type) -> bool {

@@ -9,7 +9,7 @@ pub use gpsimd_abi;
 pub use ::core;
 
 use crate::device::Device;
-use crate::element::Float;
+use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::shape::{ShapeError, TensorType};
@@ -37,7 +37,7 @@ pub fn scalars<const N: usize>(core: &Core, tensor: u32) -> OpResult<[f32; N]> {
 }
 
 /// Whether `T` is the type of `dtype`; lets generated code compare without naming codes.
-pub fn is<T: Float>(dtype: Option<abi::DType>) -> bool {
+pub fn is<T: Element>(dtype: Option<abi::DType>) -> bool {
     dtype == Some(T::DTYPE)
 }
 

@@ -30,7 +30,7 @@
 //! | [`Core::map`], [`Core::rows`] | the tile walk: element by element, and row by row |
 //! | [`Input`], [`Output`] | tensors in HBM |
 //! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
-//! | [`Float`], [`bf16`] | element types |
+//! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`] | element types |
 //! | [`math`] | elementary functions |
 //! | [`Lanes`] | 16-lane reductions |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
@@ -60,7 +60,7 @@ pub mod entry;
 #[doc(hidden)]
 pub mod ops;
 
-pub use self::element::{Float, bf16};
+pub use self::element::{Element, Float, Integer, Number, bf16, f16};
 pub use self::engine_core::Core;
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
@@ -76,8 +76,8 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 /// What a kernel needs, under one name.
 pub mod prelude {
     pub use crate::{
-        Chunks, Core, Float, Input, LANES, Lanes, OpError, OpResult, Output, Shape, ShapeError, TensorType, bf16,
-        custom_op, math, op_library, print,
+        Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
+        ShapeError, TensorType, bf16, custom_op, f16, math, op_library, print,
     };
 }
 

@@ -44,7 +44,8 @@ pub trait Op {
 pub struct OpInfo {
     /// Its name.
     pub name: &'static str,
-    /// A letter for each operand: `t` a tensor of the type parameter, `f` of f32, `b` of bf16, `n` a scalar.
+    /// A letter for each operand: `t` a tensor of a type parameter, `f` of f32, `b` of bf16, `h` of f16, `i` of i32, `s` of
+    /// i16, `c` of i8, `u` of u8, `n` a scalar.
     pub operands: &'static str,
     /// The descriptor, JSON.
     pub descriptor: &'static str,
@@ -155,6 +156,11 @@ pub mod check {
             b'n' => "a number",
             b'f' => "a tensor of f32",
             b'b' => "a tensor of bf16",
+            b'h' => "a tensor of f16",
+            b'i' => "a tensor of i32",
+            b's' => "a tensor of i16",
+            b'c' => "a tensor of i8",
+            b'u' => "a tensor of u8",
             _ => "a tensor",
         }
     }

@@ -1,6 +1,6 @@
 //! What `print!` can print, without `core::fmt`.
 
-use crate::element::{Float, bf16};
+use crate::element::{Number, bf16, f16};
 use crate::engine_core::Core;
 
 /// A value that [`print!`](crate::print) can print.
@@ -28,6 +28,12 @@ print_as!(print_signed, i64: i8, i16, i32, i64, isize);
 print_as!(print_unsigned, u64: u8, u16, u32, u64, usize);
 
 impl Print for bf16 {
+    fn print(&self, core: &Core) {
+        self.to_f32().print(core);
+    }
+}
+
+impl Print for f16 {
     fn print(&self, core: &Core) {
         self.to_f32().print(core);
     }

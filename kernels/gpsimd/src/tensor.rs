@@ -6,7 +6,7 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
-use crate::element::Float;
+use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::shape::Shape;
@@ -205,7 +205,7 @@ macro_rules! tensor_methods {
     };
 }
 
-impl<'l, T: Float> Input<'l, T> {
+impl<'l, T: Element> Input<'l, T> {
     tensor_methods!();
 
     /// The elements in `range`, as an operand of their own. A range that runs backwards or leaves this operand is an
@@ -217,7 +217,7 @@ impl<'l, T: Float> Input<'l, T> {
     }
 }
 
-impl<'l, T: Float> Output<'l, T> {
+impl<'l, T: Element> Output<'l, T> {
     tensor_methods!();
 
     /// Two outputs: the first `mid` elements, and the rest. A `mid` past the end is an error of the launch.

@@ -102,14 +102,16 @@ fn names_arrive_as_they_are_written() {
     let text = unsafe { std::slice::from_raw_parts(OP_LIBRARY.descriptor.data, OP_LIBRARY.descriptor.len) };
     let text = std::str::from_utf8(text).unwrap();
     let names: Vec<_> = text.split("\"name\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    // Each op, its operands, its output.
+    // Each op, its type parameters, its operands, its output.
     assert_eq!(names[..4], ["names", "relu", "x", "y"]);
-    let operands =
-        ["operands", "core", "device", "type", "operands", "error", "_x", "shape", "dtype", "call", "f32", "scalars"];
-    assert_eq!(names[4..16], operands);
-    assert_eq!(names[16..18], ["run", "output"]);
+    let operands = [
+        "operands", "A", "core", "device", "type", "operands", "error", "_x", "shape", "dtype", "call", "f32",
+        "scalars",
+    ];
+    assert_eq!(names[4..17], operands);
+    assert_eq!(names[17..19], ["run", "output"]);
     assert_eq!(
-        names[18..].iter().step_by(3).collect::<Vec<_>>(),
+        names[19..].iter().step_by(4).collect::<Vec<_>>(),
         [&"concat", &"shape", &"yield_", &"call", &"core", &"info"]
     );
     assert!(text.contains("\"replaces\":\"shape\""));

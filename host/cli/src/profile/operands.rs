@@ -73,9 +73,12 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         };
         let shape = shape(sizes).with_context(of_operand)?;
         let dtype = match element {
-            ElementType::F32 => DType::F32,
-            ElementType::Bf16 => DType::Bf16,
-            ElementType::Generic => dtype,
+            ElementType::Fixed(dtype) => dtype,
+            // `--dtype` where the operand may have it.
+            ElementType::Parameter(index) => match descriptor.dtypes(index) {
+                dtypes if dtypes.contains(&asked.unwrap_or(dtype)) => asked.unwrap_or(dtype),
+                dtypes => dtypes[0],
+            },
             ElementType::Any => asked.unwrap_or(dtype),
         };
         ensure!(

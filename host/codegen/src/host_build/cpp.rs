@@ -239,6 +239,7 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
         name: op.op.clone(),
         doc: String::new(),
         operands: op.operands.chars().enumerate().map(operand).collect(),
+        types: Vec::new(),
         output: OutputDescriptor { name: "output".into(), element: ElementType::Any },
         replaces: None,
         gradients: Vec::new(),

@@ -72,7 +72,9 @@ GPSIMD_INLINE u32 import_gpsimd_core_count(Instance&, u8*) { return get_cpu_coun
 GPSIMD_INLINE u32 import_gpsimd_tensor_count(Instance& w, u8*) { return launch_of(w).operand_count + 1; }
 GPSIMD_INLINE u32 import_gpsimd_tensor_dtype(Instance& w, u8*, u32 tensor) {
   const auto dtype = tensor_of(w, tensor).dtype();
-  return dtype == torch::kFloat ? 1u : dtype == torch::kBFloat16 ? 2u : 0u;
+#define CODE(code, name, type) dtype == torch::name ? code :
+  return GPSIMD_DTYPES(CODE) 0u;
+#undef CODE
 }
 GPSIMD_INLINE u32 import_gpsimd_tensor_rank(Instance& w, u8*, u32 tensor) {
   return static_cast<u32>(tensor_of(w, tensor).sizes().size());
@@ -258,11 +260,10 @@ __attribute__((unused, noinline)) static u32 import_gpsimd_load(Instance& w, u8*
     dma_outside(place(m, file, file_bytes, line, column), "load", tensor, start, len, elements);
   }
   const size_t at = static_cast<size_t>(start), count = static_cast<size_t>(len);
-  if (from.dtype() == torch::kFloat) {
-    from.tcm_accessor().tensor_to_tcm<float>(reinterpret_cast<float*>(m + tcm), at, count);
-  } else {
-    from.tcm_accessor().tensor_to_tcm<c10::BFloat16>(reinterpret_cast<c10::BFloat16*>(m + tcm), at, count);
-  }
+#define LOAD(code, name, type) \
+  if (from.dtype() == torch::name) from.tcm_accessor().tensor_to_tcm<type>(reinterpret_cast<type*>(m + tcm), at, count);
+  GPSIMD_DTYPES(LOAD)
+#undef LOAD
   return 0;
 }
 
@@ -276,11 +277,11 @@ __attribute__((unused, noinline)) static u32 import_gpsimd_store(Instance& w, u8
     dma_outside(place(m, file, file_bytes, line, column), "store", tensor, start, len, elements);
   }
   const size_t at = static_cast<size_t>(start), count = static_cast<size_t>(len);
-  if (launch.output.dtype() == torch::kFloat) {
-    launch.output.tcm_accessor().tcm_to_tensor<float>(reinterpret_cast<float*>(m + tcm), at, count);
-  } else {
-    launch.output.tcm_accessor().tcm_to_tensor<c10::BFloat16>(reinterpret_cast<c10::BFloat16*>(m + tcm), at, count);
-  }
+  torch::Tensor& to = launch.output;
+#define STORE(code, name, type) \
+  if (to.dtype() == torch::name) to.tcm_accessor().tcm_to_tensor<type>(reinterpret_cast<type*>(m + tcm), at, count);
+  GPSIMD_DTYPES(STORE)
+#undef STORE
   return 0;
 }
 

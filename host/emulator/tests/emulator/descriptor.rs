@@ -11,8 +11,8 @@ fn full() -> Value {
     let tensor = |name: &str, element: &str| json!({"name": name, "kind": {"tensor": element}});
     let op = |name: &str| {
         json!({
-            "name": name, "doc": "y = a x", "file": "src/lib.rs", "replaces": "x",
-            "operands": [tensor("x", "generic"), tensor("mask", "f32"), {"name": "a", "kind": "scalar"}],
+            "name": name, "doc": "y = a x", "types": [{"name": "T", "dtypes": ["f32", "i8"]}], "file": "src/lib.rs", "replaces": "x",
+            "operands": [json!({"name": "x", "kind": {"tensor": {"parameter": 0}}}), tensor("mask", "f32"), {"name": "a", "kind": "scalar"}],
             "output": {"name": "y", "element": "bf16"},
             "gradients": [
                 {"operands": ["x"], "op": "backward", "arguments": ["grad", {"operand": "mask"}, {"number": 1.5}]},
@@ -58,7 +58,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        prop_oneof!["x", "y", "forward", "generic", "[a-z_0-9\u{e9} ]{0,12}"].prop_map(Value::from),
+        prop_oneof!["x", "y", "forward", "parameter", "[a-z_0-9\u{e9} ]{0,12}"].prop_map(Value::from),
         Just(json!([])),
         Just(json!({"operand": "x"})),
         Just(full()),

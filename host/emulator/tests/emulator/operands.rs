@@ -48,7 +48,7 @@ fn an_operand_of_another_dtype_than_its_own_is_an_error() {
 fn a_generic_operand_of_a_dtype_without_a_version_is_an_error() {
     let x = Tensor::from_vec(vec![1_i32; 8], &[8]).unwrap();
     let error = run("copy", &[&x], &[]);
-    assert_error!(error, LaunchError::Operands(OperandError::NotGeneric { found: DType::I32, .. }), @"op `copy`: operand `x` is i32, expected f32 or bf16");
+    assert_error!(error, LaunchError::Operands(OperandError::DType { found: DType::I32, .. }), @"op `copy`: operand `x` is i32, expected f32 or bf16");
 }
 
 #[test]

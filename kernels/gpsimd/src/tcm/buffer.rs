@@ -6,7 +6,7 @@ use core::panic::Location;
 use core::slice;
 
 use super::reservation::{Reservation, dma_load, dma_store};
-use crate::element::Float;
+use crate::element::Element;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
 
@@ -18,7 +18,7 @@ pub struct Buffer<'c, T> {
     pub(super) element: PhantomData<&'c mut T>,
 }
 
-impl<T: Float> Buffer<'_, T> {
+impl<T: Element> Buffer<'_, T> {
     /// Loads the elements in `range` of `input` to the front of the buffer: HBM to TCM, one DMA.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<T: Float> Buffer<'_, T> {
     }
 }
 
-impl<T: Float> Deref for Buffer<'_, T> {
+impl<T: Element> Deref for Buffer<'_, T> {
     type Target = [T];
 
     #[inline(always)]
@@ -60,7 +60,7 @@ impl<T: Float> Deref for Buffer<'_, T> {
     }
 }
 
-impl<T: Float> DerefMut for Buffer<'_, T> {
+impl<T: Element> DerefMut for Buffer<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`, and the buffer is borrowed mutably.

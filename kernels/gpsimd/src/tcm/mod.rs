@@ -44,7 +44,7 @@ pub(crate) use self::reservation::{Reservation, dma_load, dma_store};
 pub use self::stage::Stage;
 pub use self::tile::Tile;
 pub use self::transform::{Transform, TransformRow};
-use crate::element::Float;
+use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
@@ -67,7 +67,7 @@ impl<'c> Tcm<'c> {
 
     /// The most elements that each of `tiles` equal buffers can have at the same time in the rest of the pool; a
     /// multiple of 64 bytes, possibly 0.
-    pub fn tile_len<T: Float>(&self, tiles: usize) -> usize {
+    pub fn tile_len<T: Element>(&self, tiles: usize) -> usize {
         self.left() / tiles.max(1) / TCM_ALIGN * TCM_ALIGN / size_of::<T>()
     }
 
@@ -77,7 +77,7 @@ impl<'c> Tcm<'c> {
     /// When the pool is exhausted, or `range` runs backwards or leaves the tensor.
     #[track_caller]
     #[inline]
-    pub fn load<T: Float>(&self, input: &Input<'_, T>, range: impl RangeBounds<usize>) -> OpResult<Tile<'c, T>> {
+    pub fn load<T: Element>(&self, input: &Input<'_, T>, range: impl RangeBounds<usize>) -> OpResult<Tile<'c, T>> {
         let at = Location::caller();
         let range = input.hbm.resolve(&range, at)?;
         let reservation = Reservation::take::<T>(self.core, range.len(), at)?;
@@ -99,7 +99,7 @@ impl<'c> Tcm<'c> {
     /// or has elements that another core writes.
     #[track_caller]
     #[inline]
-    pub fn stage<'o, T: Float>(
+    pub fn stage<'o, T: Element>(
         &self,
         output: &'o mut Output<'_, T>,
         range: impl RangeBounds<usize>,
@@ -118,7 +118,7 @@ impl<'c> Tcm<'c> {
 
     /// A stage whose content is unspecified, directly in the output where the host lets it.
     #[inline]
-    fn open<'o, T: Float>(
+    fn open<'o, T: Element>(
         &self,
         output: &'o mut Output<'_, T>,
         range: Range<usize>,
@@ -145,7 +145,7 @@ impl<'c> Tcm<'c> {
     /// As [`load`](Self::load) and [`stage`](Self::stage).
     #[track_caller]
     #[inline]
-    pub fn update<'o, T: Float>(
+    pub fn update<'o, T: Element>(
         &self,
         input: &Input<'_, T>,
         output: &'o mut Output<'_, T>,
@@ -176,7 +176,7 @@ impl<'c> Tcm<'c> {
     /// As [`load`](Self::load) and [`stage`](Self::stage).
     #[track_caller]
     #[inline]
-    pub fn transform<'o, T: Float>(
+    pub fn transform<'o, T: Element>(
         &self,
         input: &'o Input<'_, T>,
         output: &'o mut Output<'_, T>,
@@ -203,7 +203,7 @@ impl<'c> Tcm<'c> {
     /// # Errors
     /// When the pool is exhausted.
     #[track_caller]
-    pub fn buffer<T: Float>(&self, len: usize) -> OpResult<Buffer<'c, T>> {
+    pub fn buffer<T: Element>(&self, len: usize) -> OpResult<Buffer<'c, T>> {
         let reservation = Reservation::take::<T>(self.core, len, Location::caller())?;
         reservation.refresh();
         Ok(Buffer { len, reservation, element: PhantomData })

@@ -6,7 +6,7 @@ use core::ptr;
 
 use gpsimd_abi::{self as abi, TCM_ALIGN};
 
-use crate::element::Float;
+use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tensor::Hbm;
@@ -23,7 +23,7 @@ pub(crate) struct Reservation<'c> {
 impl<'c> Reservation<'c> {
     /// Reserves room for `len` elements, in whole multiples of 64 bytes. Nothing is reserved for nothing.
     #[inline]
-    pub(super) fn take<T: Float>(core: &'c Core, len: usize, at: &'static Location<'static>) -> OpResult<Self> {
+    pub(super) fn take<T: Element>(core: &'c Core, len: usize, at: &'static Location<'static>) -> OpResult<Self> {
         let bytes = len.saturating_mul(size_of::<T>()).checked_next_multiple_of(TCM_ALIGN).unwrap_or(usize::MAX);
         Self::take_bytes(core, bytes, at)
     }

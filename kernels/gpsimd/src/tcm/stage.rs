@@ -8,7 +8,7 @@ use core::slice;
 use gpsimd_abi as abi;
 
 use super::reservation::{Reservation, dma_store};
-use crate::element::Float;
+use crate::element::Element;
 use crate::error::OpResult;
 use crate::tensor::Hbm;
 
@@ -29,7 +29,7 @@ pub struct Stage<'c, 'o, T> {
     pub(super) output: PhantomData<&'o mut T>,
 }
 
-impl<T: Float> Stage<'_, '_, T> {
+impl<T: Element> Stage<'_, '_, T> {
     /// Sends the elements to the output: TCM to HBM, one DMA.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl<T> Drop for Stage<'_, '_, T> {
     }
 }
 
-impl<T: Float> Deref for Stage<'_, '_, T> {
+impl<T: Element> Deref for Stage<'_, '_, T> {
     type Target = [T];
 
     #[inline(always)]
@@ -65,7 +65,7 @@ impl<T: Float> Deref for Stage<'_, '_, T> {
     }
 }
 
-impl<T: Float> DerefMut for Stage<'_, '_, T> {
+impl<T: Element> DerefMut for Stage<'_, '_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: `data` leads to `range.len()` elements, initialised and aligned: TCM reserved in `reservation` (any

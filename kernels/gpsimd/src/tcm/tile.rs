@@ -5,7 +5,7 @@ use core::ops::Deref;
 use core::slice;
 
 use super::reservation::Reservation;
-use crate::element::Float;
+use crate::element::Element;
 
 /// Elements of an operand, loaded by [`Tcm::load`](super::Tcm::load).
 pub struct Tile<'c, T> {
@@ -15,7 +15,7 @@ pub struct Tile<'c, T> {
     pub(super) element: PhantomData<&'c T>,
 }
 
-impl<T: Float> Deref for Tile<'_, T> {
+impl<T: Element> Deref for Tile<'_, T> {
     type Target = [T];
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use core::{ptr, slice};
 use gpsimd_abi as abi;
 
 use super::stage::Stage;
-use crate::element::Float;
+use crate::element::Element;
 use crate::error::{OpError, OpResult};
 
 /// Elements of an operand on their way to be elements of the output: from [`Tcm::transform`](super::Tcm::transform).
@@ -32,9 +32,9 @@ pub(super) struct Produced {
     prefix: Cell<usize>,
 }
 
-impl<T: Float> Transform<'_, '_, T> {
-    /// The elements in rows of `len`, each of which is to be [mapped](TransformRow::map). Where `len` does not divide
-    /// the number of elements, the remainder is in no row, and [`store`](Self::store) says so.
+impl<T: Element> Transform<'_, '_, T> {
+    /// The elements in rows of `len`, each of which is to be [mapped](TransformRow::map). Where `len` does not divide the
+    /// number of elements, the remainder is in no row, and [`store`](Self::store) says so.
     ///
     /// # Panics
     /// When `len` is 0.
@@ -98,7 +98,7 @@ pub struct TransformRow<'t, T> {
     memory: PhantomData<&'t mut T>,
 }
 
-impl<T: Float> TransformRow<'_, T> {
+impl<T: Element> TransformRow<'_, T> {
     /// The operand's elements, until [`map`](Self::map) takes the row.
     #[inline(always)]
     pub fn old(&self) -> &[T] {

@@ -2,7 +2,7 @@
 
 use super::outputs::Outputs;
 use super::source::Source;
-use crate::element::Float;
+use crate::element::Element;
 use crate::tensor::Input;
 
 /// The operands of a walk: `&x`, or a tuple of up to six of them, each broadcast to the output.
@@ -55,7 +55,7 @@ pub trait Operands<'l>: Copy {
 
 /// Where the output is whose TCM an operand of position `index` and type `T` shares.
 #[inline(always)]
-fn shared<'l, T: Float, O: Outputs<'l>>(index: usize, outputs: O::Pointers) -> Option<*mut T> {
+fn shared<'l, T: Element, O: Outputs<'l>>(index: usize, outputs: O::Pointers) -> Option<*mut T> {
     if O::dtype(index) == Some(T::DTYPE) { Some(O::address(outputs, index).cast()) } else { None }
 }
 
@@ -66,7 +66,7 @@ macro_rules! operands {
         $this:ident => [$($operand:expr),+],
         $elements:ty = ($($element:ident),+) => $together:expr
     ) => {
-        impl<'l, $($T: Float),+> Operands<'l> for $operands {
+        impl<'l, $($T: Element),+> Operands<'l> for $operands {
             type Elements = $elements;
             type Sources = [Source<'l>; $count];
             type Pointers = ($(*const $T,)+);

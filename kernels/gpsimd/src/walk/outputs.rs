@@ -3,7 +3,7 @@
 use gpsimd_abi::DType;
 
 use super::destination::Destination;
-use crate::element::Float;
+use crate::element::Element;
 use crate::tensor::Output;
 
 /// The outputs of a walk, all of one shape: `y`, or a tuple of up to four, such as the parts that
@@ -54,7 +54,7 @@ macro_rules! outputs {
         $this:ident => [$($output:expr),+],
         $elements:ty = $together:pat => ($($element:ident),+)
     ) => {
-        impl<'l, $($T: Float),+> Outputs<'l> for $outputs {
+        impl<'l, $($T: Element),+> Outputs<'l> for $outputs {
             type Elements = $elements;
             type Destinations = [Destination<'l>; $count];
             type Pointers = ($(*mut $T,)+);

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Walk};
-use crate::element::Float;
+use crate::element::Element;
 use crate::error::OpResult;
 use crate::lanes::Lanes;
 
@@ -118,7 +118,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
     }
 }
 
-impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float> Row<'r, 'l, I, O, K> {
+impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element> Row<'r, 'l, I, O, K> {
     /// Keeps `f` of every element for the passes to come. It is computed once where the row fits in TCM, otherwise anew in
     /// every pass: `f` returns the same value for the same elements.
     #[inline(always)]
@@ -135,7 +135,7 @@ pub struct Kept<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K, F> {
     is_computed: bool,
 }
 
-impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Float, F: Fn(I::Elements) -> K> Kept<'r, 'l, I, O, K, F> {
+impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element, F: Fn(I::Elements) -> K> Kept<'r, 'l, I, O, K, F> {
     /// Computes the values to keep of a part of the row, unless they are in TCM.
     #[inline(always)]
     fn compute(&self, area: &Area, row: usize) -> *const K {

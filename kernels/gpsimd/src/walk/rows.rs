@@ -7,7 +7,7 @@ use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
 use super::row::{Row, RowPart, Written};
-use crate::element::Float;
+use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::OpResult;
 
@@ -51,7 +51,7 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Rows<'l, I, O, ()> {
     /// Reserves TCM for one value of type `K` per element of a row, so that [`Row::keep`] can keep what is computed
     /// once and needed again.
     #[inline(always)]
-    pub fn keeping<K: Float>(self) -> Rows<'l, I, O, K> {
+    pub fn keeping<K: Element>(self) -> Rows<'l, I, O, K> {
         let Self { core, operands, outputs, at, .. } = self;
         Rows { core, operands, outputs, kept_bytes: size_of::<K>(), at, kept: PhantomData }
     }

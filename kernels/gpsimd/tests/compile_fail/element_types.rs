@@ -17,7 +17,7 @@ pub fn is_f64(core: &Core, x: Input<f64>, y: Output<f32>) -> OpResult {
 }
 
 #[custom_op(shape = like_x)]
-pub fn is_an_integer(core: &Core, x: Input<f32>, y: Output<i32>) -> OpResult {
+pub fn is_i64(core: &Core, x: Input<f32>, y: Output<i64>) -> OpResult {
     todo!()
 }
 

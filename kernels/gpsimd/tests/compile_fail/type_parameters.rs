@@ -7,7 +7,7 @@ fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
 }
 
 #[custom_op(shape = like_x)]
-pub fn has_two<T: Float, U: Float>(core: &Core, x: Input<T>, y: Output<U>) -> OpResult {
+pub fn has_one_of_the_output_alone<T: Float, U: Float>(core: &Core, x: Input<T>, y: Output<U>) -> OpResult {
     todo!()
 }
 
@@ -50,3 +50,14 @@ pub fn has_it_in_the_output_alone<T: Float>(core: &Core, x: Input<f32>, y: Outpu
 }
 
 fn main() {}
+
+#[custom_op(shape = like_x)]
+pub fn has_too_many_versions<A: Element, B: Element, C: Float>(
+    core: &Core,
+    x: Input<A>,
+    _a: Input<B>,
+    _b: Input<C>,
+    y: Output<A>,
+) -> OpResult {
+    core.map(&x, y, |x| x)
+}
