@@ -127,11 +127,12 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 4] = [
+    let runs: [(&str, &[&str]); 5] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/faults/image-ops", &["image"]),
+        ("tests/ops/element-ops", &["elements"]),
     ];
     for (library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
@@ -157,11 +158,12 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 5] = [
+    let runs: [(&str, &[&str]); 6] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),
+        ("tests/ops/element-ops", &["elements"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];

@@ -5,7 +5,7 @@ use std::path::Path;
 use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_emulator::{
-    DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16,
+    DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16, f16,
 };
 use serde::Serialize;
 
@@ -220,10 +220,17 @@ fn numbers(seed: u64, ty: TensorType) -> Tensor {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z >> 40) as f32 / (1 << 24) as f32
     };
-    let numbers: Vec<f32> = (0..ty.len()).map(|_| next()).collect();
+    let numbers = (0..ty.len()).map(|_| next());
+    // Integers from 0 to 99.
+    let percent = |x: f32| (x * 100.0) as u8;
     let tensor = match ty.dtype() {
-        DType::Bf16 => Tensor::from_vec(numbers.into_iter().map(bf16::from_f32).collect(), ty.shape()),
-        _ => Tensor::from_vec(numbers, ty.shape()),
+        DType::F32 => Tensor::from_vec(numbers.collect(), ty.shape()),
+        DType::Bf16 => Tensor::from_vec(numbers.map(bf16::from_f32).collect(), ty.shape()),
+        DType::F16 => Tensor::from_vec(numbers.map(f16::from_f32).collect(), ty.shape()),
+        DType::I32 => Tensor::from_vec(numbers.map(|x| i32::from(percent(x))).collect(), ty.shape()),
+        DType::I16 => Tensor::from_vec(numbers.map(|x| i16::from(percent(x))).collect(), ty.shape()),
+        DType::I8 => Tensor::from_vec(numbers.map(|x| percent(x) as i8).collect(), ty.shape()),
+        DType::U8 => Tensor::from_vec(numbers.map(percent).collect(), ty.shape()),
     };
     tensor.expect("as many numbers as the type has elements")
 }

@@ -5,6 +5,7 @@
 //! tiles, as long as every tile but the last is a multiple of 16 elements ([`Tcm::tile_len`](crate::Tcm::tile_len) is).
 
 use crate::LANES;
+use crate::element::Integer;
 
 /// Elements that [`Lanes::fold`] and [`Lanes::fold2`] take of each operand at a time where there are as many: four
 /// vectors. In a kernel image the lanes live in TCM; this way they are loaded and stored once for four vectors. It also
@@ -12,29 +13,29 @@ use crate::LANES;
 /// of the row.
 const STRIP: usize = 4 * LANES;
 
-/// Sixteen partial results of a reduction.
+/// Sixteen partial results of a reduction, in f32 or an integer.
 ///
 /// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel
 /// image are in TCM, whose stack is small.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(target_arch = "wasm32", target_arch = "xtensa")), repr(align(64)))]
-pub struct Lanes([f32; LANES]);
+pub struct Lanes<T = f32>([T; LANES]);
 
-impl Lanes {
-    /// All lanes start from `value`: 0 for a sum, negative infinity for a maximum.
-    pub const fn splat(value: f32) -> Self {
+impl<T: Copy> Lanes<T> {
+    /// All lanes start from `value`: 0 for a sum, the least number for a maximum.
+    pub const fn splat(value: T) -> Self {
         Self([value; LANES])
     }
 
     /// Takes the elements of `a`: `lane = f(lane, a)`.
     #[inline(always)]
-    pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(f32, A) -> f32) {
+    pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(T, A) -> T) {
         self.fold2(a, a, |lane, a, _| f(lane, a));
     }
 
     /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.
     #[inline(always)]
-    pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(f32, A, B) -> f32) {
+    pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
         let len = a.len().min(b.len());
         let (a, b) = (&a[..len], &b[..len]);
         self.fold_with(len, |lane, i| f(lane, a[i], b[i]));
@@ -42,7 +43,7 @@ impl Lanes {
 
     /// Takes `len` things by their number: `lane = f(lane, i)`, in the order of [`fold`](Self::fold).
     #[inline(always)]
-    pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(f32, usize) -> f32) {
+    pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(T, usize) -> T) {
         let strips = len / STRIP * STRIP;
         let vectors = len / LANES * LANES;
         for start in (0..strips).step_by(STRIP) {
@@ -64,11 +65,22 @@ impl Lanes {
     /// [`fold_with`](Self::fold_with) on a copy: no pointer that `f` reads through can lead to it, so that the lanes
     /// stay in registers even where those that the copy is taken from are in memory.
     #[inline(always)]
-    pub(crate) fn folded(mut self, len: usize, f: impl Fn(f32, usize) -> f32) -> Self {
+    pub(crate) fn folded(mut self, len: usize, f: impl Fn(T, usize) -> T) -> Self {
         self.fold_with(len, f);
         self
     }
 
+    /// As one expression: an array halved in place would be stored and loaded again at every step.
+    #[inline(always)]
+    fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
+        let of_8 = |i| f(self.0[i], self.0[i + 8]);
+        let of_4 = |i| f(of_8(i), of_8(i + 4));
+        let of_2 = |i| f(of_4(i), of_4(i + 2));
+        f(of_2(0), of_2(1))
+    }
+}
+
+impl Lanes<f32> {
     /// The lanes added: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.
     #[inline(always)]
     pub fn sum(self) -> f32 {
@@ -80,14 +92,25 @@ impl Lanes {
     pub fn max(self) -> f32 {
         self.reduce(greater)
     }
+}
 
-    /// As one expression: an array halved in place would be stored and loaded again at every step.
+impl<T: Integer> Lanes<T> {
+    /// The lanes added, modulo 2^bits.
     #[inline(always)]
-    fn reduce(&self, f: impl Fn(f32, f32) -> f32) -> f32 {
-        let of_8 = |i| f(self.0[i], self.0[i + 8]);
-        let of_4 = |i| f(of_8(i), of_8(i + 4));
-        let of_2 = |i| f(of_4(i), of_4(i + 2));
-        f(of_2(0), of_2(1))
+    pub fn wrapping_sum(self) -> T {
+        self.reduce(Integer::wrapping_add)
+    }
+
+    /// The greatest lane.
+    #[inline(always)]
+    pub fn max(self) -> T {
+        self.reduce(Ord::max)
+    }
+
+    /// The least lane.
+    #[inline(always)]
+    pub fn min(self) -> T {
+        self.reduce(Ord::min)
     }
 }
 

@@ -4,6 +4,8 @@ use core::ops::Range;
 
 use gpsimd_abi as abi;
 
+use crate::element::Element;
+
 /// Sizes of a tensor, outermost dimension first; at most 8 (the vendor's limit).
 pub type Shape = heapless::Vec<usize, { abi::MAX_RANK }>;
 
@@ -104,6 +106,13 @@ impl TensorType {
             *dim = *size as u64;
         }
         Ok(self)
+    }
+
+    /// The same shape with elements of type `T`.
+    #[must_use]
+    pub fn with_dtype<T: Element>(mut self) -> Self {
+        self.ty.dtype = T::DTYPE as u32;
+        self
     }
 
     /// The product of the sizes of the dimensions in `dims`.

@@ -92,7 +92,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn fold(&mut self, mut lanes: Lanes, f: impl Fn(f32, I::Elements) -> f32) -> OpResult<Lanes> {
+    pub fn fold<L: Copy>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, I::Elements) -> L) -> OpResult<Lanes<L>> {
         pass!(self, |walk, area, row| {
             let pointers = walk.row(area, row);
             // SAFETY: `i` is below the number of columns that `load` brought.
@@ -156,7 +156,7 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element, F: Fn(I::Elements) -> 
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn fold(&mut self, mut lanes: Lanes, f: impl Fn(f32, K) -> f32) -> OpResult<Lanes> {
+    pub fn fold<L: Copy>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, K) -> L) -> OpResult<Lanes<L>> {
         pass!(self.row, |_, area, row| {
             let kept = self.compute(area, row);
             // SAFETY: `i` is below the number of columns, and so many values were written.
