@@ -51,6 +51,13 @@ def torch_ops():
 
 
 @pytest.fixture(scope="session")
+def element_ops():
+    """The ops of `tests/ops/element-ops`."""
+    build_and_load("element-ops")
+    return torch.ops.element_ops
+
+
+@pytest.fixture(scope="session")
 def named_ops() -> gpsimd_torch.OpLibrary:
     """The ops of `tests/ops/named-ops`, whose gradients are that of the output."""
     return build_and_load("named-ops")

@@ -57,12 +57,13 @@ def test_an_op_of_no_rule_runs_in_the_widest_type_of_its_operands(lower):
     with torch.autocast("cpu", lower):
         assert add(a, b).dtype == torch.float32
         assert add(a.bfloat16(), b.bfloat16()).dtype == torch.bfloat16
-        for mixed in ((a, b.bfloat16()), (a.half(), b), (a.half(), b.bfloat16()), (a.half(), b.half())):
+        assert torch.equal(add(a.half(), b.half()), a.half() + b.half())
+        for mixed in ((a, b.bfloat16()), (a.half(), b), (a.half(), b.bfloat16())):
             assert torch.equal(add(*mixed), mixed[0].float() + mixed[1].float())
         assert torch.equal(
             torch.ops.bert_ops.masked_softmax_backward(a, b.bfloat16(), 1.0).new_zeros(1), torch.zeros(1)
         )
-        with pytest.raises(gpsimd_torch.OperandError, match=r"operand `a` is torch.float64, expected f32 or bf16"):
+        with pytest.raises(gpsimd_torch.OperandError, match=r"operand `a` is torch.float64, expected f32, bf16 or f16"):
             add(a.double(), b)
     with pytest.raises(gpsimd_torch.OperandError, match="must have the same dtype"):
         add(a, b.bfloat16())

@@ -61,16 +61,63 @@ def test_compiled_functions_and_fake_tensors_take_them(ops, dtype):
 
 @pytest.mark.parametrize("dtype", OTHERS, ids=str)
 def test_other_dtypes_are_refused_with_those_that_are_taken(ops, dtype):
-    taken = "expected f32, bf16, f16, i32, i16, i8, u8"
+    taken = "expected f32, bf16, f16, i32, i16, i8 or u8"
     with pytest.raises(OperandError, match=f"any_dtype::copy: operand `x` is {dtype}, {taken}"):
         ops.copy(values(dtype, 3))
-    with pytest.raises(OperandError, match=f"operand `x` is {dtype}, expected f32 or bf16"):
+    with pytest.raises(OperandError, match=f"operand `x` is {dtype}, expected f32, bf16 or f16"):
         torch.ops.bert_ops.bias_gelu_forward(values(dtype, 3, 4), torch.ones(4))
     with pytest.raises(OperandError, match=f"operand `state` is {dtype}, expected f32$"):
         torch.ops.bert_ops.adamw_step(values(dtype, 3, 4), torch.ones(4), 0.1, 0.9, 0.99, 1e-8, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.float16], ids=str)
-def test_rust_ops_keep_to_f32_and_bf16(dtype):
-    with pytest.raises(OperandError, match=r"operand `x` is .*, expected f32 or bf16"):
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.int64], ids=str)
+def test_kernels_over_floats_refuse_integers(dtype):
+    with pytest.raises(OperandError, match=r"operand `x` is .*, expected f32, bf16 or f16"):
         torch.ops.bert_ops.bias_gelu_forward(values(dtype, 3, 4), values(dtype, 4))
+
+
+INTEGERS = [torch.int32, torch.int16, torch.int8, torch.uint8, torch.int64]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.int64, torch.bool], ids=str)
+def test_a_kernel_over_numbers_has_a_version_for_each_dtype(element_ops, dtype):
+    x = torch.arange(-3, 4).to(dtype)
+    assert torch.equal(element_ops.relu(x), torch.relu(x) if dtype != torch.bool else x)
+    assert torch.equal(element_ops.widened(x), x.float())
+    torch.library.opcheck(element_ops.relu.default, (x,))
+    torch.library.opcheck(element_ops.widened.default, (x,))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS, ids=str)
+def test_integers_wrap_as_those_of_pytorch(element_ops, dtype):
+    narrow = torch.int32 if dtype == torch.int64 else dtype
+    x = torch.randint(torch.iinfo(narrow).min, torch.iinfo(narrow).max, (1000,)).to(dtype)
+    y = torch.randint(0, 100, (1000,)).to(dtype)
+    expected = (x.to(narrow) * y.to(narrow) + x.to(narrow)).to(dtype)
+    assert torch.equal(element_ops.wrapping(x, y), expected)
+
+
+def test_type_parameters_have_dtypes_of_their_own(element_ops):
+    x = torch.randn(4, 5)
+    for keep in (torch.randint(0, 2, (4, 5)), torch.rand(4, 5) > 0.5, torch.ones(4, 5, dtype=torch.int8)):
+        for values in (x, x.half(), x.bfloat16()):
+            assert torch.equal(element_ops.masked(values, keep), torch.where(keep > 0, values, 0))
+    with pytest.raises(OperandError, match=r"operand `n` is torch.float64, expected i32, i16, i8 or u8"):
+        element_ops.masked(x, x.double())
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
+def test_an_int64_that_does_not_fit_is_named(element_ops, value):
+    x = torch.zeros(3, 4, dtype=torch.int64)
+    x[1, 2], x[2, 0] = value, value
+    with pytest.raises(OperandError, match=rf"element_ops::relu: operand `x` is torch.int64, and {value} at \[1, 2\]"):
+        element_ops.relu(x)
+    x[1:] = torch.tensor([[2**31 - 1] * 4, [-(2**31)] * 4])
+    assert torch.equal(element_ops.relu(x), torch.relu(x))
+
+
+def test_compiled_functions_keep_int64(element_ops):
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: element_ops.relu(x) + 1, backend="aot_eager", fullgraph=True, dynamic=True)
+    x = torch.arange(-3, 4)
+    assert torch.equal(compiled(x), torch.relu(x) + 1)

@@ -18,7 +18,7 @@ from torch import Tensor
 ROOT = pathlib.Path(__file__).parents[3]
 FIXTURES = ROOT / "host" / "emulator" / "tests" / "fixtures"
 HEADERS = ROOT / "kernels" / "gpsimd-abi" / "include"
-DTYPES = [torch.float32, torch.bfloat16]
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 HYPER = (1e-2, 0.8, 0.97, 1e-6, 0.1, 3.0)  # lr, beta1, beta2, eps, weight_decay, step
 
 gpsimd_torch.load_library("bert_ops")

@@ -1,11 +1,11 @@
 """In which dtype an op runs inside `torch.autocast`.
 
-The operands that autocast converts are the *generic* ones: f32 or bf16, of one dtype in a launch. An operand of a
+Autocast converts the operands of a kernel's type parameters, those of one parameter to the same dtype. An operand of a
 dtype of its own, such as an optimizer's state, and the operands of C++ ops, which look at dtypes themselves, stay as
 they are.
 
-- An op of `LOWER` runs in autocast's dtype, as PyTorch's linear layers do. Where the op has no version for it (f16), it
-  runs in f32 and its result is converted.
+- An op of `LOWER` runs in autocast's dtype, as PyTorch's linear layers do. Where the op has no version for it, it runs
+  in f32 and its result is converted.
 - An op of `FULL` runs in f32, as PyTorch's softmax does.
 - Any other op runs in the dtype of its operands, and where they differ, in the widest: f32.
 
@@ -20,20 +20,24 @@ import torch
 
 LOWER = {"bert_ops::bias_gelu_forward"}
 FULL = {"bert_ops::masked_softmax_forward"}
-# Of the dtypes that autocast converts; f64 it leaves alone.
+# The dtypes that autocast converts; f64 it leaves alone.
 _CONVERTED = (torch.float32, torch.bfloat16, torch.float16)
-_VERSIONS = (torch.float32, torch.bfloat16)
 
 
-def dtypes(op: str, generic: Sequence[torch.Tensor]) -> tuple[torch.dtype | None, torch.dtype | None]:
-    """What the generic operands of `op` are converted to, and its result; `None` where they stay as they are."""
-    found = {tensor.dtype for tensor in generic if tensor.dtype in _CONVERTED}
-    if not found:
+def dtypes(
+    op: str, operands: Sequence[torch.Tensor], versions: Sequence[torch.dtype]
+) -> tuple[torch.dtype | None, torch.dtype | None]:
+    """What the operands of a type parameter of `op` are converted to, and a result of it.
+
+    `None` where they stay as they are. `versions` are the dtypes that the parameter may have.
+    """
+    found = {tensor.dtype for tensor in operands if tensor.dtype in _CONVERTED}
+    if not found or torch.float32 not in versions:
         return None, None
     if op in LOWER:
-        lower = torch.get_autocast_dtype(generic[0].device.type)
-        return (lower if lower in _VERSIONS else torch.float32), lower
-    if op not in FULL and len(found) == 1 and found <= set(_VERSIONS):
+        lower = torch.get_autocast_dtype(operands[0].device.type)
+        return (lower if lower in versions else torch.float32), lower
+    if op not in FULL and len(found) == 1 and found <= set(versions):
         return None, None
     return torch.float32, None
 

@@ -35,9 +35,7 @@ class NeuronBuild:
         self.path = pathlib.Path(path).resolve()
         self.name = f"{descriptor['name']}_neuron"
         if not self.path.is_file():
-            raise LibraryError(
-                f"{self.path}: no such file; `cargo gpsimd build --neuron` builds lib{self.name}.so"
-            )
+            raise LibraryError(f"{self.path}: no such file; `cargo gpsimd build --neuron` builds lib{self.name}.so")
         _check_manifest(self.path, descriptor)
         loader = _loader()
         with _unpacking_alone():

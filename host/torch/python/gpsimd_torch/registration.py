@@ -30,9 +30,8 @@ _DTYPE_NAMES = {
     torch.uint8: "u8",
 }
 _DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
-# What a descriptor calls the operands of a kernel's type parameter, and those of any dtype.
-_GENERIC = "generic"
-_EXPECTED = {_GENERIC: "f32 or bf16", "any": ", ".join(_DTYPES)}
+# What has no dtype on the device arrives in another. Results of the same type parameter come back as they were.
+_NARROWED = {torch.int64: torch.int32, torch.bool: torch.uint8}
 
 
 class Op:
@@ -47,9 +46,14 @@ class Op:
         self.operands: list[str] = [operand["name"] for operand in descriptor["operands"]]
         kinds = [operand["kind"] for operand in descriptor["operands"]]
         self.is_scalar = [kind == "scalar" for kind in kinds]
-        self.is_generic = [kind == {"tensor": _GENERIC} for kind in kinds]
+        # Of each operand, the index of its type parameter.
+        self.parameters = [None if kind == "scalar" else _parameter(kind["tensor"]) for kind in kinds]
+        self.types: list[list[str]] = [parameter["dtypes"] for parameter in descriptor.get("types", [])]
+        self.output_parameter = _parameter(descriptor["output"]["element"])
         self.tensors: list[str] = self._split(self.operands)[0]
-        self.elements: list[str] = [kind["tensor"] for kind in self._split(kinds)[0]]
+        # Of each tensor operand, the names of the dtypes that it may have.
+        self.accepted: list[list[str]] = [self._accepted(kind["tensor"]) for kind in self._split(kinds)[0]]
+        self.takes_any = [kind["tensor"] == "any" for kind in self._split(kinds)[0]]
         self.replaces: str | None = descriptor["replaces"]
         self.formula = Formula(owner.name, descriptor)
 
@@ -93,9 +97,16 @@ class Op:
         return self.transformed_function.apply(*arguments)
 
     def _autocast(self, *arguments: Any) -> torch.Tensor:
-        operands, result = autocast.dtypes(self.qualname, self._generic(arguments))
+        conversions: dict[int, torch.dtype | None] = {}
+        result = None
+        for parameter, names in enumerate(self.types):
+            versions = [_DTYPES[name] for name in names]
+            operands = [v for v, p in zip(arguments, self.parameters, strict=True) if p == parameter]
+            conversions[parameter], converted = autocast.dtypes(self.qualname, operands, versions)
+            if parameter == self.output_parameter:
+                result = converted
         with torch.autocast(self._device(arguments).type, enabled=False):
-            output = self.overload(*self._converted(arguments, operands))
+            output = self.overload(*self._converted(arguments, conversions))
         return autocast.converted(output, result)
 
     def _autograd(self, *arguments: Any) -> torch.Tensor:
@@ -108,18 +119,18 @@ class Op:
     def _cpu(self, *arguments: Any) -> torch.Tensor:
         scalars = self._split(arguments)[1]
         # A strided operand (an expanded gradient, say) is copied, as PyTorch's own operators do.
-        tensors = [tensor.contiguous() for tensor in self._tensors(arguments)]
+        tensors = [tensor.contiguous() for tensor in self._narrowed(self._tensors(arguments))]
 
         def allocate(dtype: str, shape: list[int]) -> torch.Tensor:
             return tensors[0].new_empty(shape, dtype=_DTYPES[dtype])
 
-        return self.native.launch(self.name, self._views(tensors), scalars, allocate)
+        return self._widened(arguments, self.native.launch(self.name, self._views(tensors), scalars, allocate))
 
     def _fake(self, *arguments: Any) -> torch.Tensor:
         tensors = self._tensors(arguments)
         types = [(self._dtype(i, tensor), tensor.shape) for i, tensor in enumerate(tensors)]
         dtype, shape = symbolic.output_type(self.qualname, lambda types: self.native.shape(self.name, types), types)
-        return tensors[0].new_empty(shape, dtype=_DTYPES[dtype])
+        return tensors[0].new_empty(shape, dtype=self._wide_dtype(arguments) or _DTYPES[dtype])
 
     def _xla(self, *arguments: Any) -> torch.Tensor:
         tensors, scalars = self._tensors(arguments), self._split(arguments)[1]
@@ -127,7 +138,7 @@ class Op:
         if build is not None:
             # In our words, before the vendor's shape function refuses them in its own.
             self.native.shape(self.name, self._types(tensors))
-            return build.launch(self.name, tensors, scalars)
+            return self._widened(arguments, build.launch(self.name, self._narrowed(tensors), scalars))
         if self.owner._is_on_host:
             raise LibraryError(
                 f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo gpsimd "
@@ -153,7 +164,8 @@ class Op:
 
     def _autocast_in_place(self, *arguments: Any) -> None:
         index = self.operands.index(self.replaces)
-        written = arguments[index].dtype if self.is_generic[index] else None
+        parameter = self.parameters[index]
+        written = {} if parameter is None else {parameter: arguments[index].dtype}
         with torch.autocast(self._device(arguments).type, enabled=False):
             self.overload_in_place(*self._converted(arguments, written))
 
@@ -168,7 +180,7 @@ class Op:
     def _cpu_in_place(self, *arguments: Any) -> None:
         tensors, scalars = self._tensors(arguments), self._split(arguments)[1]
         replaced = self._replaced(arguments)
-        if not replaced.is_contiguous():
+        if not replaced.is_contiguous() or replaced.dtype in _NARROWED:
             self._write(arguments, self._cpu(*arguments))
             return
         if replaced.is_inference() and not torch.is_inference_mode_enabled():
@@ -176,7 +188,7 @@ class Op:
                 f"{self.qualname}_: operand `{self.replaces}` was made in inference mode and cannot be updated "
                 "in place outside of it; clone it"
             )
-        tensors = [tensor.contiguous() for tensor in tensors]
+        tensors = [tensor.contiguous() for tensor in self._narrowed(tensors)]
         try:
             self.native.launch_in_place(self.name, self._views(tensors), scalars)
         except OperandError:
@@ -217,14 +229,47 @@ class Op:
     def _device(self, arguments: Sequence[Any]) -> torch.device:
         return self._split(arguments)[0][0].device
 
-    def _generic(self, arguments: Sequence[Any]) -> list[torch.Tensor]:
-        return [value for value, is_generic in zip(arguments, self.is_generic, strict=True) if is_generic]
-
-    def _converted(self, arguments: Sequence[Any], dtype: torch.dtype | None) -> list[Any]:
+    def _converted(self, arguments: Sequence[Any], dtypes: dict[int, torch.dtype | None]) -> list[Any]:
+        """The operands, with those of each type parameter in the dtype that autocast says, if it says one."""
         return [
-            autocast.converted(value, dtype) if is_generic else value
-            for value, is_generic in zip(arguments, self.is_generic, strict=True)
+            value if parameter is None else autocast.converted(value, dtypes.get(parameter))
+            for value, parameter in zip(arguments, self.parameters, strict=True)
         ]
+
+    def _accepted(self, element: Any) -> list[str]:
+        parameter = _parameter(element)
+        if parameter is not None:
+            return self.types[parameter]
+        return list(_DTYPES) if element == "any" else [element]
+
+    def _narrowed(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The tensors, int64 as int32 and bool as uint8 where the operand takes that. Raises where a value does not fit."""
+        return [self._narrow(i, tensor) if tensor.dtype in _NARROWED else tensor for i, tensor in enumerate(tensors)]
+
+    def _narrow(self, index: int, tensor: torch.Tensor) -> torch.Tensor:
+        self._dtype(index, tensor)
+        narrow = tensor.to(_NARROWED[tensor.dtype])
+        if tensor.dtype != torch.int64:
+            return narrow
+        differs = narrow != tensor
+        if bool(differs.any()):
+            at = differs.nonzero()[0].tolist()
+            raise OperandError(
+                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
+                f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from {-(2**31)} to {2**31 - 1}"
+            )
+        return narrow
+
+    def _wide_dtype(self, arguments: Sequence[Any]) -> torch.dtype | None:
+        """What the result comes back as: int64 or bool where an operand of its type parameter is."""
+        if self.output_parameter is None:
+            return None
+        of_output = (v for v, p in zip(arguments, self.parameters, strict=True) if p == self.output_parameter)
+        return next((value.dtype for value in of_output if value.dtype in _NARROWED), None)
+
+    def _widened(self, arguments: Sequence[Any], output: torch.Tensor) -> torch.Tensor:
+        wide = self._wide_dtype(arguments)
+        return output if wide is None else output.to(wide)
 
     def _types(self, tensors: list[torch.Tensor]) -> list[tuple[str, list[int]]]:
         return [(self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
@@ -233,12 +278,13 @@ class Op:
         return [(tensor.data_ptr(), self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
 
     def _dtype(self, index: int, tensor: torch.Tensor) -> str:
-        name = _DTYPE_NAMES.get(tensor.dtype)
-        if name is None:
-            element = self.elements[index]
+        accepted = self.accepted[index]
+        name = _DTYPE_NAMES.get(_NARROWED.get(tensor.dtype, tensor.dtype))
+        # An op that looks at dtypes itself gets none in the place of another.
+        is_narrowed = tensor.dtype in _NARROWED
+        if name is None or (is_narrowed and (self.takes_any[index] or name not in accepted)):
             raise OperandError(
-                f"{self.qualname}: operand `{self.tensors[index]}` is {tensor.dtype}, expected "
-                f"{_EXPECTED.get(element, element)}"
+                f"{self.qualname}: operand `{self.tensors[index]}` is {tensor.dtype}, expected {_any_of(accepted)}"
             )
         return name
 
@@ -265,6 +311,15 @@ class Op:
                 f"`{self.replaces}`, {replaced.dtype} of shape {list(replaced.shape)}: call {self.qualname}"
             )
         replaced.copy_(output)
+
+
+def _parameter(element: Any) -> int | None:
+    """The index of the type parameter that an element type of a descriptor is, if it is one."""
+    return element["parameter"] if isinstance(element, dict) else None
+
+
+def _any_of(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _implement(library: torch.library.Library, name: str, **kernels: Any) -> None:
