@@ -11,7 +11,7 @@ fn like_state(state: &TensorType, grad: &TensorType) -> Result<TensorType, Shape
 
 /// One step of AdamW: decoupled weight decay, first and second moment, bias correction, update.
 ///
-/// state: `[3, N]` f32 (parameter, first moment, second moment), grad: `[N]` f32 or bf16, `new_state`: like state.
+/// state: `[3, N]` f32 (parameter, first moment, second moment), grad: `[N]` f32, bf16 or f16, `new_state`: like state.
 /// `step` counts from 1; as an f32 it is exact up to 2^24.
 ///
 /// ```text

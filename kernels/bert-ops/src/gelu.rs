@@ -15,7 +15,7 @@ fn like_x_and_dy(dy: &TensorType, x: &TensorType, bias: &TensorType) -> Result<T
 
 /// y = u/2 (1 + erf(u/sqrt 2)) with u = x + bias: GELU in its exact form.
 ///
-/// x: `[.., H]`, bias: `[H]`, y: like x. f32 or bf16, computed in f32.
+/// x: `[.., H]`, bias: `[H]`, y: like x. f32, bf16 or f16, computed in f32.
 #[custom_op(shape = like_x, gradient(x, bias) = bias_gelu_backward(grad, x, bias))]
 pub fn bias_gelu_forward<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, y: Output<T>) -> OpResult {
     core.map((&x, &bias), y, |(x, bias)| T::from_f32(math::gelu(x.to_f32() + bias.to_f32())))
@@ -24,7 +24,7 @@ pub fn bias_gelu_forward<T: Float>(core: &Core, x: Input<T>, bias: Input<T>, y: 
 /// dx = dy (Phi(u) + u phi(u)) with u = x + bias, Phi and phi the normal distribution and its density: the gradient of
 /// `bias_gelu_forward` with respect to x, and, summed over all but the last dimension, to bias.
 ///
-/// dy: like x, x: `[.., H]`, bias: `[H]`, dx: like x. f32 or bf16, computed in f32.
+/// dy: like x, x: `[.., H]`, bias: `[H]`, dx: like x. f32, bf16 or f16, computed in f32.
 #[custom_op(shape = like_x_and_dy)]
 pub fn bias_gelu_backward<T: Float>(core: &Core, dy: Input<T>, x: Input<T>, bias: Input<T>, dx: Output<T>) -> OpResult {
     core.map((&dy, &x, &bias), dx, |(dy, x, bias)| {

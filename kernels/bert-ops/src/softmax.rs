@@ -20,7 +20,7 @@ fn like_p(dp: &TensorType, p: &TensorType) -> Result<TensorType, ShapeError> {
 
 /// p = softmax over K of scale * scores + mask.
 ///
-/// scores: `[B, h, Q, K]`, mask: `[B or 1, h or 1, Q or 1, K]`, p: like scores. f32 or bf16, computed in f32. A row that is
+/// scores: `[B, h, Q, K]`, mask: `[B or 1, h or 1, Q or 1, K]`, p: like scores. f32, bf16 or f16, computed in f32. A row that is
 /// negative infinity throughout, or has a NaN or a positive infinity, is NaN throughout.
 #[custom_op(
     shape = like_scores,
@@ -45,7 +45,7 @@ pub fn masked_softmax_forward<T: Float>(
 
 /// dscores = scale * p (dp - sum over K of dp p): the gradient of `masked_softmax_forward` with respect to the scores.
 ///
-/// dp: like p, p: `[.., K]`, dscores: like p. f32 or bf16, computed in f32.
+/// dp: like p, p: `[.., K]`, dscores: like p. f32, bf16 or f16, computed in f32.
 #[custom_op(shape = like_p)]
 pub fn masked_softmax_backward<T: Float>(
     core: &Core,
