@@ -135,7 +135,8 @@ fn a_folder_without_pytorch() {
 }
 
 fn scaled_add() -> LibraryDescriptor {
-    let tensor = |name: &str| OperandDescriptor { name: name.into(), kind: OperandKind::Tensor(ElementType::Parameter(0)) };
+    let tensor =
+        |name: &str| OperandDescriptor { name: name.into(), kind: OperandKind::Tensor(ElementType::Parameter(0)) };
     LibraryDescriptor {
         name: "generated".into(),
         version: "1.0".into(),
