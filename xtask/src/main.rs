@@ -6,6 +6,8 @@ mod book;
 mod build_kernels;
 mod dependencies;
 mod miri;
+mod packaging;
+mod platforms;
 mod python;
 mod run_neff;
 mod test;
@@ -36,6 +38,15 @@ enum Command {
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
     Miri(miri::Miri),
+    /// Pack every crate and both wheels, and try them as a new user would, without the checkout.
+    ///
+    /// Each crate is built from its `.crate` file, in an empty folder, out of a registry that has nothing else of this
+    /// repository. `cargo install` installs the CLI from there, the wheels go into a fresh Python environment over the packages of
+    /// .venv, and `cargo gpsimd new` makes an op, which is formatted, linted, tested on every tier, and called from PyTorch with
+    /// its gradient.
+    ///
+    /// What is packed stays in target/package, and the wheels in target/gpsimd/wheels.
+    Package,
     RunNeff(run_neff::RunNeff),
 }
 
@@ -49,6 +60,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
         Command::Miri(command) => command.run(),
+        Command::Package => packaging::run(),
         Command::RunNeff(command) => command.run(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

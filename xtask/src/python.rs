@@ -68,7 +68,7 @@ impl Python {
         Ok(PathBuf::from(process::output(self.command().args(["-c", script]))?.trim()))
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.environment.join("bin").join(name)
     }
 
@@ -128,7 +128,7 @@ impl Python {
                 .arg(&wheels.folder)
                 .env("VIRTUAL_ENV", &self.environment),
         )?;
-        self.install_wheel(&wheels)?;
+        self.install_wheel(&wheels, self)?;
         stamp.write()
     }
 
@@ -147,15 +147,15 @@ impl Python {
                 .arg(&wheels.folder)
                 .arg(package),
         )?;
-        self.install_wheel(&wheels)?;
+        self.install_wheel(&wheels, self)?;
         stamp.write()
     }
 
-    fn install_wheel(&self, wheels: &Wheels) -> anyhow::Result<()> {
+    fn install_wheel(&self, wheels: &Wheels, environment: &Self) -> anyhow::Result<()> {
         process::run(
             Command::new(self.program("uv"))
                 .args(["pip", "install", "--quiet", "--no-deps", "--reinstall", "--python"])
-                .arg(self.program("python"))
+                .arg(environment.program("python"))
                 .arg(wheels.built()?),
         )
     }

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 
 use crate::dependencies;
 use crate::python::{self, Overlay, Python};
-use crate::run_neff;
 use crate::workspace;
+use crate::{packaging, platforms, run_neff};
 use cargo_gpsimd::{build, process};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
@@ -18,7 +19,7 @@ use cargo_gpsimd::{build, process};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python, platforms, packaging\n\
 \x20 cargo xtask test python")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
@@ -42,14 +43,18 @@ enum Group {
     /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK once more as on a CPU without wide
     /// vectors, and with the newest PyTorch; those of XLA where it is installed
     Python,
+    /// Other hosts: every crate is type-checked for Linux and macOS on aarch64, and the golden tests run on aarch64 under
+    /// QEMU, with the same snapshots. These are skipped where qemu-aarch64 is missing
+    Platforms,
+    /// Crates and wheels as people install them: what `cargo xtask package` does
+    Packaging,
 }
 
 impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let all = [Group::Lint, Group::Rust, Group::Package, Group::Isa, Group::Neuron, Group::Python];
-        let groups = if self.groups.is_empty() { all.to_vec() } else { self.groups };
+        let groups = if self.groups.is_empty() { Group::value_variants().to_vec() } else { self.groups };
         let start = Instant::now();
-        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa));
+        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Platforms));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
         for group in &groups {
             match (group, &python) {
@@ -59,6 +64,8 @@ impl Test {
                     process::run(&mut workspace_tests())?;
                 }
                 (Group::Package, _) => package()?,
+                (Group::Platforms, _) => platforms::test()?,
+                (Group::Packaging, _) => packaging::run()?,
                 (Group::Isa, _) => isa()?,
                 (Group::Neuron, Some(python)) => neuron(python)?,
                 (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
@@ -69,7 +76,7 @@ impl Test {
     }
 }
 
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace::root());
     cargo
@@ -195,7 +202,7 @@ fn neuron(python: &Python) -> anyhow::Result<()> {
 }
 
 /// All packages, in every group: with fewer, dependencies would be compiled again for other features.
-fn workspace_tests() -> Command {
+pub(crate) fn workspace_tests() -> Command {
     let mut tests = cargo();
     // The extension module is tested from Python.
     tests.args(["test", "--workspace", "--exclude", "gpsimd-torch"]);

@@ -27,7 +27,7 @@ pub use library::IsaLibrary;
 pub use measure::{Failed, Instructions, Measured, Measurements, measure};
 pub use sizes::{CodeSize, Sizes, sizes};
 pub use symbols::Group;
-pub use toolchain::{MissingTool, NIGHTLY, ensure_nightly, missing_tools};
+pub use toolchain::{MissingTool, NIGHTLY, ensure_nightly, missing_tools, source_of_std};
 
 /// Bytes of a core's stack that are in its local memory; a larger one goes to slow memory
 /// (custom-c++-operators-devguide: "below about 8 KB").

@@ -45,7 +45,7 @@ pub fn missing_tools() -> Vec<MissingTool> {
 /// # Errors
 /// When rustup is missing or fails.
 pub fn ensure_nightly() -> Result<(), IsaError> {
-    if source_of_core().is_some_and(|source| source.is_dir()) {
+    if source_of_std().is_some_and(|source| source.join("core").is_dir()) {
         return Ok(());
     }
     let arguments = ["toolchain", "install", NIGHTLY, "--profile", "minimal", "--component", "rust-src"];
@@ -64,10 +64,11 @@ pub(crate) fn nightly(program: &str) -> Command {
     command
 }
 
-fn source_of_core() -> Option<PathBuf> {
+/// Where the nightly has the source of the standard library, a cargo workspace; none without the nightly.
+pub fn source_of_std() -> Option<PathBuf> {
     let output = nightly("rustc").args(["--print", "sysroot"]).output().ok()?;
     let sysroot = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-    Some(PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust/library/core"))
+    Some(PathBuf::from(sysroot.trim()).join("lib/rustlib/src/rust/library"))
 }
 
 fn runs(command: &mut Command) -> bool {

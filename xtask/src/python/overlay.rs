@@ -3,11 +3,12 @@
 //! So the wheel, and gigabytes of packages, are there once.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Python, UV, cuda};
+use super::{Python, UV, Wheels, application, cuda};
 use crate::workspace;
 use cargo_gpsimd::process;
 use cargo_gpsimd::stamp::Stamp;
@@ -41,12 +42,7 @@ impl Python {
             return Ok(over);
         }
         eprintln!("setting up the Python environment {}: once", process::shown_path(&over.environment));
-        process::run(self.command().args(["-m", "venv", "--without-pip", "--clear"]).arg(&over.environment))?;
-        let packages = over.site_packages()?;
-        // Entries of .pth files come after the folder that they are in.
-        let path = packages.join("beneath.pth");
-        fs::write(&path, format!("{}\n", self.site_packages()?.display()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let packages = self.put_beneath(&over)?;
         process::run(
             Command::new(self.program("uv"))
                 .args(["pip", "install", "--no-deps", "--require-hashes", "--python"])
@@ -59,5 +55,27 @@ impl Python {
         }
         stamp.write()?;
         Ok(over)
+    }
+
+    /// A new environment in `folder` with the wheels of this repository alone, over the packages of this one.
+    pub(crate) fn with_wheels_alone(&self, folder: &Path) -> anyhow::Result<Self> {
+        let over = Self { environment: folder.to_path_buf() };
+        self.put_beneath(&over)?;
+        self.install_wheel(&Wheels::of("gpsimd_torch"), &over)?;
+        if application().is_some() {
+            self.install_wheel(&Wheels::of("gpsimd_bert"), &over)?;
+        }
+        Ok(over)
+    }
+
+    /// Makes the environment `over` anew, with this one's packages beneath its own; gives the folder of those.
+    fn put_beneath(&self, over: &Self) -> anyhow::Result<PathBuf> {
+        process::run(self.command().args(["-m", "venv", "--without-pip", "--clear"]).arg(&over.environment))?;
+        let packages = over.site_packages()?;
+        // Entries of .pth files come after the folder that they are in.
+        let path = packages.join("beneath.pth");
+        fs::write(&path, format!("{}\n", self.site_packages()?.display()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(packages)
     }
 }

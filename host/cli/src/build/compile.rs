@@ -100,14 +100,13 @@ fn host_triple() -> anyhow::Result<String> {
     Ok(host.context("`rustc -vV` names no host")?.to_string())
 }
 
-/// Installs the Rust target of kernel images, if it is missing.
-pub(super) fn ensure_image_target() -> anyhow::Result<()> {
-    let libraries =
-        process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", IMAGE_TARGET]))?;
+/// Installs the standard library of a Rust target, if it is missing.
+pub fn ensure_target(target: &str) -> anyhow::Result<()> {
+    let libraries = process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
     if Path::new(libraries.trim()).is_dir() {
         return Ok(());
     }
-    process::run(Command::new("rustup").args(["target", "add", IMAGE_TARGET])).with_context(|| {
-        format!("the Rust target {IMAGE_TARGET} is missing and could not be added: install it for this toolchain")
+    process::run(Command::new("rustup").args(["target", "add", target])).with_context(|| {
+        format!("the Rust target {target} is missing and could not be added: install it for this toolchain")
     })
 }

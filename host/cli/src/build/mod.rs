@@ -20,8 +20,8 @@ use gpsimd_neuron_sdk::Sdk;
 
 use crate::workspace::{OpCrate, Selection, Workspace};
 use crate::{compiler, files};
-pub use compile::IMAGE_TARGET;
-use compile::{Target, compile, ensure_image_target};
+pub use compile::{IMAGE_TARGET, ensure_target};
+use compile::{Target, compile};
 use package::Built;
 
 /// Build an op library: native library, kernel image and GPSIMD op package, with every vendor limit checked.
@@ -224,7 +224,7 @@ impl Results {
 
 /// Builds an op library and everything made of it.
 pub fn build(library: &OpCrate, cpu: &str, out: Option<&Path>) -> anyhow::Result<Results> {
-    ensure_image_target()?;
+    ensure_target(IMAGE_TARGET)?;
     step(1, "native library");
     let native = compile(library, &Target::Host { cpu })?;
     step(2, "kernel image");
