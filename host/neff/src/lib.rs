@@ -21,6 +21,8 @@ mod json;
 mod library;
 mod limits;
 mod package;
+#[cfg(feature = "emulator")]
+mod resolve;
 mod show;
 mod subgraph;
 
@@ -34,5 +36,7 @@ pub use header::Header;
 pub use library::{Function, UcodeLibrary};
 pub use limits::Limits;
 pub use package::{Neff, TensorInfo};
+#[cfg(feature = "emulator")]
+pub use resolve::{CallProblem, ResolveError, ResolvedCall};
 pub use show::Summary;
 pub use subgraph::{Queue, Subgraph, Variable};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use gpsimd_emulator::{ConfigError, LaunchError, LoadError, Misuse, TcmProblem, TensorError, UnknownOp};
-use gpsimd_neff::{GraphError, NeffError};
+use gpsimd_emulator::{ConfigError, LaunchError, LoadError, Misuse, TcmProblem};
+use gpsimd_neff::{GraphError, NeffError, ResolveError};
 
 use crate::status::Status;
 
@@ -161,20 +161,9 @@ pub(crate) enum Error {
         /// What the emulator says.
         source: LoadError,
     },
-    /// A call of an op that its library does not have.
-    #[error("graph.json: {0}")]
-    UnknownOp(#[from] UnknownOp),
-    /// A tensor that cannot exist.
-    #[error("graph.json: tensor `{tensor}`: {source}")]
-    Tensor {
-        /// The tensor.
-        tensor: String,
-        /// Why.
-        source: TensorError,
-    },
     /// A graph that does not fit its ops.
     #[error("graph.json: {0}")]
-    Graph(String),
+    Graph(#[from] ResolveError),
     /// Bytes that a tensor does not have.
     #[error("{size} bytes from byte {offset} of tensor `{tensor}` go past its end: it has {of}")]
     Range {
@@ -306,8 +295,6 @@ impl Error {
             | Self::Neff(_)
             | Self::Hash
             | Self::Library { .. }
-            | Self::UnknownOp(_)
-            | Self::Tensor { .. }
             | Self::Graph(_)
             | Self::Range { .. }
             | Self::NoMemory { .. }

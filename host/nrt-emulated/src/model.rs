@@ -49,7 +49,7 @@ impl Model {
             Ok((library.name.clone(), runtime.libraries.load(&library.file, content)?))
         };
         let libraries = graph.libraries.iter().map(library).collect::<Result<_, Error>>()?;
-        let program = Program::new(graph, libraries, &runtime.engine, &place.core().hbm)?;
+        let program = Program::new(graph, libraries, &place.core().hbm)?;
         Ok(Self {
             name: neff.header().name().into_owned(),
             cores,

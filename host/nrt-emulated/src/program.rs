@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gpsimd_emulator::gpsimd_descriptor::OperandKind;
 use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Call, Graph, TensorSpec};
+use gpsimd_neff::{Graph, NeffDType, TensorSpec};
 
 use crate::block::Block;
 use crate::error::Error;
@@ -52,21 +50,23 @@ struct Step {
 }
 
 impl Program {
-    /// Finds the ops of `graph` in `libraries`, which go by their names in the graph, and allocates its memory. The graph
-    /// was validated when it was read; here the types of all calls are, so that only kernels can fail later.
-    pub(crate) fn new(
-        graph: &Graph,
-        libraries: Vec<(String, Arc<OpLibrary>)>,
-        engine: &Engine,
-        hbm: &Arc<Hbm>,
-    ) -> Result<Self, Error> {
+    /// Finds the ops of `graph` in `libraries`, which go by their names in the graph, and allocates its memory. Everything
+    /// that can be wrong with the graph fails here, so that only kernels can fail later.
+    pub(crate) fn new(graph: &Graph, libraries: Vec<(String, Arc<OpLibrary>)>, hbm: &Arc<Hbm>) -> Result<Self, Error> {
         let intermediates = graph.intermediates.iter().map(bytes).fold(0, usize::saturating_add);
         let charge = Charge::new(hbm, intermediates)?;
         let specs = || graph.inputs.iter().chain(&graph.outputs).chain(&graph.intermediates);
         let slots = specs().map(Slot::new).collect::<Result<Vec<_>, _>>()?;
         let index: HashMap<_, _> = specs().enumerate().map(|(index, spec)| (spec.name.as_str(), index)).collect();
-        let steps = graph.calls.iter().map(|call| Step::new(call, &libraries, engine, &slots, &index));
-        let steps = steps.collect::<Result<_, _>>()?;
+        let library = |name: &str| libraries.iter().find(|(other, _)| other == name).map(|(_, library)| &**library);
+        let calls = graph.calls.iter().zip(graph.resolve(library)?);
+        let steps = calls.map(|(call, resolved)| Step {
+            operands: call.tensors.iter().map(|name| index[name.as_str()]).zip(resolved.operands).collect(),
+            op: resolved.op,
+            scalars: call.scalars.clone(),
+            output: (index[call.output.as_str()], resolved.output),
+        });
+        let steps = steps.collect();
         Ok(Self {
             slots,
             inputs: graph.inputs.len(),
@@ -172,14 +172,6 @@ impl Slot {
         Ok(Self { name: spec.name.clone(), dtype: spec.dtype, shape: spec.shape.clone(), memory })
     }
 
-    /// The type that an op sees.
-    fn ty(&self) -> Result<TensorType, Error> {
-        let error = || Error::Graph(format!("tensor `{}` is {}, which no op takes", self.name, self.dtype));
-        let dtype = self.dtype.op_dtype().ok_or_else(error)?;
-        let shape: Vec<_> = self.shape.iter().map(|&size| size as usize).collect();
-        TensorType::new(dtype, &shape).map_err(|source| Error::Tensor { tensor: self.name.clone(), source })
-    }
-
     /// The first element that is NaN.
     fn first_nan(&self) -> Option<usize> {
         // Exponent all ones, fraction not zero.
@@ -196,38 +188,6 @@ impl Slot {
             bits & !(1 << (size * 8 - 1)) > infinity
         };
         bytes.chunks_exact(size).position(is_nan)
-    }
-}
-
-impl Step {
-    fn new(
-        call: &Call,
-        libraries: &[(String, Arc<OpLibrary>)],
-        engine: &Engine,
-        slots: &[Slot],
-        index: &HashMap<&str, usize>,
-    ) -> Result<Self, Error> {
-        let broken = |problem: String| Error::Graph(format!("call of `{}`: {problem}", call.op));
-        let (library, op) = call.op_path().ok_or_else(|| broken("expected <library>.<op>".into()))?;
-        let library = libraries.iter().find(|(name, _)| name == library);
-        let (_, library) = library.ok_or_else(|| broken("no library of that name in `libraries`".into()))?;
-        let op = library.op(op)?;
-        let find = |name: &String| {
-            let slot = index[name.as_str()];
-            Ok((slot, slots[slot].ty()?))
-        };
-        let operands = call.tensors.iter().map(find).collect::<Result<Vec<_>, Error>>()?;
-        let output = find(&call.output)?;
-        let types: Vec<_> = operands.iter().map(|&(_, ty)| ty).collect();
-        let expected = engine.shape(&op, &types).map_err(|error| Error::Graph(error.to_string()))?;
-        if expected != output.1 {
-            return Err(broken(format!("its output is {expected}, but `{}` is {}", call.output, output.1)));
-        }
-        let scalars = op.descriptor().operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).count();
-        if scalars != call.scalars.len() {
-            return Err(broken(format!("it takes {scalars} scalars, found {}", call.scalars.len())));
-        }
-        Ok(Self { op, operands, scalars: call.scalars.clone(), output })
     }
 }
 

@@ -1,6 +1,5 @@
 //! `cargo gpsimd neff`: shows and runs NEFF files, and writes emulated ones.
 
-mod fits;
 mod pack;
 mod run;
 

@@ -4,11 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neff::{Graph, NeffBuilder};
 
-use super::fits;
 use crate::files;
 use crate::process::shown_path;
 
@@ -82,7 +81,15 @@ fn packed(name: &str, graph: &Path, libraries: &[PathBuf]) -> anyhow::Result<Vec
         builder = builder.library(&entry.file, content);
         loaded.push(library);
     }
-    fits::verify(&graph, &loaded).with_context(|| shown.to_string())?;
+    let find = |name: &str| loaded.iter().find(|library| library.name() == name);
+    for library in &graph.libraries {
+        ensure!(
+            find(&library.name).is_some(),
+            "{shown}: `libraries` names `{}`: give its file with --library",
+            library.name
+        );
+    }
+    graph.resolve(find).with_context(|| shown.to_string())?;
     Ok(builder.build()?)
 }
 
@@ -120,6 +127,13 @@ mod tests {
             refusal(include_str!("example.json"), Some(OsStr::new("libbert_ops.so"))),
         ];
         insta::assert_snapshot!(messages.join("\n"));
+    }
+
+    #[test]
+    fn the_graph_of_the_help_fits() {
+        let graph: Graph = serde_json::from_str(include_str!("example.json")).unwrap();
+        let library = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap();
+        assert_eq!(graph.resolve(|_| Some(&library)).unwrap().len(), 2);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Whatever a file contains, it is read or refused; whatever graph is written is read again.
 
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Call, Graph, GraphLibrary, HashCheck, Neff, NeffBuilder, Summary, TensorSpec};
+use gpsimd_neff::{Call, Graph, GraphLibrary, HashCheck, Neff, NeffBuilder, NeffDType, Summary, TensorSpec};
 use proptest::prelude::*;
 
 use crate::fixtures::{device_files, emulated, emulated_neff, graph, gzip, neff, tar};

@@ -1,8 +1,7 @@
 //! NEFFs that look as if the Neuron compiler had made them, as far as that is documented.
 
 use flate2::Compression;
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{HashCheck, Neff, NeffError};
+use gpsimd_neff::{HashCheck, Neff, NeffDType, NeffError};
 use sha2::{Digest, Sha256};
 
 use crate::fixtures::{append, device, device_files, gzip, header, neff, tar};

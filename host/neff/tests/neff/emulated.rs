@@ -1,7 +1,6 @@
 //! What is written is read again, and says that it is emulated.
 
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{GraphLibrary, HashCheck, Header, Neff, NeffBuilder, NeffError};
+use gpsimd_neff::{GraphLibrary, HashCheck, Header, Neff, NeffBuilder, NeffDType, NeffError};
 
 use crate::fixtures::{LIBRARY, builder, emulated, graph};
 

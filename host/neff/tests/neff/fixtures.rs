@@ -5,8 +5,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Call, Graph, GraphLibrary, Header, NeffBuilder, TensorSpec};
+use gpsimd_neff::{Call, Graph, GraphLibrary, Header, NeffBuilder, NeffDType, TensorSpec};
 use md5::{Digest, Md5};
 
 /// What stands for an op library where none is loaded.

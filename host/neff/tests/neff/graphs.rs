@@ -1,7 +1,6 @@
 //! Graphs that cannot be run, and why.
 
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Graph, GraphError, GraphLibrary, NeffBuilder, NeffError, TensorSpec};
+use gpsimd_neff::{Graph, GraphError, GraphLibrary, NeffBuilder, NeffDType, NeffError, TensorSpec};
 
 use crate::fixtures::graph;
 

@@ -9,4 +9,5 @@ mod fixtures;
 mod graphs;
 mod hostile;
 mod limits;
+mod resolve;
 mod shown;

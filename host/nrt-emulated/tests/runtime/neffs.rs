@@ -4,8 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, TensorSpec};
+use gpsimd_neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, NeffDType, TensorSpec};
 
 use crate::fixtures;
 

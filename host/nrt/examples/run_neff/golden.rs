@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use gpsimd_emulator::{DType, Engine, Op, OpLibrary, Tensor, TensorType, bf16};
-use gpsimd_neff::NeffDType;
-use gpsimd_neff::{Call, Graph, GraphLibrary, NeffBuilder, TensorSpec};
+use gpsimd_neff::{Call, Graph, GraphLibrary, NeffBuilder, NeffDType, TensorSpec};
 use gpsimd_nrt::{Error, Model, NrtError, Placement, Runtime, Status, TensorSet};
 use gpsimd_tests::GoldenCase;
 

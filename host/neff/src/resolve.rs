@@ -1,0 +1,147 @@
+//! [`Graph::resolve`]: whether a graph fits its op libraries. What packs a graph asks, and what loads it: a graph that is
+//! packed can be loaded.
+
+use std::collections::HashMap;
+
+use gpsimd_emulator::{Op, OpLibrary, OperandError, TensorError, TensorType, UnknownOp};
+
+use crate::{Call, Graph, GraphError, NeffDType, TensorSpec};
+
+/// A call of a graph with its op, and the types of what it takes and writes.
+#[derive(Clone, Debug)]
+pub struct ResolvedCall {
+    /// The op.
+    pub op: Op,
+    /// Types of the tensor operands, in order.
+    pub operands: Vec<TensorType>,
+    /// Type of the output.
+    pub output: TensorType,
+}
+
+/// Why a graph cannot be run with its op libraries.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// A graph that cannot be run with any.
+    #[error("{0}")]
+    Graph(GraphError),
+    /// A call that does not fit its op.
+    #[error("calls[{index}] `{op}`: {problem}")]
+    Call {
+        /// The call.
+        index: usize,
+        /// What it calls.
+        op: String,
+        /// What does not fit.
+        problem: Box<CallProblem>,
+    },
+}
+
+/// What does not fit between a call and its op.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallProblem {
+    /// The library was not handed over.
+    #[error("its op library is not there")]
+    NoLibrary,
+    /// The library has no such op.
+    #[error("{0}")]
+    UnknownOp(UnknownOp),
+    /// A tensor of an element type that only the runtime knows.
+    #[error("tensor `{tensor}` is {dtype}, which no op takes")]
+    Dtype {
+        /// The tensor.
+        tensor: String,
+        /// Its element type.
+        dtype: NeffDType,
+    },
+    /// A tensor that no op can have.
+    #[error("tensor `{tensor}`: {problem}")]
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// Why.
+        problem: TensorError,
+    },
+    /// Operands that the op does not take.
+    #[error("{0}")]
+    Operands(OperandError),
+    /// More scalars than the op takes, or fewer.
+    #[error("it takes {}, found {found}", scalars(expected))]
+    Scalars {
+        /// Names of the scalars that it takes.
+        expected: Vec<String>,
+        /// How many there are.
+        found: usize,
+    },
+    /// An output that is declared as something else than what the op writes.
+    #[error("its result is {expected}, but `{tensor}` is declared as {declared}")]
+    Output {
+        /// The tensor.
+        tensor: String,
+        /// What the op writes.
+        expected: Box<TensorType>,
+        /// What the graph says.
+        declared: Box<TensorType>,
+    },
+}
+
+impl Graph {
+    /// Finds the op of every call, in order, and compares what it takes and writes with what the graph says. `library` knows
+    /// op libraries by their names in the graph.
+    ///
+    /// # Errors
+    /// When the graph is not [valid](Graph::validate), and at the first call that does not fit its op.
+    pub fn resolve<'l>(
+        &self,
+        library: impl Fn(&str) -> Option<&'l OpLibrary>,
+    ) -> Result<Vec<ResolvedCall>, ResolveError> {
+        self.validate().map_err(ResolveError::Graph)?;
+        let tensors: HashMap<_, _> = self.tensors().map(|spec| (spec.name.as_str(), spec)).collect();
+        let resolved = self.calls.iter().enumerate().map(|(index, call)| {
+            let in_call = |problem| ResolveError::Call { index, op: call.op.clone(), problem: Box::new(problem) };
+            resolve_call(call, &library, &tensors).map_err(in_call)
+        });
+        resolved.collect()
+    }
+}
+
+fn resolve_call<'l>(
+    call: &Call,
+    library: &impl Fn(&str) -> Option<&'l OpLibrary>,
+    tensors: &HashMap<&str, &TensorSpec>,
+) -> Result<ResolvedCall, CallProblem> {
+    // The path is one, and the tensors are there: the graph is valid.
+    let (name, op) = call.op_path().ok_or(CallProblem::NoLibrary)?;
+    let op = library(name).ok_or(CallProblem::NoLibrary)?.op(op).map_err(CallProblem::UnknownOp)?;
+    let operands = call.tensors.iter().map(|name| tensors[name.as_str()].op_type()).collect::<Result<Vec<_>, _>>()?;
+    let expected = op.shape(&operands).map_err(CallProblem::Operands)?;
+    let (scalars, found) = (op.descriptor().scalars().map(Into::into).collect::<Vec<_>>(), call.scalars.len());
+    if scalars.len() != found {
+        return Err(CallProblem::Scalars { expected: scalars, found });
+    }
+    let output = tensors[call.output.as_str()].op_type()?;
+    if output != expected {
+        let (expected, declared) = (Box::new(expected), Box::new(output));
+        return Err(CallProblem::Output { tensor: call.output.clone(), expected, declared });
+    }
+    Ok(ResolvedCall { op, operands, output })
+}
+
+impl TensorSpec {
+    /// The type that an op sees.
+    fn op_type(&self) -> Result<TensorType, CallProblem> {
+        let unknown = || CallProblem::Dtype { tensor: self.name.clone(), dtype: self.dtype };
+        let dtype = self.dtype.op_dtype().ok_or_else(unknown)?;
+        let shape: Vec<_> = self.shape.iter().map(|&size| size as usize).collect();
+        TensorType::new(dtype, &shape).map_err(|problem| CallProblem::Tensor { tensor: self.name.clone(), problem })
+    }
+}
+
+fn scalars(names: &[String]) -> String {
+    match names {
+        [] => "no scalars".into(),
+        [name] => format!("1 scalar ({name})"),
+        names => format!("{} scalars ({})", names.len(), names.join(", ")),
+    }
+}
