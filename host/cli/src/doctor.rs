@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
-use gpsimd_neuron_sdk::{Finding, Sdk, State, table};
+use gpsimd_neuron_sdk::{Finding, FindingState, Sdk, table};
 
 use crate::workspace::Workspace;
 use crate::{build, compiler, python};
@@ -159,7 +159,7 @@ fn system_python() -> Finding {
     let found = Finding { version, path: Some(python.clone().into()), ..Finding::ok(name) };
     if answer(&python, &["-c", "import ensurepip, venv; print()"]).is_none() {
         let fix = "install it (on Debian and Ubuntu: sudo apt-get install python3-venv)";
-        return found.but(State::Wrong, "its module `venv` is missing or broken", fix);
+        return found.but(FindingState::Wrong, "its module `venv` is missing or broken", fix);
     }
     found
 }
@@ -181,7 +181,7 @@ fn isa_tools() -> Finding {
         return Finding { note: Some("linker and QEMU of the isa tier".into()), ..found };
     }
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    found.but(State::Doubtful, "the isa tier is skipped", missing.join("; "))
+    found.but(FindingState::Doubtful, "the isa tier is skipped", missing.join("; "))
 }
 
 fn space(workspace: &Workspace) -> Finding {
@@ -197,7 +197,7 @@ fn space(workspace: &Workspace) -> Finding {
         return found;
     }
     let note = format!("builds take up to {} GiB", SPACE >> 30);
-    found.but(State::Doubtful, note, "free some, or put the build folder elsewhere with $CARGO_TARGET_DIR")
+    found.but(FindingState::Doubtful, note, "free some, or put the build folder elsewhere with $CARGO_TARGET_DIR")
 }
 
 /// The first line that a program prints; none if it fails.
@@ -213,14 +213,14 @@ fn answer(program: &str, arguments: &[&str]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn report(develop: State, neuron: State) -> Report {
+    fn report(develop: FindingState, neuron: FindingState) -> Report {
         let finding = |state| Finding { version: Some("1.2".into()), ..Finding::ok("a piece") }.but(state, "n", "f");
         Report { develop: vec![finding(develop)], neuron: vec![finding(neuron), finding(neuron)] }
     }
 
     #[test]
     fn a_missing_sdk_is_a_failure_only_when_it_is_asked_for() {
-        let report = report(State::Doubtful, State::Missing);
+        let report = report(FindingState::Doubtful, FindingState::Missing);
         assert!(report.check(false).is_ok());
         let missing = report.check(true).unwrap_err().to_string();
         assert_eq!(missing, "2 required components are missing to build and run on Trn1 or Inf2");
@@ -228,13 +228,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_to_develop_always_is() {
-        let missing = report(State::Wrong, State::Ok).check(false).unwrap_err().to_string();
+        let missing = report(FindingState::Wrong, FindingState::Ok).check(false).unwrap_err().to_string();
         assert_eq!(missing, "1 required component is missing to develop");
     }
 
     #[test]
     fn the_report_has_two_sections() {
-        insta::assert_snapshot!(report(State::Ok, State::Missing).text());
+        insta::assert_snapshot!(report(FindingState::Ok, FindingState::Missing).text());
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         let findings = to_develop(&Workspace::here().unwrap());
         for name in ["rustc", "C compiler"] {
             let finding = findings.iter().find(|finding| finding.piece == name).unwrap();
-            assert_eq!(finding.state, State::Ok, "{finding}");
+            assert_eq!(finding.state, FindingState::Ok, "{finding}");
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn status(error: &anyhow::Error) -> u8 {
         3
     } else if error.chain().any(is_missing) {
         4
-    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::BuildError>()) {
+    } else if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<sdk::PackageBuildError>()) {
         sdk_status(error)
     } else {
         1
@@ -27,11 +27,11 @@ pub fn status(error: &anyhow::Error) -> u8 {
 }
 
 /// Exit status of what kept the Neuron SDK from building.
-fn sdk_status(error: &sdk::BuildError) -> u8 {
+fn sdk_status(error: &sdk::PackageBuildError) -> u8 {
     match error {
-        sdk::BuildError::Incomplete { .. } | sdk::BuildError::NoModule { .. } => 5,
-        sdk::BuildError::Stopped => 130,
-        sdk::BuildError::NoPackage { .. } | sdk::BuildError::File { .. } => 1,
+        sdk::PackageBuildError::Incomplete { .. } | sdk::PackageBuildError::NoModule { .. } => 5,
+        sdk::PackageBuildError::Stopped => 130,
+        sdk::PackageBuildError::NoPackage { .. } | sdk::PackageBuildError::File { .. } => 1,
         _ => 6,
     }
 }

@@ -6,8 +6,8 @@ use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 
 use super::archive::shown;
-use super::library::{self, FunctionEntry, LibraryEntry, LibraryFile};
 use super::subgraph::VariableEntry;
+use super::ucode_library::{self, FunctionEntry, LibraryEntry, LibraryFile};
 use super::{Graph, GraphError, Header, NeffError, TensorSpec, emulated, hash};
 
 /// Writes a NEFF for the emulated runtime: a graph of op calls and its op libraries, in the layout of a real one.
@@ -68,7 +68,7 @@ impl NeffBuilder {
         }
         let metadata = [
             (emulated::GRAPH_FILE.to_owned(), json(&self.graph)),
-            (library::FILE.to_owned(), json(&self.library_file())),
+            (ucode_library::FILE.to_owned(), json(&self.library_file())),
             (format!("{}/def.json", emulated::SUBGRAPH), json(&definition(&self.graph))),
         ];
         for (path, content) in metadata {

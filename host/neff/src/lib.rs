@@ -18,13 +18,13 @@ mod graph_check;
 mod hash;
 mod header;
 mod json;
-mod library;
 mod limits;
 mod package;
 #[cfg(feature = "emulator")]
 mod resolve;
 mod show;
 mod subgraph;
+mod ucode_library;
 
 pub use builder::NeffBuilder;
 pub use dtype::NeffDType;
@@ -33,10 +33,10 @@ pub use graph::{Call, Graph, GraphLibrary, TensorSpec};
 pub use graph_check::GraphError;
 pub use hash::HashCheck;
 pub use header::Header;
-pub use library::{Function, UcodeLibrary};
 pub use limits::Limits;
-pub use package::{Neff, TensorInfo};
+pub use package::{Neff, NeffTensor};
 #[cfg(feature = "emulator")]
 pub use resolve::{CallProblem, ResolveError, ResolvedCall};
 pub use show::Summary;
 pub use subgraph::{Queue, Subgraph, Variable};
+pub use ucode_library::{Function, UcodeLibrary};

@@ -23,7 +23,7 @@ pub struct Neff<'a> {
 
 /// An input or output of a NEFF.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct TensorInfo {
+pub struct NeffTensor {
     /// Its name.
     pub name: String,
     /// Element type, if the NEFF says.
@@ -114,12 +114,12 @@ impl<'a> Neff<'a> {
     }
 
     /// Inputs of the model, in the order of their numbers; one that several subgraphs read counts once.
-    pub fn inputs(&self) -> Vec<TensorInfo> {
+    pub fn inputs(&self) -> Vec<NeffTensor> {
         self.variables("input")
     }
 
     /// Outputs of the model, in the order of their numbers; one that several subgraphs write counts once.
-    pub fn outputs(&self) -> Vec<TensorInfo> {
+    pub fn outputs(&self) -> Vec<NeffTensor> {
         self.variables("output")
     }
 
@@ -155,12 +155,12 @@ impl<'a> Neff<'a> {
         super::extract::extract(&self.archive, folder.as_ref())
     }
 
-    fn variables(&self, kind: &str) -> Vec<TensorInfo> {
+    fn variables(&self, kind: &str) -> Vec<NeffTensor> {
         let mut seen = BTreeSet::new();
         let variables = self.subgraphs.iter().flat_map(|subgraph| subgraph.variables_of(kind));
         let info = |variable: &super::Variable| {
             let (dtype, shape) = self.compiler.tensor(&variable.name);
-            TensorInfo {
+            NeffTensor {
                 name: variable.name.clone(),
                 dtype: variable.dtype.or(dtype),
                 shape: variable.shape.clone().or(shape),

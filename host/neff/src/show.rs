@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::archive::shown;
 use super::hash::hex;
-use super::{HashCheck, Neff, Subgraph, TensorInfo, UcodeLibrary};
+use super::{HashCheck, Neff, NeffTensor, Subgraph, UcodeLibrary};
 
 /// A NEFF as a person ([`fmt::Display`]) or a script ([`Serialize`]) wants to see it.
 #[derive(Clone, Debug, Serialize)]
@@ -30,8 +30,8 @@ pub struct Summary<'a> {
     logical_core_size: u32,
     /// In hexadecimal: more bits than a number of JSON holds everywhere.
     feature_bits: String,
-    inputs: Vec<TensorInfo>,
-    outputs: Vec<TensorInfo>,
+    inputs: Vec<NeffTensor>,
+    outputs: Vec<NeffTensor>,
     subgraphs: &'a [Subgraph],
     libraries: &'a [UcodeLibrary],
     /// Calls of the graph, in order; none of a NEFF of the Neuron compiler.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use gpsimd_codegen::Manifest;
 use serde::Serialize;
 
+use super::device_library::{DeviceLibraryContents, check_device_library};
 use super::diagnosis::{Diagnosis, diagnose};
-use super::error::BuildError;
-use super::library::{LibraryContents, check_library};
-use super::program::{Ended, run};
+use super::error::PackageBuildError;
+use super::process::{Ended, run_until};
 use super::{Sdk, table};
 
 /// An op package to build.
@@ -36,7 +36,7 @@ pub struct Built {
     /// Everything that was printed.
     pub log: PathBuf,
     /// What is in the library.
-    pub contents: LibraryContents,
+    pub contents: DeviceLibraryContents,
 }
 
 impl Sdk {
@@ -45,7 +45,7 @@ impl Sdk {
     /// # Errors
     /// When a piece of the SDK is missing, the package is none, the build fails, takes too long or is stopped, or the library
     /// is not the package's.
-    pub fn build(&self, build: &PackageBuild<'_>) -> Result<Built, BuildError> {
+    pub fn build(&self, build: &PackageBuild<'_>) -> Result<Built, PackageBuildError> {
         let manifest = manifest(build.package)?;
         let python = self.interpreter().filter(|_| self.can_build()).ok_or_else(|| self.incomplete())?;
         let (work, log) = (beside(build.output, "new"), beside(build.output, "log"));
@@ -56,57 +56,58 @@ impl Sdk {
         let mut command = Command::new(python);
         command.arg("build.py").current_dir(&work).env("PYTHONUNBUFFERED", "1");
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        let status =
-            match run(&mut command, build.time_limit, build.stop).map_err(|source| file("run", python, source))? {
-                Ended::Exited(status) => status,
-                Ended::Stopped => return Err(BuildError::Stopped),
-                Ended::TimeLimit => return Err(BuildError::TimeLimit { limit: build.time_limit, log }),
-            };
+        let status = match run_until(&mut command, build.time_limit, build.stop)
+            .map_err(|source| file("run", python, source))?
+        {
+            Ended::Exited(status) => status,
+            Ended::Stopped => return Err(PackageBuildError::Stopped),
+            Ended::TimeLimit => return Err(PackageBuildError::TimeLimit { limit: build.time_limit, log }),
+        };
         let text = fs::read(&log).map_err(|source| file("read", &log, source))?;
         let text = String::from_utf8_lossy(&text);
         let name = format!("lib{}.so", manifest.neuron_library);
         if !status.success() {
             return Err(failure(diagnose(&text, &work, &manifest), python, &status.to_string(), log));
         }
-        let contents = check_library(&work.join(&name), &manifest)
-            .map_err(|source| BuildError::Library { source, log: log.clone() })?;
+        let contents = check_device_library(&work.join(&name), &manifest)
+            .map_err(|source| PackageBuildError::Library { source, log: log.clone() })?;
         replace(build.output, &work)?;
         Ok(Built { library: build.output.join(name), log, contents })
     }
 
     /// The error that lists what is missing to build.
-    fn incomplete(&self) -> BuildError {
+    fn incomplete(&self) -> PackageBuildError {
         let unusable: Vec<_> = self.needed_to_build().filter(|finding| !finding.state.is_usable()).cloned().collect();
-        BuildError::Incomplete { findings: table(&unusable).trim_end().to_owned() }
+        PackageBuildError::Incomplete { findings: table(&unusable).trim_end().to_owned() }
     }
 
     /// Fails unless op packages can be built.
     ///
     /// # Errors
-    /// [`BuildError::Incomplete`].
-    pub fn expect_to_build(&self) -> Result<(), BuildError> {
+    /// [`PackageBuildError::Incomplete`].
+    pub fn expect_to_build(&self) -> Result<(), PackageBuildError> {
         if self.can_build() && self.interpreter().is_some() { Ok(()) } else { Err(self.incomplete()) }
     }
 }
 
-fn failure(diagnosis: Diagnosis, python: &Path, status: &str, log: PathBuf) -> BuildError {
+fn failure(diagnosis: Diagnosis, python: &Path, status: &str, log: PathBuf) -> PackageBuildError {
     match diagnosis {
-        Diagnosis::Compiler(errors) => BuildError::Compiler { errors, log },
-        Diagnosis::Licence(message) => BuildError::Licence { message, log },
-        Diagnosis::NoModule(module) => BuildError::NoModule { module, python: python.into(), log },
-        Diagnosis::Unknown(end) => BuildError::Failed { status: status.into(), end, log },
+        Diagnosis::Compiler(errors) => PackageBuildError::Compiler { errors, log },
+        Diagnosis::Licence(message) => PackageBuildError::Licence { message, log },
+        Diagnosis::NoModule(module) => PackageBuildError::NoModule { module, python: python.into(), log },
+        Diagnosis::Unknown(end) => PackageBuildError::Failed { status: status.into(), end, log },
     }
 }
 
-fn manifest(folder: &Path) -> Result<Manifest, BuildError> {
-    let no_package = |problem: String| BuildError::NoPackage { folder: folder.into(), problem };
+fn manifest(folder: &Path) -> Result<Manifest, PackageBuildError> {
+    let no_package = |problem: String| PackageBuildError::NoPackage { folder: folder.into(), problem };
     let text = fs::read(folder.join("manifest.json"))
         .map_err(|error| no_package(format!("its manifest.json cannot be read ({error})")))?;
     serde_json::from_slice(&text).map_err(|error| no_package(format!("its manifest.json does not parse ({error})")))
 }
 
 /// A folder with nothing but the package: what the tools leave behind belongs to one build.
-fn copy_package(package: &Path, manifest: &Manifest, work: &Path) -> Result<(), BuildError> {
+fn copy_package(package: &Path, manifest: &Manifest, work: &Path) -> Result<(), PackageBuildError> {
     remove(work)?;
     fs::create_dir_all(work).map_err(|source| file("make", work, source))?;
     let name = &manifest.library;
@@ -118,7 +119,7 @@ fn copy_package(package: &Path, manifest: &Manifest, work: &Path) -> Result<(), 
 }
 
 /// Puts a folder in the place of another.
-fn replace(folder: &Path, new: &Path) -> Result<(), BuildError> {
+fn replace(folder: &Path, new: &Path) -> Result<(), PackageBuildError> {
     let old = beside(folder, "old");
     remove(&old)?;
     if folder.exists() {
@@ -128,7 +129,7 @@ fn replace(folder: &Path, new: &Path) -> Result<(), BuildError> {
     remove(&old)
 }
 
-fn remove(folder: &Path) -> Result<(), BuildError> {
+fn remove(folder: &Path) -> Result<(), PackageBuildError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file("remove", folder, error)),
         _ => Ok(()),
@@ -142,6 +143,6 @@ fn beside(folder: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-fn file(action: &'static str, path: &Path, source: std::io::Error) -> BuildError {
-    BuildError::File { action, path: path.into(), source }
+fn file(action: &'static str, path: &Path, source: std::io::Error) -> PackageBuildError {
+    PackageBuildError::File { action, path: path.into(), source }
 }

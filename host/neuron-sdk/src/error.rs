@@ -1,4 +1,4 @@
-//! [`BuildError`] and [`LibraryError`]: why an op package could not be built with the SDK, and what is wrong with what it built.
+//! [`PackageBuildError`] and [`DeviceLibraryError`]: why an op package could not be built with the SDK, and what is wrong with what it built.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::diagnosis::CompilerError;
 /// Why an op package could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BuildError {
+pub enum PackageBuildError {
     /// The SDK is not here, or not all of it, or in versions that do not work.
     #[error(
         "the Neuron SDK that builds op packages is not complete on this host:\n{findings}\n`cargo gpsimd doctor` shows \
@@ -105,7 +105,7 @@ pub enum BuildError {
     #[error("the library that was built is not that of the package: {source}; the full log is {}", log.display())]
     Library {
         /// What is wrong.
-        source: LibraryError,
+        source: DeviceLibraryError,
         /// Everything that was printed.
         log: PathBuf,
     },
@@ -114,7 +114,7 @@ pub enum BuildError {
 /// What is wrong with a library that the SDK built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LibraryError {
+pub enum DeviceLibraryError {
     /// There is no such file, or it cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

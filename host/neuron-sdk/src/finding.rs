@@ -11,7 +11,7 @@ pub struct Finding {
     /// What is looked for.
     pub piece: &'static str,
     /// Whether it is there.
-    pub state: State,
+    pub state: FindingState,
     /// Its version.
     pub version: Option<String>,
     /// Where it is.
@@ -27,7 +27,7 @@ pub struct Finding {
 /// Whether something is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum FindingState {
     /// It is.
     Ok,
     /// It is, but may not work: what the note says rests on an assumption of ours, or concerns part of the work.
@@ -38,7 +38,7 @@ pub enum State {
     Missing,
 }
 
-impl State {
+impl FindingState {
     /// Whether work that needs it can go on.
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Ok | Self::Doubtful)
@@ -48,17 +48,17 @@ impl State {
 impl Finding {
     /// Something that is there.
     pub fn ok(piece: &'static str) -> Self {
-        Self { piece, state: State::Ok, version: None, path: None, package: None, note: None, fix: None }
+        Self { piece, state: FindingState::Ok, version: None, path: None, package: None, note: None, fix: None }
     }
 
     /// Something that is not there, and what brings it.
     pub fn missing(piece: &'static str, fix: impl Into<String>) -> Self {
-        Self { state: State::Missing, fix: Some(fix.into()), ..Self::ok(piece) }
+        Self { state: FindingState::Missing, fix: Some(fix.into()), ..Self::ok(piece) }
     }
 
     /// With what is wrong with it and what to do.
     #[must_use]
-    pub fn but(self, state: State, note: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn but(self, state: FindingState, note: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { state, note: Some(note.into()), fix: Some(fix.into()), ..self }
     }
 }
@@ -74,7 +74,7 @@ pub fn table(findings: &[Finding]) -> String {
     })
 }
 
-impl fmt::Display for State {
+impl fmt::Display for FindingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",

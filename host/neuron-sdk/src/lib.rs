@@ -1,18 +1,18 @@
-//! The Neuron SDK: [`Sdk`] says where it is and what of it is missing, and builds op packages with it; [`check_library`] looks
+//! The Neuron SDK: [`Sdk`] says where it is and what of it is missing, and builds op packages with it; [`check_device_library`] looks
 //! into what that gives.
 //!
 //! Nothing here has seen a Trn1 or Inf2 host. Folders and package names are the documented ones; files in `gpsimd/` are where
 //! third parties saw them in packages of version 0.21.
 
 mod build;
+mod device_library;
 mod diagnosis;
 mod environment;
 mod error;
 mod finding;
-mod library;
 mod packages;
 mod pieces;
-mod program;
+mod process;
 mod python;
 mod schema;
 mod source_map;
@@ -21,11 +21,11 @@ mod version;
 use std::path::{Path, PathBuf};
 
 pub use build::{Built, PackageBuild};
+pub use device_library::{DeviceLibraryContents, check_device_library};
 pub use diagnosis::CompilerError;
 pub use environment::Environment;
-pub use error::{BuildError, LibraryError};
-pub use finding::{Finding, State, table};
-pub use library::{LibraryContents, check_library};
+pub use error::{DeviceLibraryError, PackageBuildError};
+pub use finding::{Finding, FindingState, table};
 
 use pieces::Piece;
 

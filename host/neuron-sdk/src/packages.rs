@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use super::environment::Environment;
-use super::program::answer;
+use super::process::answer;
 
 /// Packages of the SDK, with the piece of it that each brings.
 pub(super) const DRIVER: &str = "aws-neuronx-dkms";

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::finding::{Finding, State};
+use super::finding::{Finding, FindingState};
 use super::packages::{CUSTOM_OP, DRIVER, Packages, RUNTIME, TOOLS};
 use super::python::{Python, pip_install};
 use super::version::release;
@@ -94,7 +94,7 @@ fn device(environment: &Environment, packages: &Packages) -> Finding {
             format!("the custom-op library supports NeuronCore-v2 only; that {family} has it is not known")
         };
         let fix = "start an instance of trn1, trn1n or inf2";
-        return Finding { version: instance, ..Finding::ok(name) }.but(State::Wrong, problem, fix);
+        return Finding { version: instance, ..Finding::ok(name) }.but(FindingState::Wrong, problem, fix);
     }
     if node.exists() {
         return Finding { path: Some(node), version: instance.map(String::from), ..Finding::ok(name) };
@@ -119,9 +119,11 @@ fn of_the_system(environment: &Environment, packages: &Packages) -> [Finding; 4]
         match (&found.path, &found.version) {
             (Some(_), _) => found,
             // The package is there: its files may have moved since the version that is known.
-            (None, Some(_)) => {
-                found.but(State::Doubtful, note, "name the folder of the SDK in $NEURON_SDK_ROOT, or install it again")
-            }
+            (None, Some(_)) => found.but(
+                FindingState::Doubtful,
+                note,
+                "name the folder of the SDK in $NEURON_SDK_ROOT, or install it again",
+            ),
             (None, None) => Finding { package: Some(package), note: Some(note), ..Finding::missing(piece.name(), fix) },
         }
     };
@@ -179,7 +181,7 @@ fn interpreter(python: Option<&Python>) -> Finding {
     if release(&python.version).is_some_and(|version| version < OLDEST_PYTHON) {
         let note = format!("builds op packages, but gpsimd_torch needs Python {major}.{minor}");
         return found.but(
-            State::Doubtful,
+            FindingState::Doubtful,
             note,
             format!("make a virtual environment of Python {major}.{minor} or newer"),
         );
@@ -213,7 +215,7 @@ fn of_python(python: Option<&Python>) -> [Finding; 4] {
         }
     };
     let torch = version("torch").and_then(release);
-    let fits = |finding: Finding, state: State| match (torch, finding.version.as_deref().and_then(release)) {
+    let fits = |finding: Finding, state: FindingState| match (torch, finding.version.as_deref().and_then(release)) {
         (Some(torch), Some(own)) if torch != own => {
             let note = format!("is made for torch {}.{}, found {}.{}", own.0, own.1, torch.0, torch.1);
             finding.but(state, note, pip_install(python, &all))
@@ -223,12 +225,16 @@ fn of_python(python: Option<&Python>) -> [Finding; 4] {
     let mut found = find(Piece::Torch, &all);
     if torch.is_some_and(|torch| torch > LAST_TORCH) {
         let note = format!("PyTorch {major}.{minor} is the last that Neuron supports through PyTorch/XLA");
-        found = found.but(State::Wrong, note, pip_install(python, &all));
+        found = found.but(FindingState::Wrong, note, pip_install(python, &all));
     }
     // That the version of torch-neuronx starts with that of torch is our assumption.
-    let mut neuron = fits(find(Piece::TorchNeuronx, &all), State::Doubtful);
+    let mut neuron = fits(find(Piece::TorchNeuronx, &all), FindingState::Doubtful);
     if neuron.version.is_some() && python.is_some_and(|python| !python.has_neuron) {
-        neuron = neuron.but(State::Wrong, "is installed, but has no module `torch_neuronx`", pip_install(python, &all));
+        neuron = neuron.but(
+            FindingState::Wrong,
+            "is installed, but has no module `torch_neuronx`",
+            pip_install(python, &all),
+        );
     }
-    [found, fits(find(Piece::TorchXla, &all), State::Wrong), neuron, find(Piece::NeuronCompiler, COMPILER)]
+    [found, fits(find(Piece::TorchXla, &all), FindingState::Wrong), neuron, find(Piece::NeuronCompiler, COMPILER)]
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::environment::Environment;
-use super::program::answer;
+use super::process::answer;
 
 /// Where pip finds `torch-neuronx` and `neuronx-cc`.
 const PACKAGE_INDEX: &str = "https://pip.repos.neuron.amazonaws.com";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gpsimd_neff::{HashCheck, Header, Neff, TensorSpec};
 
 use crate::error::Error;
-use crate::neuron_core::{NeuronCore, Place};
+use crate::neuron_core::{ModelSlot, NeuronCore};
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::ModelSettings;
@@ -24,7 +24,7 @@ pub(crate) struct Model {
     pub(crate) outputs: Vec<TensorSpec>,
     /// How long an execution may take.
     pub(crate) timeout: Option<Duration>,
-    place: Place,
+    place: ModelSlot,
     program: Mutex<Program>,
 }
 
@@ -41,7 +41,7 @@ impl Model {
             return Err(Error::Hash);
         }
         let cores = cores(neff.header());
-        let place = Place::new(choose(&runtime.cores, vnc, cores)?);
+        let place = ModelSlot::new(choose(&runtime.cores, vnc, cores)?);
         let graph = neff.emulated_graph()?;
         let library = |library: &gpsimd_neff::GraphLibrary| {
             // The reader has seen that the file is there.

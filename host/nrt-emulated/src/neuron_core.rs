@@ -202,9 +202,9 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// A model's place on a core.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<NeuronCore>);
+pub(crate) struct ModelSlot(Arc<NeuronCore>);
 
-impl Place {
+impl ModelSlot {
     /// A place on `core`.
     pub(crate) fn new(core: &Arc<NeuronCore>) -> Self {
         core.models.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +217,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ModelSlot {
     fn drop(&mut self) {
         self.0.models.fetch_sub(1, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use gpsimd_neff::NeffDType;
 pub enum Error {
     /// libnrt could not be opened.
     #[error(transparent)]
-    Library(#[from] LibraryError),
+    Library(#[from] LibnrtError),
     /// A call did not succeed.
     #[error(transparent)]
     Call(#[from] NrtError),
@@ -176,7 +176,7 @@ fn advice(status: Status, call: &str) -> String {
 /// Why libnrt could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LibraryError {
+pub enum LibnrtError {
     /// It is nowhere.
     #[error(
         "libnrt.so.1 is not here ({}): install the package aws-neuronx-runtime-lib, or name the library in \

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::bindings::{self, Functions};
 use super::error::{Error, NrtError, check};
-use super::library::{Libnrt, State};
+use super::libnrt::{Libnrt, State};
 use super::status::Status;
 use super::version::Version;
 

@@ -126,8 +126,8 @@ proptest! {
         prop_assert_eq!(neff.graph(), Some(&graph));
         prop_assert_eq!(neff.hash_check(), HashCheck::Verified);
         prop_assert_eq!(neff.header().name(), format!("{name} (emulated)"));
-        let specs = |tensors: Vec<gpsimd_neff::TensorInfo>| -> Vec<_> {
-            let spec = |tensor: gpsimd_neff::TensorInfo| {
+        let specs = |tensors: Vec<gpsimd_neff::NeffTensor>| -> Vec<_> {
+            let spec = |tensor: gpsimd_neff::NeffTensor| {
                 TensorSpec { name: tensor.name, dtype: tensor.dtype.unwrap(), shape: tensor.shape.unwrap() }
             };
             tensors.into_iter().map(spec).collect()

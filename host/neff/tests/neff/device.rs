@@ -24,7 +24,7 @@ fn a_graph_of_the_compilers_own_is_none_of_ours() {
 fn inputs_and_outputs_of_its_subgraphs_count_once() {
     let file = device();
     let neff = Neff::parse(&file).unwrap();
-    let names = |tensors: Vec<gpsimd_neff::TensorInfo>| -> Vec<_> {
+    let names = |tensors: Vec<gpsimd_neff::NeffTensor>| -> Vec<_> {
         tensors.into_iter().map(|tensor| (tensor.name, tensor.size, tensor.dtype)).collect()
     };
     assert_eq!(names(neff.inputs()), [("input0".into(), 1_572_864, None), ("input1".into(), 3072, None)]);

@@ -21,7 +21,7 @@ fn what_is_written_is_read_again() {
 fn inputs_and_outputs_are_those_of_the_graph_in_its_order() {
     let file = emulated();
     let neff = Neff::parse(&file).unwrap();
-    let of = |tensors: Vec<gpsimd_neff::TensorInfo>| -> Vec<_> {
+    let of = |tensors: Vec<gpsimd_neff::NeffTensor>| -> Vec<_> {
         tensors
             .into_iter()
             .map(|tensor| (tensor.name, tensor.dtype.unwrap(), tensor.shape.unwrap(), tensor.size))

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use gpsimd_neuron_sdk::{BuildError, Built, PackageBuild};
+use gpsimd_neuron_sdk::{Built, PackageBuild, PackageBuildError};
 use serde_json::json;
 
 use crate::host::{Host, archive, file_names, members, metadata};
@@ -12,12 +12,12 @@ use crate::host::{Host, archive, file_names, members, metadata};
 const SUCCEED: &str = "print('compiling', source.name)
 shutil.copy(host / 'library.a', pathlib.Path(build_directory) / f'lib{name}.so')";
 
-fn build_within(host: &Host, time_limit: Duration, stop: &AtomicBool) -> Result<Built, BuildError> {
+fn build_within(host: &Host, time_limit: Duration, stop: &AtomicBool) -> Result<Built, PackageBuildError> {
     let (package, _) = host.package();
     host.sdk().build(&PackageBuild { package: &package, output: &host.path("out/neuron"), time_limit, stop })
 }
 
-fn build(host: &Host) -> Result<Built, BuildError> {
+fn build(host: &Host) -> Result<Built, PackageBuildError> {
     fs::create_dir_all(host.path("out")).unwrap();
     build_within(host, Duration::from_mins(1), &AtomicBool::new(false))
 }
@@ -85,7 +85,7 @@ print(f'{source}:{line}:1: error: a', file=sys.stderr)
 print(f'{source}:40:1: error: b', file=sys.stderr)
 print(f'/opt/include/neuron-utils.hpp:4:2: fatal error: c', file=sys.stderr)
 sys.exit(1)");
-    let Err(BuildError::Compiler { errors, .. }) = build(&host) else { panic!("no compiler error") };
+    let Err(PackageBuildError::Compiler { errors, .. }) = build(&host) else { panic!("no compiler error") };
     assert_eq!(errors.len(), 3);
     assert!(errors[0].function.as_ref().unwrap().starts_with("gpsimd::tcm::"), "{errors:?}");
     assert_eq!(errors[0].ops, ["scale"]);
@@ -102,7 +102,7 @@ line = next(i for i, text in enumerate(lines, 1) if text.startswith('torch::Tens
 print(f'{shapes}:{line}:15: error: too many arguments', file=sys.stderr)
 sys.exit(1)",
     );
-    let Err(BuildError::Compiler { errors, .. }) = build(&host) else { panic!("no compiler error") };
+    let Err(PackageBuildError::Compiler { errors, .. }) = build(&host) else { panic!("no compiler error") };
     assert_eq!(errors[0].ops, ["scale"]);
 }
 
@@ -166,7 +166,7 @@ fn a_build_that_takes_too_long_ends_with_all_its_compilers() {
     let host = that("import subprocess\nsubprocess.run(['sh', '-c', f'sleep 600; touch {host}/late'])");
     fs::create_dir_all(host.path("out")).unwrap();
     let error = build_within(&host, Duration::from_millis(1500), &AtomicBool::new(false)).unwrap_err();
-    assert!(matches!(error, BuildError::TimeLimit { .. }), "{error}");
+    assert!(matches!(error, PackageBuildError::TimeLimit { .. }), "{error}");
     let all = std::process::Command::new("ps").args(["-eo", "args"]).output();
     if let Ok(all) = all {
         assert!(!String::from_utf8_lossy(&all.stdout).contains(&format!("touch {}", host.path("late").display())));
@@ -179,7 +179,7 @@ fn a_build_that_is_stopped_leaves_what_was_there() {
     build(&host).unwrap();
     host.when_built("time.sleep(600)");
     let error = build_within(&host, Duration::from_mins(10), &AtomicBool::new(true)).unwrap_err();
-    assert!(matches!(error, BuildError::Stopped), "{error}");
+    assert!(matches!(error, PackageBuildError::Stopped), "{error}");
     assert!(host.path("out/neuron/libsmall_ops_neuron.so").exists());
     host.when_built(SUCCEED);
     build(&host).unwrap();

@@ -1,6 +1,6 @@
 //! What is found on a host.
 
-use gpsimd_neuron_sdk::{Finding, Sdk, State};
+use gpsimd_neuron_sdk::{Finding, FindingState, Sdk};
 
 use crate::host::{Host, TORCH};
 
@@ -53,7 +53,9 @@ fn tools_and_library_need_not_have_one_version() {
     host.install("aws-neuronx-gpsimd-tools", "14.09.1.0");
     host.install("aws-neuronx-gpsimd-customop-lib", "0.25.12.0");
     let sdk = Sdk::locate_in(&host.environment);
-    assert!(["GPSIMD compiler", "custom-op library"].iter().all(|piece| finding(&sdk, piece).state == State::Ok));
+    assert!(
+        ["GPSIMD compiler", "custom-op library"].iter().all(|piece| finding(&sdk, piece).state == FindingState::Ok)
+    );
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn what_builds_the_part_for_the_host_is_needed() {
     assert!(fix("ninja").ends_with("-m pip install --extra-index-url https://pip.repos.neuron.amazonaws.com ninja"));
     host.ninja = Some("/opt/aws_neuronx_venv_pytorch_2_9/bin/ninja");
     host.with_python("opt/aws_neuronx_venv_pytorch_2_9", &TORCH);
-    assert_eq!(finding(&Sdk::locate_in(&host.environment), "ninja").state, State::Ok);
+    assert_eq!(finding(&Sdk::locate_in(&host.environment), "ninja").state, FindingState::Ok);
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn later_chips_are_told_that_the_ops_run_on_the_cpu() {
         host.write("product_name", instance);
         let sdk = Sdk::locate_in(&host.environment);
         let device = finding(&sdk, "NeuronCore-v2");
-        assert_eq!(device.state, State::Wrong);
+        assert_eq!(device.state, FindingState::Wrong);
         let note = device.note.clone().unwrap();
         assert!(note.ends_with("the ops of this project run on the CPU"), "{instance}: {note}");
     }
@@ -90,7 +92,7 @@ fn a_package_whose_files_are_elsewhere_is_doubtful() {
     std::fs::remove_dir_all(host.path("opt/aws/neuron/gpsimd")).unwrap();
     let sdk = host.sdk();
     let compiler = finding(&sdk, "GPSIMD compiler");
-    assert_eq!((compiler.state, compiler.version.as_deref()), (State::Doubtful, Some("0.21.0.0")));
+    assert_eq!((compiler.state, compiler.version.as_deref()), (FindingState::Doubtful, Some("0.21.0.0")));
     assert!(sdk.can_build());
 }
 
@@ -100,7 +102,7 @@ fn tools_are_found_wherever_they_are_in_their_folder() {
     host.install("bash", "5.2");
     host.write("opt/aws/neuron/gpsimd/tools/ncore2gp/XtensaTools/bin/xt-clang++", "");
     let compiler = finding(&host.sdk(), "GPSIMD compiler");
-    assert_eq!(compiler.state, State::Ok);
+    assert_eq!(compiler.state, FindingState::Ok);
     assert!(compiler.path.unwrap().ends_with("XtensaTools/bin/xt-clang++"));
 }
 
@@ -131,7 +133,7 @@ fn a_machine_that_is_no_instance_is_not_taken_for_one() {
     let host = Host::complete();
     host.write("product_name", "Standard PC (i440FX + PIIX, 1996)\n");
     let device = finding(&host.sdk(), "NeuronCore-v2");
-    assert_eq!((device.state, device.version), (State::Ok, None));
+    assert_eq!((device.state, device.version), (FindingState::Ok, None));
 }
 
 // Python.
@@ -163,7 +165,7 @@ fn an_old_python_builds_but_does_not_run_gpsimd_torch() {
     let answer = r#"{"python": "3.10.12", "packages": {"torch": "2.9.1"}, "has_neuron": true}"#;
     host.program("opt/aws_neuronx_venv_pytorch_2_9/bin/python", &format!("#!/bin/sh\necho '{answer}'\n"));
     let python = finding(&host.sdk(), "Python");
-    assert_eq!(python.state, State::Doubtful);
+    assert_eq!(python.state, FindingState::Doubtful);
     assert_eq!(python.note.unwrap(), "builds op packages, but gpsimd_torch needs Python 3.11");
 }
 
@@ -181,7 +183,7 @@ fn a_real_interpreter_understands_what_it_is_asked() {
     let sdk = host.sdk();
     for (name, version) in TORCH {
         assert_eq!(finding(&sdk, name).version.as_deref(), Some(version));
-        assert_eq!(finding(&sdk, name).state, State::Ok);
+        assert_eq!(finding(&sdk, name).state, FindingState::Ok);
     }
     assert!(finding(&sdk, "Python").version.unwrap().starts_with("3."));
 }

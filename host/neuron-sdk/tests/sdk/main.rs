@@ -1,6 +1,6 @@
 //! The Neuron SDK, on hosts that the tests make up: what is found, what is missing, and what a build says.
 
 mod build;
+mod device_library;
 mod host;
-mod library;
 mod locate;

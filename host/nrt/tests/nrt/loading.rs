@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use gpsimd_nrt::{Error, Libnrt, LibraryError, Runtime};
+use gpsimd_nrt::{Error, Libnrt, LibnrtError, Runtime};
 
 use crate::fake::Fake;
 
@@ -66,14 +66,14 @@ fn a_file_that_is_no_library_is_an_error() {
     let file = folder.path().join("libnrt.so.1");
     std::fs::write(&file, "text").unwrap();
     let error = Libnrt::open_at(&file).unwrap_err();
-    assert!(matches!(&error, LibraryError::Load { path, .. } if *path == file), "{error}");
+    assert!(matches!(&error, LibnrtError::Load { path, .. } if *path == file), "{error}");
 }
 
 #[test]
 fn a_library_without_a_function_is_an_error_that_names_it() {
     let fake = Fake::with(&["nrt_execute=another_name"]);
     let error = Libnrt::open_at(&fake.path()).unwrap_err();
-    assert!(matches!(&error, LibraryError::Functions { missing, .. } if missing == &["nrt_execute"]), "{error}");
+    assert!(matches!(&error, LibnrtError::Functions { missing, .. } if missing == &["nrt_execute"]), "{error}");
     assert!(error.to_string().contains("it has no nrt_execute; install another"), "{error}");
 }
 

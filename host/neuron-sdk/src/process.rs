@@ -19,7 +19,7 @@ pub(super) enum Ended {
 }
 
 /// Runs a program to its end, or until the limit, or until `stop` is set; then it and its children are gone.
-pub(super) fn run(command: &mut Command, limit: Duration, stop: &AtomicBool) -> std::io::Result<Ended> {
+pub(super) fn run_until(command: &mut Command, limit: Duration, stop: &AtomicBool) -> std::io::Result<Ended> {
     wait(&mut command.process_group(0).spawn()?, limit, stop)
 }
 

@@ -1,6 +1,6 @@
 //! Whether an op library for the device is that of its package.
 
-use gpsimd_neuron_sdk::{LibraryError, check_library};
+use gpsimd_neuron_sdk::{DeviceLibraryError, check_device_library};
 use serde_json::{Value, json};
 
 use crate::host::{Host, archive, elf, members, metadata};
@@ -9,7 +9,7 @@ fn check(members: &[(&str, Vec<u8>)]) -> Result<usize, String> {
     let host = Host::bare();
     let (_, manifest) = host.package();
     host.write("libsmall_ops_neuron.so", archive(members));
-    let checked = check_library(&host.path("libsmall_ops_neuron.so"), &manifest);
+    let checked = check_device_library(&host.path("libsmall_ops_neuron.so"), &manifest);
     checked.map(|contents| contents.schemas).map_err(|error| host.shown(&error.to_string()))
 }
 
@@ -89,14 +89,14 @@ fn what_is_no_archive_is_an_error() {
     let host = Host::bare();
     let (_, manifest) = host.package();
     let path = host.path("lib.so");
-    assert!(matches!(check_library(&path, &manifest), Err(LibraryError::Read { .. })));
+    assert!(matches!(check_device_library(&path, &manifest), Err(DeviceLibraryError::Read { .. })));
     host.write("lib.so", elf(62));
-    let error = check_library(&path, &manifest).unwrap_err();
+    let error = check_device_library(&path, &manifest).unwrap_err();
     insta::assert_snapshot!(host.shown(&error.to_string()), @"/lib.so is no ar archive: Unsupported archive identifier");
     // Cut off anywhere before the padding byte of the last member.
     let whole = archive(&members(&json!(["scale"])));
     for len in 0..whole.len() - 1 {
         host.write("lib.so", &whole[..len]);
-        assert!(check_library(&path, &manifest).is_err(), "{len} of {} bytes", whole.len());
+        assert!(check_device_library(&path, &manifest).is_err(), "{len} of {} bytes", whole.len());
     }
 }

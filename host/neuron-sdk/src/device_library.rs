@@ -1,4 +1,4 @@
-//! [`check_library`]: whether an op library for the device holds what its package says.
+//! [`check_device_library`]: whether an op library for the device holds what its package says.
 //!
 //! That it is an `ar` archive of the shape library, one device library per core and `metadata.json` is what third parties saw.
 //! What the members are called is not relied on: a library is known by the machine that it is for. They also saw in
@@ -16,12 +16,12 @@ use object::{Architecture, Object};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::LibraryError;
+use super::error::DeviceLibraryError;
 use super::schema::{Schema, op_name};
 
 /// What an op library for the device holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LibraryContents {
+pub struct DeviceLibraryContents {
     /// Names of the members.
     pub members: Vec<String>,
     /// Ops, those of the package.
@@ -35,9 +35,10 @@ pub struct LibraryContents {
 /// # Errors
 /// When it is no archive, has not one shape library, one device library per core and one `metadata.json`, or states ops or
 /// schemas other than the package's.
-pub fn check_library(path: &Path, manifest: &Manifest) -> Result<LibraryContents, LibraryError> {
-    let bytes = std::fs::read(path).map_err(|source| LibraryError::Read { path: path.into(), source })?;
-    let no_archive = |error: object::Error| LibraryError::NoArchive { path: path.into(), problem: error.to_string() };
+pub fn check_device_library(path: &Path, manifest: &Manifest) -> Result<DeviceLibraryContents, DeviceLibraryError> {
+    let bytes = std::fs::read(path).map_err(|source| DeviceLibraryError::Read { path: path.into(), source })?;
+    let no_archive =
+        |error: object::Error| DeviceLibraryError::NoArchive { path: path.into(), problem: error.to_string() };
     let archive = ArchiveFile::parse(&*bytes).map_err(no_archive)?;
     let (mut members, mut metadata, mut on_host, mut on_device) = (Vec::new(), Vec::new(), 0, 0);
     for member in archive.members() {
@@ -58,19 +59,19 @@ pub fn check_library(path: &Path, manifest: &Manifest) -> Result<LibraryContents
         if found == expected {
             return Ok(());
         }
-        Err(LibraryError::Members { path: path.into(), what, expected, found, members: members.join(", ") })
+        Err(DeviceLibraryError::Members { path: path.into(), what, expected, found, members: members.join(", ") })
     };
     expect("shape library for the host", 1, on_host)?;
     expect("device libraries, one for each core", CORES, on_device)?;
     expect("metadata.json", 1, metadata.len())?;
     let metadata: Value = serde_json::from_slice(metadata[0])
-        .map_err(|error| LibraryError::Metadata { path: path.into(), problem: error.to_string() })?;
+        .map_err(|error| DeviceLibraryError::Metadata { path: path.into(), problem: error.to_string() })?;
     let ops = check_ops(path, &metadata, manifest)?;
     let schemas = check_schemas(path, &metadata, manifest)?;
-    Ok(LibraryContents { members, ops, schemas })
+    Ok(DeviceLibraryContents { members, ops, schemas })
 }
 
-fn check_ops(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<Vec<String>, LibraryError> {
+fn check_ops(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<Vec<String>, DeviceLibraryError> {
     let expected: BTreeSet<&str> = manifest.ops.iter().map(|op| op.name.as_str()).collect();
     let mut lists = Vec::new();
     collect_lists(metadata, &expected, &mut lists);
@@ -78,7 +79,7 @@ fn check_ops(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<Vec<S
         return Ok(manifest.ops.iter().map(|op| op.name.clone()).collect());
     }
     let found = lists.first().map_or("none".into(), listed);
-    Err(LibraryError::Ops { path: path.into(), expected: listed(&expected), found })
+    Err(DeviceLibraryError::Ops { path: path.into(), expected: listed(&expected), found })
 }
 
 /// Every list and object in which one of `ops` is named, as the set of the names in it.
@@ -110,14 +111,14 @@ fn name_of<'a>(entry: &'a Value, ops: &BTreeSet<&str>) -> Option<&'a str> {
     }
 }
 
-fn check_schemas(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<usize, LibraryError> {
+fn check_schemas(path: &Path, metadata: &Value, manifest: &Manifest) -> Result<usize, DeviceLibraryError> {
     let mut texts = Vec::new();
     collect_texts(metadata, &mut texts);
     let mut stated = BTreeSet::new();
     for text in texts.into_iter().filter(|text| text.contains('(')) {
         let Some(op) = manifest.ops.iter().find(|op| op.name == op_name(text)) else { continue };
         if Schema::parse(text) != Schema::parse(&op.schema) {
-            return Err(LibraryError::Schema {
+            return Err(DeviceLibraryError::Schema {
                 path: path.into(),
                 op: op.name.clone(),
                 expected: op.schema.clone(),

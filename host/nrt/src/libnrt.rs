@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::bindings::{self, Functions};
-use super::error::{Error, LibraryError, check};
+use super::error::{Error, LibnrtError, check};
 
 /// The library's name for the loader.
 const NAME: &str = "libnrt.so.1";
@@ -45,7 +45,7 @@ impl Libnrt {
     ///
     /// # Errors
     /// When there is none, and when it has not the documented functions.
-    pub fn open() -> Result<Self, LibraryError> {
+    pub fn open() -> Result<Self, LibnrtError> {
         if let Some(named) = std::env::var_os("NEURON_RT_LIBRARY") {
             return Self::load(Path::new(&named)).map_err(|error| error.named_by("named in NEURON_RT_LIBRARY"));
         }
@@ -53,23 +53,23 @@ impl Libnrt {
         let mut tried = Vec::new();
         for path in [PathBuf::from(NAME), root.join(IN_SDK)] {
             match Self::load(&path) {
-                Err(LibraryError::Load { problem, .. }) => tried.push(problem),
+                Err(LibnrtError::Load { problem, .. }) => tried.push(problem),
                 other => return other,
             }
         }
-        Err(LibraryError::NotFound { tried })
+        Err(LibnrtError::NotFound { tried })
     }
 
     /// Opens a library by its path.
     ///
     /// # Errors
     /// When it cannot be loaded, and when it has not the documented functions.
-    pub fn open_at(path: &Path) -> Result<Self, LibraryError> {
+    pub fn open_at(path: &Path) -> Result<Self, LibnrtError> {
         Self::load(path)
     }
 
-    fn load(path: &Path) -> Result<Self, LibraryError> {
-        let failed = |error: libloading::Error| LibraryError::Load {
+    fn load(path: &Path) -> Result<Self, LibnrtError> {
+        let failed = |error: libloading::Error| LibnrtError::Load {
             path: path.to_path_buf(),
             named_by: "which the caller names",
             problem: problem(&error),
@@ -81,7 +81,7 @@ impl Libnrt {
         let is_emulated = has(EMULATED);
         let missing: Vec<_> = bindings::NAMES.into_iter().filter(|name| !has(name)).collect();
         if !missing.is_empty() {
-            return Err(LibraryError::Functions { path: path.to_path_buf(), missing });
+            return Err(LibnrtError::Functions { path: path.to_path_buf(), missing });
         }
         // SAFETY: the functions have the types of the headers, by the documentation. `Runtime` checks the version, as
         // far as that can be done.
@@ -156,7 +156,7 @@ fn problem(error: &libloading::Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-impl LibraryError {
+impl LibnrtError {
     fn named_by(mut self, by: &'static str) -> Self {
         if let Self::Load { named_by, .. } = &mut self {
             *named_by = by;
