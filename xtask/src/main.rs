@@ -22,8 +22,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 /// The commands of the SDK's own repository; those for op libraries, here and elsewhere, are `cargo gpsimd`'s.
 ///
 /// Every command sets up what it needs and skips what is up to date: the Rust target of kernel images, a Python
-/// environment in `.venv` (about 6 GB, PyTorch among it), the wheel of `gpsimd_torch`. Nothing outside the checkout and
-/// the toolchain is touched; delete `.venv` and `target` to start over.
+/// environment in `.venv` (2 to 3.5 GB, PyTorch among it), the wheels of `gpsimd_torch` and `gpsimd_bert`. Nothing outside
+/// the checkout and the toolchain is touched; delete `.venv` and `target` to start over.
+///
+/// Python packages come from PyPI, PyTorch from its CPU index where that answers. With `GPSIMD_WHEELS=PLACE`, a folder of
+/// wheels or the address of an index, all come from there.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {

@@ -4,7 +4,9 @@
 
 mod cuda;
 mod overlay;
+mod wheels;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +14,7 @@ use std::process::Command;
 use anyhow::Context;
 
 pub(crate) use self::overlay::Overlay;
+use self::wheels::{CPU_LOCK, PYPI_LOCK, Wheels};
 use crate::workspace;
 use cargo_gpsimd::python::system_python;
 use cargo_gpsimd::stamp::Stamp;
@@ -73,27 +76,44 @@ impl Python {
     }
 
     fn install_packages(&self) -> anyhow::Result<()> {
-        let lock = workspace::root().join("host/torch/requirements.txt");
-        let stamp = Stamp::of(self.environment.join("packages.stamp"), std::slice::from_ref(&lock), UV)?;
+        let sdk = workspace::root().join("host/torch");
+        let lock = application().unwrap_or_else(|| sdk.clone()).join("requirements.txt");
+        let inputs = [sdk.join(CPU_LOCK), sdk.join(PYPI_LOCK), lock.clone()];
+        let stamp = Stamp::of(self.environment.join("packages.stamp"), &inputs, UV)?;
         if stamp.is_current() && self.program("python").exists() {
             return Ok(());
         }
         let system = system_python()?;
-        eprintln!("setting up the Python environment in .venv: once, about 3 GB of downloads");
+        let wheels = Wheels::find(&system, &sdk)?;
+        eprintln!("setting up the Python environment in .venv: once; downloads {wheels}");
         // Clears what an earlier set-up left half done.
-        process::run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&self.environment)).context(
+        process::run(Command::new(&system).args(["-m", "venv", "--clear"]).arg(&self.environment)).context(
             "cannot make a virtual environment: Python's `venv` is missing or broken (on Debian and Ubuntu it is the \
              package python3-venv)",
         )?;
-        process::run(self.command().args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV]))?;
+        process::run(
+            self.command()
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(wheels.place().options())
+                .arg(UV),
+        )?;
+        let (pytorch, options) = wheels.pytorch();
+        self.install_locked(self, &sdk.join(pytorch), &options)?;
+        self.install_locked(self, &lock, &wheels.place().options())?;
+        cuda::stand_in(&self.site_packages()?.join("torch/lib"))?;
+        stamp.write()
+    }
+
+    /// Installs the packages of a lock file in `environment`.
+    fn install_locked(&self, environment: &Self, lock: &Path, options: &[OsString]) -> anyhow::Result<()> {
         process::run(
             Command::new(self.program("uv"))
                 .args(["pip", "install", "--no-deps", "--require-hashes", "--python"])
-                .arg(self.program("python"))
+                .arg(environment.program("python"))
+                .args(options)
                 .arg("--requirements")
                 .arg(lock),
-        )?;
-        stamp.write()
+        )
     }
 
     fn install_sdk(&self) -> anyhow::Result<()> {
@@ -118,7 +138,7 @@ impl Python {
         if stamp.is_current() {
             return Ok(());
         }
-        let wheels = Wheels::of("gpsimd_torch");
+        let wheels = BuiltWheels::of("gpsimd_torch");
         wheels.clear()?;
         process::run(
             Command::new(self.program("maturin"))
@@ -138,7 +158,7 @@ impl Python {
         if stamp.is_current() {
             return Ok(());
         }
-        let wheels = Wheels::of("gpsimd_bert");
+        let wheels = BuiltWheels::of("gpsimd_bert");
         wheels.clear()?;
         // uv has the package's build backend in it.
         process::run(
@@ -151,7 +171,7 @@ impl Python {
         stamp.write()
     }
 
-    fn install_wheel(&self, wheels: &Wheels, environment: &Self) -> anyhow::Result<()> {
+    fn install_wheel(&self, wheels: &BuiltWheels, environment: &Self) -> anyhow::Result<()> {
         process::run(
             Command::new(self.program("uv"))
                 .args(["pip", "install", "--quiet", "--no-deps", "--reinstall", "--python"])
@@ -162,12 +182,12 @@ impl Python {
 }
 
 /// Where the wheels of a package are built: of all packages in one folder, one of each.
-struct Wheels {
+struct BuiltWheels {
     folder: PathBuf,
     package: &'static str,
 }
 
-impl Wheels {
+impl BuiltWheels {
     fn of(package: &'static str) -> Self {
         Self { folder: workspace::artifacts().join("wheels"), package }
     }

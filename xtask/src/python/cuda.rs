@@ -1,9 +1,9 @@
 //! What takes the place of NVIDIA's libraries where PyTorch runs on the CPU alone.
 //!
-//! The index's PyTorch for Linux is linked against CUDA, so that it cannot be imported without some 4 GB of libraries of which
+//! PyPI's PyTorch for Linux is linked against CUDA, so that it cannot be imported without some 4 GB of libraries of which
 //! a CPU uses nothing. One small library under all their names has every function that PyTorch's libraries look for;
 //! each returns the error that there is no device, or its text. PyTorch raises it as an exception, as it does with
-//! NVIDIA's on a host without a device. It is for environments of tests: `.venv` has what PyTorch asks for.
+//! NVIDIA's on a host without a device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Python, UV, Wheels, application, cuda};
+use super::wheels::Place;
+use super::{BuiltWheels, Python, UV, application, cuda};
 use crate::workspace;
 use cargo_gpsimd::process;
 use cargo_gpsimd::stamp::Stamp;
@@ -43,13 +43,7 @@ impl Python {
         }
         eprintln!("setting up the Python environment {}: once", process::shown_path(&over.environment));
         let packages = self.put_beneath(&over)?;
-        process::run(
-            Command::new(self.program("uv"))
-                .args(["pip", "install", "--no-deps", "--require-hashes", "--python"])
-                .arg(over.program("python"))
-                .arg("--requirements")
-                .arg(lock),
-        )?;
+        self.install_locked(&over, &lock, &Place::of_environment()?.options())?;
         if matches!(overlay, Overlay::NewestTorch) {
             cuda::stand_in(&packages.join("torch/lib"))?;
         }
@@ -61,9 +55,9 @@ impl Python {
     pub(crate) fn with_wheels_alone(&self, folder: &Path) -> anyhow::Result<Self> {
         let over = Self { environment: folder.to_path_buf() };
         self.put_beneath(&over)?;
-        self.install_wheel(&Wheels::of("gpsimd_torch"), &over)?;
+        self.install_wheel(&BuiltWheels::of("gpsimd_torch"), &over)?;
         if application().is_some() {
-            self.install_wheel(&Wheels::of("gpsimd_bert"), &over)?;
+            self.install_wheel(&BuiltWheels::of("gpsimd_bert"), &over)?;
         }
         Ok(over)
     }
