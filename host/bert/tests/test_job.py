@@ -14,7 +14,7 @@ from gpsimd_bert.train import container, metrics
 from gpsimd_bert.train.__main__ import main
 from gpsimd_bert.train.errors import TrainerError
 from gpsimd_bert.train.options import parse
-from gpsimd_bert.train.reviews import Concatenated, CsvReviews
+from gpsimd_bert.train.review_sets import Concatenated, CsvReviews
 from gpsimd_bert.train.sources import open_source
 from trainer_process import finish, reviews, start, write_csv
 from transformers import AutoModelForSequenceClassification, AutoTokenizer

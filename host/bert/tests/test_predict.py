@@ -15,7 +15,7 @@ from gpsimd_bert.serve import predict as prediction
 from gpsimd_bert.serve.__main__ import main
 from gpsimd_bert.serve.errors import ServeError
 from gpsimd_bert.serve.handlers import Classifier
-from gpsimd_bert.serve.reviews import Reviews
+from gpsimd_bert.serve.review_file import ReviewFile
 
 LABELS = ["negative", "positive"]
 SHORT = ["--seq-len", "16", "--threads", "1"]
@@ -53,7 +53,7 @@ def test_every_review_gets_the_models_label_in_its_row(served, reviews, tmp_path
     assert [row["row"] for row in found] == [str(number) for number in range(1, 31)]
     classifier = Classifier.load(served, seq_len=16)
     right = 0
-    for row, review in zip(found, Reviews(reviews, LABELS), strict=True):
+    for row, review in zip(found, ReviewFile(reviews, LABELS), strict=True):
         [expected] = classifier.named(classifier.probabilities(classifier.encode([review.text])))
         assert row["label"] == expected["label"]
         assert float(row["score"]) == pytest.approx(expected["score"], abs=1e-5)
@@ -133,20 +133,20 @@ def test_a_malformed_file_is_status_1_with_its_line_and_leaves_no_output(
 
 def test_a_byte_order_mark_and_blank_lines_do_no_harm(tmp_path):
     path = write(tmp_path / "a.csv", b'\xef\xbb\xbf"1","t","one"\r\n\r\n"2","t","two"\r\n\r\n')
-    assert [(review.text, review.label) for review in Reviews(path, LABELS)] == [("one", 0), ("two", 1)]
+    assert [(review.text, review.label) for review in ReviewFile(path, LABELS)] == [("one", 0), ("two", 1)]
 
 
 def test_a_long_review_is_read_up_to_a_bound(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", f'"1","t","{"x" * 150_000}"\n"2","t","good"\n')
-    assert [len(review.text) for review in Reviews(path, LABELS)] == [150_000, 4]
+    assert [len(review.text) for review in ReviewFile(path, LABELS)] == [150_000, 4]
     monkeypatch.setattr("gpsimd_bert.reviews.MAX_FIELD", 149_999)
     with pytest.raises(ServeError, match=r"a\.csv:1: expected fields of at most 149,999 characters, found more"):
-        list(Reviews(path, LABELS))
+        list(ReviewFile(path, LABELS))
 
 
 def test_classes_say_nothing_about_a_model_with_other_labels(tmp_path):
     path = write(tmp_path / "a.csv", '"1","t","one"\n')
-    assert [review.label for review in Reviews(path, ["bad", "fair", "good"])] == [None]
+    assert [review.label for review in ReviewFile(path, ["bad", "fair", "good"])] == [None]
 
 
 def test_ctrl_c_leaves_the_earlier_output(served, reviews, tmp_path, monkeypatch, capsys):
@@ -296,7 +296,7 @@ def test_only_what_both_models_find_undecided_is_a_tie():
 
 def test_a_file_that_disappears_is_an_error(tmp_path):
     path = write(tmp_path / "a.csv", "x")
-    reviews = Reviews(path, LABELS, "1")
+    reviews = ReviewFile(path, LABELS, "1")
     path.unlink()
     with pytest.raises(ServeError, match=r"cannot read .*a\.csv: No such file"):
         list(reviews)

@@ -10,9 +10,9 @@ from gpsimd_bert.sagemaker.errors import UsageError
 from gpsimd_bert.sagemaker.transform import read_texts
 from gpsimd_bert.serve.errors import ServeError
 from gpsimd_bert.serve.handlers import RequestError, input_fn
-from gpsimd_bert.serve.reviews import Reviews
+from gpsimd_bert.serve.review_file import ReviewFile
 from gpsimd_bert.train.errors import TrainerError
-from gpsimd_bert.train.reviews import CsvReviews
+from gpsimd_bert.train.review_sets import CsvReviews
 from gpsimd_bert.train.sources import HubReviews
 
 CLASSES = ["negative", "positive"]
@@ -26,8 +26,8 @@ def trained(path: pathlib.Path) -> list[str]:
 
 READERS = {
     "train": trained,
-    "predict": lambda path: [review.text for review in Reviews(path, CLASSES)],
-    "predict a column": lambda path: [review.text for review in Reviews(path, CLASSES, "3")],
+    "predict": lambda path: [review.text for review in ReviewFile(path, CLASSES)],
+    "predict a column": lambda path: [review.text for review in ReviewFile(path, CLASSES, "3")],
     "serve": lambda path: input_fn(path.read_bytes(), "text/csv"),
     "transform": lambda path: list(read_texts(path)),
 }
@@ -111,7 +111,7 @@ def test_a_file_without_a_review_is_refused_or_empty(tmp_path):
     path.write_text("")
     with pytest.raises(TrainerError, match="holds no reviews"):
         CsvReviews(path)
-    assert list(Reviews(path, CLASSES)) == []
+    assert list(ReviewFile(path, CLASSES)) == []
     with pytest.raises(RequestError, match="empty"):
         input_fn(b"", "text/csv")
 

@@ -21,7 +21,7 @@ from gpsimd_bert.train.errors import TrainerError
 from gpsimd_bert.train.loop import STEPS_PER_PART
 from gpsimd_bert.train.model import schedule
 from gpsimd_bert.train.report import Row, largest_difference, table, write_json
-from gpsimd_bert.train.reviews import CsvReviews
+from gpsimd_bert.train.review_sets import CsvReviews
 from gpsimd_bert.train.sources import open_source
 from gpsimd_bert.train.synthetic import SyntheticReviews
 from transformers import AutoModelForSequenceClassification, AutoTokenizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -36,6 +37,28 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
             value = None
         if value is None or value < least or (most is not None and value > most):
             raise argparse.ArgumentTypeError(f"expected a whole number {limits}, found {text[:40]!r}")
+        return value
+
+    return convert
+
+
+def number(
+    least: float, most: float = math.inf, *, above: bool = False, below: bool = False, unit: str = "a number"
+) -> Callable[[str], float]:
+    """A finite number from `least` to `most`: without `least` itself if `above`, without `most` if `below`."""
+
+    def convert(text: str) -> float:
+        limits = f"greater than {least:g}" if above else f"of at least {least:g}"
+        if most < math.inf:
+            limits = limits + (f" and below {most:g}" if below else f" and at most {most:g}")
+            limits = limits if above or below else f"from {least:g} to {most:g}"
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        is_within = math.isfinite(value) and least <= value <= most
+        if not is_within or (above and value == least) or (below and value == most):
+            raise argparse.ArgumentTypeError(f"expected {unit} {limits}, found {text[:40]!r}")
         return value
 
     return convert

@@ -7,6 +7,7 @@ on CPU tensors through the emulated engine, on XLA tensors of a Neuron host on i
 
 from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__
 from gpsimd_torch.devices import emulate_on
+from gpsimd_torch.neuron import is_neuron_host
 from gpsimd_torch.ops import OpLibrary, bundled_libraries, emulation, load_library, set_emulation, set_time_limit
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "bundled_libraries",
     "emulate_on",
     "emulation",
+    "is_neuron_host",
     "load_library",
     "set_emulation",
     "set_time_limit",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import pathlib
 import statistics
@@ -19,11 +20,18 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from tqdm import tqdm
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 
 import gpsimd_torch
 
-Run = Callable[[], object]
+Call = Callable[[], object]
+
+
+# Nothing but a rule under the heads, in ASCII.
+_RULE = box.Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 @dataclasses.dataclass
@@ -32,10 +40,10 @@ class Case:
 
     op: str
     shape: str
-    rust: Run
-    eager: Run
-    compiled: Run | None
-    limit: Run
+    rust: Call
+    eager: Call
+    compiled: Call | None
+    limit: Call
     """Moves the op's bytes, and computes next to nothing."""
 
 
@@ -73,15 +81,15 @@ def cases() -> list[Case]:
     def masked_softmax_backward(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
         return scale * torch.ops.aten._softmax_backward_data(dp, p, -1, torch.float32)
 
-    def case(op: str, shape: str, rust: Run, function: Callable, *operands: torch.Tensor, limit: Run) -> Case:
+    def case(op: str, shape: str, rust: Call, function: Callable, *operands: torch.Tensor, limit: Call) -> Case:
         compiled = torch.compile(function, dynamic=False)
         return Case(op, shape, rust, lambda: function(*operands), lambda: compiled(*operands), limit)
 
-    def copy(x: torch.Tensor) -> Run:
+    def copy(x: torch.Tensor) -> Call:
         result = torch.empty_like(x)
         return lambda: result.copy_(x)
 
-    def add(x: torch.Tensor, y: torch.Tensor) -> Run:
+    def add(x: torch.Tensor, y: torch.Tensor) -> Call:
         result = torch.empty_like(x)
         return lambda: torch.add(x, y, out=result)
 
@@ -139,18 +147,19 @@ def cases() -> list[Case]:
 
 def measure(case: Case, rounds: int) -> dict[str, float | str | None]:
     """Median milliseconds of every contender over `rounds` rounds, and of moving the op's bytes."""
-    contenders: dict[str, Run] = {"rust": case.rust, "eager": case.eager, "limit": case.limit}
+    contenders: dict[str, Call] = {"rust": case.rust, "eager": case.eager, "limit": case.limit}
     if case.compiled is not None:
         contenders["compiled"] = case.compiled
     times: dict[str, list[float]] = {name: [] for name in contenders}
     with torch.no_grad():
-        for run in contenders.values():
+        for call in contenders.values():
             for _ in range(3):
-                run()
-        for _ in tqdm(range(rounds), desc=case.op, leave=False, disable=not sys.stderr.isatty()):
-            for name, run in contenders.items():
+                call()
+        terminal = Console(stderr=True)
+        for _ in track(range(rounds), case.op, console=terminal, transient=True, disable=not terminal.is_terminal):
+            for name, call in contenders.items():
                 start = time.perf_counter()
-                run()
+                call()
                 times[name].append(time.perf_counter() - start)
     median = {name: 1e3 * statistics.median(samples) for name, samples in times.items()}
     torch_ms = min(median["eager"], median.get("compiled", float("inf")))
@@ -168,9 +177,11 @@ def measure(case: Case, rounds: int) -> dict[str, float | str | None]:
 
 def table(rows: list[dict]) -> str:
     """Render rows of `measure` for people."""
-    header = ("op", "shape", "rust ms", "eager ms", "compiled ms", "speed-up", "limit ms", "of limit")
-    cells = [
-        (
+    form = Table(box=_RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("op", "shape", "rust ms", "eager ms", "compiled ms", "speed-up", "limit ms", "of limit"):
+        form.add_column(head, justify="left" if head in ("op", "shape") else "right", no_wrap=True)
+    for row in rows:
+        form.add_row(
             row["op"],
             row["shape"],
             f"{row['rust_ms']:.2f}",
@@ -180,19 +191,14 @@ def table(rows: list[dict]) -> str:
             f"{row['limit_ms']:.2f}",
             f"{row['limit_share']:.0%}",
         )
-        for row in rows
-    ]
-    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
-
-    def line(values: tuple[str, ...]) -> str:
-        padded = [v.ljust(w) if i < 2 else v.rjust(w) for i, (v, w) in enumerate(zip(values, widths, strict=True))]
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(header), line(tuple("-" * width for width in widths)), *map(line, cells)])
+    text = io.StringIO()
+    # As wide as it gets: what cuts lines is the terminal. Shapes look like rich's markup.
+    Console(file=text, width=1000, color_system=None, markup=False, highlight=False).print(form)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Call the command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="cargo xtask bench",
         description="Measure every op against PyTorch, eager and compiled, on the same data in the same run.",

@@ -59,7 +59,7 @@ class NeuronBuild:
         return getattr(self._ops, op)(*tensors)
 
 
-def is_host() -> bool:
+def is_neuron_host() -> bool:
     """Return whether XLA tensors of this process are on NeuronCores."""
     has_neuron = importlib.util.find_spec("torch_neuronx") is not None
     return has_neuron and os.environ.get("PJRT_DEVICE", "NEURON") == "NEURON"

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from gpsimd_torch import _native
-from gpsimd_torch import neuron as device
 from gpsimd_torch._native import LibraryError
+from gpsimd_torch.neuron import NeuronBuild, find_build, is_neuron_host
 from gpsimd_torch.registration import Op
 
 _BUNDLED = pathlib.Path(__file__).parent / "op_libraries"
@@ -44,7 +44,7 @@ class OpLibrary:
     `neuron` is the path of its build for NeuronCores, `None` where there is none.
     """
 
-    def __init__(self, native: _native.OpLibrary, build: device.NeuronBuild | None) -> None:
+    def __init__(self, native: _native.OpLibrary, build: NeuronBuild | None) -> None:
         """Register the library's ops with PyTorch. Use `load_library`."""
         self._native = native
         self.name: str = native.name
@@ -59,7 +59,7 @@ class OpLibrary:
         # What runs the ops on XLA tensors.
         self._build = build
         # As it was when the library was loaded: PyTorch/XLA chooses its devices once, too.
-        self._is_on_host = device.is_host()
+        self._is_on_host = is_neuron_host()
         # The file when it was loaded, as `_identity` sees it.
         self._file: tuple[int, ...] | None = None
 
@@ -137,9 +137,9 @@ def _load(library: str | pathlib.Path, neuron: str | pathlib.Path | None) -> OpL
             f"{path}: an op library `{native.name}` is loaded already, from {_loaded[native.name].path}: "
             "PyTorch registers a name once per process"
         )
-    if neuron is None and device.is_host():
-        neuron = device.find_build(path, native.name)
-    build = None if neuron is None else device.NeuronBuild(neuron, json.loads(native.descriptor))
+    if neuron is None and is_neuron_host():
+        neuron = find_build(path, native.name)
+    build = None if neuron is None else NeuronBuild(neuron, json.loads(native.descriptor))
     loaded = _loaded[native.name] = OpLibrary(native, build)
     loaded._file = file
     if is_bundled:
@@ -156,13 +156,13 @@ def _identity(path: pathlib.Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _only_build(library: OpLibrary, path: str | pathlib.Path) -> device.NeuronBuild:
+def _only_build(library: OpLibrary, path: str | pathlib.Path) -> NeuronBuild:
     if library.neuron is not None:
         raise LibraryError(
             f"{path}: `{library.name}` has a build for NeuronCores already, {library.neuron}: "
             "PyTorch registers a name once per process"
         )
-    return device.NeuronBuild(path, library.descriptor)
+    return NeuronBuild(path, library.descriptor)
 
 
 def set_emulation(mode: str) -> str:

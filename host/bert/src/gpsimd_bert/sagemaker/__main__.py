@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.trainer and options.command != "launch":
         parser.error(f"only launch takes arguments for the trainer after `--`, not {options.command}")
     try:
-        return options.run(options)
+        return options.execute(options)
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status

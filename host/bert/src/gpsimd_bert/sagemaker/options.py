@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
-from gpsimd_bert.arguments import whole
+from gpsimd_bert.arguments import number, whole
 
 from .aws import BUCKET
 from .follow import POLL_S
@@ -33,7 +33,7 @@ def add_poll(parser: argparse.ArgumentParser) -> None:
     """`--poll`."""
     parser.add_argument(
         "--poll",
-        type=number("seconds", most=3600),
+        type=number(0, 3600, unit="seconds"),
         default=POLL_S,
         metavar="S",
         help=f"seconds between two looks while following (default: {POLL_S:g})",
@@ -163,23 +163,7 @@ def variable(most: int) -> Callable[[str], tuple[str, str]]:
     return convert
 
 
-def number(unit: str, *, most: float = float("inf")) -> Callable[[str], float]:
-    """A number from 0 to `most`."""
-
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= most or value == float("inf"):
-            limits = "of at least 0" if most == float("inf") else f"from 0 to {most:g}"
-            raise argparse.ArgumentTypeError(f"expected {unit} {limits}, found {text!r}")
-        return value
-
-    return convert
-
-
-def console(text: str) -> None:
+def say(text: str) -> None:
     """Prints for people, beside what programs read from standard output."""
     print(text, file=sys.stderr, flush=True)
 

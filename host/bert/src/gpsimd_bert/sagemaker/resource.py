@@ -11,7 +11,7 @@ from typing import Any
 from .aws import Aws
 from .errors import CommandError, calling, is_missing, is_taken, is_unanswered
 from .follow import Display, poll
-from .options import console
+from .options import say
 
 # How far this machine's clock may be from that of AWS, which signs no request that is 5 minutes off.
 CLOCKS = timedelta(minutes=5)
@@ -147,4 +147,4 @@ def print_plan(aws: Aws, uploads: list[dict[str, Any]]) -> None:
 def tell(what: str, commands: list[tuple[str, str]]) -> None:
     """Prints `what`, and below it what can be done about it."""
     width = max(len(name) for name, _ in commands) + 1
-    console("\n".join([what, *(f"  {name + ':':<{width}} {command}" for name, command in commands)]))
+    say("\n".join([what, *(f"  {name + ':':<{width}} {command}" for name, command in commands)]))

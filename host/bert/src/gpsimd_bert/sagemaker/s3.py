@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gpsimd_bert.progress import Progress
 from gpsimd_bert.train.errors import TrainerError
-from gpsimd_bert.train.reviews import CsvReviews
+from gpsimd_bert.train.review_sets import CsvReviews
 
 from .aws import Aws, split_uri
 from .errors import UsageError, calling

@@ -4,10 +4,12 @@ import argparse
 import json
 from typing import Any
 
+from gpsimd_bert import table
+
 from .aws import Aws
 from .errors import CommandError
 from .follow import POLL_S, Training, watch
-from .options import add_connection, add_log_lines, add_poll, console, resource_name
+from .options import add_connection, add_log_lines, add_poll, resource_name, say
 from .resource import goes_on, training_job
 
 EXAMPLES = """\
@@ -37,10 +39,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the job as JSON")
     add_connection(parser)
     add_poll(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     """Shows the job; 1 if it has failed."""
     aws = Aws(options.region, options.profile)
     job = Training(options.job)
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         job.look(aws)
         if options.log_lines:
             for line in job.new_log_lines(aws)[-options.log_lines :]:
-                console(f"  {line}")
+                say(f"  {line}")
     return report(job, as_json=options.json)
 
 
@@ -65,8 +67,7 @@ def report(job: Training, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(document(job), indent=2))
     else:
-        for name, value in lines(job):
-            print(f"{name:<22}{value}")
+        print(table.facts(lines(job), right=False))
     status = job.description.get("TrainingJobStatus")
     if status == "Failed":
         reason = job.description.get("FailureReason") or "AWS names no reason; see the log"

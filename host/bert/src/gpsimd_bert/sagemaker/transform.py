@@ -14,7 +14,7 @@ from gpsimd_bert.reviews import Lines, ReviewError, rows, text_of
 from . import s3, serving
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError, is_taken, is_unanswered
-from .options import console
+from .options import say
 from .resource import Resource, check_free, create, goes_on, may_be_made, print_plan, tell, undo, wait
 
 # Reviews in one request: one forward pass of the handlers.
@@ -61,10 +61,10 @@ def add_parser(commands: Any) -> None:
     serving.add_arguments(parser, "transform")
     parser.add_argument("input", metavar="INPUT", help="a CSV file of reviews, or s3://BUCKET/PREFIX of JSON lines")
     parser.add_argument("--predictions", type=output_file, metavar="FILE", help="download the result to FILE")
-    parser.set_defaults(run=run)
+    parser.set_defaults(execute=execute)
 
 
-def run(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
     """Runs the batch job."""
     name = options.name or time.strftime("gpsimd-transform-%Y%m%d-%H%M%S")
     local = not options.input.startswith("s3://")
@@ -155,7 +155,7 @@ def fetch(aws: Aws, uri: str, path: Path) -> None:
         raise CommandError(
             f"--predictions {path}: {error.strerror or error}; fetch them with: aws s3 cp {uri} FILE{aws.flags}"
         ) from error
-    console(f"predictions: {path}")
+    say(f"predictions: {path}")
 
 
 def transform_request(name: str, source: str, base: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -10,7 +10,7 @@ Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a
 | `app.py` | `GET /ping`, `POST /invocations`, and what is refused before it is read |
 | `handlers.py` | request -> texts -> predictions -> response; also the `code/inference.py` of the stock container |
 | `batcher.py` | requests that arrive together become one forward pass |
-| `reviews.py`, `predict.py` | a CSV file in, a CSV file out |
+| `review_file.py`, `predict.py` | a CSV file in, a CSV file out |
 | `compare.py` | do two models say the same? |
 | `bench.py` | the server under load, with and without micro-batching |
 """

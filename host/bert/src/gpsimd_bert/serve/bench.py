@@ -22,12 +22,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpsimd_bert.progress import Progress
+from gpsimd_bert.table import text
 
 from .errors import ServeError
 from .handlers import JSON
 from .options import Bench
 from .predict import load, write_json
-from .reviews import Reviews
+from .review_file import ReviewFile
 
 WARM_UP_S = 2.0
 # One turn of a server under load.
@@ -120,11 +121,7 @@ def table(rows: list[Measurement]) -> str:
         ]
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *map(str.rjust, values, widths[1:])]) for name, *values in [heads, *cells]
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = [text(heads, cells)]
     if all(row.latencies_s for row in rows):
         ratio = rows[0].requests_per_s / rows[1].requests_per_s
         lines.append(f"micro-batching answers {ratio:.2f} times as many requests")
@@ -140,7 +137,7 @@ def _texts(options: Bench) -> list[str]:
     if options.data is None:
         return SENTENCES
     texts = []
-    for review in Reviews(options.data, ["negative", "positive"]):
+    for review in ReviewFile(options.data, ["negative", "positive"]):
         texts.append(review.text)
         if len(texts) == TEXTS:
             break

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
+from gpsimd_bert import table
+
 from .errors import ServeError
 from .options import Compare
-from .predict import aligned, chunks, load, write_json
-from .reviews import Reviews
+from .predict import chunks, load, write_json
+from .review_file import ReviewFile
 
 # Rows shown; the JSON file has all.
 SHOWN = 10
@@ -73,7 +75,7 @@ def compare(options: Compare) -> int:
             f"{options.second}: expected the labels {', '.join(first.labels)} of {options.first}, found "
             f"{', '.join(second.labels)}; compare models with the same labels"
         )
-    reviews = Reviews(options.source, first.labels, options.column)
+    reviews = ReviewFile(options.source, first.labels, options.column)
     agreement = Agreement(options.tie)
     started = time.perf_counter()
     for chunk in chunks(reviews, f"comparing on {options.source.name}"):
@@ -96,7 +98,7 @@ def compare(options: Compare) -> int:
 
 def report(agreement: Agreement) -> str:
     """The agreement as text."""
-    lines = aligned(
+    facts = table.facts(
         [
             ("reviews", f"{agreement.reviews:,}"),
             ("same label", f"{agreement.reviews - len(agreement.differences):,}"),
@@ -105,6 +107,7 @@ def report(agreement: Agreement) -> str:
             ("largest difference of scores", f"{agreement.largest_score_difference:.2e}"),
         ]
     )
+    lines = [facts]
     shown = sorted(agreement.differences, key=lambda difference: difference.is_tie)[:SHOWN]
     lines += [
         f"row {difference.row}: {difference.first} by {difference.first_margin:.2e}, "

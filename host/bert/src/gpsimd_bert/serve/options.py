@@ -247,7 +247,7 @@ def _compare(argv: list[str]) -> Compare:
     _add_column(parser)
     add(
         "--tie",
-        type=_number(0.0, 1.0),
+        type=arguments.number(0.0, 1.0),
         default=1e-3,
         metavar="P",
         help="a model's two best labels less than P apart in probability are a tie (default: 0.001)",
@@ -319,7 +319,7 @@ def _add_model_flags(parser: arguments.Parser):
 def _add_wait(parser: arguments.Parser):
     parser.add_argument(
         "--max-wait-ms",
-        type=_number(0.0, 10_000.0),
+        type=arguments.number(0.0, 10_000.0),
         default=5.0,
         metavar="MS",
         help="how long a text waits for others to share a pass with (default: 5)",
@@ -347,21 +347,6 @@ def _check_distinct(parser: arguments.Parser, files: dict[str, Path | None]):
     for (before, first), (name, second) in itertools.combinations(named, 2):
         if arguments.same_file(first, second):
             parser.error(f"argument {name}: expected another file than {before}, found the same; name another")
-
-
-def _number(least: float, most: float):
-    """An argparse type: a number in [least, most]."""
-
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = None
-        if value is None or not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected a number from {least:g} to {most:g}, found {text[:40]!r}")
-        return value
-
-    return convert
 
 
 def _model(text: str) -> Path:

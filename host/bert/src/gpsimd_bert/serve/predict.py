@@ -1,20 +1,19 @@
 """`predict`: the reviews of a CSV file in, their labels in a CSV file out."""
 
 import csv
-import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from gpsimd_bert import atomic, table
 from gpsimd_bert.progress import Progress
 
 from .errors import ServeError
 from .handlers import Classifier
 from .options import Predict
-from .reviews import Review, Reviews
+from .review_file import Review, ReviewFile
 
 # Sorted by length among themselves: enough for little padding, few enough for a steady progress bar.
 ROWS_AT_A_TIME = 512
@@ -24,13 +23,15 @@ HEADER = ("row", "label", "score")
 def predict(options: Predict) -> int:
     """Writes `options.target`; prints a summary."""
     classifier = load(options.model_dir, options)
-    reviews = Reviews(options.source, classifier.labels, options.column, options.label_column)
+    reviews = ReviewFile(options.source, classifier.labels, options.column, options.label_column)
     labels: Counter[str] = Counter(dict.fromkeys(classifier.labels, 0))
     right = labelled = 0
     started = time.perf_counter()
-    partial = options.target.with_name(f".{options.target.name}.partial")
     try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic.replacing(options.target) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(HEADER)
             for row, review, prediction in predictions(classifier, reviews, f"predicting {options.source.name}"):
@@ -39,13 +40,10 @@ def predict(options: Predict) -> int:
                 if review.label is not None:
                     labelled += 1
                     right += classifier.labels[review.label] == prediction["label"]
-        if not labels.total():
-            raise ServeError(f"{options.source} holds no reviews; expected at least one row")
-        os.replace(partial, options.target)
+            if not labels.total():
+                raise ServeError(f"{options.source} holds no reviews; expected at least one row")
     except OSError as error:
         raise ServeError(f"cannot write {options.target}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     seconds = time.perf_counter() - started
     summary = {
         "reviews": labels.total(),
@@ -63,7 +61,7 @@ def predict(options: Predict) -> int:
     lines += [("seconds", f"{seconds:.1f}"), ("reviews/s", f"{labels.total() / seconds:.1f}")]
     if options.json is not None:
         write_json(options.json, summary)
-    print("\n".join([*aligned(lines), f"labels in {options.target}"]))
+    print(f"{table.facts(lines)}\nlabels in {options.target}")
     return 0
 
 
@@ -75,7 +73,7 @@ def load(folder: Path, options) -> Classifier:
     return Classifier.load(folder, seq_len=options.seq_len, max_batch=options.max_batch)
 
 
-def chunks(reviews: Reviews, what: str) -> Iterator[list[Review]]:
+def chunks(reviews: ReviewFile, what: str) -> Iterator[list[Review]]:
     """The reviews in parts, with a progress bar that moves as they are dealt with."""
     source = iter(reviews)
     with Progress(what, reviews.size, "B") as bar:
@@ -84,7 +82,7 @@ def chunks(reviews: Reviews, what: str) -> Iterator[list[Review]]:
             bar.advance_to(reviews.position)
 
 
-def predictions(classifier: Classifier, reviews: Reviews, what: str) -> Iterator[tuple[int, Review, dict]]:
+def predictions(classifier: Classifier, reviews: ReviewFile, what: str) -> Iterator[tuple[int, Review, dict]]:
     """Number from 1, review and prediction of each, in order."""
     row = 0
     for chunk in chunks(reviews, what):
@@ -94,19 +92,9 @@ def predictions(classifier: Classifier, reviews: Reviews, what: str) -> Iterator
             yield row, review, prediction
 
 
-def aligned(lines: list[tuple[str, str]]) -> list[str]:
-    """Names to the left, values to the right."""
-    name, value = (max(len(line[column]) for line in lines) for column in (0, 1))
-    return [f"{line[0]:<{name}}  {line[1]:>{value}}" for line in lines]
-
-
 def write_json(path: Path, document: dict):
     """Writes `document`; the file is complete or not there."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-        os.replace(partial, path)
+        atomic.write_json(path, document)
     except OSError as error:
         raise ServeError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

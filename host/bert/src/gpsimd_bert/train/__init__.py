@@ -6,7 +6,7 @@ Run it: `python -m gpsimd_bert.train --help`. The files, in the order in which a
 |---|---|
 | `options.py`, `container.py` | the command line, and what a SageMaker container says in its place |
 | `distributed.py`, `peers.py` | devices, processes, what differs between CPU and XLA; who died |
-| `sources.py`, `reviews.py`, `synthetic.py`, `places.py` | where reviews come from |
+| `sources.py`, `review_sets.py`, `synthetic.py`, `places.py` | where reviews come from |
 | `batches.py` | which review is in which step; token ids; padded batches |
 | `model.py` | the classifier, its ops and its optimizer |
 | `keeper.py`, `checkpoints.py` | what survives an interruption, and the files that hold it |

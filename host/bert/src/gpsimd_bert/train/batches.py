@@ -13,7 +13,7 @@ import torch
 from gpsimd_bert.progress import Progress
 
 from .errors import TrainerError
-from .reviews import Reviews
+from .review_sets import ReviewSet
 
 # Reviews handed to the tokenizer at once: enough for its threads, little text in memory.
 TOKENIZER_BLOCK = 512
@@ -51,7 +51,7 @@ def order_of_steps(
 class TokenizedReviews:
     """Token ids of some reviews, ragged in one array (2 or 4 bytes per token, nothing for padding)."""
 
-    def __init__(self, reviews: Reviews, rows: np.ndarray, tokenizer, seq_len: int, what: str, *, progress: bool):
+    def __init__(self, reviews: ReviewSet, rows: np.ndarray, tokenizer, seq_len: int, what: str, *, progress: bool):
         """Tokenizes the distinct `rows` of `reviews`, cut off at `seq_len` tokens."""
         self._rows = np.unique(rows)
         self._labels = reviews.labels

@@ -4,7 +4,6 @@ A file is named after its step and its content, `checkpoint-00000020-<BLAKE2b>.p
 by a full disk or a copy to S3 that was interrupted, is recognised, and the one before it is used.
 """
 
-import contextlib
 import fcntl
 import hashlib
 import io
@@ -14,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
+from gpsimd_bert.atomic import replacing
 
 from .distributed import Process
 from .errors import JobFailure, TrainerError
@@ -81,26 +82,21 @@ class Checkpoints:
         """Writes the `state` after `step`; in all processes but the first it does nothing."""
         if not self._process.is_main:
             return
-        partial = self.folder / _PARTIAL
         try:
             # In memory first: torch would tell a full disk as a mistake of its own.
             content = io.BytesIO()
             torch.save({"format": FORMAT, "settings": settings, "step": step, "state": state}, content)
             digest = _blake2b(content.getbuffer()).hexdigest()
-            with partial.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            for path in self._discarded:
-                path.unlink(missing_ok=True)
-            self._discarded = []
-            os.replace(partial, self.folder / f"checkpoint-{step:08}-{digest}.pt")
-            _sync(self.folder)
+            file = self.folder / f"checkpoint-{step:08}-{digest}.pt"
+            # One name for all of them: what a killed trainer has left is written over.
+            with replacing(file, partial=self.folder / _PARTIAL, durable=True) as partial:
+                partial.write_bytes(content.getbuffer())
+                for path in self._discarded:
+                    path.unlink(missing_ok=True)
+                self._discarded = []
             for path in files(self.folder)[KEPT:]:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise JobFailure(
                 f"cannot write a checkpoint after step {step} into {self.folder}: {error.strerror}; make room for "
                 f"{KEPT + 1} checkpoints, or name another folder with --checkpoints; those written before are kept"
@@ -185,12 +181,3 @@ def _expect(path: Path, content: dict, settings: dict):
 
 def _blake2b(data: bytes | memoryview):
     return hashlib.blake2b(data, digest_size=8)
-
-
-def _sync(folder: Path):
-    """Makes a rename in `folder` outlast a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,16 +4,15 @@ What a GPU script has to change for Trainium is here: the device and the backend
 (`Process.loader`), the optimizer step (`Process.step`). The rest of the trainer calls nothing of CUDA.
 """
 
-import fcntl
 import importlib.util
 import os
 import socket
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import torch
 import torch.distributed as dist
 
@@ -25,8 +24,6 @@ from .peers import Peers
 XLA_STEPS_PER_FETCH = 10
 # Of a checkpoint, from process 0 to the others: bounds the memory that gloo copies into.
 BROADCAST_BYTES = 1 << 28
-# Linux: the IPv4 address of a network interface.
-SIOCGIFADDR = 0x8915
 # Where the driver puts its device nodes.
 DEVICES = Path("/dev")
 
@@ -270,15 +267,10 @@ def _choose_interface():
         except OSError:
             return
         own = probe.getsockname()[0]
-        for _, name in socket.if_nameindex():
-            try:
-                request = struct.pack("256s", name.encode()[:15])
-                found = socket.inet_ntoa(fcntl.ioctl(probe, SIOCGIFADDR, request)[20:24])
-            except OSError:
-                continue  # An interface without an IPv4 address.
-            if found == own:
-                os.environ["GLOO_SOCKET_IFNAME"] = name
-                return
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(address.address == own for address in addresses):
+            os.environ["GLOO_SOCKET_IFNAME"] = name
+            return
 
 
 def _expect_neuron():

@@ -14,7 +14,7 @@ from .distributed import Process
 # Linux: what the CPUs have done since they were started, and what they are.
 STAT = Path("/proc/stat")
 CPUINFO = Path("/proc/cpuinfo")
-PACKAGES = ("torch", "transformers", "gpsimd_torch")
+PACKAGES = ("torch", "transformers", "gpsimd_torch", "gpsimd_bert")
 # Of what all CPUs can do, the share of others that is told.
 BUSY_SHARE = 0.1
 

@@ -96,13 +96,12 @@ def _check_tokenizer(model: str | None, tokenizer, embeddings: int):
 def load_ops(device: str, neuron_library: Path | None):
     """Loads the Rust ops; `TrainerError` if they are to run on NeuronCores and are not built for them."""
     import gpsimd_torch
-    from gpsimd_torch import neuron
 
     try:
         library = gpsimd_torch.load_library("bert_ops", neuron=neuron_library)
     except gpsimd_torch.LibraryError as error:
         raise TrainerError(str(error)) from error
-    on_neuron = device == "neuron" or (device == "xla" and neuron.is_host())
+    on_neuron = device == "neuron" or (device == "xla" and gpsimd_torch.is_neuron_host())
     if on_neuron and library.neuron is None:
         raise TrainerError(
             f"--device {device} with the Rust ops needs them built for NeuronCores: run `cargo xtask build-kernels "

@@ -1,7 +1,6 @@
 """The command line of the trainer: flags, their help, and the checks that need no data and no model."""
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -237,7 +236,7 @@ def _parser() -> arguments.Parser:
         metavar="N",
         help="longest review in tokens, the rest is cut off (default: 128)",
     )
-    add("--lr", type=_number(0.0, exclusive=True), default=5e-5, help="peak learning rate (default: 5e-5)")
+    add("--lr", type=arguments.number(0.0, above=True), default=5e-5, help="peak learning rate (default: 5e-5)")
     add(
         "--seed",
         type=arguments.whole(0, 2**32 - 1),
@@ -247,7 +246,7 @@ def _parser() -> arguments.Parser:
     )
     add(
         "--dropout",
-        type=_share,
+        type=arguments.number(0.0, 1.0, below=True),
         metavar="P",
         help="dropout of the whole model, from 0 to below 1 (default: the model's own). With 0, a step does not depend "
         "on how many processes share its reviews, but for rounding",
@@ -266,7 +265,7 @@ def _parser() -> arguments.Parser:
     )
     add(
         "--price-per-hour",
-        type=_number(0.0),
+        type=arguments.number(0.0),
         metavar="$",
         help="price of the machine, for the cost (default: not known, and no cost is told)",
     )
@@ -309,7 +308,7 @@ def _parser() -> arguments.Parser:
     )
     add(
         "--worker-timeout",
-        type=_number(0.0, exclusive=True, most=86_400.0),
+        type=arguments.number(0.0, 86_400.0, above=True),
         default=600.0,
         metavar="SECONDS",
         help="with several processes: how long one waits for another before the job fails and names it (default: 600)",
@@ -321,30 +320,6 @@ def _parser() -> arguments.Parser:
         help="also write the table, with the loss of every step, as JSON",
     )
     return parser
-
-
-def _number(least: float, *, exclusive: bool = False, most: float = math.inf):
-    """An argparse type: a finite number from `least` to `most`, without `least` itself if `exclusive`."""
-
-    def convert(text: str) -> float:
-        limits = "greater than" if exclusive else "of at least"
-        end = f" and at most {most:g}" if most < math.inf else ""
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or not least <= value <= most or (exclusive and value == least):
-            raise argparse.ArgumentTypeError(f"expected a number {limits} {least:g}{end}, found {text!r}")
-        return value
-
-    return convert
-
-
-def _share(text: str) -> float:
-    value = _number(0.0)(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, found {text!r}")
-    return value
 
 
 def _truth(text: str) -> bool:

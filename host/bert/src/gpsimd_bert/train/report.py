@@ -1,13 +1,14 @@
 """What a job reports: a row per run, the table, the JSON file."""
 
 import contextlib
-import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gpsimd_bert import atomic
+from gpsimd_bert.table import number, text
 
 from .errors import JobFailure
 
@@ -144,16 +145,14 @@ def table(rows: list[Row]) -> str:
     cells = [
         [
             row.ops,
-            _number(row.throughput_it_s, 2),
-            _number(row.validation_accuracy, 4),
-            _number(row.billable_s, 1),
-            _number(row.training_cost_usd, 4),
+            number(row.throughput_it_s, 2),
+            number(row.validation_accuracy, 4),
+            number(row.billable_s, 1),
+            number(row.training_cost_usd, 4),
         ]
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in [heads, *cells]) for column in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = [text(heads, cells)]
     lines += [f"{row.ops}: {_end(row)}" for row in rows if row.stopped or row.validation_accuracy is None]
     difference = largest_difference(rows)
     if difference is not None:
@@ -177,7 +176,7 @@ def _end(row: Row) -> str:
 def write_json(path: Path, rows: list[Row], settings: dict, machine: dict | None = None):
     """Writes the rows, the largest difference of losses and the `machine`; a number that is not finite is null.
 
-    The file is complete or not there: it is written beside its place and moved.
+    The file is complete or not there.
     """
     difference = largest_difference(rows)
     document = {
@@ -202,14 +201,8 @@ def write_json(path: Path, rows: list[Row], settings: dict, machine: dict | None
         "settings": settings,
         "machine": machine,
     }
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-        os.replace(partial, path)
+        atomic.write_json(path, document)
     except OSError as error:
         raise JobFailure(f"cannot write {path}: {error.strerror or error}; the table above is all there is") from error
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

@@ -10,7 +10,7 @@ from gpsimd_bert.reviews import text_of
 from .container import Channels
 from .errors import TrainerError
 from .places import expect_hub_name
-from .reviews import Concatenated, CsvReviews, Reviews, Subset
+from .review_sets import Concatenated, CsvReviews, ReviewSet, Subset
 from .synthetic import SyntheticReviews
 
 # Of a single file: every review is in one of the two parts, which depend on the number of reviews only.
@@ -22,8 +22,8 @@ SPLIT_SEED = 0
 class Source:
     """Reviews to train on and to validate with, and a sentence for the reader that says what they are."""
 
-    train: Reviews
-    validation: Reviews
+    train: ReviewSet
+    validation: ReviewSet
     description: str
 
 
@@ -80,7 +80,7 @@ def _from_channels(channels: Channels, progress: bool) -> Source:
     return _split(train, f"channel {files}")
 
 
-def _of_channel(folder: str, name: str, progress: bool) -> tuple[Reviews, str]:
+def _of_channel(folder: str, name: str, progress: bool) -> tuple[ReviewSet, str]:
     """The reviews of the file `name` in a channel's folder, or else of all its CSV files; and what they are from."""
     named = Path(folder) / name
     files = [named] if named.is_file() else sorted(Path(folder).rglob("*.csv"))
@@ -98,7 +98,7 @@ def _from_file(path: Path, progress: bool) -> Source:
     return _split(CsvReviews(path, progress=progress), str(path))
 
 
-def _split(reviews: Reviews, what: str) -> Source:
+def _split(reviews: ReviewSet, what: str) -> Source:
     count = len(reviews.labels)
     if count < 2:
         raise TrainerError(f"{what} holds {count} review; at least 2 are needed, one of them for validation")
@@ -159,5 +159,5 @@ class HubReviews:
         return [text_of(text) for text in self._split[[int(row) for row in rows]]["content"]]
 
 
-def _counted(what: str, train: Reviews, validation: Reviews) -> str:
+def _counted(what: str, train: ReviewSet, validation: ReviewSet) -> str:
     return f"{what}: {len(train.labels):,} reviews to train on, {len(validation.labels):,} to validate with"

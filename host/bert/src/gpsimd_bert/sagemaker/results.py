@@ -20,7 +20,7 @@ OF_A_TRY = ("seed",)
 
 
 @dataclass
-class Run:
+class Result:
     """One run; a value that is not known is None."""
 
     source: str
@@ -65,15 +65,15 @@ class Run:
         return self.instance if self.instances == 1 else f"{self.instances} x {self.instance}"
 
 
-def best_of(runs: Iterable[Run]) -> list[tuple[Run, int]]:
+def best_of(runs: Iterable[Result]) -> list[tuple[Result, int]]:
     """The best run of each group with the number of runs in it, in the order of their first runs."""
-    groups: dict[tuple, list[Run]] = {}
+    groups: dict[tuple, list[Result]] = {}
     for run in runs:
         groups.setdefault(run.group, []).append(run)
     return [(min(group, key=lambda run: run.rank), len(group)) for group in groups.values()]
 
 
-def best(runs: Iterable[Run]) -> list[Run]:
+def best(runs: Iterable[Result]) -> list[Result]:
     """Those of the highest validation accuracy, if all have the same settings; published runs have none to compare."""
     ours = [run for run in runs if not run.published]
     if differences(ours):
@@ -82,7 +82,7 @@ def best(runs: Iterable[Run]) -> list[Run]:
     return [run for run in ours if run.rank[0] == highest < math.inf]
 
 
-def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
+def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Result:
     """The run of a training job that has completed."""
     with calling(f"looking at the job {name}"):
         found = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
@@ -110,7 +110,7 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
     )
     price, billable = price_of.get(instance), found.get("BillableTimeInSeconds")
     total = None if price is None else price * instances
-    return Run(
+    return Result(
         source=name,
         model=_model(hyperparameters.get("model")),
         ops=str(hyperparameters.get("ops", "-")),
@@ -126,7 +126,7 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Run:
     )
 
 
-def of_file(path: Path) -> list[Run]:
+def of_file(path: Path) -> list[Result]:
     """The runs in a file that the trainer's `--json` has written."""
     try:
         document = json.loads(path.read_text())
@@ -139,7 +139,7 @@ def of_file(path: Path) -> list[Run]:
             if row["stopped"] and bad is None:
                 continue
             found.append(
-                Run(
+                Result(
                     source=str(path),
                     model=_model(named.get("model")),
                     ops=_text(row, "ops"),
@@ -168,7 +168,7 @@ def of_file(path: Path) -> list[Run]:
     return found
 
 
-def published() -> list[Run]:
+def published() -> list[Result]:
     """The results to compare with: their cost by the formula of all rows, and beside it the one that was published."""
     found = []
     for row in PUBLISHED:
@@ -176,7 +176,7 @@ def published() -> list[Run]:
         stated = figures.pop("training_cost_usd")
         cost = figures["billable_s"] * figures["price_per_hour"] / SECONDS_PER_HOUR
         found.append(
-            Run(
+            Result(
                 source="AWS post",
                 ops="-",
                 instances=1,
@@ -189,7 +189,7 @@ def published() -> list[Run]:
     return found
 
 
-def differences(runs: Iterable[Run], names: Iterable[str] = SETTINGS) -> list[str]:
+def differences(runs: Iterable[Result], names: Iterable[str] = SETTINGS) -> list[str]:
     """Settings in which the runs differ, e.g. `batch-size (16, 32)`: then none of them is better than another."""
     ours = [run for run in runs if not run.published]
     texts = []

@@ -18,7 +18,7 @@ from gpsimd_bert.reviews import POLARITY, Lines, ReviewError, polarity, rows
 from .errors import TrainerError
 
 
-class Reviews(Protocol):
+class ReviewSet(Protocol):
     """A set of labelled reviews whose texts are fetched when needed."""
 
     labels: np.ndarray
@@ -77,7 +77,7 @@ class CsvReviews:
 class Subset:
     """Some rows of another set, e.g. the part split off for validation."""
 
-    def __init__(self, reviews: Reviews, rows: np.ndarray):
+    def __init__(self, reviews: ReviewSet, rows: np.ndarray):
         """Row i of this part is row `rows[i]` of `reviews`."""
         self._reviews, self._rows = reviews, rows
         self.labels = reviews.labels[rows]
@@ -90,7 +90,7 @@ class Subset:
 class Concatenated:
     """Several sets one after the other, e.g. the files of a folder."""
 
-    def __init__(self, parts: Sequence[Reviews]):
+    def __init__(self, parts: Sequence[ReviewSet]):
         """Row numbers go on from part to part."""
         self._parts = parts
         self._starts = np.cumsum([0] + [len(part.labels) for part in parts])

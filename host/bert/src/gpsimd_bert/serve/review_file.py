@@ -17,7 +17,7 @@ class Review:
     label: int | None
 
 
-class Reviews:
+class ReviewFile:
     """Iterates over the reviews of a file once; `ServeError` with file and line at a row that is not as expected."""
 
     def __init__(self, path: Path, labels: list[str], column: str | None = None, label_column: str | None = None):
