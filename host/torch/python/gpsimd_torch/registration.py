@@ -243,7 +243,10 @@ class Op:
         return list(_DTYPES) if element == "any" else [element]
 
     def _narrowed(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The tensors, int64 as int32 and bool as uint8 where the operand takes that. Raises where a value does not fit."""
+        """The tensors, int64 as int32 and bool as uint8 where the operand takes that.
+
+        Raises where a value does not fit.
+        """
         return [self._narrow(i, tensor) if tensor.dtype in _NARROWED else tensor for i, tensor in enumerate(tensors)]
 
     def _narrow(self, index: int, tensor: torch.Tensor) -> torch.Tensor:
@@ -255,8 +258,8 @@ class Op:
         if bool(differs.any()):
             at = differs.nonzero()[0].tolist()
             raise OperandError(
-                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
-                f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from {-(2**31)} to {2**31 - 1}"
+                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and {tensor[tuple(at)].item()} at {at} "
+                f"does not fit in i32, in which the cores compute: from {-(2**31)} to {2**31 - 1}"
             )
         return narrow
 
