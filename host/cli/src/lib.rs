@@ -20,6 +20,7 @@ pub mod python;
 pub mod sdk_source;
 pub mod stamp;
 mod status;
+pub mod table;
 mod test;
 pub mod workspace;
 

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::workspace;
+use cargo_gpsimd::table::{lines, table};
 use cargo_gpsimd::{build, numbers};
 
 /// The package's time over the native library's that is aimed at.
@@ -178,10 +179,7 @@ fn measure_op(
 }
 
 fn print(rows: &[Row]) {
-    let op = rows.iter().map(|row| row.op.len()).max().unwrap_or(0);
-    let shape = rows.iter().map(|row| row.shape.len()).max().unwrap_or(0);
-    println!(
-        "{:op$}  {:shape$}  {:>9}  {:>14}  {:>10}  {:>13}  {:>14}  {:>14}  {:>12}",
+    let header = [
         "op",
         "shape",
         "native ms",
@@ -190,26 +188,24 @@ fn print(rows: &[Row]) {
         "copies/native",
         "package/copies",
         "package/native",
-        "fastest only"
-    );
-    println!(
-        "{:-<op$}  {:-<shape$}  {:->9}  {:->14}  {:->10}  {:->13}  {:->14}  {:->14}  {:->12}",
-        "", "", "", "", "", "", "", "", ""
-    );
+        "fastest only",
+    ];
+    let mut table = table(&header, 2);
     for row in rows {
-        println!(
-            "{:op$}  {:shape$}  {:>9.2}  {:>14.2}  {:>10.2}  {:>12.2}x  {:>13.2}x  {:>13.2}x  {:>11.2}x",
-            row.op,
-            row.shape,
-            row.native_ms,
-            row.native_copies_ms,
-            row.package_ms,
-            row.copies_to_native,
-            row.package_to_copies,
-            row.package_to_native,
-            row.package_best_ms / row.native_best_ms
-        );
+        let ratio = |ratio: f64| format!("{ratio:.2}x");
+        table.add_row([
+            row.op.to_owned(),
+            row.shape.clone(),
+            format!("{:.2}", row.native_ms),
+            format!("{:.2}", row.native_copies_ms),
+            format!("{:.2}", row.package_ms),
+            ratio(row.copies_to_native),
+            ratio(row.package_to_copies),
+            ratio(row.package_to_native),
+            ratio(row.package_best_ms / row.native_best_ms),
+        ]);
     }
+    print!("{}", lines(&table));
     let slow: Vec<_> = rows.iter().filter(|row| row.package_to_native > AIM).map(|row| row.op).collect();
     println!();
     println!("copies/native: what copying tiles to TCM and back costs; package/copies: what the generated C++ costs.");

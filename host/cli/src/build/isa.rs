@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::files;
 use crate::process::shown_path;
 use crate::sdk_source::SdkSource;
+use crate::table::{lines, table};
 use crate::workspace::OpCrate;
 
 /// A program and what it takes.
@@ -91,27 +92,22 @@ fn print(report: &Report) {
     );
     println!();
     println!("per element of the output, one core, instructions of the base ISA with soft float:");
-    let width = report.ops.iter().map(|op| op.op.len()).max().unwrap_or(0).max(2);
-    let types = report.ops.iter().map(|op| op.operands.join(" ").len()).max().unwrap_or(0).max(8);
-    println!(
-        "{:width$}  {:types$}  {:>13}  {:>14}  {:>12}  {:>7}  {:>10}",
-        "op", "operands", "stack of 8192", "TCM of 16384", "instructions", "kernels", "arithmetic"
-    );
-    println!("{:-<width$}  {:-<types$}  {:-<13}  {:-<14}  {:-<12}  {:-<7}  {:-<10}", "", "", "", "", "", "", "");
+    let header = ["op", "operands", "stack of 8192", "TCM of 16384", "instructions", "kernels", "arithmetic"];
+    let mut table = table(&header, 2);
     for op in &report.ops {
-        let per_element = |count: u64| count as f64 / op.elements as f64;
+        let per_element = |count: u64| format!("{:.1}", count as f64 / op.elements as f64);
         let counts = op.instructions;
-        println!(
-            "{:width$}  {:types$}  {:>13}  {:>14}  {:>12.1}  {:>7.1}  {:>10.1}",
-            op.op,
+        table.add_row([
+            op.op.clone(),
             op.operands.join(" "),
-            op.stack,
-            op.tcm,
+            op.stack.to_string(),
+            op.tcm.to_string(),
             per_element(counts.total()),
             per_element(counts.kernels + counts.memory),
             per_element(counts.arithmetic),
-        );
+        ]);
     }
+    print!("{}", lines(&table));
     println!();
     for failed in &report.failed {
         println!("{} on {}, with {} bytes of TCM: {}", failed.op, failed.operands.join(", "), failed.tcm, failed.error);

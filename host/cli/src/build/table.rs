@@ -4,6 +4,7 @@ use std::fs;
 
 use super::Results;
 use crate::process::shown_path;
+use crate::table::{lines, table};
 
 /// Prints the table and where everything is.
 pub(super) fn print(results: &Results) {
@@ -14,18 +15,14 @@ pub(super) fn print(results: &Results) {
         manifest.tcm, manifest.tcm_limit, manifest.stack, manifest.tile_buffers
     );
     println!();
-    let width = manifest.ops.iter().map(|op| op.name.len()).max().unwrap_or(0).max(2);
-    println!(
-        "{:width$}  {:>5}  {:>9}  {:>10}  {:>16}",
-        "op", "stack", "C++ lines", "code bytes", "hot loops: 16 x f32"
-    );
-    println!("{:-<width$}  -----  ---------  ----------  -------------------", "");
+    let mut table = table(&["op", "stack", "C++ lines", "code bytes", "hot loops: 16 x f32"], 1);
     for (op, measured) in manifest.ops.iter().zip(&results.built.ops) {
         let stack = op.stack.map_or("?".into(), |bytes| bytes.to_string());
         let vectorized = measured.vectorized.map_or("?".into(), |count| count.to_string());
         let loops = format!("{vectorized} of {}", measured.hot_loops);
-        println!("{:width$}  {stack:>5}  {:>9}  {:>10}  {loops:>19}", op.name, op.lines, measured.code_bytes);
+        table.add_row([op.name.clone(), stack, op.lines.to_string(), measured.code_bytes.to_string(), loops]);
     }
+    print!("{}", lines(&table));
     println!();
     if results.built.ops.iter().any(|op| op.vectorized.is_none()) {
         println!("({} does not say which loops became vectors; Clang does)", results.built.compiler);

@@ -9,6 +9,7 @@ use super::counting::{self, Vectors};
 use crate::generated::generate;
 use crate::numbers::numbers;
 use crate::sdk_source::SdkSource;
+use crate::table::{lines, table};
 use crate::workspace::{OpCrate, Workspace};
 
 /// Iterations per second of the tutorial's whole model, which calls `relu` twice (`customop-mlp-perf-opt`).
@@ -91,23 +92,18 @@ pub(super) fn show(model: &CostModel, rows: &[Row; PUBLISHED.len()]) -> String {
         let value = format!("{} {}", constant.value, constant.unit);
         let _ = writeln!(text, "  {:24}  {:12}  {}", constant.name, value.trim_end(), constant.source);
     }
-    let _ = write!(
-        text,
-        "\npublished speeds (customop-mlp-perf-opt: an MLP on a Trn1, two ReLU of 131072 and 65536 elements)\n\n\
-         {:38}  {:>9}  {:>9}  {:>8}  {:>12}\n",
-        "version of ReLU", "published", "predicted", "residual", "of it ReLU"
-    );
+    text += "\npublished speeds (customop-mlp-perf-opt: an MLP on a Trn1, two ReLU of 131072 and 65536 elements)\n\n";
+    let mut table = table(&["version of ReLU", "published", "predicted", "residual", "of it ReLU"], 1);
     for row in rows {
-        let _ = writeln!(
-            text,
-            "{:38}  {:>4.2} it/s  {:>4.2} it/s  {:>+7.1}%  {:>9.3} ms",
-            row.version,
-            row.published,
-            row.predicted,
-            100.0 * (row.predicted / row.published - 1.0),
-            row.seconds * 1e3
-        );
+        table.add_row([
+            row.version.to_owned(),
+            format!("{:.2} it/s", row.published),
+            format!("{:.2} it/s", row.predicted),
+            format!("{:+.1}%", 100.0 * (row.predicted / row.published - 1.0)),
+            format!("{:.3} ms", row.seconds * 1e3),
+        ]);
     }
+    text += &lines(&table);
     let _ = writeln!(text, "\nthe rest of the MLP is fitted, {} ms an iteration", REST * 1e3);
     for ratio in ratios(rows) {
         let Ratio { what, published, predicted } = ratio;

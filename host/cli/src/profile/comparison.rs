@@ -3,16 +3,11 @@
 use std::fmt::Write as _;
 
 use super::measured::Measured;
+use crate::table::{lines, table};
 
 /// One row per op that is in both and was launched on the same tensors; the others are named.
 pub(super) fn show(before: &[Measured], after: &[Measured]) -> String {
-    let name = after.iter().map(|op| op.op.len()).max().unwrap_or(0).max("op".len());
-    let mut text = format!(
-        "{:name$}  {:>10}  {:>10}  {:>6}  {:>17}  {:>21}  {:>17}\n",
-        "op", "before us", "after us", "ratio", "DMAs", "bytes", "compute us"
-    );
-    let _ =
-        writeln!(text, "{:-<name$}  {:->10}  {:->10}  {:->6}  {:->17}  {:->21}  {:->17}", "", "", "", "", "", "", "");
+    let mut table = table(&["op", "before us", "after us", "ratio", "DMAs", "bytes", "compute us"], 1);
     let mut others = Vec::new();
     for op in after {
         let Some(old) = before.iter().find(|old| old.op == op.op && old.tensors == op.tensors) else {
@@ -20,18 +15,17 @@ pub(super) fn show(before: &[Measured], after: &[Measured]) -> String {
             continue;
         };
         let arrow = |from: String, to: String| format!("{from} -> {to}");
-        let _ = writeln!(
-            text,
-            "{:name$}  {:>10.1}  {:>10.1}  {:>5.2}x  {:>17}  {:>21}  {:>17}",
-            op.op,
-            old.seconds() * 1e6,
-            op.seconds() * 1e6,
-            op.seconds() / old.seconds(),
+        table.add_row([
+            op.op.clone(),
+            format!("{:.1}", old.seconds() * 1e6),
+            format!("{:.1}", op.seconds() * 1e6),
+            format!("{:.2}x", op.seconds() / old.seconds()),
             arrow(old.transfers().to_string(), op.transfers().to_string()),
             arrow(old.bytes().to_string(), op.bytes().to_string()),
             arrow(format!("{:.1}", old.slowest().compute * 1e6), format!("{:.1}", op.slowest().compute * 1e6)),
-        );
+        ]);
     }
+    let mut text = lines(&table);
     if !others.is_empty() {
         let _ = writeln!(text, "not in the earlier profile, or there on other tensors: {}", others.join(", "));
     }

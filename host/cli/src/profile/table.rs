@@ -6,12 +6,11 @@ use gpsimd_emulator::OperationCounts;
 
 use super::advice::advice;
 use super::measured::{Core, Measured};
+use crate::table::{lines, table};
 
 /// One row per op, and below them what they were launched on and what to do about each.
 pub(super) fn show(ops: &[Measured]) -> String {
-    let name = ops.iter().map(|op| op.op.len()).max().unwrap_or(0).max("op".len());
-    let mut text = format!(
-        "{:name$}  {:>10}  {:>7}  {:>9}  {:>7}  {:>8}  {:>7}  {:>11}  {:>9}  {:>8}\n",
+    let header = [
         "op",
         "device us",
         "latency",
@@ -21,32 +20,27 @@ pub(super) fn show(ops: &[Measured]) -> String {
         "balance",
         "bytes/least",
         "DMA limit",
-        "roofline"
-    );
-    let _ = writeln!(
-        text,
-        "{:-<name$}  {:->10}  {:->7}  {:->9}  {:->7}  {:->8}  {:->7}  {:->11}  {:->9}  {:->8}",
-        "", "", "", "", "", "", "", "", "", ""
-    );
+        "roofline",
+    ];
+    let mut table = table(&header, 1);
     for op in ops {
         let slowest = op.slowest();
-        let share = |part: f64| format!("{:.0}%", 100.0 * part / slowest.seconds());
+        let share = |part: f64| percent(part / slowest.seconds());
         let if_counted = |shown: String| if op.counts_operations() { shown } else { "-".into() };
-        let _ = writeln!(
-            text,
-            "{:name$}  {:>10.1}  {:>7}  {:>9}  {:>7}  {:>7.0}%  {:>7}  {:>11.2}  {:>9}  {:>8}",
-            op.op,
-            op.seconds() * 1e6,
+        table.add_row([
+            op.op.clone(),
+            format!("{:.1}", op.seconds() * 1e6),
             share(slowest.setup),
             share(slowest.transfer),
             if_counted(share(slowest.compute)),
-            100.0 * op.tile_bytes_used as f64 / op.tile_bytes as f64,
+            percent(op.tile_bytes_used as f64 / op.tile_bytes as f64),
             percent(op.balance()),
-            op.bytes() as f64 / op.least_bytes as f64,
+            format!("{:.2}", op.bytes() as f64 / op.least_bytes as f64),
             percent(op.dma_limit()),
             if_counted(percent(op.roof.attained / op.roof.attainable)),
-        );
+        ]);
     }
+    let mut text = lines(&table);
     text += "\nlatency, bandwidth, compute: shares of the slowest core's time; tiles: of the tile buffers, how much DMAs reach;\n\
              balance: mean time of the cores over the slowest's; DMA limit: the time that DMAs would take with no byte moved\n\
              twice and tile buffers full of what is loaded, over what they take; roofline: operations on floats per second over\n\
