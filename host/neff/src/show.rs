@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::archive::shown;
@@ -170,19 +171,17 @@ fn table(f: &mut fmt::Formatter<'_>, title: &str, columns: &[&str], rows: Vec<Ve
         return writeln!(f, "{title}: none");
     }
     writeln!(f, "{title}")?;
-    let header = columns.iter().map(|&name| name.to_owned()).collect();
-    let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..columns.len()).map(width).collect();
-    for line in &lines {
-        let mut text = String::new();
-        for (cell, &width) in line.iter().zip(&widths) {
-            let gap = " ".repeat(width - cell.chars().count());
-            let is_number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
-            let parts = if is_number { ["  ", &gap, cell] } else { ["  ", cell, &gap] };
-            text.extend(parts);
-        }
-        writeln!(f, "{}", text.trim_end())?;
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).add_row(columns);
+    for row in rows {
+        table.add_row(row.into_iter().map(|text| {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            Cell::new(text).set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
+        }));
     }
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((2, 0));
+    });
+    writeln!(f, "{}", table.trim_fmt())?;
     Ok(())
 }

@@ -16,21 +16,27 @@ pub trait Integer: Number + Ord {
     fn from_i32_saturating(value: i32) -> Self;
 
     /// The sum modulo 2^bits.
+    #[must_use]
     fn wrapping_add(self, other: Self) -> Self;
 
     /// The difference modulo 2^bits.
+    #[must_use]
     fn wrapping_sub(self, other: Self) -> Self;
 
     /// The product modulo 2^bits.
+    #[must_use]
     fn wrapping_mul(self, other: Self) -> Self;
 
     /// The sum, or the end of the range that it is beyond.
+    #[must_use]
     fn saturating_add(self, other: Self) -> Self;
 
     /// The difference, or the end of the range that it is beyond.
+    #[must_use]
     fn saturating_sub(self, other: Self) -> Self;
 
     /// The product, or the end of the range that it is beyond.
+    #[must_use]
     fn saturating_mul(self, other: Self) -> Self;
 }
 
