@@ -19,7 +19,7 @@ use crate::python::{Python, bundle};
 /// for this CPU, too: package/lib<name>.so runs the shipped source under the emulator.
 ///
 /// With --isa it is compiled to a program for the base Xtensa ISA instead, isa/<name>.elf, which the emulator runs under
-/// QEMU: sizes, stack and instructions per element are printed. See docs/src/isa.md for what this needs and proves.
+/// QEMU: sizes, stack and instructions per element are printed. See docs/src/explanation/isa.md for what this needs and proves.
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
 /// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes. That of
@@ -29,6 +29,7 @@ use crate::python::{Python, bundle};
 ///
 /// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
 /// for, 4 a tool is missing, 5 --neuron without a Neuron SDK that can build, 6 the SDK's build failed, 130 stopped.
+#[allow(rustdoc::invalid_html_tags, reason = "the help of the command, which is plain text")]
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask build-kernels\n\

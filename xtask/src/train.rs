@@ -39,7 +39,7 @@ impl Train {
         // Paths among the options are relative to where the user is.
         command.current_dir(std::env::current_dir()?).args(["-m", "gpsimd_bert.train"]).args(self.options);
         // Threads that spin while they wait take the CPU from those they wait for, where anybody else has work for it.
-        // docs/src/training.md has the measurement. PyTorch's OpenMP reads it as it is loaded, too early for Python.
+        // host/bert/docs/training.md has the measurement. PyTorch's OpenMP reads it as it is loaded, too early for Python.
         if std::env::var_os(WAIT_POLICY).is_none() {
             command.env(WAIT_POLICY, "PASSIVE");
         }

@@ -3,7 +3,7 @@
 //! A core computes, and waits for each DMA; it does not do both at once, because kernels ask for a tile and then use
 //! it. So a core's time is the sum of its DMAs (a fixed cost each, and bytes over bandwidth) and of its operations
 //! (cycles each, a sixteenth of that in vectors). The engine's time is that of its slowest core. Nothing here was
-//! measured on a Trainium by us: [`CostModel::constants`] says where every number is from, `docs/src/cost.md` how far
+//! measured on a Trainium by us: [`CostModel::constants`] says where every number is from, `docs/src/explanation/cost-model.md` how far
 //! off it may be.
 
 use gpsimd_descriptor::limits::CORES;

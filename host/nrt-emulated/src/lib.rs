@@ -3,7 +3,7 @@
 //!
 //! It is no Neuron Runtime, and `nrt_get_version`, every line of its log and the symbol `gpsimd_emulated_libnrt` say so. It
 //! loads only emulated NEFFs: the header and archive of a NEFF around a graph of op calls and native op libraries.
-//! `docs/src/emulated-runtime.md` lists every status with its case.
+//! `docs/src/reference/emulated-runtime.md` lists every status with its case.
 //!
 //! [`c`] holds the functions of the header; behind them stand the [`runtime`] of the process, its [`neuron_core`]s, the
 //! [`model`]s loaded on them and the [`tensor`]s. Where the vendor's documentation is silent, a comment says "our

@@ -11,7 +11,7 @@ fn read(path: &str) -> String {
 
 /// The part of the book with the tables.
 fn tables() -> String {
-    let book = read("../../docs/src/emulated-runtime.md");
+    let book = read("../../docs/src/reference/emulated-runtime.md");
     let (_, tables) = book.split_once("## Every status").unwrap();
     tables.split("\n## ").next().unwrap().to_owned()
 }
@@ -41,7 +41,7 @@ fn declared(header: &str) -> Vec<String> {
 
 #[test]
 fn every_function_of_the_headers_is_on_the_page_and_nothing_else_is_said_to_be_there() {
-    let page = read("../../docs/src/nrt-functions.md");
+    let page = read("../../docs/src/reference/nrt-functions.md");
     let (there, not_there) = page.split_once("## Not there").unwrap();
     let headers = ["nrt.h", "nrt_experimental.h", "nrt_profile.h", "nrt_status.h", "nrt_version.h"];
     let declared: std::collections::BTreeSet<_> = headers.into_iter().flat_map(declared).collect();

@@ -6,7 +6,7 @@
  *
  * Every function that gives an NRT_STATUS gives NRT_UNINITIALIZED before nrt_init and NRT_CLOSED after nrt_close, except
  * those that count NeuronCores or describe the instance, which may be called at any time. Sizes and offsets are in bytes.
- * docs/src/nrt-functions.md has every function of the SDK's headers and what gpsimd does with it.
+ * docs/src/reference/nrt-functions.md has every function of the SDK's headers and what gpsimd does with it.
  */
 #ifndef GPSIMD_NRT_H
 #define GPSIMD_NRT_H

@@ -1,25 +1,13 @@
-//! The commands in README and book: every sub-command and option is one that there is.
-
-use std::fs;
-use std::path::PathBuf;
+//! The commands of all pages: every sub-command and option is one that there is.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use super::{pages, read};
 use crate::Cli;
-use crate::python::application;
-use crate::workspace;
 
 /// What a reader puts in place of these does not matter; what the text goes on with does not belong to the command.
 const ENDS: [&str; 7] = ["#", "&&", "|", ";", "..", "...", "\\"];
-
-fn pages() -> Vec<PathBuf> {
-    let book = fs::read_dir(workspace::root().join("docs/src")).expect("the book");
-    let mut pages: Vec<_> = book.map(|page| page.expect("a page").path()).collect();
-    pages.extend(["README.md", "host/torch/README.md"].map(|page| workspace::root().join(page)));
-    pages.extend(application().map(|folder| folder.join("README.md")));
-    pages
-}
 
 /// Every `cargo xtask ..` or `cargo gpsimd ..` of a page, in blocks and in lines.
 fn commands(page: &str, name: &str) -> Vec<Vec<String>> {
@@ -44,7 +32,7 @@ fn commands(page: &str, name: &str) -> Vec<Vec<String>> {
 fn every_command_of_the_book_is_one_that_there_is() {
     let mut count = 0;
     for page in pages() {
-        let text = fs::read_to_string(&page).expect("a page");
+        let text = read(&page);
         for (name, cli) in [("cargo xtask", Cli::command()), ("cargo gpsimd", cargo_gpsimd::Cli::command())] {
             for command in commands(&text, name) {
                 count += 1;
