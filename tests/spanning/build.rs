@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[expect(clippy::unnecessary_debug_formatting, reason = "a path as a string of Rust")]
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout");
     let mut pages = vec![root.join("README.md"), root.join("host/torch/README.md")];
