@@ -1,8 +1,11 @@
-//! Which hot loops of a package became vectors, by what Clang says about them.
+//! Which hot loops of a package are vectorised, by what Clang says about them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+
+use crate::cpp::Definition;
 
 /// Elements of a 512-bit vector of f32: what a hot loop should handle at a time.
 pub const LANES: usize = 16;
@@ -20,27 +23,19 @@ pub struct HotLoop {
     pub width: Option<usize>,
 }
 
-/// The hot loops of `source`, the kernels of a package, with what the remarks of `clang++ -Rpass=loop-vectorize` say.
-pub fn hot_loops(source: &str, remarks: &str) -> Vec<HotLoop> {
+/// The hot loops of the functions of a package's kernels, with what the remarks of `clang++ -Rpass=loop-vectorize` say.
+pub fn hot_loops(functions: &[Definition], remarks: &str) -> Vec<HotLoop> {
     let widths: BTreeMap<usize, usize> = remarks.lines().filter_map(vectorized).collect();
-    let lines: Vec<&str> = source.lines().collect();
-    let mut function = "";
-    let mut found = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        if line.starts_with("static ") && line.ends_with('{') {
-            function = line.split('(').next().and_then(|head| head.split(' ').next_back()).unwrap_or("");
-        }
-        if !line.ends_with("{  // hot") {
-            continue;
-        }
-        let indent = line.len() - line.trim_start().len();
-        let closes = |line: &&str| line.len() - line.trim_start().len() == indent && line.trim_start().starts_with('}');
-        let last = lines[at + 1..].iter().position(closes).map_or(at, |offset| at + 1 + offset);
-        // Remarks name the first line of a loop, or that of its condition.
-        let width = widths.get(&(at + 1)).or_else(|| widths.get(&(last + 1))).copied();
-        found.push(HotLoop { function: function.into(), first: at + 1, last: last + 1, width });
-    }
-    found
+    let of = |function: &Definition| {
+        let hot = |lines: &RangeInclusive<usize>| {
+            let (first, last) = (*lines.start(), *lines.end());
+            // Remarks name the first line of a loop, or that of its condition.
+            let width = widths.get(&first).or_else(|| widths.get(&last)).copied();
+            HotLoop { function: function.function.clone(), first, last, width }
+        };
+        function.hot_loops.iter().map(hot).collect::<Vec<_>>()
+    };
+    functions.iter().flat_map(of).collect()
 }
 
 /// Line and width of a remark: `FILE:LINE:COLUMN: remark: vectorized loop (vectorization width: 16, ...`.
@@ -57,10 +52,9 @@ mod tests {
 
     #[test]
     fn a_remark_belongs_to_the_loop_of_its_line() {
-        let source =
-            "static void f(int) {\n  do {  // hot\n    a;\n  } while (1);\n  do {  // hot\n    b;\n  } while (2);\n}\n";
+        let function = Definition { function: "f".into(), lines: 1..=8, hot_loops: vec![2..=4, 5..=7] };
         let remarks = "k.cpp:4:5: remark: vectorized loop (vectorization width: 16, interleaved count: 1) [-Rpass]\n";
-        let loops = hot_loops(source, remarks);
+        let loops = hot_loops(&[function], remarks);
         let found: Vec<_> =
             loops.iter().map(|found| (&*found.function, found.first, found.last, found.width)).collect();
         assert_eq!(found, [("f", 2, 4, Some(16)), ("f", 5, 7, None)]);

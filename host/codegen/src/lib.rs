@@ -9,7 +9,7 @@ mod image;
 mod module;
 mod package;
 
-pub use cpp::{Emitted, Options, PRELUDE, emit};
+pub use cpp::{Definition, Emitted, Options, PRELUDE, emit};
 pub use error::ImageError;
 pub use hot_loops::{HotLoop, LANES, hot_loops};
 pub use image::{Image, MemoryMap, OpFunctions};

@@ -64,7 +64,7 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
     compile(&image.descriptor, &source, shapes, &library, compiler)?;
     step(4, "hot loops");
     let remarks = remarks(&source, compiler)?;
-    let loops = hot_loops(&package.kernels, remarks.as_deref().unwrap_or_default());
+    let loops = hot_loops(&package.definitions, remarks.as_deref().unwrap_or_default());
     let ops = measure(&package.manifest, &loops, remarks.is_some(), &library)?;
     let built = Built { manifest: package.manifest, ops, hot_loops: loops, compiler: version };
     fs::write(&summary, serde_json::to_vec_pretty(&built)?)

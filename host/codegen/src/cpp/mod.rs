@@ -1,13 +1,26 @@
 //! A module as C++: the instance, data, globals, and its functions, without the prelude they are written in.
 
+mod call_graph;
+mod instance;
+mod names;
+mod source;
+mod wrappers;
+
+pub(crate) use instance::RED_ZONE;
+pub(crate) use names::{Names, results_name};
+pub(crate) use source::Source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-
-use wasmparser::{FuncType, ValType};
+use std::ops::RangeInclusive;
 
 use crate::error::ImageError;
-use crate::function::{f32_text, f64_text, lower, print, type_name, u32_text, u64_text};
-use crate::module::{Constant, Module, PAGE};
+use crate::function::{lower, print};
+use crate::module::{Module, PAGE};
+use call_graph::{Functions, calls, recursive, stack_use};
+use instance::instance;
+use names::{result_type, signature};
+use wrappers::{guarded, indirect_call, result_types};
 
 /// What comes before every emitted source: WebAssembly's instructions in C++14.
 pub const PRELUDE: &str = include_str!("prelude.hpp");
@@ -32,16 +45,70 @@ pub struct Options {
 
 /// A module as C++.
 pub struct Emitted {
-    /// The text.
-    pub source: String,
+    /// What comes first: the instance and what fills and checks it.
+    pub(crate) instance: String,
+    /// The functions, which call imports.
+    pub(crate) code: Source,
+    /// Where in `code` the functions are.
+    pub(crate) definitions: Vec<Definition>,
     /// The C++ name of every function; imports are called by the name here and defined by whoever includes the source.
     pub functions: Vec<String>,
-    /// Functions that were emitted, in order.
-    pub emitted: Vec<u32>,
-    /// Imports that are called.
-    pub imports: BTreeSet<u32>,
+    /// What every function that was emitted may call, imports among it.
+    calls: BTreeMap<u32, BTreeSet<u32>>,
     /// Bytes that calls can take of the stack at most, by function; none where calls may recur.
-    pub stack: BTreeMap<u32, Option<u32>>,
+    stack: BTreeMap<u32, Option<u32>>,
+}
+
+/// Where a function is in an emitted source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name in C++.
+    pub function: String,
+    /// Its lines, counted from 1.
+    pub lines: RangeInclusive<usize>,
+    /// The lines of its hot loops, in order.
+    pub hot_loops: Vec<RangeInclusive<usize>>,
+}
+
+impl Definition {
+    /// Where it is when `lines` come before all of the source.
+    pub(crate) fn below(&self, lines: usize) -> Self {
+        let moved = |range: &RangeInclusive<usize>| range.start() + lines..=range.end() + lines;
+        Self {
+            function: self.function.clone(),
+            lines: moved(&self.lines),
+            hot_loops: self.hot_loops.iter().map(moved).collect(),
+        }
+    }
+}
+
+/// Why a module is not emitted, and the root that needs what is wrong.
+pub(crate) struct Refused {
+    pub(crate) root: u32,
+    pub(crate) error: ImageError,
+}
+
+impl Emitted {
+    /// All of the text.
+    pub fn source(&self) -> String {
+        [&self.instance, self.code.text()].concat()
+    }
+
+    /// A function and all that it may call, imports among it.
+    pub(crate) fn reached_from(&self, root: u32) -> BTreeSet<u32> {
+        let (mut reached, mut pending) = (BTreeSet::new(), vec![root]);
+        while let Some(index) = pending.pop() {
+            if reached.insert(index) {
+                pending.extend(self.calls.get(&index).into_iter().flatten());
+            }
+        }
+        reached
+    }
+
+    /// The deepest that the stack gets in a call of a function, in bytes; none where calls may recur.
+    pub(crate) fn stack_of(&self, function: u32) -> Option<u32> {
+        self.stack.get(&function).copied().flatten()
+    }
 }
 
 /// Prints a module.
@@ -52,264 +119,80 @@ pub struct Emitted {
 /// # Errors
 /// When a function has an instruction that no C++ is generated for.
 pub fn emit(module: &Module<'_>, options: &Options) -> Result<Emitted, ImageError> {
+    emit_roots(module, options).map_err(|refused| refused.error)
+}
+
+/// [`emit`], which says whose fault an error is.
+pub(crate) fn emit_roots(module: &Module<'_>, options: &Options) -> Result<Emitted, Refused> {
     let names = Names::of(module);
-    let mut functions = BTreeMap::new();
-    let mut pending: Vec<u32> = if options.roots.is_empty() {
-        (module.import_count()..module.function_count()).collect()
-    } else {
-        options.roots.clone()
-    };
-    let (mut indirect_types, mut imports) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(index) = pending.pop() {
-        if index < module.import_count() {
-            imports.insert(index);
-            continue;
-        }
-        if functions.contains_key(&index) {
-            continue;
-        }
-        let function = lower(module, &names, options, index)?;
-        pending.extend(&function.calls);
-        for ty in &function.indirect_calls {
-            if indirect_types.insert(*ty) {
-                pending.extend(callable(module, *ty).map(|(_, function)| function));
-            }
-        }
-        functions.insert(index, function);
-    }
+    let functions = lower_roots(module, &names, options)?;
     let stack = stack_use(module, &functions);
-    let emitted = functions.keys().copied().collect();
     let recursive = match options.deepest_recursion {
         Some(_) => recursive(module, &functions),
         None => BTreeSet::new(),
     };
-
     let limit = options.deepest_recursion.filter(|_| !recursive.is_empty());
-    let mut source = format!("{LANES}\n{}", instance(module, &names, options, limit));
-    source += FUNCTIONS;
-    source += &result_types(module);
+    let instance = format!("{LANES}\n{}", instance(module, &names, options, limit));
+
+    let mut code = Source::default();
+    code.append(FUNCTIONS);
+    code.append(&result_types(module));
     for index in functions.keys() {
-        let _ = writeln!(source, "{};", signature(module, &names, *index));
+        let _ = writeln!(code, "{};", signature(module, &names, *index));
     }
-    source.push('\n');
-    for ty in &indirect_types {
-        source += &indirect_call(module, &names, *ty);
+    code.append("\n");
+    let table_types: BTreeSet<u32> =
+        functions.values().flat_map(|function| &function.indirect_calls).copied().collect();
+    for ty in table_types {
+        code.append(&indirect_call(module, &names, ty));
     }
+    let (mut definitions, mut called) = (Vec::new(), BTreeMap::new());
     for (index, function) in functions {
+        called.insert(index, calls(module, &function));
         if let Some(path) = module.path(index) {
-            let _ = writeln!(source, "// {path}");
+            let _ = writeln!(code, "// {path}");
         }
-        let ty = module.function_type(index);
-        let result = result_type(ty.results());
-        let name = names.function(index);
-        let results = results_name(ty.results());
+        let (ty, name) = (module.function_type(index), names.function(index));
         let vectors = options.count.iter().flatten().filter(|(function, _)| function == name);
         let vectors = vectors.map(|(_, place)| *place).collect();
-        if recursive.contains(&index) {
-            let unguarded = format!("unguarded_{index}");
-            source += &print(function, &format!("static {result} {unguarded}"), &results, &vectors);
-            source += &guarded(ty, name, &unguarded);
-        } else {
-            source += &print(function, &format!("static {result} {name}"), &results, &vectors);
+        let is_recursive = recursive.contains(&index);
+        let unguarded = if is_recursive { format!("unguarded_{index}") } else { name.into() };
+        let head = format!("static {} {unguarded}", result_type(ty.results()));
+        let first = code.next_line();
+        let hot_loops = print(&mut code, function, &head, &names, &vectors);
+        if is_recursive {
+            code.append(&guarded(ty, name, &unguarded));
         }
-        source.push('\n');
+        definitions.push(Definition { function: name.into(), lines: first..=code.next_line() - 1, hot_loops });
+        code.append("\n");
     }
-    Ok(Emitted { source, functions: names.functions, emitted, imports, stack })
+    Ok(Emitted { instance, code, definitions, functions: names.functions, calls: called, stack })
 }
 
-/// C++ names.
-pub(crate) struct Names {
-    functions: Vec<String>,
-    globals: Vec<String>,
-}
-
-impl Names {
-    fn of(module: &Module<'_>) -> Self {
-        let mut taken = BTreeSet::new();
-        let mut functions: Vec<String> = module
-            .imports
-            .iter()
-            .map(|import| identifier(&format!("import_{}_{}", import.module, import.name)))
-            .collect();
-        for index in module.import_count()..module.function_count() {
-            let path = module.path(index).unwrap_or_else(|| format!("function_{index}"));
-            functions.push(unique(identifier(&path), index, &mut taken));
-        }
-        let mut taken = BTreeSet::from(
-            ["memory", "memory_bytes", "host", "open_calls", "panic_stack", "panic_stack_bytes"].map(String::from),
-        );
-        let globals = (0..module.globals.len() as u32).map(|index| {
-            let name = module.global_names.get(&index).map_or_else(|| format!("global_{index}"), ToString::to_string);
-            unique(identifier(&name), index, &mut taken)
-        });
-        Self { functions, globals: globals.collect() }
-    }
-
-    pub(crate) fn function(&self, index: u32) -> &str {
-        &self.functions[index as usize]
-    }
-
-    pub(crate) fn global(&self, index: u32) -> &str {
-        &self.globals[index as usize]
-    }
-}
-
-/// The struct of several results.
-pub(crate) fn results_name(types: &[ValType]) -> String {
-    types.iter().fold("Results".into(), |name, ty| name + "_" + type_name(*ty))
-}
-
-/// Letters, digits and single `_` of a Rust path: no name that C++ keeps for itself.
-fn identifier(path: &str) -> String {
-    let mut name = String::new();
-    for c in path.chars() {
-        match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' => name.push(c),
-            _ if name.is_empty() || name.ends_with('_') => {}
-            _ => name.push('_'),
-        }
-    }
-    let name = name.trim_end_matches('_');
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() {
-        format!("f_{name}")
+/// Lowers the roots, and all that they call.
+fn lower_roots(module: &Module<'_>, names: &Names, options: &Options) -> Result<Functions, Refused> {
+    let mut functions = BTreeMap::new();
+    let roots = if options.roots.is_empty() {
+        (module.import_count()..module.function_count()).collect()
     } else {
-        name.to_string()
-    }
-}
-
-fn unique(name: String, index: u32, taken: &mut BTreeSet<String>) -> String {
-    // Words of C++, and of the prelude, which are all lower case without a path.
-    let name = if name.contains('_') { name } else { format!("{name}_") };
-    let name = if taken.contains(&name) { format!("{name}_{index}") } else { name };
-    taken.insert(name.clone());
-    name
-}
-
-fn result_type(results: &[ValType]) -> String {
-    match results {
-        [] => "void".into(),
-        [one] => type_name(*one).into(),
-        several => results_name(several),
-    }
-}
-
-fn signature(module: &Module<'_>, names: &Names, index: u32) -> String {
-    let ty = module.function_type(index);
-    let operands = ty.params().iter().fold(String::new(), |text, ty| text + ", " + type_name(*ty));
-    format!("static {} {}(Instance&, u8* __restrict{operands})", result_type(ty.results()), names.function(index))
-}
-
-/// The struct of the mutable globals, and the function that fills it and the memory.
-fn instance(module: &Module<'_>, names: &Names, options: &Options, deepest_recursion: Option<u32>) -> String {
-    let mut fields = String::from("  u8* memory;\n  u32 memory_bytes;\n  void* host;\n");
-    let mut body = String::new();
-    if options.stack.is_some() {
-        fields += "  u32 panic_stack, panic_stack_bytes;\n";
-    }
-    if deepest_recursion.is_some() {
-        fields += "  u32 open_calls;\n";
-        body += "  w.open_calls = 0u;\n";
-    }
-    for (index, global) in module.globals.iter().enumerate().filter(|(_, global)| global.mutable) {
-        let name = names.global(index as u32);
-        let value = match global.init {
-            Constant::I32(value) => u32_text(value),
-            Constant::I64(value) => u64_text(value),
-            Constant::F32(bits) => f32_text(bits),
-            Constant::F64(bits) => f64_text(bits),
-        };
-        let _ = writeln!(fields, "  {} {name};", type_name(global.ty));
-        let _ = writeln!(body, "  w.{name} = {value};");
-    }
-    let mut data = String::new();
-    for (index, segment) in module.data.iter().enumerate() {
-        // The memory is zero before.
-        let bytes = segment.bytes;
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if used == 0 {
-            continue;
-        }
-        let _ = writeln!(data, "static const u8 data_{index}[{used}] = {{");
-        for line in bytes[..used].chunks(24) {
-            let line: Vec<_> = line.iter().map(ToString::to_string).collect();
-            let _ = writeln!(data, "  {},", line.join(","));
-        }
-        data += "};\n";
-        let offset = u32_text(segment.offset);
-        let _ = writeln!(body, "  __builtin_memcpy(m + {offset}, data_{index}, sizeof data_{index});");
-    }
-    if !options.zeroed.is_empty() {
-        let (start, len) = (u32_text(options.zeroed.start), u32_text(options.zeroed.len() as u32));
-        body.insert_str(0, &format!("  __builtin_memset(m + {start}, 0, {len});\n"));
-    }
-    let (w, m) = (if body.contains("w.") { "w" } else { "" }, if body.contains("m +") { "m" } else { "" });
-    let mut text = format!(
-        "struct Instance {{\n{fields}}};\n\n{data}\nstatic inline void instantiate(Instance& {w}, u8* __restrict {m}) {{\n{body}}}\n\n"
-    );
-    if options.bounds_checks {
-        text += CHECKS;
-    }
-    if let Some(stack) = options.stack {
-        let top = match module.globals.get(stack as usize).map(|global| global.init) {
-            Some(Constant::I32(top)) => top,
-            _ => 0,
-        };
-        let pointer = names.global(stack);
-        let most = top.saturating_sub(RED_ZONE);
-        let forget_calls = if deepest_recursion.is_some() { "  w.open_calls = 0u;\n" } else { "" };
-        let _ = writeln!(
-            text,
-            r#"// What formats the message of a panic runs on a stack of its own. Whether this is the first panic.
-GPSIMD_INLINE u32 start_panic(Instance& w, u32 stack, u32 bytes) {{
-  if (w.panic_stack_bytes != 0u) return 0u;
-  w.panic_stack = stack;
-  w.panic_stack_bytes = bytes;
-  w.{pointer} = stack + bytes;
-{forget_calls}  return 1u;
-}}
-
-__attribute__((unused, noinline, cold)) static void check_panic_stack(const Instance& w) {{
-  if (w.panic_stack_bytes == 0u || w.{pointer} - w.panic_stack - {RED_ZONE}u > w.panic_stack_bytes - {RED_ZONE}u) {{
-    gpsimd_trap("the stack is exhausted");
-  }}
-}}
-
-// The stack grows down to 0. What calls nothing may use {RED_ZONE} bytes below the stack pointer.
-GPSIMD_INLINE void check_stack(const Instance& w) {{
-  if (w.{pointer} - {RED_ZONE}u > {most}u) check_panic_stack(w);
-}}
-"#,
-        );
-    }
-    if let Some(limit) = deepest_recursion {
-        let _ = writeln!(
-            text,
-            "// Calls of functions that recur take of the processor's stack, whatever they take of the one in memory.\n\
-             GPSIMD_INLINE void open_call(Instance& w) {{\n  if (++w.open_calls > {limit}u) gpsimd_trap(\"call stack \
-             exhausted: functions call each other more than {limit} deep\");\n}}\n"
-        );
-    }
-    text
-}
-
-/// A function that counts how many calls of functions that recur are open.
-fn guarded(ty: &FuncType, name: &str, unguarded: &str) -> String {
-    let operands: Vec<_> = ty.params().iter().enumerate().map(|(i, ty)| format!(", {} p{i}", type_name(*ty))).collect();
-    let passed: Vec<_> = (0..operands.len()).map(|i| format!(", p{i}")).collect();
-    let call = format!("{unguarded}(w, m{})", passed.concat());
-    let result = result_type(ty.results());
-    let (call, end) = match ty.results() {
-        [] => (call, ""),
-        _ => (format!("const {result} result = {call}"), "  return result;\n"),
+        options.roots.clone()
     };
-    format!(
-        "static {result} {name}(Instance& w, u8* __restrict m{}) {{\n  open_call(w);\n  {call};\n  --w.open_calls;\n{end}}}\n",
-        operands.concat(),
-    )
+    for root in roots {
+        let mut pending = vec![root];
+        while let Some(index) = pending.pop() {
+            if index < module.import_count() || functions.contains_key(&index) {
+                continue;
+            }
+            let function = lower(module, names, options, index).map_err(|error| Refused { root, error })?;
+            pending.extend(calls(module, &function));
+            functions.insert(index, function);
+        }
+    }
+    Ok(functions)
 }
 
 /// What stands before the functions, and after what they are written with.
-pub(crate) const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n// A loop over floats that may run \
+const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n// A loop over floats that may run \
                                          often says that it is hot: a vectoriser should make vectors of it.\n\n";
 
 /// What stands before a loop over the lanes of a vector.
@@ -321,152 +204,5 @@ const LANES: &str = r#"// One vector operation: clang takes it for too short a l
 #define GPSIMD_LANES
 #endif
 "#;
-
-/// Bytes below the stack pointer that LLVM's WebAssembly backend lets leaf functions use.
-pub(crate) const RED_ZONE: u32 = 128;
-
-const CHECKS: &str = r#"GPSIMD_INLINE u32 check(const Instance& w, u32 a, u32 o, u32 bytes) {
-  if (u64(a) + o + bytes > w.memory_bytes) gpsimd_trap("out of bounds memory access");
-  return a;
-}
-GPSIMD_INLINE void memory_copy_checked(const Instance& w, u8* m, u32 d, u32 s, u32 n) {
-  if (u64(d) + n > w.memory_bytes || u64(s) + n > w.memory_bytes) gpsimd_trap("out of bounds memory access");
-  memory_copy(m, d, s, n);
-}
-GPSIMD_INLINE void memory_fill_checked(const Instance& w, u8* m, u32 d, u32 v, u32 n) {
-  if (u64(d) + n > w.memory_bytes) gpsimd_trap("out of bounds memory access");
-  memory_fill(m, d, v, n);
-}
-
-"#;
-
-fn result_types(module: &Module<'_>) -> String {
-    let mut types = BTreeSet::new();
-    for ty in &module.types {
-        if ty.results().len() > 1 {
-            types.insert(ty.results().to_vec());
-        }
-    }
-    let mut text = String::new();
-    for results in types {
-        let name = results_name(&results);
-        let fields = concat(results.iter().enumerate().map(|(i, ty)| format!(" {} r{i};", type_name(*ty))));
-        let _ = writeln!(text, "struct {name} {{{fields} }};");
-    }
-    text
-}
-
-fn concat(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().concat()
-}
-
-/// Functions of type `ty` in the table, with their places.
-fn callable(module: &Module<'_>, ty: u32) -> impl Iterator<Item = (usize, u32)> {
-    let wanted = &module.types[ty as usize];
-    let slots = module.table.iter().enumerate();
-    slots.filter_map(|(at, slot)| Some((at, (*slot)?))).filter(move |(_, index)| module.function_type(*index) == wanted)
-}
-
-/// A call through the table, which never changes: a switch.
-fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> String {
-    let ty = &module.types[index as usize];
-    let parameters = concat(ty.params().iter().enumerate().map(|(i, ty)| format!("{} p{i}, ", type_name(*ty))));
-    let arguments = concat((0..ty.params().len()).map(|i| format!(", p{i}")));
-    let returns = if ty.results().is_empty() { "" } else { "return " };
-    let leaves = if ty.results().is_empty() { " return;" } else { "" };
-    let mut cases = String::new();
-    for (at, function) in callable(module, index) {
-        let _ = writeln!(cases, "    case {at}u: {returns}{}(w, m{arguments});{leaves}", names.function(function));
-    }
-    let is_used = |name: &'static str| if cases.is_empty() { "" } else { name };
-    let (w, m) = (is_used("w"), is_used("m"));
-    let parameters = if cases.is_empty() {
-        ty.params().iter().fold(String::new(), |text, ty| text + type_name(*ty) + ", ")
-    } else {
-        parameters
-    };
-    let empty: Vec<_> = (0..module.table.len()).filter(|at| module.table[*at].is_none()).collect();
-    let mut failures = String::new();
-    for at in empty {
-        let _ = writeln!(failures, "    case {at}u: gpsimd_trap(\"uninitialized element\");");
-    }
-    let outside = match module.table.len() {
-        0 => "\"undefined element\"".into(),
-        len => format!("at < {len}u ? \"indirect call type mismatch\" : \"undefined element\""),
-    };
-    format!(
-        "static {} call_indirect_{index}(Instance& {w}, u8* __restrict {m}, {parameters}u32 at) {{\n  switch (at) \
-         {{\n{cases}{failures}    default: gpsimd_trap({outside});\n  }}\n}}\n\n",
-        result_type(ty.results()),
-    )
-}
-
-type Functions = BTreeMap<u32, crate::function::Function>;
-
-/// Functions that a function calls, or may call through the table; not those that report a panic, which have a stack of
-/// their own and come back to nothing.
-fn callees<'a>(module: &'a Module<'_>, function: &'a crate::function::Function) -> impl Iterator<Item = u32> + use<'a> {
-    let starts_panic = |index: &u32| {
-        module.imports.get(*index as usize).is_some_and(|it| it.module == "gpsimd" && it.name == "start_panic")
-    };
-    let (calls, indirect_calls) = if function.calls.iter().any(starts_panic) {
-        (&[][..], &[][..])
-    } else {
-        (&function.calls[..], &function.indirect_calls[..])
-    };
-    let through_table = indirect_calls.iter().flat_map(|ty| callable(module, *ty).map(|(_, index)| index));
-    calls.iter().copied().chain(through_table)
-}
-
-/// The deepest that the stack can get below every function; none where calls recur.
-fn stack_use(module: &Module<'_>, functions: &Functions) -> BTreeMap<u32, Option<u32>> {
-    fn depth(
-        index: u32,
-        module: &Module<'_>,
-        functions: &Functions,
-        open: &mut BTreeSet<u32>,
-        known: &mut BTreeMap<u32, Option<u32>>,
-    ) -> Option<u32> {
-        let Some(function) = functions.get(&index) else { return Some(0) };
-        if let Some(known) = known.get(&index) {
-            return *known;
-        }
-        if !open.insert(index) {
-            return None;
-        }
-        let mut deepest = Some(0);
-        for callee in callees(module, function) {
-            deepest = deepest.zip(depth(callee, module, functions, open, known)).map(|(a, b)| a.max(b));
-        }
-        open.remove(&index);
-        let total = deepest.map(|below| below.saturating_add(function.frame));
-        known.insert(index, total);
-        total
-    }
-    let mut known = BTreeMap::new();
-    for index in functions.keys() {
-        depth(*index, module, functions, &mut BTreeSet::new(), &mut known);
-    }
-    known
-}
-
-/// Functions that call themselves, through others or not.
-fn recursive(module: &Module<'_>, functions: &Functions) -> BTreeSet<u32> {
-    let reaches_itself = |index: &u32| {
-        let (mut seen, mut pending) = (BTreeSet::new(), vec![*index]);
-        while let Some(function) = pending.pop().and_then(|index| functions.get(&index)) {
-            for callee in callees(module, function) {
-                if callee == *index {
-                    return true;
-                }
-                if functions.contains_key(&callee) && seen.insert(callee) {
-                    pending.push(callee);
-                }
-            }
-        }
-        false
-    };
-    functions.keys().copied().filter(reaches_itself).collect()
-}
 
 const _: () = assert!(PAGE == 65_536, "memory.size is printed as a shift by 16");

@@ -1,192 +1,218 @@
-//! [`Expression`]: a C++ expression that stands for a value on WebAssembly's stack.
+//! [`Expression`]: a value of WebAssembly, or an effect, as the tree of what computes it.
 
 use wasmparser::ValType;
+
+use super::instruction::Access;
+use crate::module::Constant;
+
+use ValType::{F32, F64, I32, I64};
 
 /// A variable of a function: an index into its list, locals first.
 pub(super) type Variable = u32;
 
-/// A C++ expression, and what has to be known to move it.
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four things that an expression may do, each on its own")]
-pub(super) struct Expression {
-    pub(super) text: String,
-    pub(super) ty: ValType,
-    /// Whether it is a C++ bool, which WebAssembly calls an i32.
-    pub(super) is_bool: bool,
-    /// The last operator, unless `text` binds tighter than any.
-    pub(super) operator: Option<Operator>,
-    /// Variables that it reads, each as often as it does.
-    pub(super) reads: Vec<Variable>,
-    /// Reads linear memory or a mutable global.
-    pub(super) reads_state: bool,
+/// A tree of operations with WebAssembly's meaning. How C++ says it is the printer's matter.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expression {
+    Constant(Constant),
+    Variable(Variable, ValType),
+    /// A mutable global of the module, by its index.
+    Global(u32, ValType),
+    /// The size of the memory in pages, which never changes.
+    MemoryPages,
+    /// The negation of a condition.
+    Not(Box<Self>),
+    /// Left and right operand.
+    Binary(BinaryOp, Box<[Self; 2]>),
+    Builtin(Builtin, Vec<Self>),
+    /// From an address.
+    Load(Access, Box<Self>),
+    /// Address and value.
+    Store(Access, Box<[Self; 2]>),
+    /// Start, source or byte, and length.
+    Bulk(Bulk, Vec<Self>),
+    Call(Call, Vec<Self>),
+    /// A condition, and the values where it holds and where it does not.
+    Select(Box<[Self; 3]>),
+}
+
+/// An operation that C++ has an operator for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+    And,
+    Or,
+    Xor,
+    /// By a distance modulo the width, as WebAssembly shifts.
+    Shl,
+    /// Unsigned; the distance as of `Shl`.
+    Shr,
+    Compare(Comparison),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Comparison {
+    pub(super) relation: Relation,
+    /// Of integers with a sign.
+    pub(super) is_signed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Relation {
+    Equal,
+    NotEqual,
+    Less,
+    Greater,
+    LessOrEqual,
+    GreaterOrEqual,
+}
+
+/// A function of numbers alone: an instruction that the prelude defines, or one that the compiler knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Builtin {
+    pub(super) name: &'static str,
+    pub(super) result: ValType,
     pub(super) traps: bool,
-    /// Has an effect of its own: a call.
-    pub(super) acts: bool,
 }
 
-/// An infix operator and its operands.
-#[derive(Clone, Debug)]
-pub(super) struct Operator {
-    pub(super) symbol: &'static str,
-    pub(super) left: String,
-    pub(super) right: String,
+/// An instruction on a range of the memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bulk {
+    pub(super) name: &'static str,
+    /// Whether the bounds of the memory are checked.
+    pub(super) is_checked: bool,
 }
 
-/// Longer ones become a statement, for the reader's sake.
-const LONGEST: usize = 110;
+/// A call of a function of the module or of an import.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) callee: Callee,
+    /// The type of the result; none of no result, and of several.
+    pub(super) result: Option<ValType>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Callee {
+    Function(u32),
+    /// Through the table: a type. The last operand is the place.
+    Table(u32),
+}
+
+/// Multiply and add with one rounding.
+pub(super) const FMA: Builtin = Builtin { name: "__builtin_fmaf", result: F32, traps: false };
+/// Square root.
+pub(super) const SQRT: Builtin = Builtin { name: "__builtin_sqrtf", result: F32, traps: false };
 
 impl Expression {
-    pub(super) fn atom(text: impl Into<String>, ty: ValType) -> Self {
-        Self {
-            text: text.into(),
-            ty,
-            is_bool: false,
-            operator: None,
-            reads: Vec::new(),
-            reads_state: false,
-            traps: false,
-            acts: false,
+    pub(super) const fn u32(value: u32) -> Self {
+        Self::Constant(Constant::I32(value))
+    }
+
+    pub(super) fn binary(op: BinaryOp, left: Self, right: Self) -> Self {
+        Self::Binary(op, Box::new([left, right]))
+    }
+
+    /// `left relation right` of floats, or of integers without a sign.
+    pub(super) fn compare(relation: Relation, left: Self, right: Self) -> Self {
+        Self::binary(BinaryOp::Compare(Comparison { relation, is_signed: false }), left, right)
+    }
+
+    /// What it is computed from.
+    pub(super) fn operands(&self) -> &[Self] {
+        match self {
+            Self::Constant(_) | Self::Variable(..) | Self::Global(..) | Self::MemoryPages => &[],
+            Self::Not(operand) | Self::Load(_, operand) => std::slice::from_ref(operand),
+            Self::Binary(_, operands) | Self::Store(_, operands) => &operands[..],
+            Self::Select(operands) => &operands[..],
+            Self::Builtin(_, operands) | Self::Bulk(_, operands) | Self::Call(_, operands) => operands,
         }
     }
 
-    /// `function(operands)`.
-    pub(super) fn call(function: &str, leading: &[&str], operands: &[Self], ty: ValType) -> Self {
-        let arguments = leading.iter().map(ToString::to_string).chain(operands.iter().map(Self::value));
-        let text = format!("{function}({})", arguments.collect::<Vec<_>>().join(", "));
-        Self::atom(text, ty).after(operands)
+    /// The type of the value; none if it has none.
+    pub(super) fn ty(&self) -> Option<ValType> {
+        Some(match self {
+            Self::Constant(Constant::I32(_))
+            | Self::MemoryPages
+            | Self::Not(_)
+            | Self::Binary(BinaryOp::Compare(_), _) => I32,
+            Self::Constant(Constant::I64(_)) => I64,
+            Self::Constant(Constant::F32(_)) => F32,
+            Self::Constant(Constant::F64(_)) => F64,
+            Self::Variable(_, ty) | Self::Global(_, ty) => *ty,
+            Self::Binary(_, operands) => return operands[0].ty(),
+            Self::Builtin(builtin, _) => builtin.result,
+            Self::Load(access, _) => access.ty,
+            Self::Store(..) | Self::Bulk(..) => return None,
+            Self::Call(call, _) => return call.result,
+            Self::Select(operands) => return operands[1].ty(),
+        })
     }
 
-    /// `left symbol right`.
-    pub(super) fn infix(symbol: &'static str, left: &Self, right: &Self, ty: ValType) -> Self {
-        let (left_text, right_text) = (left.left_operand(symbol), right.operand());
-        Self {
-            operator: Some(Operator { symbol, left: left_text.clone(), right: right_text.clone() }),
-            ..Self::atom(format!("{left_text} {symbol} {right_text}"), ty)
-        }
-        .after(&[left.clone(), right.clone()])
+    /// Whether it or a part of it is as asked.
+    pub(super) fn any(&self, is: &impl Fn(&Self) -> bool) -> bool {
+        is(self) || self.operands().iter().any(|operand| operand.any(is))
     }
 
-    /// With all that the operands read and do.
-    pub(super) fn after(mut self, operands: &[Self]) -> Self {
-        for operand in operands {
-            self.reads.extend(&operand.reads);
-            self.reads_state |= operand.reads_state;
-            self.traps |= operand.traps;
-            self.acts |= operand.acts;
-        }
-        self
-    }
-
-    pub(super) fn boolean(mut self) -> Self {
-        self.is_bool = true;
-        self
-    }
-
-    pub(super) fn is_long(&self) -> bool {
-        self.text.len() > LONGEST
-    }
-
-    /// As a number, where anything may stand.
-    pub(super) fn value(&self) -> String {
-        if self.is_bool { format!("u32({})", self.text) } else { self.text.clone() }
-    }
-
-    /// As a number, as the operand of an operator.
-    pub(super) fn operand(&self) -> String {
-        match (&self.operator, self.is_bool) {
-            (_, true) => self.value(),
-            (None, _) if !self.text.starts_with('-') => self.text.clone(),
-            _ => format!("({})", self.text),
-        }
-    }
-
-    /// As the left operand of `symbol`: `a + b + c` needs no parentheses.
-    fn left_operand(&self, symbol: &str) -> String {
-        match &self.operator {
-            Some(operator) if !self.is_bool && operator.symbol == symbol && matches!(symbol, "+" | "*" | "&" | "|") => {
-                self.text.clone()
-            }
-            _ => self.operand(),
-        }
-    }
-
-    /// As a condition.
-    pub(super) fn condition(&self) -> String {
-        if self.is_bool { self.text.clone() } else { format!("{} != 0u", self.operand()) }
-    }
-
-    /// As a condition, negated.
-    pub(super) fn negated(&self) -> Self {
-        let opposite = |symbol| match symbol {
-            "==" => Some("!="),
-            "!=" => Some("=="),
-            // Of numbers that are ordered: integers.
-            "<" => Some(">="),
-            ">" => Some("<="),
-            "<=" => Some(">"),
-            ">=" => Some("<"),
+    /// The number, of an integer constant.
+    pub(super) const fn integer(&self) -> Option<u64> {
+        match self {
+            Self::Constant(Constant::I32(value)) => Some(*value as u64),
+            Self::Constant(Constant::I64(value)) => Some(*value),
             _ => None,
-        };
-        let text;
-        let mut operator = None;
-        match &self.operator {
-            Some(Operator { symbol, left, right })
-                if self.is_bool
-                    && (matches!(*symbol, "==" | "!=") || self.ty == ValType::I32)
-                    && opposite(symbol).is_some() =>
-            {
-                let symbol = opposite(symbol).unwrap_or(symbol);
-                text = format!("{left} {symbol} {right}");
-                operator = Some(Operator { symbol, left: left.clone(), right: right.clone() });
-            }
-            _ if self.is_bool => text = format!("!({})", self.text),
-            _ => {
-                text = format!("{} == 0u", self.operand());
-                operator = Some(Operator { symbol: "==", left: self.operand(), right: "0u".into() });
-            }
         }
-        Self { text, operator, is_bool: true, ..self.clone() }
+    }
+
+    /// Whether it is a variable, and nothing else.
+    pub(super) fn is(&self, variable: Variable) -> bool {
+        matches!(self, Self::Variable(this, _) if *this == variable)
+    }
+
+    /// Whether it is a truth value, 1 or 0 in WebAssembly.
+    pub(super) const fn is_condition(&self) -> bool {
+        matches!(self, Self::Not(_) | Self::Binary(BinaryOp::Compare(_), _))
+    }
+
+    /// Whether it is not zero.
+    pub(super) fn into_condition(self) -> Self {
+        if self.is_condition() { self } else { Self::compare(Relation::NotEqual, self, Self::u32(0)) }
+    }
+
+    /// Whether it is zero.
+    pub(super) fn negated(self) -> Self {
+        match self {
+            Self::Not(condition) => *condition,
+            Self::Binary(BinaryOp::Compare(comparison), operands) => {
+                let is_float = matches!(operands[0].ty(), Some(F32 | F64));
+                match comparison.relation.opposite() {
+                    // Not `<` negated is not `>=`: NaN.
+                    _ if is_float && !comparison.relation.is_equality() => {
+                        Self::Not(Box::new(Self::Binary(BinaryOp::Compare(comparison), operands)))
+                    }
+                    relation => Self::Binary(BinaryOp::Compare(Comparison { relation, ..comparison }), operands),
+                }
+            }
+            value => Self::compare(Relation::Equal, value, Self::u32(0)),
+        }
     }
 }
 
-/// The C++ type of a value.
-pub(crate) fn type_name(ty: ValType) -> &'static str {
-    match ty {
-        ValType::I64 => "u64",
-        ValType::F32 => "f32",
-        ValType::F64 => "f64",
-        // No other types are accepted.
-        _ => "u32",
+impl Relation {
+    pub(super) const fn is_equality(self) -> bool {
+        matches!(self, Self::Equal | Self::NotEqual)
     }
-}
 
-/// A constant of type u32.
-pub(crate) fn u32_text(value: u32) -> String {
-    if value < 65_536 { format!("{value}u") } else { format!("{value:#x}u") }
-}
-
-/// A constant of type u64.
-pub(crate) fn u64_text(value: u64) -> String {
-    if value < 65_536 { format!("u64({value})") } else { format!("u64({value:#x})") }
-}
-
-/// A constant of type f32, to the bit.
-pub(crate) fn f32_text(bits: u32) -> String {
-    let value = f32::from_bits(bits);
-    if value.is_finite() { format!("{value:?}f") } else { format!("f32_reinterpret_i32({bits:#x}u)") }
-}
-
-/// A constant of type f64, to the bit.
-pub(crate) fn f64_text(bits: u64) -> String {
-    let value = f64::from_bits(bits);
-    if value.is_finite() { format!("{value:?}") } else { format!("f64_reinterpret_i64(u64({bits:#x}))") }
-}
-
-/// The value of a constant expression's text.
-pub(super) fn parse_constant(text: &str) -> Option<u64> {
-    let digits = text.strip_suffix('u').or_else(|| text.strip_prefix("u64(")?.strip_suffix(')'))?;
-    match digits.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => digits.parse().ok(),
+    /// What holds of ordered numbers where this does not.
+    const fn opposite(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::Greater => Self::LessOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::GreaterOrEqual => Self::Less,
+        }
     }
 }

@@ -1,6 +1,8 @@
-//! The numeric and memory instructions: what they take, what they give, and how C++ says them.
+//! The numeric and memory instructions: what they take, what they return, and what they are in the tree.
 
-use wasmparser::{MemArg, Operator, ValType};
+use wasmparser::{Operator, ValType};
+
+use super::expression::{BinaryOp, Comparison, Relation};
 
 use ValType::{F32, F64, I32, I64};
 
@@ -10,34 +12,37 @@ pub(super) struct Numeric {
     pub(super) operands: usize,
     pub(super) result: ValType,
     pub(super) form: Form,
+    /// Whether it traps for some operands, divisions aside.
     pub(super) traps: bool,
 }
 
-/// How C++ says an instruction.
+/// What an instruction is in the tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
-    /// `a + b`
-    Infix(&'static str),
-    /// `a << (b & 31u)`; the mask.
-    Shift(&'static str, u32),
-    /// `a < b`, a bool.
-    Compare(&'static str),
-    /// `i32(a) < i32(b)`, a bool; the signed type.
-    CompareSigned(&'static str, &'static str),
-    /// `a == 0u`, a bool.
+    Binary(BinaryOp),
+    /// `i32.eqz` or `i64.eqz`.
     IsZero,
+    /// A division of integers, which traps for some divisors; the operation that it is for the others, if it is one.
+    Division(Option<BinaryOp>),
     /// A function of the prelude with the instruction's name.
-    Call,
+    Builtin,
 }
 
 /// A load or store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Access {
+    /// Of the instruction, and of its function in the prelude.
+    pub(super) name: &'static str,
     /// Of the value on the stack.
     pub(super) ty: ValType,
     pub(super) bytes: u32,
     pub(super) is_store: bool,
-    pub(super) arg: MemArg,
+    /// Is added to the address.
+    pub(super) offset: u32,
+    /// Whether the address is promised to be a multiple of `bytes`.
+    pub(super) is_aligned: bool,
+    /// Whether the bounds of the memory are checked.
+    pub(super) is_checked: bool,
 }
 
 macro_rules! name_operators {
@@ -73,46 +78,55 @@ pub(super) fn numeric(operator: &Operator<'_>) -> Option<Numeric> {
         _ => return None,
     };
     let is_int = matches!(ty, I32 | I64);
-    let signed = if ty == I32 { "i32" } else { "i64" };
+    let binary = |op| (2, ty, Form::Binary(op));
+    let compare = |relation, is_signed| (2, I32, Form::Binary(BinaryOp::Compare(Comparison { relation, is_signed })));
     let (operands, result, form) = match what {
-        "add" => (2, ty, Form::Infix("+")),
-        "sub" => (2, ty, Form::Infix("-")),
-        "mul" => (2, ty, Form::Infix("*")),
-        "div" => (2, ty, Form::Infix("/")),
-        "and" => (2, ty, Form::Infix("&")),
-        "or" => (2, ty, Form::Infix("|")),
-        "xor" => (2, ty, Form::Infix("^")),
-        "shl" => (2, ty, Form::Shift("<<", if ty == I32 { 31 } else { 63 })),
-        "shr_u" => (2, ty, Form::Shift(">>", if ty == I32 { 31 } else { 63 })),
-        "eq" => (2, I32, Form::Compare("==")),
-        "ne" => (2, I32, Form::Compare("!=")),
-        "lt" | "lt_u" => (2, I32, Form::Compare("<")),
-        "gt" | "gt_u" => (2, I32, Form::Compare(">")),
-        "le" | "le_u" => (2, I32, Form::Compare("<=")),
-        "ge" | "ge_u" => (2, I32, Form::Compare(">=")),
-        "lt_s" => (2, I32, Form::CompareSigned("<", signed)),
-        "gt_s" => (2, I32, Form::CompareSigned(">", signed)),
-        "le_s" => (2, I32, Form::CompareSigned("<=", signed)),
-        "ge_s" => (2, I32, Form::CompareSigned(">=", signed)),
+        "add" => binary(BinaryOp::Add),
+        "sub" => binary(BinaryOp::Sub),
+        "mul" => binary(BinaryOp::Mul),
+        "div" => binary(BinaryOp::Div),
+        "and" => binary(BinaryOp::And),
+        "or" => binary(BinaryOp::Or),
+        "xor" => binary(BinaryOp::Xor),
+        "shl" => binary(BinaryOp::Shl),
+        "shr_u" => binary(BinaryOp::Shr),
+        "eq" => compare(Relation::Equal, false),
+        "ne" => compare(Relation::NotEqual, false),
+        "lt" | "lt_u" => compare(Relation::Less, false),
+        "gt" | "gt_u" => compare(Relation::Greater, false),
+        "le" | "le_u" => compare(Relation::LessOrEqual, false),
+        "ge" | "ge_u" => compare(Relation::GreaterOrEqual, false),
+        "lt_s" => compare(Relation::Less, true),
+        "gt_s" => compare(Relation::Greater, true),
+        "le_s" => compare(Relation::LessOrEqual, true),
+        "ge_s" => compare(Relation::GreaterOrEqual, true),
         "eqz" => (1, I32, Form::IsZero),
-        "div_s" | "div_u" | "rem_s" | "rem_u" | "shr_s" | "rotl" | "rotr" | "min" | "max" | "copysign" => {
-            (2, ty, Form::Call)
-        }
+        "div_u" => (2, ty, Form::Division(Some(BinaryOp::Div))),
+        "rem_u" => (2, ty, Form::Division(Some(BinaryOp::Rem))),
+        "div_s" | "rem_s" => (2, ty, Form::Division(None)),
+        "shr_s" | "rotl" | "rotr" | "min" | "max" | "copysign" => (2, ty, Form::Builtin),
         "const" => return None,
         _ if what.contains("load") || what.contains("store") => return None,
-        _ => (1, ty, Form::Call),
+        _ => (1, ty, Form::Builtin),
     };
-    let is_saturating = what.starts_with("trunc_sat");
-    let traps = is_int && (what.starts_with("div") || what.starts_with("rem") || what.starts_with("trunc_"));
-    Some(Numeric { operands, result, form, traps: traps && !is_saturating })
+    let traps = is_int && what.starts_with("trunc_") && !what.starts_with("trunc_sat");
+    Some(Numeric { operands, result, form, traps })
 }
 
-/// What a load or store is; none if `operator` is no such instruction.
+/// What a load or store is, unchecked; none if `operator` is not one.
 pub(super) fn access(operator: &Operator<'_>) -> Option<Access> {
     macro_rules! table {
         ($($op:ident $ty:ident $bytes:literal $is_store:literal)*) => {
             match *operator {
-                $(Operator::$op { memarg } => Some(Access { ty: $ty, bytes: $bytes, is_store: $is_store, arg: memarg }),)*
+                $(Operator::$op { memarg } => Some(Access {
+                    name: name(operator),
+                    ty: $ty,
+                    bytes: $bytes,
+                    is_store: $is_store,
+                    offset: memarg.offset as u32,
+                    is_aligned: 1u32 << memarg.align >= $bytes,
+                    is_checked: false,
+                }),)*
                 _ => None,
             }
         };

@@ -1,20 +1,24 @@
 //! A function of the module as C++ statements.
 //!
-//! WebAssembly's stack disappears: every value on it is an expression ([`expression`]) that is printed where it is used,
-//! or before that, when what it reads is about to change. Blocks, loops and branches become control flow as people write
-//! it ([`statement`]).
+//! WebAssembly's stack disappears: every value on it is a tree ([`expression`]) that is computed where it is used, or
+//! before that, when what it reads is about to change ([`effects`]). Blocks, loops and branches become control flow as
+//! people write it ([`statement`], [`structure`]). Text comes last ([`mod@print`]), and nothing reads it.
 
+mod effects;
 mod expression;
 mod instruction;
+mod loops;
 mod lower;
 mod operations;
 mod print;
 mod short_loops;
 mod statement;
+mod structure;
 
-pub(crate) use expression::{f32_text, f64_text, type_name, u32_text, u64_text};
+use std::collections::BTreeSet;
+
 pub(crate) use lower::lower;
-pub(crate) use print::print;
+pub(crate) use print::{constant_text, print, type_name, u32_text};
 
 use expression::Variable;
 use operations::Operations;
@@ -26,10 +30,11 @@ pub(crate) struct Function {
     body: Vec<Statement>,
     variables: Vec<Named>,
     parameters: usize,
+    results: Vec<ValType>,
     /// Functions that it calls.
-    pub(crate) calls: Vec<u32>,
+    pub(crate) calls: BTreeSet<u32>,
     /// Types that it calls through the table.
-    pub(crate) indirect_calls: Vec<u32>,
+    pub(crate) indirect_calls: BTreeSet<u32>,
     /// Bytes of its frame on the stack in linear memory, if it makes one.
     pub(crate) frame: u32,
     /// What its basic blocks compute, if that is counted.

@@ -2,35 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Function;
-use super::expression::{Expression, Variable};
+use super::expression::{BinaryOp, Expression, Variable};
 use super::statement::{self, Label, Statement};
 
 /// Variables that are below 16, wherever control comes from; `None` where it does not come at all.
 type Below16 = Option<BTreeSet<Variable>>;
 
 /// Finds them by following what is below 16 through a function: `n & 15`, copies of that, and that in bytes.
-pub(super) struct ShortLoops<'f> {
+pub(super) struct ShortLoops {
     loops: BTreeSet<*const Statement>,
     here: Below16,
     /// After blocks, by the gotos that lead there.
     after: BTreeMap<Label, Below16>,
     /// After the loops that this is in, by what leaves them; the innermost last.
     after_loops: Vec<Below16>,
-    function: &'f Function,
 }
 
-impl<'f> ShortLoops<'f> {
-    /// Those of a function.
-    pub(super) fn of(function: &'f Function) -> Self {
+impl ShortLoops {
+    /// Those of a function's body.
+    pub(super) fn of(body: &[Statement]) -> Self {
         let mut found = Self {
             loops: BTreeSet::new(),
             here: Some(BTreeSet::new()),
             after: BTreeMap::new(),
             after_loops: Vec::new(),
-            function,
         };
-        found.follow_all(&function.body);
+        found.follow_all(body);
         found
     }
 
@@ -48,8 +45,8 @@ impl<'f> ShortLoops<'f> {
     fn follow(&mut self, statement: &Statement) {
         match statement {
             Statement::Assign(variable, value) => self.assign(*variable, value),
-            Statement::AssignResults(_, variables, _) => self.forget(&variables.iter().copied().collect()),
-            Statement::Do(_) | Statement::Line(..) | Statement::Count(_) => {}
+            Statement::AssignResults(variables, _) => self.forget(&variables.iter().copied().collect()),
+            Statement::Do(_) | Statement::SetGlobal(..) | Statement::CheckStack | Statement::Count(_) => {}
             Statement::Block(label, body) => {
                 self.follow_all(body);
                 let jumped = self.after.remove(label).flatten();
@@ -65,8 +62,8 @@ impl<'f> ShortLoops<'f> {
             Statement::Loop(_, body) => self.repeat(body, true),
             Statement::Forever(_, body) => self.repeat(body, false),
             Statement::DoWhile(body, condition) => {
-                if let ([counter], Some(below)) = (&condition.reads[..], &self.here)
-                    && below.contains(counter)
+                if let (Some(counter), Some(below)) = (condition.only_variable(), &self.here)
+                    && below.contains(&counter)
                 {
                     self.loops.insert(std::ptr::from_ref(statement));
                 }
@@ -106,10 +103,10 @@ impl<'f> ShortLoops<'f> {
 
     fn assign(&mut self, variable: Variable, value: &Expression) {
         let Some(below) = &mut self.here else { return };
-        let is_below = match (&value.operator, &value.reads[..]) {
-            (Some(operator), _) if operator.symbol == "&" => operator.right == "15u",
-            (Some(operator), [of]) if operator.symbol == "<<" => below.contains(of),
-            (None, [of]) if value.text == self.function.name(*of) => below.contains(of),
+        let is_below = match value {
+            Expression::Variable(of, _) => below.contains(of),
+            Expression::Binary(BinaryOp::And, operands) => operands[1].integer() == Some(15),
+            Expression::Binary(BinaryOp::Shl, _) => value.only_variable().is_some_and(|of| below.contains(&of)),
             _ => false,
         };
         if is_below {

@@ -49,7 +49,7 @@ impl LibraryBuilder {
 
         let id = self.modules.len();
         let interface = layout.cpp(id, &emitted.functions);
-        self.sources.push(format!("namespace m{id} {{\n{}\n{interface}}}\n", emitted.source));
+        self.sources.push(format!("namespace m{id} {{\n{}\n{interface}}}\n", emitted.source()));
         self.modules.push(layout);
         Ok(ModuleId(id))
     }

@@ -1,0 +1,136 @@
+//! What a loop does, as far as its printing depends on it: whether it ends, how often it runs, whether it is hot.
+
+use wasmparser::ValType;
+
+use super::expression::{BinaryOp, Comparison, Expression, FMA, Relation, Variable};
+use super::statement::{self, Statement};
+
+use BinaryOp::{Add, Compare, Sub};
+
+/// Of a vector register, in f32.
+pub(super) const LANES: u32 = 16;
+
+/// Whether a loop ends.
+pub(super) enum LoopEnd {
+    Always,
+    /// If the first, a number of the loop's counter, is a multiple of the second, a power of two.
+    If(Expression, u64),
+    Unknown,
+}
+
+impl LoopEnd {
+    /// A loop ends that adds a constant to a counter until this is a number that does not change, or past it: always with
+    /// an odd constant, as the counter wraps around through all numbers.
+    pub(super) fn of(body: &[Statement], condition: &Expression) -> Self {
+        let Some((counter, end, relation)) = counter(body, condition) else { return Self::Unknown };
+        let mut assignments = 0;
+        statement::visit(body, &mut |statement| {
+            assignments += usize::from(statement::assigns(statement, counter));
+        });
+        let Some((Add | Sub, by)) = step(body, counter) else { return Self::Unknown };
+        if assignments != 1 || by == 0 {
+            return Self::Unknown;
+        }
+        match 1 << by.trailing_zeros() {
+            1 => Self::Always,
+            // What the check in its place waits for must be all that the loop does.
+            power if relation == Relation::NotEqual && is_pure(body) => {
+                let ty = end.ty().unwrap_or(ValType::I32);
+                Self::If(Expression::binary(Sub, end.clone(), Expression::Variable(counter, ty)), power)
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The variable that a loop changes and compares with a number that it does not change, this number, and how they
+/// compare while the loop runs.
+fn counter<'e>(body: &[Statement], condition: &'e Expression) -> Option<(Variable, &'e Expression, Relation)> {
+    let Expression::Binary(Compare(Comparison { relation, is_signed: false }), operands) = condition else {
+        return None;
+    };
+    // Some number is none of these, whatever the end.
+    if !matches!(relation, Relation::NotEqual | Relation::Less | Relation::Greater) {
+        return None;
+    }
+    let effects = condition.effects();
+    if effects.reads_state || effects.calls {
+        return None;
+    }
+    let assigned = statement::assigned(body);
+    let (counter, end) = match &**operands {
+        [Expression::Variable(counter, _), end] if assigned.contains(counter) => (*counter, end),
+        [end, Expression::Variable(counter, _)] if assigned.contains(counter) => (*counter, end),
+        _ => return None,
+    };
+    let is_fixed = !assigned.iter().any(|variable| end.reads(*variable));
+    is_fixed.then_some((counter, end, *relation))
+}
+
+/// What a loop's body does to its counter: the operation, and the constant to its right.
+fn step(body: &[Statement], counter: Variable) -> Option<(BinaryOp, u64)> {
+    let value = body.iter().find_map(|statement| match statement {
+        Statement::Assign(variable, value) if *variable == counter => Some(value),
+        _ => None,
+    })?;
+    match value {
+        Expression::Binary(op, operands) if operands[0].is(counter) => Some((*op, operands[1].integer()?)),
+        _ => None,
+    }
+}
+
+/// How often a loop runs whose counter goes from a constant to a constant; `before` are the statements before it.
+pub(super) fn steps(before: &[Statement], body: &[Statement], condition: &Expression) -> Option<u32> {
+    let (counter, end, Relation::NotEqual) = counter(body, condition)? else { return None };
+    let assigns = |statement: &&Statement| statement::assigned(std::slice::from_ref(*statement)).contains(&counter);
+    let Statement::Assign(_, first) = before.iter().rev().find(assigns)? else { return None };
+    if body.iter().filter(|statement| matches!(statement, Statement::Assign(to, _) if *to == counter)).count() != 1 {
+        return None;
+    }
+    let (Add, by) = step(body, counter)? else { return None };
+    let (first, by, last) = (first.integer()? as u32, by as u32, end.integer()? as u32);
+    let distance = last.wrapping_sub(first);
+    (by != 0 && distance.is_multiple_of(by)).then(|| distance / by)
+}
+
+/// Whether these statements only change variables and memory, and control leaves them at their end alone.
+fn is_pure(body: &[Statement]) -> bool {
+    let mut is_plain = true;
+    statement::visit(body, &mut |statement| {
+        is_plain &=
+            matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_) | Statement::If(..));
+    });
+    is_plain && !statement::any_expression(body, &|value| value.effects().traps)
+}
+
+/// Whether a loop's body has no control flow inside, and stores floats.
+pub(super) fn is_flat(body: &[Statement]) -> bool {
+    body.iter().all(|statement| matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_)))
+        && statement::any_expression(body, &is_float_store)
+}
+
+/// Whether a loop's body has no loop inside, and computes with floats that it loads.
+pub(super) fn is_over_floats(body: &[Statement]) -> bool {
+    let mut is_innermost = true;
+    statement::visit(body, &mut |statement| {
+        is_innermost &= !matches!(statement, Statement::DoWhile(..) | Statement::Forever(..) | Statement::Loop(..));
+    });
+    // Floats of 16 bits are loaded as integers.
+    let loads = |part: &Expression| match part {
+        Expression::Load(access, _) => {
+            access.ty == ValType::F32 || matches!(access.name, "i32_load16_u" | "i64_load16_u")
+        }
+        _ => false,
+    };
+    let computes = |part: &Expression| match part {
+        Expression::Binary(..) => part.ty() == Some(ValType::F32),
+        Expression::Builtin(builtin, _) => *builtin == FMA,
+        _ => is_float_store(part),
+    };
+    let has = |what: &dyn Fn(&Expression) -> bool| statement::any_expression(body, &|value| value.any(&what));
+    is_innermost && has(&loads) && has(&computes)
+}
+
+fn is_float_store(part: &Expression) -> bool {
+    matches!(part, Expression::Store(access, _) if access.ty == ValType::F32)
+}

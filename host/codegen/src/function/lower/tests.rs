@@ -1,0 +1,92 @@
+//! What moves past what: a value is computed where it is used, unless what it reads changes before, or it may trap.
+
+use crate::{Module, Options, emit};
+
+/// The body of a function of `parameters` and `instructions`, a line each.
+fn body(parameters: &str, instructions: &str) -> Vec<String> {
+    let text = format!(
+        "(module (memory 1) (global $g (mut i32) (i32.const 0))
+            (func $callee (param i32) (result i32) local.get 0)
+            (func (export \"f\") {parameters} {instructions}))"
+    );
+    let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+    let source = Module::read(&wasm).and_then(|module| emit(&module, &Options::default())).unwrap().source();
+    // Of the last function.
+    let lines: Vec<_> = source.trim_end().lines().map(|line| line.trim().to_owned()).collect();
+    let start = lines.iter().rposition(|line| line.starts_with("static ")).unwrap() + 1;
+    // Variables are declared first.
+    lines[start..lines.len() - 1].iter().filter(|line| !line.contains(" = 0")).cloned().collect()
+}
+
+#[test]
+fn a_load_stays_before_a_store() {
+    let text = body("(param i32) (result i32)", "local.get 0 i32.load local.get 0 i32.const 7 i32.store");
+    assert_eq!(text, ["t2 = i32_load(m, n0, 0u);", "i32_store(m, n0, 0u, 7u);", "return t2;"]);
+}
+
+#[test]
+fn a_global_is_read_before_it_is_assigned() {
+    let text = body("(result i32)", "global.get $g i32.const 5 global.set $g");
+    assert_eq!(text, ["t1 = w.g_;", "w.g_ = 5u;", "return t1;"]);
+}
+
+#[test]
+fn a_variable_is_read_before_it_is_assigned() {
+    let text = body("(param i32) (result i32)", "local.get 0 i32.const 5 local.set 0");
+    assert_eq!(text, ["t2 = n0;", "n0 = 5u;", "return t2;"]);
+}
+
+#[test]
+fn arithmetic_moves_past_a_store() {
+    let product = "local.get 0 i32.const 3 i32.mul";
+    let text = body("(param i32) (result i32)", &format!("{product} local.get 0 i32.const 7 i32.store"));
+    assert_eq!(text, ["i32_store(m, n0, 0u, 7u);", "return n0 * 3u;"]);
+}
+
+#[test]
+fn what_may_trap_stays_before_a_store() {
+    let quotient = "i32.const 3 local.get 0 i32.div_u";
+    let text = body("(param i32) (result i32)", &format!("{quotient} local.get 0 i32.const 7 i32.store"));
+    assert_eq!(text, ["t2 = i32_div_u(3u, n0);", "i32_store(m, n0, 0u, 7u);", "return t2;"]);
+}
+
+#[test]
+fn traps_stay_in_order() {
+    let text = body(
+        "(param i32 i32) (result i32)",
+        "i32.const 3 local.get 0 i32.div_u i32.const 3 local.get 1 i32.rem_u i32.add",
+    );
+    assert_eq!(text, ["t3 = i32_div_u(3u, n0);", "return t3 + i32_rem_u(3u, n1);"]);
+}
+
+#[test]
+fn a_division_by_a_constant_does_not_trap() {
+    let text = body("(param i32) (result i32)", "local.get 0 i32.const 10 i32.div_u local.get 0 i32.const 7 i32.store");
+    assert_eq!(text, ["i32_store(m, n0, 0u, 7u);", "return n0 / 10u;"]);
+}
+
+#[test]
+fn a_load_stays_before_a_call() {
+    let text = body("(param i32) (result i32)", "local.get 0 i32.load local.get 0 call $callee i32.add");
+    assert_eq!(text, ["t2 = i32_load(m, n0, 0u);", "t3 = callee_(w, m, n0);", "return t2 + t3;"]);
+}
+
+#[test]
+fn the_result_of_a_call_goes_where_it_is_wanted() {
+    let text = body("(param i32) (result i32)", "local.get 0 call $callee local.set 0 local.get 0");
+    assert_eq!(text, ["n0 = callee_(w, m, n0);", "return n0;"]);
+}
+
+#[test]
+fn both_values_of_a_selection_are_loaded() {
+    let loads = "local.get 0 i32.load local.get 0 i32.load offset=4";
+    let text = body("(param i32) (result i32)", &format!("{loads} local.get 0 select"));
+    let loaded = ["t2 = i32_load(m, n0, 0u);", "t3 = i32_load(m, n0, 4u);"];
+    assert_eq!(text, [&loaded[..], &["return n0 != 0u ? t2 : t3;"]].concat());
+}
+
+#[test]
+fn what_nobody_wants_is_computed_for_its_trap_alone() {
+    let text = body("(param i32)", "local.get 0 i32.const 1 i32.add drop i32.const 3 local.get 0 i32.div_u drop");
+    assert_eq!(text, ["(void)(i32_div_u(3u, n0));"]);
+}

@@ -1,0 +1,67 @@
+//! The shape functions of a package.
+
+use std::fmt::Write as _;
+
+use gpsimd_abi::DType;
+use gpsimd_descriptor::{ElementType, OpDescriptor};
+
+use super::comments::heading;
+use super::dtypes::dtypes;
+use super::neuron_library;
+use crate::cpp::{Emitted, PRELUDE};
+use crate::image::Image;
+
+/// `<name>_shape.cpp`
+pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
+    let mut text = heading(image, "Shape functions");
+    text += "#include <stdio.h>\n#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n";
+    text += "#define GPSIMD_TRAP\n[[noreturn]] static void gpsimd_trap(const char* message) {\n  TORCH_CHECK(false, \
+             message);\n  abort();\n}\n\n";
+    text += PRELUDE;
+    let _ = write!(
+        text,
+        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}\n{}{}{}",
+        image.memory.pool_start,
+        image.descriptor.ops.iter().map(|op| op.tensors().count()).max().unwrap_or(0),
+        dtypes(&image.descriptor),
+        shapes.instance,
+        include_str!("shape.hpp"),
+        shapes.code.text(),
+    );
+    for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
+        let mut declared: Vec<_> = op.tensors().map(|(name, _)| format!("torch::Tensor {name}_")).collect();
+        if op.scalars().next().is_some() {
+            declared.push("torch::Tensor /* params */".into());
+        }
+        let names: Vec<_> = op.tensors().map(|(name, _)| format!("{name}_")).collect();
+        let operands: Vec<_> = op.tensors().map(|(name, element)| operand(op, name, element)).collect();
+        let _ = writeln!(
+            text,
+            "torch::Tensor {0}_shape({1}) {{\n  const torch::Tensor tensors[] = {{{2}}};\n  const Operand operands[] = \
+             {{{3}}};\n  return infer(\"{0}\", tensors, operands, {4}, {5});\n}}\n",
+            op.name,
+            declared.join(", "),
+            names.join(", "),
+            operands.join(", "),
+            names.len(),
+            shapes.functions[functions.shape as usize],
+        );
+    }
+    let _ = writeln!(text, "NEURON_LIBRARY({}, m) {{", neuron_library(&image.descriptor.name));
+    for op in &image.descriptor.ops {
+        let _ = writeln!(text, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
+    }
+    text + "}\n"
+}
+
+/// An operand as `shape.hpp` takes it.
+fn operand(op: &OpDescriptor, name: &str, element: ElementType) -> String {
+    let (dtypes, parameter) = match element {
+        ElementType::Fixed(dtype) => (vec![dtype], -1),
+        ElementType::Parameter(index) => (op.dtypes(index).to_vec(), index as i32),
+        ElementType::Any => (DType::ALL.to_vec(), -1),
+    };
+    let expected = gpsimd_descriptor::any_of(&dtypes);
+    let bits = dtypes.iter().fold(0, |bits, dtype| bits | 1 << *dtype as u32);
+    format!("{{\"{name}\", \"{expected}\", {bits}, {parameter}}}")
+}
