@@ -1,15 +1,22 @@
 //! Which loops are said to be hot, and how functions that recur are kept from running out of stack.
 
+use gpsimd_codegen::Package;
+
 use crate::images::{image, package};
 
 const RUN: &str = "(func $my_ops::scale::run (export \"run:scale\") (result i32)\n    i32.const 0)";
 
-/// The kernel's C++ when the op's function is `locals` and `body`, with `functions` beside it.
-fn kernel(locals: &str, body: &str, functions: &str) -> String {
+/// The package when the op's function is `locals` and `body`, with `functions` beside it.
+fn generated(locals: &str, body: &str, functions: &str) -> Package {
     let run = format!(
         "{functions} (func $my_ops::scale::run (export \"run:scale\") (result i32) {locals}\n    {body}\n    i32.const 0)"
     );
-    package(&image(&[(RUN, &run)])).unwrap_or_else(|error| panic!("{error}")).kernels
+    package(&image(&[(RUN, &run)])).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Its kernel's C++.
+fn kernel(locals: &str, body: &str, functions: &str) -> String {
+    generated(locals, body, functions).kernels
 }
 
 const LOCALS: &str = "(local $n i32) (local $at i32)";
@@ -61,11 +68,34 @@ fn a_counter_that_a_loop_changes_is_not_what_is_left_of_a_row() {
     assert_eq!(text.matches("do {  // hot").count(), 1, "{text}");
 }
 
+/// A function that calls itself.
+const AGAIN: &str = "(func $again (param i32) (result i32)
+        local.get 0 if (result i32) local.get 0 i32.const 1 i32.sub call $again else i32.const 7 end)";
+
+#[test]
+fn a_package_says_where_its_functions_and_hot_loops_are() {
+    let call = "call $core_id call $again drop";
+    let package = generated(LOCALS, &format!("call $core_id local.set $n {LOOP} {call}"), AGAIN);
+    let lines: Vec<&str> = package.kernels.lines().collect();
+    let line = |number: &usize| lines[number - 1];
+    let mut hot = Vec::new();
+    for definition in &package.definitions {
+        let (first, last) = (line(definition.lines.start()), line(definition.lines.end()));
+        let is_recursive = definition.function == "again_";
+        assert!(is_recursive || first.contains(&format!(" {}(", definition.function)), "{first}");
+        assert!(first.ends_with('{') && last == "}", "{first} {last}");
+        hot.extend(
+            definition.hot_loops.iter().map(|lines| (&*definition.function, line(lines.start()), line(lines.end()))),
+        );
+    }
+    assert_eq!(hot, [("my_ops_scale_run", "  do {  // hot", "  } while (n0 != 0u);")]);
+    let names: Vec<_> = package.definitions.iter().map(|definition| &*definition.function).collect();
+    assert_eq!(names, ["again_", "my_ops_scale_run", "scale"]);
+}
+
 #[test]
 fn a_function_that_recurs_counts_its_open_calls() {
-    let again = "(func $again (param i32) (result i32)
-        local.get 0 if (result i32) local.get 0 i32.const 1 i32.sub call $again else i32.const 7 end)";
-    let text = kernel("", "call $core_id call $again drop", again);
+    let text = kernel("", "call $core_id call $again drop", AGAIN);
     let trap = "gpsimd_trap(\"call stack exhausted: functions call each other more than 64 deep\")";
     assert_eq!(text.matches(trap).count(), 1);
     assert_eq!(text.matches("  open_call(w);\n").count(), 1);
