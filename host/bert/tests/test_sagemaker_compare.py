@@ -8,7 +8,7 @@ import pytest
 from gpsimd_bert.sagemaker.prices import PUBLISHED
 from gpsimd_bert.train.report import Row, write_json
 
-pytest_plugins = ["sagemaker_double"]
+pytest_plugins = ["aws_mock"]
 
 
 def job(
@@ -58,8 +58,8 @@ def test_the_published_rows_are_those_of_the_post(run, local):
         assert row["billable_s"] * row["price_per_hour"] / 3600 == pytest.approx(row["training_cost_usd"], rel=2e-3)
 
 
-def test_the_cost_of_a_job_is_its_billable_time_times_price_times_instances(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(count=2, billable=3600))
+def test_the_cost_of_a_job_is_its_billable_time_times_price_times_instances(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(count=2, billable=3600))
     status, output, _ = run("compare", "first", "--json")
     row = rows_of(output)[0]
     assert status == 0
@@ -67,11 +67,11 @@ def test_the_cost_of_a_job_is_its_billable_time_times_price_times_instances(run,
     assert (row["throughput_it_s"], row["validation_accuracy"], row["ops"]) == (6.5, 0.98, "rust")
 
 
-def test_the_most_accurate_of_several_jobs_on_the_same_machines_is_the_row(run, double):
+def test_the_most_accurate_of_several_jobs_on_the_same_machines_is_the_row(run, mock):
     tries = [
         job(accuracy=accuracy, billable=billable) for accuracy, billable in ((0.97, 5800), (0.98, 6100), (0.98, 5900))
     ]
-    double.answer("sagemaker.DescribeTrainingJob", *tries)
+    mock.answer("sagemaker.DescribeTrainingJob", *tries)
     _, output, _ = run("compare", "a", "b", "c", "--json", "--no-published")
     (row,) = rows_of(output)
     assert (row["source"], row["billable_s"], row["runs"], row["best"]) == ("c", 5900, 3, True)
@@ -82,8 +82,8 @@ def test_the_most_accurate_of_several_jobs_on_the_same_machines_is_the_row(run, 
     [{"steps": "80"}, {"epochs": "2"}, {"model": '"bert-large-uncased"'}, {"lr": "1e-4"}, {"batch-size": "32"}],
     ids=lambda change: next(iter(change)),
 )
-def test_runs_of_other_settings_are_rows_of_their_own_and_none_is_called_the_best(run, double, differs):
-    double.answer("sagemaker.DescribeTrainingJob", job(steps="40", accuracy=0.9), job(**({"steps": "40"} | differs)))
+def test_runs_of_other_settings_are_rows_of_their_own_and_none_is_called_the_best(run, mock, differs):
+    mock.answer("sagemaker.DescribeTrainingJob", job(steps="40", accuracy=0.9), job(**({"steps": "40"} | differs)))
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     assert [(row["runs"], row["best"]) for row in rows_of(output)] == [(1, False), (1, False)]
     assert re.search(rf"the runs differ in {next(iter(differs))} \(.*\): none of them is called the best", errors)
@@ -101,16 +101,16 @@ def test_models_of_the_same_name_in_two_folders_are_two_models(run, local, tmp_p
     assert "differ in model (a/checkpoint, b/checkpoint)" in errors
 
 
-def test_the_best_of_equal_settings_is_the_most_accurate_on_whatever_machine(run, double):
+def test_the_best_of_equal_settings_is_the_most_accurate_on_whatever_machine(run, mock):
     small = job("ml.trn1.2xlarge", accuracy=0.99, throughput=0.5)
-    double.answer("sagemaker.DescribeTrainingJob", job(accuracy=0.98), small)
+    mock.answer("sagemaker.DescribeTrainingJob", job(accuracy=0.98), small)
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     assert [row["best"] for row in rows_of(output)] == [False, True]
     assert "best at equal settings: b, rust ops (validation accuracy 0.990)" in errors
 
 
-def test_seeds_are_tries_of_the_same_thing(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(seed="1", accuracy=0.9), job(seed="2"))
+def test_seeds_are_tries_of_the_same_thing(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(seed="1", accuracy=0.9), job(seed="2"))
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     assert [(row["source"], row["runs"]) for row in rows_of(output)] == [("b", 2)]
     assert "the runs differ in seed (1, 2): that of a row is its best run's" in errors
@@ -131,8 +131,8 @@ def test_a_run_that_is_not_a_number_is_marked_and_never_the_best(run, local, kin
     assert [(row["ops"], row["best"]) for row in rows_of(output)] == [("stock", True), ("rust", False)]
 
 
-def test_a_job_whose_metrics_are_not_numbers_is_marked(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(accuracy=float("nan")), job(accuracy=0.5))
+def test_a_job_whose_metrics_are_not_numbers_is_marked(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(accuracy=float("nan")), job(accuracy=0.5))
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     (row,) = rows_of(output)
     assert (row["source"], row["validation_accuracy"]) == ("b", 0.5)
@@ -144,22 +144,22 @@ def test_a_job_whose_metrics_are_not_numbers_is_marked(run, double):
     [{"instance": "ml.trn1.2xlarge"}, {"count": 2}, {"ops": '"stock"'}],
     ids=["instance", "count", "ops"],
 )
-def test_jobs_on_other_machines_with_other_ops_are_rows_of_their_own(run, double, other):
-    double.answer("sagemaker.DescribeTrainingJob", job(), job(**other))
+def test_jobs_on_other_machines_with_other_ops_are_rows_of_their_own(run, mock, other):
+    mock.answer("sagemaker.DescribeTrainingJob", job(), job(**other))
     _, output, _ = run("compare", "a", "b", "--json", "--no-published")
     assert [row["runs"] for row in rows_of(output)] == [1, 1]
 
 
-def test_without_a_price_the_fastest_is_best_and_the_table_says_how_to_name_one(run, double):
+def test_without_a_price_the_fastest_is_best_and_the_table_says_how_to_name_one(run, mock):
     small = "ml.trn1.2xlarge"
-    double.answer("sagemaker.DescribeTrainingJob", job(small, throughput=1.0), job(small, throughput=2.0))
+    mock.answer("sagemaker.DescribeTrainingJob", job(small, throughput=1.0), job(small, throughput=2.0))
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     assert rows_of(output)[0]["source"] == "b" and rows_of(output)[0]["training_cost_usd"] is None
     assert "--price ml.trn1.2xlarge=X" in errors
 
 
-def test_a_price_can_be_named(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job("ml.trn1.2xlarge", billable=1800))
+def test_a_price_can_be_named(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job("ml.trn1.2xlarge", billable=1800))
     _, output, _ = run("compare", "a", "--price", "ml.trn1.2xlarge=2", "--json", "--no-published")
     assert rows_of(output)[0]["training_cost_usd"] == 1.0
 
@@ -197,22 +197,22 @@ def test_markdown_is_a_table_with_as_many_cells_in_every_row(run, local):
     assert lines[0].startswith("| model | ops | instance | price $/h | throughput it/s | validation accuracy |")
 
 
-def test_runs_with_other_settings_are_told(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(**{"batch-size": "16"}), job(**{"batch-size": "32"}))
+def test_runs_with_other_settings_are_told(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(**{"batch-size": "16"}), job(**{"batch-size": "32"}))
     _, _, errors = run("compare", "a", "b")
     assert "the runs differ in batch-size (16, 32)" in errors
 
 
-def test_names_with_underscores_and_defaults_are_the_same_settings(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(batch_size="16"), job())
+def test_names_with_underscores_and_defaults_are_the_same_settings(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(batch_size="16"), job())
     _, _, errors = run("compare", "a", "b")
     assert "differ" not in errors
-    double.answer("sagemaker.DescribeTrainingJob", job(batch_size="8"), job())
+    mock.answer("sagemaker.DescribeTrainingJob", job(batch_size="8"), job())
     _, _, errors = run("compare", "a", "b")
     assert "the runs differ in batch-size (16, 8)" in errors
 
 
-def test_a_job_and_a_file_with_the_same_settings_do_not_differ(run, double, local):
+def test_a_job_and_a_file_with_the_same_settings_do_not_differ(run, mock, local):
     document = json.loads(local.read_text())
     document["settings"] |= {
         "model": "bert-base-uncased",
@@ -221,18 +221,18 @@ def test_a_job_and_a_file_with_the_same_settings_do_not_differ(run, double, loca
     }
     local.write_text(json.dumps(document))
     channels = [{"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": "s3://a/train"}}}]
-    double.answer("sagemaker.DescribeTrainingJob", job(steps="40") | {"InputDataConfig": channels})
+    mock.answer("sagemaker.DescribeTrainingJob", job(steps="40") | {"InputDataConfig": channels})
     document["settings"]["steps"] = 40
     local.write_text(json.dumps(document))
     _, _, errors = run("compare", "a", local)
     assert "differ" not in errors
 
 
-def test_jobs_with_other_reviews_are_told(run, double):
+def test_jobs_with_other_reviews_are_told(run, mock):
     def on(uri):
         return {"InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": {"S3Uri": uri}}}]}
 
-    double.answer("sagemaker.DescribeTrainingJob", job() | on("s3://a/x"), job() | on("s3://b/x"))
+    mock.answer("sagemaker.DescribeTrainingJob", job() | on("s3://a/x"), job() | on("s3://b/x"))
     _, _, errors = run("compare", "a", "b")
     assert "the runs differ in data (s3://a/x, s3://b/x)" in errors
 
@@ -244,16 +244,16 @@ def test_a_run_that_is_named_twice_counts_once(run, local, tmp_path):
 
 
 @pytest.mark.parametrize("resources", [{}, {"ResourceConfig": {"InstanceGroups": []}}], ids=["none", "groups"])
-def test_a_job_without_one_type_of_instance_is_refused(run, double, resources):
+def test_a_job_without_one_type_of_instance_is_refused(run, mock, resources):
     description = job()
     del description["ResourceConfig"]
-    double.answer("sagemaker.DescribeTrainingJob", description | resources)
+    mock.answer("sagemaker.DescribeTrainingJob", description | resources)
     status, _, errors = run("compare", "a")
     assert status == 1 and "the job a: expected one type of instance" in errors
 
 
-def test_a_price_for_another_instance_is_told(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job())
+def test_a_price_for_another_instance_is_told(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job())
     _, _, errors = run("compare", "a", "--price", "ml.trn1.32xlage=3")
     assert "--price ml.trn1.32xlage: none of the jobs was on such an instance" in errors
 
@@ -283,15 +283,15 @@ def test_a_file_with_values_of_another_kind_is_refused(run, local, key, value):
     assert status == 2 and f"{key}: expected a" in errors
 
 
-def test_a_job_without_metrics_is_told(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", job(accuracy=None))
+def test_a_job_without_metrics_is_told(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", job(accuracy=None))
     _, _, errors = run("compare", "quiet")
     assert "no final metrics were found for quiet" in errors
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Failed", "Stopped"])
-def test_a_job_that_has_not_completed_is_refused(run, double, status):
-    double.answer("sagemaker.DescribeTrainingJob", job(status=status))
+def test_a_job_that_has_not_completed_is_refused(run, mock, status):
+    mock.answer("sagemaker.DescribeTrainingJob", job(status=status))
     code, _, errors = run("compare", "a")
     assert code == 1 and f"expected a completed one, found {status}" in errors
 

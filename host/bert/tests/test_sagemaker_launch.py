@@ -1,4 +1,4 @@
-"""`python -m gpsimd_bert.sagemaker launch` and `status`, against a local double of AWS."""
+"""`python -m gpsimd_bert.sagemaker launch` and `status`, against a mock of AWS."""
 
 import json
 import os
@@ -11,12 +11,12 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aws_mock import ABSENT, ACCOUNT, BUCKET, REGION, ROLE, WHEELS, refusal
 from botocore.exceptions import ReadTimeoutError
 from gpsimd_bert.sagemaker import images
 from gpsimd_bert.train.metrics import DEFINITIONS
-from sagemaker_double import ABSENT, ACCOUNT, BUCKET, REGION, ROLE, WHEELS, refusal
 
-pytest_plugins = ["sagemaker_double"]
+pytest_plugins = ["aws_mock"]
 
 IMAGE = f"763104351884.dkr.ecr.{REGION}.amazonaws.com/{images.TRAINING}"
 SPOT = ["--instance", "ml.trn1.32xlarge", "--instances", "2", "--spot", "--max-run", "3600", "--max-wait", "7200"]
@@ -45,12 +45,12 @@ def described(status: str, secondary: str, **more) -> dict:
 # The request
 
 
-def test_launch_sends_exactly_the_request_of_a_distributed_spot_job(run, double, arguments):
+def test_launch_sends_exactly_the_request_of_a_distributed_spot_job(run, mock, arguments):
     status, _, errors = run(*arguments, *SPOT, "--tag", "team=nlp", "--env", "A=b", "--", "--epochs", "2", "--lr=3e-5")
     assert status == 0, errors
     base = f"s3://{BUCKET}/gpsimd/first"
     channel = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
-    assert double.sent("sagemaker.CreateTrainingJob") == [
+    assert mock.sent("sagemaker.CreateTrainingJob") == [
         {
             "TrainingJobName": "first",
             "RoleArn": ROLE,
@@ -89,18 +89,18 @@ def test_launch_sends_exactly_the_request_of_a_distributed_spot_job(run, double,
     ]
 
 
-def test_an_on_demand_job_has_no_spot_no_checkpoints_and_one_small_instance(run, double, arguments):
+def test_an_on_demand_job_has_no_spot_no_checkpoints_and_one_small_instance(run, mock, arguments):
     assert run(*arguments)[0] == 0
-    (request,) = double.sent("sagemaker.CreateTrainingJob")
+    (request,) = mock.sent("sagemaker.CreateTrainingJob")
     assert request["ResourceConfig"] == {"InstanceType": "ml.trn1.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 450}
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
     assert not {"EnableManagedSpotTraining", "CheckpointConfig"} & set(request)
 
 
-def test_the_service_has_the_job_the_source_and_the_reviews_afterwards(run, double, arguments, reviews, tmp_path):
+def test_the_service_has_the_job_the_source_and_the_reviews_afterwards(run, mock, arguments, reviews, tmp_path):
     assert run(*arguments)[0] == 0
-    assert double.client("sagemaker").describe_training_job(TrainingJobName="first")["RoleArn"] == ROLE
-    s3 = double.client("s3")
+    assert mock.client("sagemaker").describe_training_job(TrainingJobName="first")["RoleArn"] == ROLE
+    s3 = mock.client("s3")
     assert (
         s3.get_object(Bucket=BUCKET, Key="gpsimd/first/data/test/test.csv")["Body"].read()
         == (reviews / "test.csv").read_bytes()
@@ -120,19 +120,19 @@ def test_the_service_has_the_job_the_source_and_the_reviews_afterwards(run, doub
         assert requirements == [f"./{name}" for name in WHEELS]
 
 
-def test_reviews_in_s3_are_not_copied(run, double, arguments):
+def test_reviews_in_s3_are_not_copied(run, mock, arguments):
     status, _, errors = run(*arguments, "--data", "s3://theirs/polarity/", "--bucket", "ours", "--no-wait")
     assert status == 1 and "NoSuchBucket" in errors  # nobody makes a bucket that was named
-    double.client("s3").create_bucket(Bucket="ours")
+    mock.client("s3").create_bucket(Bucket="ours")
     assert run(*arguments, "--data", "s3://theirs/polarity/", "--bucket", "ours")[0] == 0
-    (request,) = double.sent("sagemaker.CreateTrainingJob")
+    (request,) = mock.sent("sagemaker.CreateTrainingJob")
     uris = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in request["InputDataConfig"]]
     assert uris == ["s3://theirs/polarity/train", "s3://theirs/polarity/test"]
-    keys = [item["Key"] for item in double.client("s3").list_objects_v2(Bucket="ours")["Contents"]]
+    keys = [item["Key"] for item in mock.client("s3").list_objects_v2(Bucket="ours")["Contents"]]
     assert keys == ["gpsimd/first/source/sourcedir.tar.gz"]
 
 
-def test_the_sdk_sends_no_telemetry(run, double, arguments, monkeypatch):
+def test_the_sdk_sends_no_telemetry(run, mock, arguments, monkeypatch):
     # It would swallow an error here.
     sent = []
     monkeypatch.setattr("sagemaker.telemetry.telemetry_logging._requests_helper", lambda url, *_: sent.append(url))
@@ -156,9 +156,9 @@ def test_the_same_parts_make_the_same_archive(parts, tmp_path):
 # --dry-run
 
 
-def test_a_dry_run_prints_the_request_that_launch_sends_and_asks_nothing(run, double, arguments, monkeypatch):
+def test_a_dry_run_prints_the_request_that_launch_sends_and_asks_nothing(run, mock, arguments, monkeypatch):
     assert run(*arguments, *SPOT)[0] == 0
-    (sent,) = double.sent("sagemaker.CreateTrainingJob")
+    (sent,) = mock.sent("sagemaker.CreateTrainingJob")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     status, output, errors = run(*arguments, *SPOT, "--dry-run")
     assert status == 0, errors
@@ -217,9 +217,9 @@ def test_a_dry_run_needs_no_credentials(run, no_aws, arguments):
         (["--", "--no-such-flag", "1"], "the trainer does not take"),
     ],
 )
-def test_wrong_arguments_are_told_before_anything_is_asked(run, double, arguments, more, message):
+def test_wrong_arguments_are_told_before_anything_is_asked(run, mock, arguments, more, message):
     status, _, errors = run(*arguments, *more)
-    assert (status, double.requests) == (2, [])
+    assert (status, mock.requests) == (2, [])
     assert message in errors
 
 
@@ -231,17 +231,17 @@ def test_wrong_arguments_are_told_before_anything_is_asked(run, double, argument
         ("train.csv", '"1","t","a"\n"3","t","b"\n', "train.csv:2: "),
     ],
 )
-def test_reviews_that_the_trainer_would_refuse_start_no_job(run, double, arguments, reviews, file, content, message):
+def test_reviews_that_the_trainer_would_refuse_start_no_job(run, mock, arguments, reviews, file, content, message):
     (reviews / file).write_text(content)
     status, _, errors = run(*arguments)
-    assert (status, double.requests) == (2, []) and message in errors
+    assert (status, mock.requests) == (2, []) and message in errors
 
 
-def test_an_sdk_that_is_not_there_is_told_before_anything_is_asked(run, double, arguments, monkeypatch):
+def test_an_sdk_that_is_not_there_is_told_before_anything_is_asked(run, mock, arguments, monkeypatch):
     for module in ("sagemaker", "sagemaker.pytorch"):
         monkeypatch.setitem(sys.modules, module, None)
     status, _, errors = run(*arguments)
-    assert (status, double.requests) == (2, []) and "gpsimd_bert[sagemaker]" in errors
+    assert (status, mock.requests) == (2, []) and "gpsimd_bert[sagemaker]" in errors
 
 
 @pytest.mark.parametrize(
@@ -253,14 +253,14 @@ def test_an_sdk_that_is_not_there_is_told_before_anything_is_asked(run, double, 
     ],
 )
 def test_defaults_of_the_sdk_that_cannot_be_read_are_told(
-    run, double, arguments, monkeypatch, tmp_path, content, message
+    run, mock, arguments, monkeypatch, tmp_path, content, message
 ):
     file = tmp_path / "defaults.yaml"
     if content is not None:
         file.write_text(content)
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
     status, _, errors = run(*arguments)
-    assert (status, double.requests) == (2, [])
+    assert (status, mock.requests) == (2, [])
     assert f"SAGEMAKER_USER_CONFIG_OVERRIDE={file}" in errors and message in errors
 
 
@@ -272,14 +272,14 @@ def test_the_sdk_leaves_exceptions_as_python_shows_them(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_the_help_of_the_trainer_is_no_error(run, double, arguments):
+def test_the_help_of_the_trainer_is_no_error(run, mock, arguments):
     status, output, errors = run(*arguments, "--", "--help")
-    assert (status, double.requests, errors) == (0, [], "") and "--batch-size" in output
+    assert (status, mock.requests, errors) == (0, [], "") and "--batch-size" in output
 
 
-def test_a_hyperparameter_has_one_name_however_it_is_written(run, double, arguments):
+def test_a_hyperparameter_has_one_name_however_it_is_written(run, mock, arguments):
     assert run(*arguments, "--", "--batch_size", "8", "--batch-size", "16")[0] == 0
-    sent = double.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"]
+    sent = mock.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"]
     assert sent["batch-size"] == "16" and "batch_size" not in sent
 
 
@@ -292,21 +292,21 @@ def test_a_hyperparameter_has_one_name_however_it_is_written(run, double, argume
         (["--", "--price_per_hour", "7"], "7"),
     ],
 )
-def test_a_price_is_sent_where_it_is_known(run, double, arguments, more, price):
+def test_a_price_is_sent_where_it_is_known(run, mock, arguments, more, price):
     assert run(*arguments, *more)[0] == 0
-    assert double.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"].get("price-per-hour") == price
+    assert mock.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"].get("price-per-hour") == price
 
 
-def test_a_file_that_is_no_wheel_is_refused(run, double, arguments, tmp_path):
+def test_a_file_that_is_no_wheel_is_refused(run, mock, arguments, tmp_path):
     for wheel in (tmp_path / "wheels").iterdir():
         wheel.write_text("no archive")
     status, _, errors = run(*arguments)
     assert status == 2 and "found a file that is none" in errors
 
 
-def test_paths_of_the_container_are_not_looked_for_here(run, double, arguments):
+def test_paths_of_the_container_are_not_looked_for_here(run, mock, arguments):
     assert run(*arguments, "--", "--model-dir", "/opt/ml/model", "--fresh")[0] == 0
-    (request,) = double.sent("sagemaker.CreateTrainingJob")
+    (request,) = mock.sent("sagemaker.CreateTrainingJob")
     assert request["HyperParameters"]["model-dir"] == '"/opt/ml/model"'
     assert request["HyperParameters"]["fresh"] == "true"
 
@@ -340,23 +340,23 @@ def test_no_credentials_are_an_error_that_says_what_to_do(run, no_aws, arguments
 # The role
 
 
-def test_a_missing_role_is_an_error_for_a_user(run, double, arguments):
-    double.answer("sts.GetCallerIdentity", {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"})
+def test_a_missing_role_is_an_error_for_a_user(run, mock, arguments):
+    mock.answer("sts.GetCallerIdentity", {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"})
     arguments[arguments.index("--role") : arguments.index("--role") + 2] = []
     status, _, errors = run(*arguments)
     assert status == 2 and "expected --role" in errors and "user/me" in errors
-    assert double.sent("sagemaker.CreateTrainingJob") == []
+    assert mock.sent("sagemaker.CreateTrainingJob") == []
 
 
-def test_without_a_role_that_of_the_session_is_taken(run, double, arguments):
+def test_without_a_role_that_of_the_session_is_taken(run, mock, arguments):
     arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/trainer/notebook"
-    double.answer("sts.GetCallerIdentity", {"Account": ACCOUNT, "Arn": arn})
+    mock.answer("sts.GetCallerIdentity", {"Account": ACCOUNT, "Arn": arn})
     arguments[arguments.index("--role") : arguments.index("--role") + 2] = []
     assert run(*arguments)[0] == 0
-    assert double.sent("sagemaker.CreateTrainingJob")[0]["RoleArn"] == ROLE
+    assert mock.sent("sagemaker.CreateTrainingJob")[0]["RoleArn"] == ROLE
 
 
-def test_a_role_that_does_not_exist_is_told(run, double, arguments):
+def test_a_role_that_does_not_exist_is_told(run, mock, arguments):
     status, _, errors = run(*arguments, "--role", "nobody")
     assert status == 1 and "looking up the role nobody" in errors and "give its ARN with --role" in errors
 
@@ -375,28 +375,28 @@ CALLS = [
 
 @pytest.mark.parametrize(("call", "doing"), CALLS)
 @pytest.mark.parametrize(("code", "advice"), [("AccessDeniedException", "lack this permission")])
-def test_each_call_that_is_refused_is_told_with_what_was_being_done(run, double, arguments, call, doing, code, advice):
-    double.refuse(call, code, "not allowed")
+def test_each_call_that_is_refused_is_told_with_what_was_being_done(run, mock, arguments, call, doing, code, advice):
+    mock.refuse(call, code, "not allowed")
     status, _, errors = run(*arguments)
     assert status == 1
     assert doing in errors and code in errors and "not allowed" in errors and advice in errors
 
 
 @pytest.mark.parametrize(("call", "doing"), CALLS[:-1])
-def test_each_call_that_is_throttled_is_told(run, double, arguments, call, doing):
-    double.refuse(call, "ThrottlingException", "rate exceeded")
+def test_each_call_that_is_throttled_is_told(run, mock, arguments, call, doing):
+    mock.refuse(call, "ThrottlingException", "rate exceeded")
     status, _, errors = run(*arguments)
     assert status == 1 and doing in errors and "try again in a minute" in errors
 
 
-def test_a_bucket_that_cannot_be_made_is_told(run, double, arguments):
-    double.refuse("s3.CreateBucket", "AccessDenied", "not allowed")
+def test_a_bucket_that_cannot_be_made_is_told(run, mock, arguments):
+    mock.refuse("s3.CreateBucket", "AccessDenied", "not allowed")
     status, _, errors = run(*arguments)
     assert status == 1 and f"making the bucket {BUCKET}" in errors
 
 
-def test_a_missing_quota_says_where_to_ask_for_more(run, double, arguments):
-    double.refuse(
+def test_a_missing_quota_says_where_to_ask_for_more(run, mock, arguments):
+    mock.refuse(
         "sagemaker.CreateTrainingJob",
         "ResourceLimitExceeded",
         "The account-level service limit 'ml.trn1.2xlarge for training job usage' is 0 Instances",
@@ -406,8 +406,8 @@ def test_a_missing_quota_says_where_to_ask_for_more(run, double, arguments):
     assert "is 0 Instances" in errors and "Service Quotas > Amazon SageMaker" in errors
 
 
-def test_a_role_that_sagemaker_may_not_take_on_is_told(run, double, arguments):
-    double.refuse("sagemaker.CreateTrainingJob", "ValidationException", "Could not assume role arn:aws:iam::1:role/x.")
+def test_a_role_that_sagemaker_may_not_take_on_is_told(run, mock, arguments):
+    mock.refuse("sagemaker.CreateTrainingJob", "ValidationException", "Could not assume role arn:aws:iam::1:role/x.")
     status, _, errors = run(*arguments)
     assert status == 1 and "must trust sagemaker.amazonaws.com" in errors
 
@@ -415,35 +415,35 @@ def test_a_role_that_sagemaker_may_not_take_on_is_told(run, double, arguments):
 # The name
 
 
-def test_a_name_that_is_taken_is_told_before_its_files_are_replaced(run, double, arguments, reviews):
+def test_a_name_that_is_taken_is_told_before_its_files_are_replaced(run, mock, arguments, reviews):
     assert run(*arguments)[0] == 0
     (reviews / "train.csv").write_text('"1","t","changed"\n')
-    before = len(double.sent("s3.PutObject"))
+    before = len(mock.sent("s3.PutObject"))
     status, _, errors = run(*arguments)
     assert status == 1 and "the training job first exists already" in errors and "--name" in errors
-    assert len(double.sent("s3.PutObject")) == before
-    body = double.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/first/data/train/train.csv")["Body"].read()
+    assert len(mock.sent("s3.PutObject")) == before
+    body = mock.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/first/data/train/train.csv")["Body"].read()
     assert b"changed" not in body
 
 
-def test_a_job_whose_answer_was_lost_is_followed(run, double, arguments):
+def test_a_job_whose_answer_was_lost_is_followed(run, mock, arguments):
     """botocore asks again, and hears that the name is taken."""
     taken = refusal("ResourceInUse", "Training job names must be unique within an AWS account and region")
 
     def lost():
-        request = double.sent("sagemaker.CreateTrainingJob")[0]
-        double.client("sagemaker").create_training_job(**request)
+        request = mock.sent("sagemaker.CreateTrainingJob")[0]
+        mock.client("sagemaker").create_training_job(**request)
         return taken
 
-    double.answer("sagemaker.CreateTrainingJob", lost)
+    mock.answer("sagemaker.CreateTrainingJob", lost)
     status, output, errors = run(*arguments)
     assert status == 0, errors
     assert "Completed" in output
 
 
-def test_a_name_that_somebody_took_meanwhile_is_told(run, double, arguments):
-    double.refuse("sagemaker.CreateTrainingJob", "ResourceInUse", "must be unique")
-    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"))
+def test_a_name_that_somebody_took_meanwhile_is_told(run, mock, arguments):
+    mock.refuse("sagemaker.CreateTrainingJob", "ResourceInUse", "must be unique")
+    mock.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"))
     status, _, errors = run(*arguments)
     assert status == 1 and "choose another name" in errors
 
@@ -451,9 +451,9 @@ def test_a_name_that_somebody_took_meanwhile_is_told(run, double, arguments):
 # Following
 
 
-def test_following_shows_status_metrics_and_log_until_the_end(run, double, arguments):
+def test_following_shows_status_metrics_and_log_until_the_end(run, mock, arguments):
     metrics = [{"MetricName": "train:loss", "Value": 0.25, "Timestamp": datetime.now(UTC)}]
-    double.answer(
+    mock.answer(
         "sagemaker.DescribeTrainingJob",
         ABSENT,
         described("InProgress", "Starting"),
@@ -466,7 +466,7 @@ def test_following_shows_status_metrics_and_log_until_the_end(run, double, argum
             ModelArtifacts={"S3ModelArtifacts": "s3://b/model.tar.gz"},
         ),
     )
-    logs = double.client("logs")
+    logs = mock.client("logs")
     logs.create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
     logs.create_log_stream(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName="first/algo-1-1")
     now = int(time.time() * 1000)
@@ -485,58 +485,58 @@ def test_following_shows_status_metrics_and_log_until_the_end(run, double, argum
     assert re.search(r"billable s +321\n", output) and "s3://b/model.tar.gz" in output
 
 
-def test_a_job_that_fails_shows_the_reason_and_status_1(run, double):
+def test_a_job_that_fails_shows_the_reason_and_status_1(run, mock):
     reason = "AlgorithmError: gpsimd: build.py failed with status 1"
-    double.answer("sagemaker.DescribeTrainingJob", described("Failed", "Failed", FailureReason=reason))
+    mock.answer("sagemaker.DescribeTrainingJob", described("Failed", "Failed", FailureReason=reason))
     status, _, errors = run(*FOLLOW)
     assert status == 1 and f"error: the job first failed: {reason}" in errors
 
 
-def test_a_job_that_was_stopped_is_no_success(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", described("Stopped", "Stopped"))
+def test_a_job_that_was_stopped_is_no_success(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", described("Stopped", "Stopped"))
     assert run(*FOLLOW)[0] == 1
 
 
-def test_following_outlives_throttling(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
+def test_following_outlives_throttling(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
     throttled = refusal("ThrottlingException", "rate exceeded")
-    double._answers["sagemaker.DescribeTrainingJob"][:0] = [throttled] * 3
+    mock._answers["sagemaker.DescribeTrainingJob"][:0] = [throttled] * 3
     status, _, errors = run(*FOLLOW)
     assert status == 0 and "no answer" in errors and "trying again" in errors
 
 
-def test_a_log_that_may_not_be_read_is_no_reason_to_stop(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
-    double.refuse("logs.FilterLogEvents", "AccessDeniedException")
+def test_a_log_that_may_not_be_read_is_no_reason_to_stop(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
+    mock.refuse("logs.FilterLogEvents", "AccessDeniedException")
     assert run(*FOLLOW)[0] == 0
 
 
-def test_json_is_all_that_standard_output_gets(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
+def test_json_is_all_that_standard_output_gets(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
     status, output, _ = run(*FOLLOW, "--json")
     assert status == 0
     document = json.loads(output)
     assert (document["job"], document["status"], document["instances"]) == ("first", "Completed", 1)
 
 
-def test_no_wait_returns_at_once_and_says_how_to_follow(run, double, arguments):
-    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Starting"))
+def test_no_wait_returns_at_once_and_says_how_to_follow(run, mock, arguments):
+    mock.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Starting"))
     status, output, errors = run(*arguments, "--no-wait")
     assert status == 0 and "status first --follow" in errors and "InProgress" in output
 
 
-def test_ctrl_c_while_following_leaves_the_job_and_says_how_to_return(run, double, arguments):
-    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), KeyboardInterrupt())
+def test_ctrl_c_while_following_leaves_the_job_and_says_how_to_return(run, mock, arguments):
+    mock.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), KeyboardInterrupt())
     status, _, errors = run(*arguments)
     assert status == 130
     assert "the job first goes on without you" in errors
     assert f"python -m gpsimd_bert.sagemaker status first --follow --region {REGION}" in errors
     assert "stop-training-job --training-job-name first" in errors
-    assert double.sent("sagemaker.StopTrainingJob") == []
+    assert mock.sent("sagemaker.StopTrainingJob") == []
 
 
-def test_a_real_ctrl_c_ends_the_process_without_a_traceback(double, tmp_path):
-    # The double's jobs complete at once: one that goes on is put beneath the command, in its process.
+def test_a_real_ctrl_c_ends_the_process_without_a_traceback(mock, tmp_path):
+    # The mock's jobs complete at once: one that goes on is put beneath the command, in its process.
     script = tmp_path / "slow.py"
     script.write_text(
         "import sys\n"
@@ -557,28 +557,28 @@ def test_a_real_ctrl_c_ends_the_process_without_a_traceback(double, tmp_path):
     assert "goes on without you" in errors and "Traceback" not in errors
 
 
-def test_ctrl_c_while_uploading_starts_no_job(run, double, arguments):
+def test_ctrl_c_while_uploading_starts_no_job(run, mock, arguments):
     # The transfer runs in a thread; a Ctrl-C arrives in the main one, which waits for it.
-    double.answer("s3.PutObject", lambda: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.5) or {})
+    mock.answer("s3.PutObject", lambda: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.5) or {})
     status, _, _ = run(*arguments)
-    assert status == 130 and double.sent("sagemaker.CreateTrainingJob") == []
+    assert status == 130 and mock.sent("sagemaker.CreateTrainingJob") == []
 
 
-def test_a_job_that_can_no_longer_be_watched_goes_on_and_is_found_again(run, double, arguments):
+def test_a_job_that_can_no_longer_be_watched_goes_on_and_is_found_again(run, mock, arguments):
     expired = refusal("ExpiredTokenException", "The security token included in the request is expired")
-    double.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), expired)
+    mock.answer("sagemaker.DescribeTrainingJob", ABSENT, described("InProgress", "Training"), expired)
     status, _, errors = run(*arguments)
     assert status == 1 and "sign in again" in errors
     assert "the job first goes on without you" in errors and "status first --follow" in errors
 
 
-def test_no_wait_says_how_to_follow_a_job_that_cannot_be_looked_at(run, double, arguments):
-    double.answer("sagemaker.DescribeTrainingJob", ABSENT, refusal("AccessDeniedException"))
+def test_no_wait_says_how_to_follow_a_job_that_cannot_be_looked_at(run, mock, arguments):
+    mock.answer("sagemaker.DescribeTrainingJob", ABSENT, refusal("AccessDeniedException"))
     status, _, errors = run(*arguments, "--no-wait")
     assert status == 1 and "status first --follow" in errors
 
 
-def test_commands_to_return_name_the_profile(run, double, arguments, monkeypatch, tmp_path):
+def test_commands_to_return_name_the_profile(run, mock, arguments, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text("[profile work]\naws_access_key_id=a\naws_secret_access_key=b\n")
     status, _, errors = run(*arguments, "--profile", "work", "--no-wait")
@@ -586,39 +586,39 @@ def test_commands_to_return_name_the_profile(run, double, arguments, monkeypatch
 
 
 @pytest.mark.parametrize("answer", [KeyboardInterrupt(), ReadTimeoutError(endpoint_url="https://aws")])
-def test_a_job_of_which_nobody_heard_may_run_and_is_found_again(run, double, arguments, answer):
-    double.answer("sagemaker.CreateTrainingJob", answer)
+def test_a_job_of_which_nobody_heard_may_run_and_is_found_again(run, mock, arguments, answer):
+    mock.answer("sagemaker.CreateTrainingJob", answer)
     status, _, errors = run(*arguments)
     assert status == (130 if isinstance(answer, KeyboardInterrupt) else 1)
     assert "the job first may or may not have been started" in errors and "status first --follow" in errors
 
 
-def test_the_pages_of_a_log_are_asked_for_alike(run, double):
-    double.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
+def test_the_pages_of_a_log_are_asked_for_alike(run, mock):
+    mock.answer("sagemaker.DescribeTrainingJob", described("Completed", "Completed"))
     event = {"eventId": "1", "timestamp": 1000, "message": "one"}
-    double.answer("logs.FilterLogEvents", {"events": [event], "nextToken": "T"}, {"events": []})
+    mock.answer("logs.FilterLogEvents", {"events": [event], "nextToken": "T"}, {"events": []})
     assert run("status", "first")[0] == 0
-    first, second = double.sent("logs.FilterLogEvents")
+    first, second = mock.sent("logs.FilterLogEvents")
     assert second == first | {"nextToken": "T"}
 
 
 # status
 
 
-def test_status_shows_a_job(run, double, arguments):
+def test_status_shows_a_job(run, mock, arguments):
     assert run(*arguments, "--no-wait")[0] == 0
     status, output, _ = run("status", "first")
     assert status == 0 and "1 x ml.trn1.2xlarge" in output
 
 
-def test_status_of_a_job_that_does_not_exist_says_so(run, double):
+def test_status_of_a_job_that_does_not_exist_says_so(run, mock):
     status, _, errors = run("status", "nobody")
     assert status == 1 and "nobody" in errors and "--region" in errors
 
 
-def test_status_of_what_is_no_name_is_refused(run, double):
+def test_status_of_what_is_no_name_is_refused(run, mock):
     status, _, errors = run("status", "no such job")
-    assert (status, double.requests) == (2, []) and "expected at most 63 letters" in errors
+    assert (status, mock.requests) == (2, []) and "expected at most 63 letters" in errors
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
@@ -631,7 +631,7 @@ def test_an_output_that_is_full_is_told(no_aws, arguments):
     assert done.stderr.count("\n") == 1
 
 
-def test_trainer_arguments_belong_to_launch_alone(run, double):
+def test_trainer_arguments_belong_to_launch_alone(run, mock):
     status, _, errors = run("status", "first", "--", "--epochs", "1")
     assert status == 2 and "only launch takes arguments for the trainer" in errors
 

@@ -258,8 +258,9 @@ class Op:
         if bool(differs.any()):
             at = differs.nonzero()[0].tolist()
             raise OperandError(
-                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and {tensor[tuple(at)].item()} at {at} "
-                f"does not fit in i32, in which the cores compute: from {-(2**31)} to {2**31 - 1}"
+                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
+                f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from "
+                f"{-(2**31)} to {2**31 - 1}"
             )
         return narrow
 

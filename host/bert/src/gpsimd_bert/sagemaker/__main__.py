@@ -11,8 +11,8 @@ from .errors import CommandError
 
 DESCRIPTION = """\
 Train the BERT classifier on SageMaker (Trn1), compare what jobs cost, and serve the result from a CPU. Every command
-has its own --help with examples. Written from AWS's public documentation and tested against a local double of the
-service; it has not met the real one.
+has its own --help with examples. Written from AWS's public documentation and tested against a mock of the
+service, not against the service itself.
 """
 
 EPILOG = """\

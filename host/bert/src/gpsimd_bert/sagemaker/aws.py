@@ -1,4 +1,4 @@
-"""One connection to AWS: region, account, role, bucket, clients; and its double for `--dry-run`."""
+"""One connection to AWS: region, account, role, bucket, clients; and its mock for `--dry-run`."""
 
 import json
 import re

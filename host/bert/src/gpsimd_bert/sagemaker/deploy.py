@@ -32,7 +32,7 @@ examples:
 Ctrl-C while the endpoint starts leaves it starting. If a step fails, what was made is deleted again; what cannot be
 is named, with the commands that delete it.
 Exit status: 0 done, 1 AWS refused or the endpoint failed, 2 wrong arguments, 130 Ctrl-C.
-This has been tested against a local double of AWS, not yet against the real one.
+Tested against a mock of AWS, not against the service.
 """
 
 

@@ -56,7 +56,7 @@ examples:
 
 Ctrl-C while the job runs leaves it running and says how to return (`status JOB --follow`).
 Exit status: 0 done, 1 AWS refused or the job failed, 2 wrong arguments, 130 Ctrl-C.
-This has been tested against a local double of AWS, not yet against the real one.
+Tested against a mock of AWS, not against the service.
 """
 
 

@@ -45,7 +45,7 @@ examples:
 The model entry is deleted when the job has ended. Ctrl-C and --no-wait leave the job running and its model entry there,
 and print the commands to look, to stop, and to delete the entry afterwards.
 Exit status: 0 done, 1 AWS refused or the job failed, 2 wrong arguments, 130 Ctrl-C.
-This has been tested against a local double of AWS, not yet against the real one.
+Tested against a mock of AWS, not against the service.
 """
 
 

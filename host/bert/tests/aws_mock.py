@@ -1,6 +1,6 @@
-"""A local double of AWS for the tests of `gpsimd_bert.sagemaker`: moto's server, on loopback.
+"""A mock of AWS for the tests of `gpsimd_bert.sagemaker`: moto's server, on loopback.
 
-What the double does not do (refuse, fail, be slow) is simulated where botocore is about to send a request.
+What the mock does not do (refuse, fail, be slow) is simulated where botocore is about to send a request.
 """
 
 import json
@@ -29,11 +29,11 @@ BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 @pytest.fixture(scope="session")
 def server():
     """The server's address."""
-    double = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    double.start()
-    host, port = double.get_host_and_port()
+    mock = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    mock.start()
+    host, port = mock.get_host_and_port()
     yield f"http://{host}:{port}"
-    double.stop()
+    mock.stop()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def no_aws(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # No request may leave this machine: whatever is not told of the double ends here.
+    # No request may leave this machine: whatever is not told of the mock ends here.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)
 
@@ -58,7 +58,7 @@ def refusal(code: str, message: str = "no", status: int = 400) -> tuple[int, dic
 ABSENT = refusal("ValidationException", "Requested resource not found.")
 
 
-class Double:
+class MockAccount:
     """The account behind the commands."""
 
     def __init__(self, address: str, monkeypatch):
@@ -113,7 +113,7 @@ class Double:
 
 
 @pytest.fixture
-def double(server, no_aws, monkeypatch):
+def mock(server, no_aws, monkeypatch):
     """An empty account that has the role `trainer`."""
     from gpsimd_bert.sagemaker.aws import Aws
 
@@ -122,7 +122,7 @@ def double(server, no_aws, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     urllib.request.urlopen(urllib.request.Request(f"{server}/moto-api/reset", method="POST"), timeout=30).close()
-    account = Double(server, monkeypatch)
+    account = MockAccount(server, monkeypatch)
     account.client("iam").create_role(RoleName="trainer", AssumeRolePolicyDocument="{}")
     made = Aws.__init__
 
