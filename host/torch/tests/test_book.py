@@ -9,8 +9,8 @@ from conftest import ROOT, tiny_bert
 
 BOOK = sorted((ROOT / "docs/src").glob("**/*.md"))
 PAGES = [ROOT / "host/torch/README.md", ROOT / "README.md", *BOOK]
-# Call ops that the commands of the page build: with the C++ compiler, or from a new crate. `cargo xtask package` follows
-# the tutorial.
+# Call ops that the commands of the page build: with the C++ compiler, or from a new crate. `cargo xtask package`
+# follows the tutorial.
 NEEDS_A_BUILD = {ROOT / "docs/src" / page for page in ["how-to/cpp-ops.md", "tutorial/first-op.md"]}
 
 
