@@ -33,7 +33,7 @@ enum Group {
     Lint,
     /// Rust tests: kernels, golden files, properties, emulator, macros
     Rust,
-    /// The op packages: they build, give the bits and messages of the native libraries, and their hot loops become vectors
+    /// The op packages: they build, return the bits and report the messages of the native libraries, and their hot loops are vectorised
     Package,
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`

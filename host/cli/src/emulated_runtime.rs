@@ -43,7 +43,7 @@ impl EmulatedRuntime {
     }
 }
 
-/// Builds the library, and gives its path.
+/// Builds the library, and returns its path.
 pub(crate) fn build(workspace: &Workspace, sdk: Option<&str>) -> anyhow::Result<PathBuf> {
     let source = sdk.map_or_else(|| SdkSource::of(workspace), SdkSource::parse)?;
     let manifest = manifest(&source.dependency("gpsimd-nrt-emulated")?);

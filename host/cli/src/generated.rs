@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::build::write;
 use crate::workspace::Workspace;
 
-/// Writes a crate and gives its folder. It is a workspace of its own, with the versions that `workspace` has of everything
+/// Writes a crate and returns its folder. It is a workspace of its own, with the versions that `workspace` has of everything
 /// that both use.
 pub(crate) fn generate(workspace: &Workspace, name: &str, files: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
     let folder = workspace.artifacts().join(name);

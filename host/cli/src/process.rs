@@ -34,7 +34,7 @@ pub fn become_it(command: &mut Command) -> anyhow::Error {
     anyhow::Error::new(command.exec()).context(format!("cannot start `{shown}`"))
 }
 
-/// Runs a command and gives what it prints to standard output.
+/// Runs a command and returns what it prints to standard output.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = show(command);
     let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{shown}`"))?;

@@ -1,4 +1,4 @@
-//! `doctor` and `build --neuron` on a host with an SDK that the test makes up: what they print, and how they end.
+//! `doctor` and `build --neuron` on a host with an SDK that the test fakes: what they print, and how they end.
 
 #[path = "../../neuron-sdk/tests/sdk/host.rs"]
 #[allow(dead_code, reason = "written for the tests of the SDK, which need more of it")]

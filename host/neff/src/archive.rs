@@ -17,7 +17,7 @@ use super::{Limits, NeffError};
 pub(super) struct Archive<'a> {
     /// The archive, unpacked.
     data: Cow<'a, [u8]>,
-    /// Where the files lie in it, by path.
+    /// Where the files are in it, by path.
     files: BTreeMap<String, Range<usize>>,
 }
 

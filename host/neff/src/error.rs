@@ -1,10 +1,10 @@
-//! [`NeffError`]: why a file is no NEFF, or none that is read.
+//! [`NeffError`]: why a file is not a NEFF, or none that is read.
 
 use std::path::PathBuf;
 
 use super::{GraphError, Header};
 
-/// Why a file is no NEFF, or none that is read, or could not be written.
+/// Why a file is not a NEFF, or none that is read, or could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NeffError {
@@ -54,7 +54,7 @@ pub enum NeffError {
         /// What the decompressor says.
         problem: String,
     },
-    /// What follows the header is no archive.
+    /// What follows the header is not an archive.
     #[error("the archive is no tar: {problem}")]
     Tar {
         /// What its reader says, with control characters escaped.
@@ -154,7 +154,7 @@ pub enum NeffError {
     },
 }
 
-// Written out: a source would be told twice by whoever prints the chain.
+// Written out: a source would be printed twice in a chain.
 impl From<GraphError> for NeffError {
     fn from(error: GraphError) -> Self {
         Self::Graph(error)

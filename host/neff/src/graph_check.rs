@@ -53,7 +53,7 @@ pub enum GraphError {
         /// Its shape.
         shape: Vec<u32>,
     },
-    /// A call of something that is no op.
+    /// A call of something that is not an op.
     #[error("calls[{index}]: expected `<library>.<op>`, found `{op}`")]
     Op {
         /// The call.

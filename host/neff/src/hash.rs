@@ -8,7 +8,7 @@ use super::Header;
 /// What the hash of a NEFF says of its archive.
 ///
 /// The documentation has "sha256 or md5 depending on the `pkg_version`" and shows 16 bytes for version 2. Our assumption:
-/// version 2 is MD5, version 1 SHA-256, and the digest is that of the archive as it lies in the file. Older NEFFs of the
+/// version 2 is MD5, version 1 SHA-256, and the digest is that of the archive as it is in the file. Older NEFFs of the
 /// Neuron compiler have it so, with the digit 0 behind an MD5; what newer ones have a hash of is not documented, and of none
 /// of the parts that were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

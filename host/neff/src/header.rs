@@ -115,12 +115,12 @@ impl Header {
         Ok((header, data))
     }
 
-    /// The model's name; a replacement character for what is no UTF-8.
+    /// The model's name; a replacement character for what is not UTF-8.
     pub fn name(&self) -> Cow<'_, str> {
         text(&self.name)
     }
 
-    /// The compiler's version; a replacement character for what is no UTF-8.
+    /// The compiler's version; a replacement character for what is not UTF-8.
     pub fn build_version(&self) -> Cow<'_, str> {
         text(&self.neff_build_version)
     }

@@ -1,12 +1,11 @@
-//! NEFF files: what the Neuron compiler makes and the Neuron Runtime loads. [`Neff`] reads and verifies them, whoever made
-//! them; [`NeffBuilder`] writes emulated ones, which run a [`Graph`] of op calls on the emulated runtime and on nothing
-//! else.
+//! NEFF files: what the Neuron compiler makes and the Neuron Runtime loads. [`Neff`] reads and verifies them;
+//! [`NeffBuilder`] writes emulated ones, which run a [`Graph`] of op calls on the emulated runtime and on nothing else.
 //!
 //! With the feature `emulator`, `Graph::resolve` finds the ops that a graph calls and compares their types with the graph.
 //!
 //! A NEFF is a [`Header`] of 1024 bytes and a tar archive, usually gzipped, with a folder for each [`Subgraph`]. The header
-//! and `def.json` are documented; what is not says so, with [3rd] or "our assumption". No NEFF of the Neuron compiler was
-//! at hand when this was written.
+//! and `def.json` are documented; what is not says so, with "observed by third parties" or "our assumption". This was
+//! written without a NEFF of the Neuron compiler to compare with.
 
 mod archive;
 mod builder;

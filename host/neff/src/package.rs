@@ -37,10 +37,10 @@ pub struct NeffTensor {
 impl<'a> Neff<'a> {
     /// Reads a NEFF within the default [`Limits`]. An archive that is not compressed stays where it is.
     ///
-    /// A hash that does not match is no error here: see [`Neff::hash_check`].
+    /// A hash that does not match is not an error here: see [`Neff::hash_check`].
     ///
     /// # Errors
-    /// When it is no NEFF, cut off, of a version that is not known, beyond a limit, or contradicts itself; when its archive
+    /// When it is not a NEFF, cut off, of a version that is not known, beyond a limit, or contradicts itself; when its archive
     /// has paths that lead elsewhere, or anything but files and folders; when it has a graph that cannot be run.
     pub fn parse(file: &'a [u8]) -> Result<Self, NeffError> {
         Self::parse_within(file, &Limits::default())

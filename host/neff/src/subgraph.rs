@@ -60,7 +60,7 @@ pub struct Variable {
 
 impl Subgraph {
     /// The subgraphs of an archive, sorted by folder. Our assumption: they are the folders of the documented names with a
-    /// `def.json`, wherever they lie.
+    /// `def.json`, wherever they are.
     pub(super) fn read_all(archive: &Archive<'_>, json: &mut JsonReader) -> Result<Vec<Self>, NeffError> {
         let mut subgraphs = Vec::new();
         for (path, content) in archive.files() {
@@ -100,7 +100,7 @@ fn engines(archive: &Archive<'_>, folder: &str) -> Vec<String> {
     programs.filter(|name| described.contains(name)).map(str::to_owned).collect()
 }
 
-/// `def.json`, as far as it is documented (work-with-neff-files). What a compiler leaves out or adds is no error.
+/// `def.json`, as far as it is documented (work-with-neff-files). What a compiler leaves out or adds is not an error.
 #[derive(Deserialize)]
 struct Definition {
     #[serde(default)]

@@ -28,7 +28,7 @@ pub struct PackageBuild<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// What a build gives.
+/// What a build returns.
 #[derive(Clone, Debug, Serialize)]
 pub struct Built {
     /// The op library for the device.

@@ -33,7 +33,7 @@ pub struct DeviceLibraryContents {
 /// Looks into the library at `path`.
 ///
 /// # Errors
-/// When it is no archive, has not one shape library, one device library per core and one `metadata.json`, or states ops or
+/// When it is not an archive, has not one shape library, one device library per core and one `metadata.json`, or states ops or
 /// schemas other than the package's.
 pub fn check_device_library(path: &Path, manifest: &Manifest) -> Result<DeviceLibraryContents, DeviceLibraryError> {
     let bytes = std::fs::read(path).map_err(|source| DeviceLibraryError::Read { path: path.into(), source })?;

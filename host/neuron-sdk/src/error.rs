@@ -19,7 +19,7 @@ pub enum PackageBuildError {
         /// The lines of what is missing or wrong.
         findings: String,
     },
-    /// The folder is no op package.
+    /// The folder is not an op package.
     #[error("{} is no op package: {problem}; `cargo gpsimd build` makes one", folder.display())]
     NoPackage {
         /// The folder.

@@ -1,5 +1,5 @@
 //! The Neuron SDK: [`Sdk`] says where it is and what of it is missing, and builds op packages with it; [`check_device_library`] looks
-//! into what that gives.
+//! into what that returns.
 //!
 //! Nothing here has seen a Trn1 or Inf2 host. Folders and package names are the documented ones; files in `gpsimd/` are where
 //! third parties saw them in packages of version 0.21.

@@ -128,7 +128,7 @@ fn of_the_system(environment: &Environment, packages: &Packages) -> [Finding; 4]
         }
     };
     let file = |path: &str| Some(environment.sdk.join(path)).filter(|path| path.is_file());
-    // [3rd] bin/xt-clang++ and custom_op/neuron/neuron-utils.hpp in packages of version 0.21.
+    // Observed by third parties: bin/xt-clang++ and custom_op/neuron/neuron-utils.hpp in packages of version 0.21.
     let compiler = file("gpsimd/bin/xt-clang++").or_else(|| search(&gpsimd, "xt-clang++"));
     let library = search(&gpsimd, "neuron-utils.hpp");
     let mut runtime = of(Piece::Runtime, RUNTIME, file("lib/libnrt.so.1"));

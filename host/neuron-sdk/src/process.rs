@@ -47,7 +47,7 @@ fn wait(child: &mut Child, limit: Duration, stop: &AtomicBool) -> std::io::Resul
         }
         let stopped = stop.load(Ordering::Relaxed);
         if stopped || start.elapsed() >= limit {
-            // Compilers that Python has started, too. That the group is gone already is no error.
+            // Compilers that Python has started, too. That the group is gone already is not an error.
             let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
             child.wait()?;
             return Ok(if stopped { Ended::Stopped } else { Ended::TimeLimit });

@@ -67,7 +67,7 @@ impl Python {
 
     fn ask(interpreter: &Path, environment: &Environment) -> Option<Self> {
         let mut command = Command::new(interpreter);
-        // A file in the current folder is no module of the interpreter.
+        // A file in the current folder is not a module of the interpreter.
         let output = answer(command.args(["-c", PROBE]).env("PYTHONSAFEPATH", "1"), environment.time_limit)?;
         let Answer { python, packages, has_neuron, headers, ninja } =
             serde_json::from_str(output.lines().last()?).ok()?;

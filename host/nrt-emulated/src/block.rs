@@ -16,14 +16,14 @@ pub(crate) struct Block {
 }
 // SAFETY: a block is memory that it alone owns.
 unsafe impl Send for Block {}
-// SAFETY: it gives no references, only an address; what is done there is up to those who take it.
+// SAFETY: it returns no references, only an address; what is done there is up to those who take it.
 unsafe impl Sync for Block {}
 
 impl Block {
     /// `size` bytes.
     pub(crate) fn zeroed(size: usize) -> Result<Self, Error> {
         let refused = || Error::HostMemory { bytes: size };
-        // Aligned by hand: the system's allocator gives large zeroed memory lazily only without an alignment of its own,
+        // Aligned by hand: the system's allocator returns large zeroed memory lazily only without an alignment of its own,
         // and device memory is meant to be accounted, not to be used.
         let with_room = size.checked_add(TCM_ALIGN).ok_or_else(refused)?;
         let layout = Layout::from_size_align(with_room, align_of::<usize>()).map_err(|_| refused())?;

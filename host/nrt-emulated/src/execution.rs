@@ -41,7 +41,7 @@ impl TensorSet {
 
 /// Executes `model` `count` times, each but the first on the outputs of the one before.
 ///
-/// After a failure the outputs are what they were; a new NaN is no failure in that sense, and everything is done by then.
+/// After a failure the outputs are what they were; a new NaN is not a failure in that sense, and everything is done by then.
 pub(crate) fn execute(
     runtime: &Runtime,
     model: &Arc<Model>,

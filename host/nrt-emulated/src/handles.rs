@@ -49,7 +49,7 @@ impl<T> Handles<T> {
         removed.ok_or_else(|| self.unknown(handle))
     }
 
-    /// Forgets all, and gives what they stood for.
+    /// Forgets all, and returns what they stood for.
     pub(crate) fn clear(&self) -> Vec<Arc<T>> {
         let held = std::mem::take(&mut *self.held.write().unwrap_or_else(PoisonError::into_inner));
         held.into_values().collect()

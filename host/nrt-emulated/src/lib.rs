@@ -1,7 +1,7 @@
 //! An emulated `libnrt.so.1`: the documented C interface of the Neuron Runtime over the GPSIMD emulator, so that a program
 //! written for a Trn1 or Inf2 host links and runs on any Linux host.
 //!
-//! It is no Neuron Runtime, and `nrt_get_version`, every line of its log and the symbol `gpsimd_emulated_libnrt` say so. It
+//! It is not a Neuron Runtime, and `nrt_get_version`, every line of its log and the symbol `gpsimd_emulated_libnrt` say so. It
 //! loads only emulated NEFFs: the header and archive of a NEFF around a graph of op calls and native op libraries.
 //! `docs/src/reference/emulated-runtime.md` lists every status with its case.
 //!

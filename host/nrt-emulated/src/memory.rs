@@ -115,7 +115,7 @@ impl Memory {
     /// Copies `size` bytes from `from_offset` of `from` to `to_offset` of `to`. The two may overlap, or be one.
     ///
     /// # Safety
-    /// Both ranges lie within their memory.
+    /// Both ranges are within their memory.
     pub(crate) unsafe fn copy(from: &Self, from_offset: usize, to: &Self, to_offset: usize, size: usize) {
         let first_is_from = std::ptr::from_ref(from) < std::ptr::from_ref(to);
         // In the order of their addresses, so that two opposite copies do not wait for each other forever.

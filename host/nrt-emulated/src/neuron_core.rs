@@ -106,7 +106,7 @@ impl NeuronCore {
         Ok(Turn { core: self, is_held: Cell::new(true) })
     }
 
-    /// Takes no more executions, waits for the one that runs, and gives the core back to other processes.
+    /// Takes no more executions, waits for the one that runs, and releases the core for other processes.
     pub(crate) fn stop(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
         let callers = |doing: &mut Doing| !matches!(doing, Doing::Nothing | Doing::Abandoned);

@@ -40,7 +40,7 @@ struct Slot {
     memory: Block,
 }
 
-/// A call: what it takes and gives, by index of the slot.
+/// A call: what it takes and returns, by index of the slot.
 #[derive(Debug)]
 struct Step {
     op: Op,

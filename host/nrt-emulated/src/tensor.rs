@@ -33,7 +33,7 @@ impl EmulatedTensor {
     pub(crate) fn slice(&self, name: String, offset: usize, size: usize) -> Result<Self, Error> {
         let storage = self.storage()?;
         storage.expect_range(&self.name, offset, size)?;
-        // No overflow: the sum lies within the memory.
+        // No overflow: the sum is within the memory.
         let storage = Storage { offset: storage.offset + offset, size, ..storage };
         Ok(Self { name, storage: Mutex::new(Some(storage)), completions: Completions::default() })
     }
@@ -161,7 +161,7 @@ impl Storage {
     /// # Safety
     /// `to` leads to as many bytes that may be written.
     pub(crate) unsafe fn read_all(&self, to: *mut u8) {
-        // SAFETY: the caller's promise; its own range lies within the memory.
+        // SAFETY: the caller's promise; its own range is within the memory.
         unsafe { self.memory.read(self.offset, to, self.size) };
     }
 

@@ -1,6 +1,6 @@
 //! The C headers of the runtime that programs are compiled against.
 
-/// Path and text of every header, as they lie in the SDK's `include`.
+/// Path and text of every header, as they are in the SDK's `include`.
 pub const HEADERS: &[(&str, &str)] = &[
     (
         "ndl/neuron_driver_shared_tensor_batch_op.h",

@@ -24,7 +24,7 @@
 //!
 //! # Threads
 //!
-//! Everything here can be sent to and shared between threads. Of the runtime's own rules the documentation gives one: a
+//! Everything here can be sent to and shared between threads. Of the runtime's own rules the documentation states one: a
 //! model may be executed by several threads (`nrt_get_model_instance_count` says by how many at best). That calls on
 //! different handles may run at the same time is our assumption. Calls on the same memory never do when one of them
 //! writes: an execution waits for others that write what it reads, or touch what it writes.

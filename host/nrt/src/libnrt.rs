@@ -111,7 +111,7 @@ impl Libnrt {
     /// `NeuronCores` of the instance.
     ///
     /// # Errors
-    /// What the runtime gives.
+    /// What the runtime returns.
     pub fn total_cores(&self) -> Result<u32, Error> {
         let mut count = 0;
         // SAFETY: the call writes one number.
@@ -123,7 +123,7 @@ impl Libnrt {
     /// `NeuronCores` that this process may use.
     ///
     /// # Errors
-    /// What the runtime gives.
+    /// What the runtime returns.
     pub fn visible_cores(&self) -> Result<u32, Error> {
         let mut count = 0;
         // SAFETY: the call writes one number.

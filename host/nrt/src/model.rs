@@ -12,7 +12,7 @@ use super::tensor_set::TensorSet;
 use super::version::text;
 use gpsimd_neff::NeffDType;
 
-/// More dimensions than any tensor has; a greater number is no number of dimensions.
+/// More dimensions than any tensor has; a greater number is not a number of dimensions.
 const MOST_DIMENSIONS: u32 = 64;
 
 /// A NEFF, loaded onto `NeuronCores`.
@@ -56,7 +56,7 @@ impl Model {
     /// Loads a NEFF onto the `NeuronCore` of this number among those of this process, or onto one that the runtime chooses.
     ///
     /// # Errors
-    /// What the runtime gives.
+    /// What the runtime returns.
     pub fn load(runtime: &Runtime, neff: Vec<u8>, core: Option<u32>) -> Result<Self, Error> {
         let number = core.map_or(Ok(-1), core_number)?;
         let mut handle = ptr::null_mut();
@@ -107,7 +107,7 @@ impl Model {
     /// Runs it once, and returns when the outputs are written.
     ///
     /// # Errors
-    /// When an output shares memory with another tensor, and what the runtime gives. After
+    /// When an output shares memory with another tensor, and what the runtime returns. After
     /// [`Status::ExecCompletedWithNumErr`](super::Status::ExecCompletedWithNumErr) the outputs are written, with a NaN in
     /// them; after any other they may hold anything.
     pub fn execute(&self, inputs: &TensorSet, outputs: &mut TensorSet) -> Result<(), Error> {
@@ -120,7 +120,7 @@ impl Model {
     /// Runs it `count` times: each run gets the outputs of the one before as its inputs, for which a NEFF has to be made.
     ///
     /// # Errors
-    /// When an output shares memory with another tensor, and what the runtime gives.
+    /// When an output shares memory with another tensor, and what the runtime returns.
     pub fn execute_repeat(&self, inputs: &TensorSet, outputs: &mut TensorSet, count: u32) -> Result<(), Error> {
         let error = |_| Error::Number { what: "count", value: count.into(), most: c_int::MAX as u64 };
         let count = c_int::try_from(count).map_err(error)?;

@@ -26,8 +26,8 @@ impl Runtime {
     /// `NEURON_RT_NUM_CORES`) for this process.
     ///
     /// # Errors
-    /// When there is one already, or was one: after `nrt_close` every call gives [`Status::Closed`], and so does this.
-    /// When the library is of another major version. Otherwise what the runtime gives, after which it may be tried again.
+    /// When there is one already, or was one: after `nrt_close` every call returns [`Status::Closed`], and so does this.
+    /// When the library is of another major version. Otherwise what the runtime returns, after which it may be tried again.
     pub fn init(library: &Libnrt) -> Result<Self, Error> {
         let mut state = library.state().lock().unwrap_or_else(PoisonError::into_inner);
         let what = || format!("the Neuron Runtime ({})", library.path().display());

@@ -57,7 +57,7 @@ impl NrtTensor {
     /// Allocates `len` elements.
     ///
     /// # Errors
-    /// When the name has a zero byte, and what the runtime gives.
+    /// When the name has a zero byte, and what the runtime returns.
     pub fn allocate(
         runtime: &Runtime,
         placement: Placement,
@@ -84,7 +84,7 @@ impl NrtTensor {
     /// Allocates what an input or output of a model needs.
     ///
     /// # Errors
-    /// When its dtype is unknown, and what the runtime gives.
+    /// When its dtype is unknown, and what the runtime returns.
     pub fn for_info(runtime: &Runtime, placement: Placement, info: &TensorInfo) -> Result<Self, Error> {
         let dtype = info.dtype()?;
         if !info.size.is_multiple_of(dtype.size()) {
@@ -96,7 +96,7 @@ impl NrtTensor {
     /// Makes a tensor of memory that is the caller's: host memory, which the tensor owns until it is given back.
     ///
     /// # Errors
-    /// When the name has a zero byte, and what the runtime gives.
+    /// When the name has a zero byte, and what the runtime returns.
     pub fn attach<T: Element>(runtime: &Runtime, name: &str, buffer: Vec<T>) -> Result<Self, Error> {
         let c_name = c_name(name)?;
         let (len, bytes) = (buffer.len(), size_of_val(buffer.as_slice()));
@@ -117,7 +117,7 @@ impl NrtTensor {
     /// A part of this tensor as a tensor of its own, in the same memory.
     ///
     /// # Errors
-    /// When it does not have these elements, when the name has a zero byte, and what the runtime gives.
+    /// When it does not have these elements, when the name has a zero byte, and what the runtime returns.
     pub fn slice(&self, name: &str, range: Range<usize>) -> Result<Self, Error> {
         let c_name = c_name(name)?;
         let inner = &*self.inner;
@@ -167,7 +167,7 @@ impl NrtTensor {
     /// Writes elements, from `offset` on.
     ///
     /// # Errors
-    /// When they are of another dtype or too many, and what the runtime gives.
+    /// When they are of another dtype or too many, and what the runtime returns.
     pub fn write<T: Element>(&self, offset: usize, elements: &[T]) -> Result<(), Error> {
         self.expect::<T>()?;
         let range = offset..offset.saturating_add(elements.len());
@@ -177,7 +177,7 @@ impl NrtTensor {
     /// Reads elements, from `offset` on.
     ///
     /// # Errors
-    /// When they are of another dtype or too many, and what the runtime gives.
+    /// When they are of another dtype or too many, and what the runtime returns.
     pub fn read<T: Element>(&self, offset: usize, elements: &mut [T]) -> Result<(), Error> {
         self.expect::<T>()?;
         let range = offset..offset.saturating_add(elements.len());
@@ -187,7 +187,7 @@ impl NrtTensor {
     /// Reads all elements.
     ///
     /// # Errors
-    /// When they are of another dtype, and what the runtime gives.
+    /// When they are of another dtype, and what the runtime returns.
     pub fn read_all<T: Element>(&self) -> Result<Vec<T>, Error> {
         self.expect::<T>()?;
         let mut elements = vec![T::zeroed(); self.len()];
@@ -198,7 +198,7 @@ impl NrtTensor {
     /// Writes all elements, as bytes: of any dtype.
     ///
     /// # Errors
-    /// When there are more or fewer bytes, and what the runtime gives.
+    /// When there are more or fewer bytes, and what the runtime returns.
     pub fn write_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         self.expect_size(bytes.len())?;
         self.put(&(0..self.len()), bytes)
@@ -207,7 +207,7 @@ impl NrtTensor {
     /// Reads all elements, as bytes: of any dtype.
     ///
     /// # Errors
-    /// What the runtime gives.
+    /// What the runtime returns.
     pub fn read_bytes(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; self.len() * self.dtype().size()];
         self.get(&(0..self.len()), &mut bytes)?;
@@ -217,7 +217,7 @@ impl NrtTensor {
     /// Copies `len` elements from `offset` on to another tensor, from `to` on.
     ///
     /// # Errors
-    /// When the dtypes differ, when one has not the elements, when they overlap in one memory, and what the runtime gives;
+    /// When the dtypes differ, when one has not the elements, when they overlap in one memory, and what the runtime returns;
     /// device tensors of two `NeuronCores` may be such.
     pub fn copy_to(&self, offset: usize, other: &Self, to: usize, len: usize) -> Result<(), Error> {
         let (from, into) = (&*self.inner, &*other.inner);

@@ -21,7 +21,7 @@ impl TensorSet {
     /// An empty set.
     ///
     /// # Errors
-    /// What the runtime gives.
+    /// What the runtime returns.
     pub fn new(runtime: &Runtime) -> Result<Self, Error> {
         let mut handle = ptr::null_mut();
         // SAFETY: the call writes one pointer.
@@ -35,7 +35,7 @@ impl TensorSet {
     /// Puts a tensor into the set, under a name that need not be its own.
     ///
     /// # Errors
-    /// When the set has this name already, and what the runtime gives.
+    /// When the set has this name already, and what the runtime returns.
     pub fn insert(&mut self, name: &str, tensor: &NrtTensor) -> Result<(), Error> {
         let c_name = c_name(name)?;
         self.runtime.expect_same(tensor.runtime(), || format!("tensor `{name}`"), || "the set".into())?;
@@ -84,6 +84,6 @@ impl Drop for TensorSet {
 
 // SAFETY: the documentation binds no handle to a thread.
 unsafe impl Send for TensorSet {}
-// SAFETY: `&TensorSet` gives its tensors, and is an input, which the runtime takes as const; changing it, and writing to it
+// SAFETY: `&TensorSet` gives access to its tensors, and is an input, which the runtime takes as const; changing it, and writing to it
 // as an output, takes `&mut`.
 unsafe impl Sync for TensorSet {}

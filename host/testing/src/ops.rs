@@ -28,7 +28,7 @@ impl Ops {
         &self.library
     }
 
-    /// Runs an op in checked mode, which finds what would go wrong silently on the device, and in fast mode, and gives the
+    /// Runs an op in checked mode, which finds what would go wrong silently on the device, and in fast mode, and returns the
     /// result.
     ///
     /// # Panics

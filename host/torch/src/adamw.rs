@@ -2,7 +2,7 @@
 //!
 //! The op takes a parameter and its two moments as one tensor, `state` [3, N]. PyTorch keeps them apart, and their memory
 //! may be anybody's: another process's, a gradient bucket's, that of a model that somebody else holds. So they stay in it,
-//! and the op is launched on rows that lie apart. Threads take pieces of large parameters in turn; small parameters are put
+//! and the op is launched on rows that are apart. Threads take pieces of large parameters in turn; small parameters are put
 //! together in pieces, which are copied. The update of an element depends on nothing but that element and the scalars, so
 //! the bits are those of one launch over everything.
 

@@ -51,7 +51,7 @@ gpsimd_torch.load_library("bert_ops")
 gpsimd_torch.set_emulation("fast")
 x, bias = torch.randn(64, 4096), torch.randn(4096)
 torch.nn.functional.gelu(x)
-# On the calling thread, by its size: what a first launch or a first call of an op starts is no worker.
+# On the calling thread, by its size: what a first launch or a first call of an op starts is not a worker.
 torch.ops.bert_ops.bias_gelu_forward(x[:1, :8].contiguous(), bias[:8])
 before = threads()
 torch.ops.bert_ops.bias_gelu_forward(x, bias)

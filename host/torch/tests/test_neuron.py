@@ -1,4 +1,4 @@
-"""Ops on NeuronCores, as far as that goes without one: a `torch_neuronx` made up here takes the place of the real one.
+"""Ops on NeuronCores, as far as that goes without one: with a mock of `torch_neuronx`.
 
 It registers the ops that the SDK would, for XLA tensors and of tensors alone, computes them with the emulator, and
 writes down every call. XLA runs on its CPU device.

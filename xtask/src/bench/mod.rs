@@ -20,7 +20,7 @@ use cargo_gpsimd::process;
 /// --tier package builds both tiers and compares them: the median time of the native library, of the native library made
 /// to copy every tile to TCM and back as the package and the device do, and of the package. The first two differ by the
 /// copies alone; the last two by the generated C++, its compiler, and its smaller tiles: the package keeps stack and
-/// constants in TCM, too. Each round times all three in turn; all must give the same bits. AdamW runs in place.
+/// constants in TCM, too. Each round times all three in turn; all must return the same bits. AdamW runs in place.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask bench\n\

@@ -114,7 +114,7 @@ impl Case {
         Self { tensors, scalars: scalars.to_vec(), output, in_place: false }
     }
 
-    /// Launches an op and gives the time that it takes.
+    /// Launches an op and returns the time that it takes.
     fn time(&mut self, engine: &Engine, op: &Op) -> anyhow::Result<Duration> {
         let tensors: Vec<TensorView<'_>> = self.tensors.iter().map(Tensor::view).collect();
         let launch = Launch { tensors: &tensors, scalars: &self.scalars, output: self.output.view_mut() };

@@ -186,7 +186,7 @@ impl Place {
         process::run(self.cargo("all").args(["build", "--target-dir"]).arg(self.kept.join("target")))
     }
 
-    /// Installs the CLI, and gives the folder of its binary.
+    /// Installs the CLI, and returns the folder of its binary.
     fn install(&self) -> anyhow::Result<PathBuf> {
         let root = self.empty.path().join("installed");
         process::run(

@@ -62,7 +62,7 @@ impl Python {
         Ok(over)
     }
 
-    /// Makes the environment `over` anew, with this one's packages beneath its own; gives the folder of those.
+    /// Makes the environment `over` anew, with this one's packages beneath its own; returns the folder of those.
     fn put_beneath(&self, over: &Self) -> anyhow::Result<PathBuf> {
         process::run(self.command().args(["-m", "venv", "--without-pip", "--clear"]).arg(&over.environment))?;
         let packages = over.site_packages()?;

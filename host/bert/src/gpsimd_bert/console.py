@@ -1,8 +1,8 @@
 """Standard output and standard error of the commands where they are closed, full, or not UTF-8: one way for all.
 
-A command must not lose its work because nobody reads what it prints: `train .. | head -5`, a full disk behind `> log`,
-a terminal that has left. What cannot be written is told once, on standard error if that is still there, and the command
-goes on. A character that the terminal's encoding lacks is shown as its escape, `\\xfc`.
+A command must not lose its work because its output is not read: `train .. | head -5`, a full disk behind `> log`,
+a terminal that has left. What cannot be written is reported once, on standard error if that is still there, and the
+command goes on. A character that the terminal's encoding lacks is shown as its escape, `\\xfc`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
     """Decorates the `main(argv)` of a command.
 
     Its status 0 becomes 1 if standard output did not take what was printed. A reader that has closed its end has seen
-    what it wanted, and is no failure.
+    what it wanted, and is not a failure.
     """
 
     @functools.wraps(main)

@@ -16,18 +16,18 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 # Characters of one field. Python's csv module reads 131,072 by itself; without any limit, a quote that is never closed
-# would take the rest of the file into memory before it is told.
+# would take the rest of the file into memory before the error is reported.
 MAX_FIELD = 10 << 20
 POLARITY = 'expected three columns "class","title","content" without a header, class 1 (negative) or 2 (positive)'
 LABEL_OF_CLASS = {"1": 0, "2": 1}
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# From left to right, so that an escaped backslash before an n is no line break.
+# From left to right, so that an escaped backslash before an n is not a line break.
 _ESCAPE = re.compile(r'\\([n"\\])')
 
 
 class ReviewError(ValueError):
-    """What is wrong in which line; whoever reads a file or a request adds where that is."""
+    """What is wrong in which line; the reader of a file or a request adds where that is."""
 
     def __init__(self, line: int, problem: str):
         """`line` counts from 1."""

@@ -46,7 +46,7 @@ pub(super) enum Target<'a> {
     Image,
 }
 
-/// Compiles the crate and gives the path of its dynamic library, or of its image.
+/// Compiles the crate and returns the path of its dynamic library, or of its image.
 pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<PathBuf> {
     let (manifest, workspace) = (library.manifest(), library.workspace());
     let mut cargo = process::cargo();

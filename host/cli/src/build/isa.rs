@@ -66,7 +66,7 @@ pub(super) fn build_and_measure(library: &OpCrate, out: Option<&Path>, json: boo
     Ok(())
 }
 
-/// Builds the program into `out`, or where artifacts are, and gives its path.
+/// Builds the program into `out`, or where artifacts are, and returns its path.
 pub(super) fn build(library: &OpCrate, out: Option<&Path>) -> anyhow::Result<PathBuf> {
     eprintln!("[1/2] Xtensa program of {}", library.package());
     let workspace = library.workspace();

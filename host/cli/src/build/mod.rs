@@ -163,7 +163,7 @@ impl Options {
     }
 }
 
-/// What a build gives.
+/// What a build returns.
 #[derive(serde::Serialize)]
 pub struct Results {
     /// The library for this CPU.
@@ -198,12 +198,12 @@ impl Results {
         self.built.ops.iter().all(|op| op.vectorized.is_some())
     }
 
-    /// Hot loops that became no vectors, by op.
+    /// Hot loops that were not vectorised, by op.
     pub fn missed_loops(&self) -> Vec<(String, usize)> {
         self.built.ops.iter().map(|op| (op.name.clone(), op.missed.len())).collect()
     }
 
-    /// Fails unless every hot loop became vectors.
+    /// Fails unless every hot loop was vectorised.
     pub fn expect_vectors(&self) -> anyhow::Result<()> {
         for op in &self.built.ops {
             let vectorized = op.vectorized.with_context(|| {
@@ -250,12 +250,12 @@ pub fn build(library: &OpCrate, cpu: &str, out: Option<&Path>) -> anyhow::Result
     Ok(Results { native, image, folder, package, neuron: None, built })
 }
 
-/// Builds the Xtensa program of an op library, and gives its path.
+/// Builds the Xtensa program of an op library, and returns its path.
 pub fn isa_program(library: &OpCrate) -> anyhow::Result<PathBuf> {
     isa::build(library, None)
 }
 
-/// Builds an op library for this CPU, and gives its path.
+/// Builds an op library for this CPU, and returns its path.
 pub fn native_library(library: &OpCrate) -> anyhow::Result<PathBuf> {
     compile(library, &Target::Host { cpu: "native" })
 }

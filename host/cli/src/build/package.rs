@@ -32,7 +32,7 @@ pub(super) struct Measured {
     pub(super) code_bytes: u64,
     /// Loops that are marked as hot.
     pub(super) hot_loops: usize,
-    /// Of these, those that became vectors of at least 16 elements on a CPU with 512-bit ones; none if the compiler does
+    /// Of these, those that were vectorised, by at least 16 elements, on a CPU with 512-bit vectors; none if the compiler does
     /// not say.
     pub(super) vectorized: Option<usize>,
     /// Lines of the source where the others start.

@@ -43,7 +43,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let neff = fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
-        // What is no NEFF is for the runtime to refuse.
+        // What is not a NEFF is for the runtime to refuse.
         let is_emulated = Neff::parse(&neff).is_ok_and(|neff| neff.graph().is_some());
         let library = if is_emulated && std::env::var_os(LIBRARY).is_none() {
             Libnrt::open_at(&emulated_runtime::build(&Workspace::here()?, self.sdk.as_deref())?)?

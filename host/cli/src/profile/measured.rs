@@ -71,7 +71,7 @@ impl Core {
 }
 
 impl Measured {
-    /// Launches `op`, whose library counts and has its tile buffers at these bytes of the TCM, and gives what it did, with the report.
+    /// Launches `op`, whose library counts and has its tile buffers at these bytes of the TCM, and returns what it did, with the report.
     pub(super) fn launch(
         op: &Op,
         operands: &Operands,

@@ -1,4 +1,4 @@
-//! Which loops are said to be hot, and how functions that recur are kept from running out of stack.
+//! Which loops are said to be hot, and how recursive functions are kept from running out of stack.
 
 use gpsimd_codegen::Package;
 
@@ -30,7 +30,7 @@ const LOOP: &str = "
       br_if $next
     end";
 
-/// `$n` is what is left of a row after vectors.
+/// `$n` is the remainder of a row after vectors.
 const TAIL: &str = "call $core_id i32.const 15 i32.and local.set $n";
 
 fn loops(before: &str) -> (usize, usize) {

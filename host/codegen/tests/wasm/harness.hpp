@@ -8,7 +8,7 @@ namespace torch { namespace neuron {
 
 //! PRELUDE
 
-// A trap leaves calls open. Modules without functions that recur count none.
+// A trap leaves calls open. Modules without recursive functions count none.
 template <class Instance> static inline auto close_calls(Instance& w, int) -> decltype((void)w.open_calls) {
   w.open_calls = 0;
 }

@@ -207,7 +207,7 @@ impl Instance<'_> {
     }
 
     /// # Safety
-    /// `name` gives a `T`.
+    /// `name` returns a `T`.
     unsafe fn of_instance<T>(&self, name: &str) -> T {
         // SAFETY: by the caller.
         unsafe {

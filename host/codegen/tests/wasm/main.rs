@@ -1,5 +1,5 @@
 //! The generator proved on WebAssembly of others: the specification's test suite, random modules against an
-//! interpreter, and bytes that are no modules.
+//! interpreter, and bytes that are not modules.
 
 mod bytes;
 mod differential;

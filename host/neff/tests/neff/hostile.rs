@@ -109,7 +109,7 @@ fn sizes_of_extended_headers_are_not_believed() {
         append(&mut archive, "x", EntryType::XHeader, record.as_bytes());
         append(&mut archive, "a", EntryType::Regular, b"abc");
         let file = neff(&archive.into_inner().unwrap());
-        // A size that is no number may count as none.
+        // A size that is not a number may count as none.
         if let Ok(neff) = Neff::parse(&file) {
             assert_eq!(neff.file("a"), Some(&b"abc"[..]), "{size}");
         }

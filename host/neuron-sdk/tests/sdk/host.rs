@@ -1,4 +1,4 @@
-//! [`Host`]: a host made up in a folder, with programs that play the package manager, Python and the SDK's builder.
+//! [`Host`]: a fake host in a folder, with programs that play the package manager, Python and the SDK's builder.
 
 use std::fs;
 use std::io::Write;

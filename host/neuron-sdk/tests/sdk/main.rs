@@ -1,4 +1,4 @@
-//! The Neuron SDK, on hosts that the tests make up: what is found, what is missing, and what a build says.
+//! The Neuron SDK, on hosts that the tests fake: what is found, what is missing, and what a build says.
 
 mod build;
 mod device_library;

@@ -67,7 +67,7 @@ unsafe extern "C" fn nrt_get_vnc_memory_stats(
     })
 }
 
-/// The emulated instance is no container: its numbers are those of the host.
+/// The emulated instance is not a container: its numbers are those of the host.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nrt_host_device_id_get(neuron_dev: c_int, host_device_id: *mut u32) -> NrtStatus {
     call("nrt_host_device_id_get", || {

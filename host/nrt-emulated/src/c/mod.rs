@@ -27,7 +27,7 @@ type NrtStatus = c_uint;
 /// Bytes of a tensor's name, its end among them: `NRT_TENSOR_NAME_MAX`.
 const NAME_MAX: usize = 256;
 
-/// What a function that gives a status gives. No panic goes on into the program, and every failure is logged.
+/// What a function that returns a status returns. No panic goes on into the program, and every failure is logged.
 fn call(function: &'static str, body: impl FnOnce() -> Result<(), Error>) -> NrtStatus {
     let status = match caught(body) {
         Ok(()) => Status::Success,
@@ -39,7 +39,7 @@ fn call(function: &'static str, body: impl FnOnce() -> Result<(), Error>) -> Nrt
     status as NrtStatus
 }
 
-/// What a function that gives something else gives, or `otherwise`, after a line in the log.
+/// What a function that returns something else returns, or `otherwise`, after a line in the log.
 fn value<T>(function: &'static str, otherwise: T, body: impl FnOnce() -> Result<T, Error>) -> T {
     caught(body).unwrap_or_else(|error| {
         log::line(Level::Error, function, &error);

@@ -48,7 +48,7 @@ unsafe extern "C" fn nrt_get_model_tensor_info(model: Handle, tensor_info: *mut 
     })
 }
 
-/// The one handle that is an address: when it is freed, another array may come to lie there.
+/// The one handle that is an address: after it is freed, another array may get the same address.
 #[unsafe(no_mangle)]
 extern "C" fn nrt_free_model_tensor_info(tensor_info: *mut NrtTensorInfoArray) -> NrtStatus {
     call("nrt_free_model_tensor_info", || {

@@ -47,7 +47,7 @@ pub(crate) fn run(program: &str, case: &str, build: Build) -> Run {
     Run { command, folder }
 }
 
-/// Runs a case to its end, which has to be a good one, and gives its log.
+/// Runs a case to its end, which has to be a good one, and returns its log.
 pub(crate) fn pass(program: &str, case: &str, build: Build, settings: &[(&str, &str)]) -> String {
     let mut run = run(program, case, build);
     let output = run.command.envs(settings.iter().copied()).output().unwrap();
@@ -89,7 +89,7 @@ fn runtime() -> &'static Path {
     })
 }
 
-/// Compiles a program of `tests/c` and gives its path.
+/// Compiles a program of `tests/c` and returns its path.
 fn compile(program: &str, build: Build) -> PathBuf {
     let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nrt/include");
     let sanitize: &[&str] = match build {
@@ -108,7 +108,7 @@ fn compile(program: &str, build: Build) -> PathBuf {
     build_c(&sources().join(format!("{program}.c")), program, &inputs, &arguments)
 }
 
-/// Compiles the op library of the test NEFFs and gives its path.
+/// Compiles the op library of the test NEFFs and returns its path.
 pub(crate) fn op_library() -> PathBuf {
     let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/gpsimd-abi/include/gpsimd_abi.h");
     let arguments = ["-O1", "-shared", "-fPIC"].map(String::from).to_vec();

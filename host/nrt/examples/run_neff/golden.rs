@@ -102,7 +102,7 @@ impl Row {
     }
 }
 
-/// Makes a NEFF of the parts, loads and executes it, and gives a result for each, and whether the runtime says that it
+/// Makes a NEFF of the parts, loads and executes it, and returns a result for each, and whether the runtime says that it
 /// completed with numerical errors. Then the results are written, too; the golden files say which are to be NaN.
 fn execute(
     runtime: &Runtime,

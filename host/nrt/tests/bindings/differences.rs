@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quote::ToTokens;
 use syn::{FnArg, ImplItem, Item, ReturnType, Type, UseTree};
 
-/// Lines that say what of `ours` is different or missing in `theirs`. What only `theirs` has is no difference.
+/// Lines that say what of `ours` is different or missing in `theirs`. What only `theirs` has is not a difference.
 pub(crate) fn differences(ours: &str, theirs: &str) -> Vec<String> {
     let (ours, theirs) = (Declarations::of(ours), Declarations::of(theirs));
     let difference = |(name, ours): (&String, &String)| match theirs.items.get(name) {
@@ -16,7 +16,7 @@ pub(crate) fn differences(ours: &str, theirs: &str) -> Vec<String> {
     ours.items.iter().filter_map(difference).collect()
 }
 
-/// Names with what they are, in types that are no aliases.
+/// Names with what they are, in types that are not aliases.
 struct Declarations {
     items: BTreeMap<String, String>,
 }

@@ -43,7 +43,7 @@ impl Fake {
 
     /// What was called so far.
     pub(crate) fn calls(&self) -> Vec<String> {
-        // SAFETY: the function's type in fake.c; it gives a static string.
+        // SAFETY: the function's type in fake.c; it returns a static string.
         let text = unsafe {
             CStr::from_ptr(self.library.get::<unsafe extern "C" fn() -> *const c_char>("fake_calls").unwrap()())
         };

@@ -35,7 +35,7 @@ fn a_program_calls_what_the_documentation_says_in_its_order() {
     assert_eq!(freed, ["destroy set 4", "destroy set 5", "free tensor 2", "free tensor 3", "unload 1"]);
 }
 
-/// Drops seven things in the order of `order`, and gives what was called.
+/// Drops seven things in the order of `order`, and returns what was called.
 fn dropped_in(order: &[usize]) -> Vec<String> {
     let fake = Fake::new();
     let Loaded { runtime, model, x, y, inputs, outputs } = Loaded::on(fake.runtime());

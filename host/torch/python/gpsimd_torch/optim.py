@@ -322,7 +322,7 @@ def _name(group: dict, index: int, prefix: str = "") -> str:
 
 
 def _holds_elements(tensor: Tensor) -> bool:
-    """Whether the tensor is no subclass that holds its elements elsewhere (a DTensor of FSDP2, a FakeTensor, ..)."""
+    """Whether the tensor is not a subclass that holds its elements elsewhere (a DTensor of FSDP2, a FakeTensor, ..)."""
     return type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__
 
 

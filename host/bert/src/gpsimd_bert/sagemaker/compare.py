@@ -17,7 +17,7 @@ DESCRIPTION = """\
 Compare training runs: price per hour, throughput, validation accuracy, billable seconds, training cost. Takes names of
 training jobs, and files that the trainer has written with --json. Runs of the same settings, ops and machines are one
 row: the one with the best validation accuracy. Rows are ranked by it where they have the same model, data, steps and
-other settings; else the difference is told. The rows that AWS published stand below for reference.
+other settings; otherwise the difference is shown. The rows that AWS published are below for reference.
 """
 
 EPILOG = """\
@@ -116,7 +116,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def named_once(names: list[str]) -> list[str]:
-    """Every job and file once, in their order: the same run is no second try."""
+    """Every job and file once, in their order: the same run is not a second try."""
     found: dict[str, str] = {}
     for name in names:
         key = str(Path(name).resolve()) if name.endswith(".json") else name

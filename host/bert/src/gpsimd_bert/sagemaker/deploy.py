@@ -102,7 +102,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def config_request(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What tells SageMaker how to serve the model."""
+    """How SageMaker is to serve the model."""
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": name,

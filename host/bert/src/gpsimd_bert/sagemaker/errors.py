@@ -39,7 +39,7 @@ _ADVICE = {
     "403": "the credentials lack this permission: ask for it, or name others with --profile",
 }
 
-# Failures that pass by themselves: whoever only watches a job goes on watching.
+# Failures that pass by themselves: a command that only follows a job goes on.
 TRANSIENT = {"ThrottlingException", "Throttling", "SlowDown", "ServiceUnavailable", "InternalFailure", "500", "503"}
 
 

@@ -224,8 +224,8 @@ def metric_definitions() -> list[dict[str, str]]:
 def hyperparameters_of(arguments: list[str], price_per_hour: float | None) -> dict[str, Any]:
     """The trainer's `--name value` arguments as SageMaker carries them; a flag without a value is true.
 
-    Checked by the trainer's own parser, so that a wrong one is told before an instance is paid for. A price that is not
-    known is left out.
+    Checked by the trainer's own parser, so that a wrong one is reported before an instance is paid for. A price that
+    is not known is left out.
     """
     found: dict[str, Any] = {}
     rest = list(arguments)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the types of arguments: what AWS certainly refuses is told here."""
+"""Options that several commands share, and the types of arguments: what AWS certainly refuses is refused here."""
 
 import argparse
 import re
@@ -36,7 +36,7 @@ def add_poll(parser: argparse.ArgumentParser) -> None:
         type=number(0, 3600, unit="seconds"),
         default=POLL_S,
         metavar="S",
-        help=f"seconds between two looks while following (default: {POLL_S:g})",
+        help=f"polling interval in seconds while following (default: {POLL_S:g})",
     )
 
 

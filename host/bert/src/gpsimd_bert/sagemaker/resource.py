@@ -66,7 +66,7 @@ def check_free(aws: Aws, *resources: Resource) -> None:
 def create(aws: Aws, resource: Resource, how: Callable[[], Any] | dict[str, Any]) -> None:
     """Makes `resource`, whose name was free, with these parameters or by calling `how`.
 
-    When AWS's answer is lost, botocore asks again, and hears that the name is taken: by what the first request made.
+    When AWS's answer is lost, botocore asks again, and finds that the name is taken: by what the first request made.
     """
     asked = datetime.now(UTC)
     try:

@@ -102,7 +102,7 @@ def find_model(what: str) -> Model:
 
 
 def model_request(aws: Aws, options: argparse.Namespace, role: str, archive: str) -> dict[str, Any]:
-    """What tells SageMaker of a model."""
+    """The model entry of SageMaker."""
     return {
         "PrimaryContainer": {
             "Image": options.image or images.uri(images.INFERENCE, aws.region),

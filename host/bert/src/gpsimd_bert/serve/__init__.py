@@ -6,7 +6,7 @@ Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a
 |---|---|
 | `options.py` | the command lines of `serve`, `predict`, `compare` and `bench` |
 | `server.py` | the process: socket, loading, signals |
-| `connection.py` | one client: what is no HTTP, or comes too slowly |
+| `connection.py` | one client: what is not HTTP, or comes too slowly |
 | `app.py` | `GET /ping`, `POST /invocations`, and what is refused before it is read |
 | `handlers.py` | request -> texts -> predictions -> response; also the `code/inference.py` of the stock container |
 | `batcher.py` | requests that arrive together become one forward pass |

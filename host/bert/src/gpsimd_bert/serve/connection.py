@@ -44,7 +44,7 @@ class Connection(H11Protocol):
             self._await_head()
 
     def send_400_response(self, msg: str):
-        """uvicorn's, for what is no HTTP; a refusal is JSON here."""
+        """uvicorn's, for what is not HTTP; a refusal is JSON here."""
         self._refuse(400, f"{REQUEST}, found none")
 
     def _await_head(self):
@@ -61,7 +61,7 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _refuse(self, status: int, reason: str):
-        # Not within an answer that has begun: of a body that is no HTTP, the client gets the answer so far.
+        # Not within an answer that has begun: of a body that is not HTTP, the client gets the answer so far.
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = json.dumps({"error": reason}).encode()
             headers = [

@@ -353,7 +353,7 @@ def _json_texts(text: str, most: int) -> list[str]:
         document = json.loads(text, object_pairs_hook=_object)
     except RecursionError as error:
         raise RequestError(400, f"the JSON is nested too deeply; {JSON_LAYOUT}") from error
-    # Also for a number of too many digits, which is no JSONDecodeError.
+    # Also for a number of too many digits, which is not JSONDecodeError.
     except ValueError as error:
         reason = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise RequestError(400, f"expected JSON: {reason}") from error

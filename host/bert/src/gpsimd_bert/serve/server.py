@@ -26,7 +26,7 @@ from .options import Serve
 # The container's proxy keeps its connections; one that is closed under its request costs a retry.
 KEEP_ALIVE_S = 75
 HEAD_S = 20
-# Files the process asks to be allowed, and those of them that are no connections.
+# Files the process asks to be allowed, and those of them that are not connections.
 FILES = 8192
 OTHER_FILES = 128
 BACKLOG = 2048
@@ -60,7 +60,7 @@ class _Server:
                 application(service, self._lifespan),
                 lifespan="on",
                 http=partial(Connection, most=connections, head_s=HEAD_S),
-                # A client that asks for another protocol is answered in this one, and is no warning on stderr.
+                # A client that asks for another protocol is answered in this one, and is not a warning on stderr.
                 ws="none",
                 backlog=backlog,
                 log_config=None,
@@ -74,7 +74,7 @@ class _Server:
 
     def run(self) -> NoReturn:
         _say(f"listening on {_address(self._listener)}, loading {self._options.model_dir}")
-        # uvicorn raises the signal that stopped it once more when it is done; stopping is no failure.
+        # uvicorn raises the signal that stopped it once more when it is done; stopping is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._uvicorn.handle_exit)
         self._uvicorn.run(sockets=[self._listener])

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _train(options)
     except (TrainerError, JobFailure) as error:
-        # Before the processes have met, each host tells its own.
+        # Before the processes have met, each host prints its own.
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"error: {error}", file=sys.stderr, flush=True)
         return 2 if isinstance(error, TrainerError) else 1

@@ -43,7 +43,7 @@ class Checkpoints:
     """The checkpoints of one run in `folder`. Process 0 reads and writes; all processes get what it has read."""
 
     def __init__(self, folder: Path, process: Process, *, fresh: bool = False, elsewhere: Sequence[Path] = ()):
-        """`elsewhere`: where checkpoints would lie if the job ran with another `--ops`; none may be there.
+        """`elsewhere`: where checkpoints would be if the job ran with another `--ops`; none may be there.
 
         `fresh`: those that are there are not read, and give way to the first that is written.
         """

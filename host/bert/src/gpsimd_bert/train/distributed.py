@@ -36,7 +36,7 @@ class Process:
     rank: int = 0
     world: int = 1
     peers: Peers | None = None
-    # For what is no tensor of the model: gloo, also where the default group is XLA's.
+    # For what is not a tensor of the model: gloo, also where the default group is XLA's.
     _control: dist.ProcessGroup | None = None
 
     @property

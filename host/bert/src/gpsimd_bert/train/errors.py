@@ -1,4 +1,4 @@
-"""The exceptions of the trainer that are told in a message, without a traceback."""
+"""The exceptions of the trainer that are shown as a message, without a traceback."""
 
 
 class TrainerError(Exception):

@@ -15,7 +15,7 @@ from .distributed import Process
 STAT = Path("/proc/stat")
 CPUINFO = Path("/proc/cpuinfo")
 PACKAGES = ("torch", "transformers", "gpsimd_torch", "gpsimd_bert")
-# Of what all CPUs can do, the share of others that is told.
+# Of what all CPUs can do, the share of others that is reported.
 BUSY_SHARE = 0.1
 
 

@@ -267,7 +267,7 @@ def _parser() -> arguments.Parser:
         "--price-per-hour",
         type=arguments.number(0.0),
         metavar="$",
-        help="price of the machine, for the cost (default: not known, and no cost is told)",
+        help="price of the machine, for the cost (default: not known, and no cost is printed)",
     )
     add(
         "--model-dir",
