@@ -237,7 +237,8 @@ impl Place {
             }
         }
         cargo("my-ops", &["fmt", "--check"])?;
-        cargo("my-ops", &["clippy", "--quiet", "--all-targets", "--", "--deny", "warnings"])
+        cargo("my-ops", &["clippy", "--quiet", "--all-targets", "--", "--deny", "warnings"])?;
+        cargo("my-ops", &["gpsimd", "profile", "--op", "silu", "--shape", "x=8x128x3072"])
     }
 }
 

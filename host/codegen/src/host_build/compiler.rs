@@ -79,9 +79,10 @@ impl Compiler {
         Self { command }
     }
 
-    /// The system's own compiler, which links with the system's libraries.
+    /// The system's own compiler, which links with the system's libraries. Where it has none for C++, the one for C, which
+    /// rustc needs anyway, links what needs no library of C++: op packages do not.
     pub(super) fn system() -> Result<Self, HostBuildError> {
-        Self::first_of(&["c++", "g++", "clang++"])
+        Self::first_of(&["c++", "g++", "clang++", "cc"])
     }
 
     fn first_of(commands: &[&str]) -> Result<Self, HostBuildError> {
