@@ -60,10 +60,7 @@ impl<'f> StatementPrinter<'f> {
 
     pub(super) fn statements(&mut self, statements: &[Statement]) {
         for (at, statement) in statements.iter().enumerate() {
-            match statement {
-                Statement::DoWhile(body, condition) => self.do_while(&statements[..at], statement, body, condition),
-                _ => self.statement(statement),
-            }
+            self.statement(&statements[..at], statement);
         }
     }
 
@@ -85,7 +82,8 @@ impl<'f> StatementPrinter<'f> {
         self.function.name(variable)
     }
 
-    fn statement(&mut self, statement: &Statement) {
+    /// A statement; `before` are those before it.
+    fn statement(&mut self, before: &[Statement], statement: &Statement) {
         let print = self.expressions;
         match statement {
             Statement::Assign(variable, value) => self.assignment(*variable, value),
@@ -103,7 +101,7 @@ impl<'f> StatementPrinter<'f> {
             }
             // The first is made into the second or into `DoWhile` before it is printed.
             Statement::Loop(label, body) | Statement::Forever(label, body) => self.forever(*label, body),
-            Statement::DoWhile(body, condition) => self.do_while(&[], statement, body, condition),
+            Statement::DoWhile(body, condition) => self.do_while(before, statement, body, condition),
             Statement::If(condition, then, otherwise) => self.choice(condition, then, otherwise),
             Statement::Switch(index, labels, default) => self.switch(index, labels, *default),
             Statement::Goto(label) => {
@@ -160,7 +158,6 @@ impl<'f> StatementPrinter<'f> {
         self.note(first, is_hot);
     }
 
-    /// A loop; `before` are the statements before it.
     fn do_while(&mut self, before: &[Statement], whole: &Statement, body: &[Statement], condition: &Expression) {
         let steps = loops::steps(before, body, condition);
         let end = LoopEnd::of(body, condition);
