@@ -115,11 +115,9 @@ pub(super) fn is_over_floats(body: &[Statement]) -> bool {
     statement::visit(body, &mut |statement| {
         is_innermost &= !matches!(statement, Statement::DoWhile(..) | Statement::Forever(..) | Statement::Loop(..));
     });
-    // Floats of 16 bits are loaded as integers.
+    // Elements of 8 and 16 bits, floats among them, are loaded as integers.
     let loads = |part: &Expression| match part {
-        Expression::Load(access, _) => {
-            access.ty == ValType::F32 || matches!(access.name, "i32_load16_u" | "i64_load16_u")
-        }
+        Expression::Load(access, _) => access.ty == ValType::F32 || access.bytes <= 2,
         _ => false,
     };
     let computes = |part: &Expression| match part {
