@@ -29,7 +29,6 @@ use crate::python::{Python, bundle};
 ///
 /// Exit status: 0 built, 1 an error, 2 a wrong command line, 3 the library breaks a limit or has what no C++ is generated
 /// for, 4 a tool is missing, 5 --neuron without a Neuron SDK that can build, 6 the SDK's build failed, 130 stopped.
-#[allow(rustdoc::invalid_html_tags, reason = "the help of the command, which is plain text")]
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask build-kernels\n\

@@ -1,5 +1,7 @@
 //! The project's commands, each in a file of its own.
 
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments of commands are their help, which is plain text")]
+
 mod bench;
 #[cfg(test)]
 mod book;

@@ -1,6 +1,7 @@
 //! The commands of `cargo gpsimd`, each in a module of its own, for the binary and for `cargo xtask` of the SDK's own
 //! repository. What is public is for these two: there is no promise that it stays.
 
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments of commands are their help, which is plain text")]
 #![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
 
 pub mod build;

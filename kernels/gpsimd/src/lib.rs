@@ -30,7 +30,7 @@
 //! | [`Core::map`], [`Core::rows`] | the tile walk: element by element, and row by row |
 //! | [`Input`], [`Output`] | tensors in HBM |
 //! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
-//! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`] | element types |
+//! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`Lanes`] | 16-lane reductions |
 //! | [`TensorType`], [`ShapeError`] | shape functions |

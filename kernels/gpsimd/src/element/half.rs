@@ -1,4 +1,4 @@
-//! [`f16`].
+//! [`f16`](struct@f16).
 
 use core::cmp::Ordering;
 

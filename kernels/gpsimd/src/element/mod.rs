@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Element`] | all seven | kernels that move elements |
 //! | [`Number`] | all seven | kernels that compare and convert them |
-//! | [`Float`] | [`f32`], [`bf16`], [`f16`] | kernels that compute in f32 |
+//! | [`Float`] | [`f32`], [`bf16`], [`f16`](struct@f16) | kernels that compute in f32 |
 //! | [`Integer`] | [`i32`], [`i16`], [`i8`], [`u8`] | kernels that compute in the type itself |
 //!
 //! A type parameter of a kernel has one of them as its bound: the kernel then has a version for each of the bound's types.
