@@ -32,6 +32,7 @@
 //! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
+//! | [`random`] | random numbers by element |
 //! | [`Lanes`] | 16-lane reductions |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
@@ -49,6 +50,7 @@ pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
 mod print;
+pub mod random;
 mod shape;
 mod share;
 mod tcm;
@@ -78,6 +80,7 @@ pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
         ShapeError, TensorType, bf16, custom_op, f16, math, op_library, print,
+        random,
     };
 }
 

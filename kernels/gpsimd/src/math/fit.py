@@ -39,6 +39,11 @@ def powers(x, *exponents):
     return [[x**e, None] for e in exponents]
 
 
+def one(x):
+    """The denominator of a polynomial."""
+    return [[np.ones_like(x), 1.0]]
+
+
 def total(terms):
     return sum(basis * coefficient for basis, coefficient in terms if coefficient is not None)
 
@@ -97,24 +102,67 @@ def head_and_tail(value):
 def exponential():
     _, log2_e_tail = head_and_tail(1 / mp.log(2))  # the head is core::f32::consts::LOG2_E
     x = nodes(-0.5, 0.5)
-    one = [[np.ones_like(x), 1.0]]
-    power = fit("2^x", one + powers(x, *range(1, 7)), one, 2.0**x)
+    power = fit("2^x", one(x) + powers(x, *range(1, 7)), one(x), 2.0**x)
     return {"LOG2_E_TAIL": [log2_e_tail], "POWER_OF_TWO": power}
+
+
+def logarithm():
+    f = nodes(-1 / 4, 1 / 2)
+    quotient = values(lambda v: (mp.log1p(v) - v) / v**2, f)
+    polynomial = powers(f, *range(9))
+    polynomial[0][1] = -0.5
+    weight = abs(quotient * f * f / np.log1p(f))
+    log = fit("(log(1 + f) - f) / f^2", polynomial, one(f), quotient, weight=weight)
+    log2 = fit("(log2(1 + f) - f log2(e)) / f^2", powers(f, *range(9)), one(f), quotient / np.log(2), weight=weight)
+    return {"LOG": [-0.5, *log], "LOG2": log2}
+
+
+def power():
+    c = 2 / mp.log(2)
+    q = nodes(0, 0.1716)
+    rest = values(lambda v: (c * mp.atanh(v) / v - c - c / 3 * v**2) / v**4, q)
+    quotient = fit("c (atanh(q) / q - 1 - q^2 / 3) / q^4", powers(q * q, *range(3)), one(q), rest, weight=rest * q**4)
+    (head, tail), (third, third_tail) = head_and_tail(c), head_and_tail(c / 3)
+    constants = {"TWO_LOG2_E": [head], "TWO_LOG2_E_TAIL": [tail], "THIRD": [third], "THIRD_TAIL": [third_tail]}
+    return {**constants, "QUOTIENT": quotient}
+
+
+def sine_and_cosine():
+    r = nodes(0, 1)
+    square = r * r
+    cubic = values(lambda v: (mp.sin(v) - v) / v**3, r)
+    sine = fit("(sin(r) - r) / r^3", powers(square, *range(4)), one(r), cubic, weight=abs(cubic) * r**3 / np.sin(r))
+    quartic = values(lambda v: (mp.cos(v) - 1 + v**2 / 2) / v**4, r)
+    weight = quartic * r**4 / np.cos(r)
+    cosine = fit("(cos(r) - 1 + r^2 / 2) / r^4", powers(square, *range(4)), one(r), quartic, weight=weight)
+    unit, unit_tail = head_and_tail(mp.pi / 2**31)
+    # The words of 2/pi 2^-25 after the point: those of the smallest exponent begin with 24 zeros and the digit of 1.
+    with mp.workprec(400):
+        digits = int(mp.floor(2 / mp.pi * mp.mpf(2) ** (7 * 32 - 25)))
+    words = [digits >> 32 * (6 - i) & 0xFFFF_FFFF for i in range(7)]
+    return {"UNIT": [unit], "UNIT_TAIL": [unit_tail], "SINE": sine, "COSINE": cosine, "TWO_OVER_PI": words}
+
+
+def exponential_less_1():
+    head = mp.floor(mp.log(2) * 2**16) / 2**16  # n times this is exact
+    r = nodes(-0.41, 0.41)
+    quotient = values(lambda v: (mp.expm1(v) - v) / v**2, r)
+    weight = quotient * r * r / abs(np.expm1(r))
+    expm1 = fit("(e^r - 1 - r) / r^2", powers(r, *range(6)), one(r), quotient, weight=weight)
+    return {"LN_2_HEAD": [f32(head)], "LN_2_TAIL": [f32(mp.log(2) - head)], "EXPM1": expm1}
 
 
 def error_function():
     cut = 0.875
     x = nodes(0, cut)
     ratio = values(lambda v: mp.erf(v) / v, x)
-    one = [[np.ones_like(x), 1.0]]
     # The leading coefficient without its 1, which a fused multiply-add with x itself adds exactly.
-    centre = fit("erf(x) / x", one + powers(x * x, *range(6)), one, ratio)
+    centre = fit("erf(x) / x", one(x) + powers(x * x, *range(6)), one(x), ratio)
     x = nodes(cut, 4)
     log2 = values(lambda v: mp.log(mp.erfc(v), 2), x)
     erfc = 2.0**log2
-    one = [[np.ones_like(x), 1.0]]
     weight = abs(log2) * np.log(2) * erfc / (1 - erfc)
-    tail = fit("log2(erfc(x)) / x", powers(x, *range(6)), one, log2 / x, weight=weight)
+    tail = fit("log2(erfc(x)) / x", powers(x, *range(6)), one(x), log2 / x, weight=weight)
     return {"CENTRE": centre, "TAIL": tail}
 
 
@@ -166,7 +214,9 @@ def normal_distribution():
 
 
 def literal(value):
-    """The shortest decimal that reads back as this f32, with its bits, in Rust's spelling."""
+    """The shortest decimal that reads back as this f32, with its bits, in Rust's spelling; of an integer the bits alone."""
+    if isinstance(value, int):
+        return "", f"0x{value >> 16:04x}_{value & 0xFFFF:04x}"
     digits, _, exponent = str(np.float32(value)).partition("e")
     whole, _, fraction = digits.partition(".")
     fraction = "_".join(re.findall(".{1,3}", fraction or "0")) if len(fraction) > 3 else fraction or "0"
@@ -183,12 +233,18 @@ def read_sources(file):
         found[match[1]] = [
             tuple(re.fullmatch(r"\s*(\S+)[,;]\s+// (0x\w{8})", line).groups()) for line in lines if "// 0x" in line
         ]
+    for match in re.finditer(r"const (\w+): \[u32; \d+\] =\s*\[([^\]]*)\];", text):
+        found[match[1]] = [("", word) for word in re.findall(r"0x\w+", match[2])]
     return found
 
 
 def main():
     fitted = {
         "exp.rs": exponential(),
+        "expm1.rs": exponential_less_1(),
+        "log.rs": logarithm(),
+        "pow.rs": power(),
+        "sine.rs": sine_and_cosine(),
         "erf.rs": error_function(),
         "tanh.rs": hyperbolic_tangent(),
         "gelu.rs": normal_distribution(),
@@ -204,6 +260,8 @@ def main():
                 if sources.get(name) != literals:
                     differences += 1
                     print(f"{file}: {name}\n  fitted {literals}\n  source {sources.get(name)}")
+            elif isinstance(numbers[0], int):
+                print(f"const {name}: [u32; {len(literals)}] = [{', '.join(bits for _, bits in literals)}];")
             elif len(literals) == 1:
                 print(f"const {name}: f32 = {literals[0][0]}; // {literals[0][1]}")
             else:

@@ -23,14 +23,25 @@
 
 mod erf;
 mod exp;
+mod expm1;
 mod gelu;
 mod intrinsics;
+mod log;
+mod pow;
 mod rsqrt;
+mod sigmoid;
+mod sine;
 mod tanh;
 
 pub use erf::erf;
-pub use exp::{exp, exp_nonpositive};
+pub use exp::{exp, exp_nonpositive, exp2};
+pub use expm1::expm1;
 pub use gelu::{gelu, gelu_derivative};
 pub use intrinsics::{fma, sqrt};
+pub use log::{log, log1p, log2};
+pub use pow::pow;
 pub use rsqrt::rsqrt;
+pub use sigmoid::sigmoid;
+pub(crate) use sine::sin_cos_of_turn;
+pub use sine::{cos, sin};
 pub use tanh::tanh;

@@ -1,0 +1,130 @@
+//! The generator, and which of its numbers an element has.
+
+use crate::LANES;
+
+use super::distributions::normal;
+
+/// Philox4x32-10 with its key, the seed, and half of its counter, the stream.
+///
+/// The other half of the counter numbers the blocks of a stream, of four numbers each. Element i has number i / 16 % 4
+/// of block 16 (i / 64) + i % 16. So sixteen lanes compute the blocks of 64 elements, each lane its own, and the four
+/// numbers of a lane lie 16 elements apart: no lane needs another's.
+///
+/// Streams are for launches that share a seed: a launch with the offset of `PyTorch`'s generator as its stream has
+/// numbers that no other launch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Philox {
+    seed: u64,
+    stream: u64,
+}
+
+/// Numbers of one block.
+const WORDS: usize = 4;
+/// Elements that share sixteen blocks.
+const GROUP: usize = WORDS * LANES;
+
+impl Philox {
+    /// The generator of a seed, at stream 0.
+    #[inline(always)]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, stream: 0 }
+    }
+
+    /// The same seed at another stream.
+    #[inline(always)]
+    #[must_use]
+    pub const fn stream(self, stream: u64) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// The four numbers of a block. The words of the counter are those of `block`, then those of the stream, low ones first.
+    #[inline(always)]
+    pub const fn block(self, block: u64) -> [u32; 4] {
+        let mut counter = [block as u32, (block >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32];
+        let mut key = [self.seed as u32, (self.seed >> 32) as u32];
+        let mut round = 0;
+        while round < 10 {
+            let first = counter[0] as u64 * 0xd251_1f53;
+            let second = counter[2] as u64 * 0xcd9e_8d57;
+            counter = [
+                (second >> 32) as u32 ^ counter[1] ^ key[0],
+                second as u32,
+                (first >> 32) as u32 ^ counter[3] ^ key[1],
+                first as u32,
+            ];
+            key = [key[0].wrapping_add(0x9e37_79b9), key[1].wrapping_add(0xbb67_ae85)];
+            round += 1;
+        }
+        counter
+    }
+
+    /// The number of one element. [`fill`](Self::fill) and [`update`](Self::update) have four at the price of this one.
+    #[inline(always)]
+    pub const fn bits(self, element: u64) -> u32 {
+        let lane = element % LANES as u64;
+        self.block(element / GROUP as u64 * LANES as u64 + lane)[(element / LANES as u64) as usize % WORDS]
+    }
+
+    /// `values[i] = f(number)` with the numbers of the elements from `first` on.
+    #[inline(always)]
+    pub fn fill<T>(self, first: u64, values: &mut [T], f: impl Fn(u32) -> T) {
+        by_groups(first, values, |group| self.group(group), |value, bits| *value = f(bits));
+    }
+
+    /// `values[i] = f(values[i], number)` with the numbers of the elements from `first` on.
+    #[inline(always)]
+    pub fn update<T: Copy>(self, first: u64, values: &mut [T], f: impl Fn(T, u32) -> T) {
+        by_groups(first, values, |group| self.group(group), |value, bits| *value = f(*value, bits));
+    }
+
+    /// Numbers of the normal distribution for the elements from `first` on.
+    ///
+    /// Those of elements 16 apart, of the numbers 0 and 1 or 2 and 3 of a block, are a pair of [`normal`].
+    #[inline(always)]
+    pub fn fill_normal(self, first: u64, values: &mut [f32]) {
+        let normals = |group| {
+            let mut numbers = [0.0; GROUP];
+            let bits = self.group(group);
+            for pair in [0, 2 * LANES] {
+                for lane in pair..pair + LANES {
+                    [numbers[lane], numbers[lane + LANES]] = normal(bits[lane], bits[lane + LANES]);
+                }
+            }
+            numbers
+        };
+        by_groups(first, values, normals, |value, number| *value = number);
+    }
+
+    /// The numbers of the 64 elements of a group.
+    #[inline(always)]
+    fn group(self, group: u64) -> [u32; GROUP] {
+        let mut numbers = [0; GROUP];
+        for lane in 0..LANES {
+            let block = self.block(group * LANES as u64 | lane as u64);
+            for (word, number) in block.into_iter().enumerate() {
+                numbers[word * LANES + lane] = number;
+            }
+        }
+        numbers
+    }
+}
+
+/// Applies `f` to every value and the number that `numbers` has for it in its group of 64 elements.
+#[inline(always)]
+fn by_groups<T, N: Copy>(first: u64, values: &mut [T], numbers: impl Fn(u64) -> [N; GROUP], f: impl Fn(&mut T, N)) {
+    let mut group = first / GROUP as u64;
+    let start = (first % GROUP as u64) as usize;
+    let (before, values) = values.split_at_mut(values.len().min((GROUP - start) % GROUP));
+    if !before.is_empty() {
+        before.iter_mut().zip(&numbers(group)[start..]).for_each(|(value, &number)| f(value, number));
+        group += 1;
+    }
+    let (groups, after) = values.as_chunks_mut::<GROUP>();
+    for values in groups {
+        values.iter_mut().zip(&numbers(group)).for_each(|(value, &number)| f(value, number));
+        group += 1;
+    }
+    if !after.is_empty() {
+        after.iter_mut().zip(&numbers(group)).for_each(|(value, &number)| f(value, number));
+    }
+}
