@@ -20,11 +20,15 @@ use cargo_gpsimd::{build, process};
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
 \x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python, platforms, packaging\n\
-\x20 cargo xtask test python")]
+\x20 cargo xtask test python\n\
+\x20 cargo xtask test rust --slow   # and the errors of gpsimd::math over every f32")]
 pub(crate) struct Test {
     /// Groups to run [default: all]
     #[arg(value_enum)]
     groups: Vec<Group>,
+    /// With the group `rust`: the errors of `gpsimd::math` over every f32 too, some 20 minutes on two processors
+    #[arg(long)]
+    slow: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -62,6 +66,9 @@ impl Test {
                 (Group::Python, Some(python)) => python_tests(python)?,
                 (Group::Rust, _) => {
                     process::run(&mut workspace_tests())?;
+                    if self.slow {
+                        process::run(&mut every_f32())?;
+                    }
                 }
                 (Group::Package, _) => package()?,
                 (Group::Platforms, _) => platforms::test()?,
@@ -134,8 +141,9 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 5] = [
+    let runs: [(&str, &[&str]); 6] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
+        ("tests/ops/math-ops", &["math"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/faults/image-ops", &["image"]),
@@ -143,7 +151,7 @@ fn package() -> anyhow::Result<()> {
     ];
     for (library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
-        if library.starts_with("kernels") {
+        if library.starts_with("kernels") || library == "tests/ops/math-ops" {
             results.expect_vectors()?;
         }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
@@ -165,12 +173,13 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 6] = [
+    let runs: [(&str, &[&str]); 7] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),
         ("tests/ops/element-ops", &["elements"]),
+        ("tests/ops/math-ops", &["math"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];
@@ -199,6 +208,15 @@ fn neuron(python: &Python) -> anyhow::Result<()> {
     )?;
     process::run(workspace_tests().arg("--no-run"))?;
     run_neff::on_golden_files()
+}
+
+/// Prints its progress, and the errors that the documentation of `gpsimd::math` quotes.
+fn every_f32() -> Command {
+    let mut tests = cargo();
+    tests
+        .args(["test", "--release", "--package", "gpsimd", "--test", "math_accuracy", "--", "--ignored", "--nocapture"])
+        .env("RUSTFLAGS", "-Ctarget-cpu=native");
+    tests
 }
 
 /// All packages, in every group: with fewer, dependencies would be compiled again for other features.

