@@ -133,7 +133,9 @@ fn every_byte_of_a_number_is_evenly_distributed() {
         let bits = bits(Philox::new(seed), 0);
         for byte in 0..4 {
             let mut counts = [0; 256];
-            bits.iter().for_each(|bits| counts[(bits >> (8 * byte) & 0xff) as usize] += 1);
+            for bits in &bits {
+                counts[(bits >> (8 * byte) & 0xff) as usize] += 1;
+            }
             let deviation = chi_square(&counts);
             assert!(deviation.abs() < 5.0, "byte {byte}, seed {seed}: {deviation}");
         }

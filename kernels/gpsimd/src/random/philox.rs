@@ -40,22 +40,13 @@ impl Philox {
     /// The four numbers of a block. The words of the counter are those of `block`, then those of the stream, low ones first.
     #[inline(always)]
     pub const fn block(self, block: u64) -> [u32; 4] {
-        let mut counter = [block as u32, (block >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32];
-        let mut key = [self.seed as u32, (self.seed >> 32) as u32];
-        let mut round = 0;
-        while round < 10 {
-            let first = counter[0] as u64 * 0xd251_1f53;
-            let second = counter[2] as u64 * 0xcd9e_8d57;
-            counter = [
-                (second >> 32) as u32 ^ counter[1] ^ key[0],
-                second as u32,
-                (first >> 32) as u32 ^ counter[3] ^ key[1],
-                first as u32,
-            ];
-            key = [key[0].wrapping_add(0x9e37_79b9), key[1].wrapping_add(0xbb67_ae85)];
-            round += 1;
-        }
-        counter
+        let state = State {
+            counter: [block as u32, (block >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32],
+            key: [self.seed as u32, (self.seed >> 32) as u32],
+        };
+        // No loop: a loop over lanes with another inside is not vectorised everywhere.
+        let state = state.round().round().round().round().round();
+        state.round().round().round().round().round().counter
     }
 
     /// The number of one element. [`fill`](Self::fill) and [`update`](Self::update) have four at the price of this one.
@@ -82,17 +73,18 @@ impl Philox {
     /// Those of elements 16 apart, of the numbers 0 and 1 or 2 and 3 of a block, are a pair of [`normal`].
     #[inline(always)]
     pub fn fill_normal(self, first: u64, values: &mut [f32]) {
+        // In place, as bits: the stack of a core is small.
         let normals = |group| {
-            let mut numbers = [0.0; GROUP];
-            let bits = self.group(group);
+            let mut numbers = self.group(group);
             for pair in [0, 2 * LANES] {
                 for lane in pair..pair + LANES {
-                    [numbers[lane], numbers[lane + LANES]] = normal(bits[lane], bits[lane + LANES]);
+                    [numbers[lane], numbers[lane + LANES]] =
+                        normal(numbers[lane], numbers[lane + LANES]).map(f32::to_bits);
                 }
             }
             numbers
         };
-        by_groups(first, values, normals, |value, number| *value = number);
+        by_groups(first, values, normals, |value, number| *value = f32::from_bits(number));
     }
 
     /// The numbers of the 64 elements of a group.
@@ -100,7 +92,7 @@ impl Philox {
     fn group(self, group: u64) -> [u32; GROUP] {
         let mut numbers = [0; GROUP];
         for lane in 0..LANES {
-            let block = self.block(group * LANES as u64 | lane as u64);
+            let block = self.block(LANES as u64 * group + lane as u64);
             for (word, number) in block.into_iter().enumerate() {
                 numbers[word * LANES + lane] = number;
             }
@@ -109,9 +101,28 @@ impl Philox {
     }
 }
 
+/// A block on its way through the rounds.
+struct State {
+    counter: [u32; 4],
+    key: [u32; 2],
+}
+
+impl State {
+    #[inline(always)]
+    const fn round(self) -> Self {
+        let Self { counter: [c0, c1, c2, c3], key: [k0, k1] } = self;
+        let first = c0 as u64 * 0xd251_1f53;
+        let second = c2 as u64 * 0xcd9e_8d57;
+        Self {
+            counter: [(second >> 32) as u32 ^ c1 ^ k0, second as u32, (first >> 32) as u32 ^ c3 ^ k1, first as u32],
+            key: [k0.wrapping_add(0x9e37_79b9), k1.wrapping_add(0xbb67_ae85)],
+        }
+    }
+}
+
 /// Applies `f` to every value and the number that `numbers` has for it in its group of 64 elements.
 #[inline(always)]
-fn by_groups<T, N: Copy>(first: u64, values: &mut [T], numbers: impl Fn(u64) -> [N; GROUP], f: impl Fn(&mut T, N)) {
+fn by_groups<T>(first: u64, values: &mut [T], numbers: impl Fn(u64) -> [u32; GROUP], f: impl Fn(&mut T, u32)) {
     let mut group = first / GROUP as u64;
     let start = (first % GROUP as u64) as usize;
     let (before, values) = values.split_at_mut(values.len().min((GROUP - start) % GROUP));

@@ -1,6 +1,6 @@
 //! The functions of `gpsimd::math` of one argument, their references and what their documentation promises.
 
-use std::f32::consts::SQRT_2;
+use std::f32::consts::{self, FRAC_PI_2, FRAC_PI_4, SQRT_2};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use gpsimd::math;
@@ -134,17 +134,7 @@ pub(crate) const SIN: Function = Function {
     domain: |_| true,
     bound: 1.08,
     // Multiples of pi/4; the largest errors; and an f32 which is almost a multiple of pi.
-    delicate: &[
-        0.785_398_2,
-        1.0,
-        1.570_796_4,
-        3.141_592_7,
-        4.712_389,
-        6.283_185_5,
-        1.528_269e17,
-        3.056_538e17,
-        4.870_576e23,
-    ],
+    delicate: &[FRAC_PI_4, 1.0, FRAC_PI_2, consts::PI, 3.0 * FRAC_PI_2, 1.528_269e17, 3.056_538e17, 4.870_576e23],
 };
 
 pub(crate) const COS: Function = Function { name: "cos", apply: apply!(math::cos), reference: libm::cos, ..SIN };
