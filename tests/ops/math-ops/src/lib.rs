@@ -5,6 +5,7 @@ use gpsimd::prelude::*;
 use gpsimd::random::Philox;
 
 fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_rank_at_least(1)?;
     Ok(*x)
 }
 
