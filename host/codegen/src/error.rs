@@ -2,7 +2,7 @@
 
 use gpsimd_descriptor::DescriptorError;
 
-/// Why a file is no kernel image, or none that becomes C++.
+/// Why a file is not a kernel image, or none that becomes C++.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {

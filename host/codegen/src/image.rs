@@ -1,4 +1,4 @@
-//! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory lies in TCM.
+//! [`Image`]: the kernel image of an op library: a module, its descriptor, and where its memory is in TCM.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub struct Image<'a> {
     pub module: Module<'a>,
     /// The op library that it is of.
     pub descriptor: LibraryDescriptor,
-    /// Where its memory lies.
+    /// Where its memory is.
     pub memory: MemoryMap,
     /// The two functions of every op, in the order of the descriptor.
     pub ops: Vec<OpFunctions>,
@@ -63,7 +63,7 @@ impl<'a> Image<'a> {
     /// Reads and verifies a kernel image.
     ///
     /// # Errors
-    /// When it is no module of the subset, has no descriptor, lacks a function, or its memory does not fit in TCM.
+    /// When it is not a module of the subset, has no descriptor, lacks a function, or its memory does not fit in TCM.
     pub fn read(wasm: &'a [u8]) -> Result<Self, ImageError> {
         let module = Module::read(wasm)?;
         let section = module.custom_section(IMAGE_SECTION).ok_or(ImageError::NoDescriptor(IMAGE_SECTION))?;

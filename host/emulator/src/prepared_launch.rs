@@ -23,7 +23,7 @@ pub(crate) struct PreparedLaunch<'a> {
     pub(crate) tensors: Vec<abi::LaunchTensor>,
     /// Address of the first element of each of `tensors`.
     addresses: Vec<*mut u8>,
-    /// Addresses of the rows of the output, which is in place of an operand, where they lie apart; otherwise empty.
+    /// Addresses of the rows of the output, which is in place of an operand, where they are apart; otherwise empty.
     rows: Vec<*mut u8>,
     /// Index of the output.
     pub(crate) output: usize,
@@ -61,7 +61,7 @@ impl<'a> PreparedLaunch<'a> {
         Self::replacing(op, tensors, scalars, output.ty(), std::slice::from_ref(&output), cores)
     }
 
-    /// As [`in_place`](Self::in_place), of an operand whose rows lie apart.
+    /// As [`in_place`](Self::in_place), of an operand whose rows are apart.
     pub(crate) fn in_rows(
         op: &'a Op,
         tensors: &'a [TensorView<'a>],

@@ -180,7 +180,7 @@ impl<'m> Pool<'m> {
             Ok(offset) => offset < top && offset.is_multiple_of(TCM_ALIGN),
             Err(_) => false,
         };
-        // What lies above is in use: nothing is freed.
+        // What is above is in use: nothing is freed.
         Err(if is_live { Misuse::FreeOutOfOrder { offset: offset as usize, top } } else { nothing })
     }
 

@@ -1,4 +1,4 @@
-//! [`Process`]: a program on one emulated core, and reading and writing what it is told and says.
+//! [`Process`]: a program on one emulated core, and reading and writing its output and input.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::fd::AsRawFd;

@@ -59,7 +59,7 @@ struct Core {
     return tcm;
   }
 
-  // What a stream keeps its elements in; null when there is no room, which is no mistake of the op's.
+  // What a stream keeps its elements in; null when there is no room, which is not a mistake of the op's.
   void *allocate_if_free(size_t bytes, Location where) {
     return device->tcm_left(device->context) < bytes ? nullptr : allocate(bytes, where);
   }

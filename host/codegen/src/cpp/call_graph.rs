@@ -1,4 +1,4 @@
-//! Which functions call which, and so which recur and how deep the stack gets.
+//! Which functions call which, and so which are recursive, and how deep the stack gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ fn callees(module: &Module<'_>, function: &Function) -> BTreeSet<u32> {
     if function.calls.iter().any(starts_panic) { BTreeSet::new() } else { calls(module, function) }
 }
 
-/// The deepest that the stack can get below every function; none where calls recur.
+/// The deepest that the stack can get below every function; none where calls are recursive.
 pub(super) fn stack_use(module: &Module<'_>, functions: &Functions) -> BTreeMap<u32, Option<u32>> {
     fn depth(
         index: u32,

@@ -64,7 +64,7 @@ pub(super) fn instance(
     if let Some(limit) = deepest_recursion {
         let _ = writeln!(
             text,
-            "// Calls of functions that recur take of the processor's stack, whatever they take of the one in memory.\n\
+            "// Calls of recursive functions take of the processor's stack, whatever they take of the one in memory.\n\
              GPSIMD_INLINE void open_call(Instance& w) {{\n  if (++w.open_calls > {limit}u) gpsimd_trap(\"call stack \
              exhausted: functions call each other more than {limit} deep\");\n}}\n"
         );

@@ -32,7 +32,7 @@ pub struct Options {
     pub bounds_checks: bool,
     /// The global that is the stack pointer, checked whenever it is moved.
     pub stack: Option<u32>,
-    /// How many calls of functions that recur may be open; a call more traps. As many as the machine's stack takes if `None`.
+    /// How many calls of recursive functions may be open; a call more traps. As many as the machine's stack takes if `None`.
     pub deepest_recursion: Option<u32>,
     /// Functions to emit, with all that they call; all functions if there are none.
     pub roots: Vec<u32>,
@@ -55,7 +55,7 @@ pub struct Emitted {
     pub functions: Vec<String>,
     /// What every function that was emitted may call, imports among it.
     calls: BTreeMap<u32, BTreeSet<u32>>,
-    /// Bytes that calls can take of the stack at most, by function; none where calls may recur.
+    /// Bytes that calls can take of the stack at most, by function; none where calls may be recursive.
     stack: BTreeMap<u32, Option<u32>>,
 }
 
@@ -105,7 +105,7 @@ impl Emitted {
         reached
     }
 
-    /// The deepest that the stack gets in a call of a function, in bytes; none where calls may recur.
+    /// The deepest that the stack gets in a call of a function, in bytes; none where calls may be recursive.
     pub(crate) fn stack_of(&self, function: u32) -> Option<u32> {
         self.stack.get(&function).copied().flatten()
     }

@@ -65,7 +65,7 @@ pub(super) fn indirect_call(module: &Module<'_>, names: &Names, index: u32) -> S
     )
 }
 
-/// A function that counts how many calls of functions that recur are open.
+/// A function that counts how many calls of recursive functions are open.
 pub(super) fn guarded(ty: &FuncType, name: &str, unguarded: &str) -> String {
     let operands: Vec<_> = ty.params().iter().enumerate().map(|(i, ty)| format!(", {} p{i}", type_name(*ty))).collect();
     let passed: Vec<_> = (0..operands.len()).map(|i| format!(", p{i}")).collect();

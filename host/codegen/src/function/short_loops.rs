@@ -1,4 +1,4 @@
-//! [`ShortLoops`]: loops over what is left of a row after whole vectors, fewer than 16 steps.
+//! [`ShortLoops`]: loops over the remainder of a row after whole vectors, fewer than 16 steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -107,7 +107,7 @@ impl Compiler {
         Ok(text.lines().next().unwrap_or_default().to_owned())
     }
 
-    /// What Clang says about the loops of a source for the device that it makes vectors of, on a CPU with vectors of 512
+    /// What Clang says about the loops of a source for the device that it vectorises, on a CPU with vectors of 512
     /// bits, as a core has; none of a compiler that is not Clang.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Compiler {
     fn compile(&self, source: &Source<'_>) -> Result<(), HostBuildError> {
         let path = source.path.canonicalize().map_err(|error| file("read", &source.path, error))?;
         let mut command = self.command();
-        // By its name alone, from its own folder: messages and `__FILE__` are the same wherever the source lies.
+        // By its name alone, from its own folder: messages and `__FILE__` are the same wherever the source is.
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
             command.current_dir(folder).arg("-c").arg(name);
             // What is read besides the source goes to a list beside the object, in which paths go from this folder.

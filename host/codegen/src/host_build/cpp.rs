@@ -93,7 +93,7 @@ struct Registered {
     operands: String,
 }
 
-/// Builds C++ ops into the library `output`, which the emulator loads; gives its descriptor. Operands are called `arg0`,
+/// Builds C++ ops into the library `output`, which the emulator loads; returns its descriptor. Operands are called `arg0`,
 /// `arg1`, ..., the output `output`; the ops check dtypes themselves.
 ///
 /// # Errors

@@ -85,7 +85,7 @@ impl Functions {
         let mut functions = Vec::new();
         for path in objects {
             let bytes = std::fs::read(path).map_err(|error| file("read", path, error))?;
-            // What is no object file, such as the bitcode of `-flto`, defines nothing that can be seen.
+            // What is not an object file, such as the bitcode of `-flto`, defines nothing that can be seen.
             let Ok(object) = object::File::parse(&*bytes) else { continue };
             let defined = object.symbols().filter(|symbol| symbol.is_definition() && symbol.is_global());
             functions.extend(defined.filter_map(|symbol| function(symbol.name().ok()?)));

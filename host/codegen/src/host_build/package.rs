@@ -51,7 +51,7 @@ pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<()
     link(&workspace, &objects, &[], build.output)
 }
 
-/// What Clang says about the loops of `source`, the kernels of a package, that it makes vectors of; none of a compiler that
+/// What Clang says about the loops of `source`, the kernels of a package, that it vectorises; none of a compiler that
 /// is not Clang. See [`hot_loops`](crate::hot_loops()).
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub(super) struct Options<'a> {
     pub(super) flavour: Flavour,
 }
 
-/// Compiles sources at the same time; gives the objects, which are called `name` and a number.
+/// Compiles sources at the same time; returns the objects, which are called `name` and a number.
 pub(super) fn compile(
     workspace: &Workspace,
     compiler: &Compiler,

@@ -23,7 +23,7 @@ use kernels::kernels;
 use operands::schema;
 use shapes::shape_functions;
 
-/// Calls of functions that recur that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
+/// Calls of recursive functions that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
 /// 8 KiB are in local memory (custom-c++-operators-devguide).
 const DEEPEST_RECURSION: u32 = 64;
 
@@ -103,7 +103,7 @@ pub struct ManifestOp {
     pub schema: String,
     /// Name of the shape function.
     pub shape_function: String,
-    /// The deepest that its stack gets, in bytes; none where calls may recur.
+    /// The deepest that its stack gets, in bytes; none where calls may be recursive.
     pub stack: Option<u32>,
     /// Bytes of WebAssembly of the functions that it runs, shared ones too.
     pub code: usize,
@@ -166,7 +166,7 @@ impl Package {
     }
 
     /// The kernels of an image, for this CPU, that also count what they compute, by kind of operation: see
-    /// `gpsimd_operations` of `operations.hpp`. `vectors` are the hot loops of the package that the compiler makes vectors of.
+    /// `gpsimd_operations` of `operations.hpp`. `vectors` are the hot loops of the package that the compiler vectorises.
     ///
     /// # Errors
     /// As [`Self::generate`].

@@ -1,4 +1,4 @@
-//! Bytes that are no kernel image, and nearly one: all are refused or become C++, without a panic. The fuzz targets in
+//! Bytes that are not a kernel image, or nearly one: all are refused or become C++, without a panic. The fuzz targets in
 //! `host/codegen/fuzz` look for longer.
 
 use std::sync::LazyLock;

@@ -10,7 +10,7 @@ use crate::layout::{Function, Layout};
 
 const HARNESS: &str = include_str!("harness.hpp");
 const RUNTIME: &str = include_str!("runtime.cpp");
-/// All warnings but those about what the modules do: call nothing, compare a number with itself, recur without end.
+/// All warnings but those about what the modules do: call nothing, compare a number with itself, call themselves without end.
 const FLAGS: [&str; 12] = [
     "-std=c++14",
     "-O1",

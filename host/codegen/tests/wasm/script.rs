@@ -54,7 +54,7 @@ enum Outcome {
     Trap(String),
 }
 
-/// What became of the assertions of a script.
+/// The results of the assertions of a script.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Calls that returned or trapped as the specification says.

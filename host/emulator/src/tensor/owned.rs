@@ -73,7 +73,7 @@ impl Tensor {
     /// The elements, row-major.
     ///
     /// # Errors
-    /// [`TensorError::DType`] when the tensor's elements are no `T`.
+    /// [`TensorError::DType`] when the tensor's elements are not `T`.
     pub fn as_slice<T: Element>(&self) -> Result<&[T], TensorError> {
         self.expect::<T>()?;
         Ok(bytemuck::cast_slice(self.bytes()))
@@ -82,7 +82,7 @@ impl Tensor {
     /// The elements, row-major, to write.
     ///
     /// # Errors
-    /// [`TensorError::DType`] when the tensor's elements are no `T`.
+    /// [`TensorError::DType`] when the tensor's elements are not `T`.
     pub fn as_mut_slice<T: Element>(&mut self) -> Result<&mut [T], TensorError> {
         self.expect::<T>()?;
         Ok(with_vector!(&mut self.data, data => bytemuck::cast_slice_mut(data)))

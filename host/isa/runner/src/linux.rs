@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-// Linux starts a program with the stack pointer in a1; nothing of what lies there is of interest.
+// Linux starts a program with the stack pointer in a1; nothing of what is there is of interest.
 global_asm!(
     ".section .text._start, \"ax\"",
     ".global _start",

@@ -1,4 +1,4 @@
-//! Panics of ops: told to the host, in the words and with the place that a panic on a host has, and the program ends.
+//! Panics of ops: reported to the host, in the words and with the place that a panic on a host has, and the program ends.
 
 use core::cell::Cell;
 use core::fmt::{self, Write};
