@@ -76,10 +76,10 @@ impl Philox {
         // In place, as bits: the stack of a core is small.
         let normals = |group| {
             let mut numbers = self.group(group);
-            for pair in [0, 2 * LANES] {
-                for lane in pair..pair + LANES {
-                    [numbers[lane], numbers[lane + LANES]] =
-                        normal(numbers[lane], numbers[lane + LANES]).map(f32::to_bits);
+            for pair in numbers.as_chunks_mut::<{ 2 * LANES }>().0 {
+                let (radii, angles) = pair.split_at_mut(LANES);
+                for (radius, angle) in radii.iter_mut().zip(angles) {
+                    [*radius, *angle] = normal(*radius, *angle).map(f32::to_bits);
                 }
             }
             numbers
