@@ -4,6 +4,7 @@
 use gpsimd::prelude::*;
 
 fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_rank_at_least(1)?;
     Ok(*x)
 }
 
@@ -18,6 +19,7 @@ fn like_x_by_rows(x: &TensorType, n: &TensorType) -> Result<TensorType, ShapeErr
 }
 
 fn f32_like_x(x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_rank_at_least(1)?;
     Ok(x.with_dtype::<f32>())
 }
 
