@@ -35,3 +35,21 @@ impl Tutorial {
         Ok(Self { commands, program })
     }
 }
+
+#[test]
+fn the_tutorial_makes_builds_and_tries_an_op() {
+    let Tutorial { commands, program } = Tutorial::read().expect("the tutorial");
+    let commands: Vec<_> =
+        commands.iter().map(|words| words.iter().take(3).cloned().collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "cargo gpsimd new",
+        "cd my-ops",
+        "cargo gpsimd test",
+        "cargo gpsimd build",
+        "python example.py",
+        "python train.py",
+        "cargo gpsimd profile",
+    ];
+    assert_eq!(commands, expected);
+    assert!(program.contains("gpsimd_torch.load_library"), "{program}");
+}

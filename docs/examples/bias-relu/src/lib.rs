@@ -1,5 +1,5 @@
 //! y = max(x + bias, 0) in four steps by hand, from a kernel that waits for DMAs most of its time to one at its limit, and as a
-//! tile walk. The book's page "What will it cost on the device?" goes through them.
+//! tile walk. The book's page "Making a kernel faster" goes through them.
 
 #![no_std]
 

@@ -32,7 +32,7 @@ use operands::{Given, operands};
 /// Nothing here runs on a Trainium. The op package's kernels run on this CPU, counting every operation and every DMA, and a
 /// cost model turns the counts into time. The counts are exact; the model's constants are the vendor's documentation, a fit to
 /// the only speeds it has published, and two assumptions: --calibration shows them and how well they fit. The book's page
-/// "What will it cost on the device?" says what that is worth.
+/// "The cost model" says how far off they may be.
 ///
 /// With --cpp the ops are C++ sources for the vendor's API, and --shape FILE is where their shape functions are. What they compute
 /// is not counted: their times are those of DMAs alone.
