@@ -60,7 +60,9 @@ impl Test {
         let start = Instant::now();
         let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Platforms));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
+        let mut times = vec![("set up".to_owned(), start.elapsed())];
         for group in &groups {
+            let start = Instant::now();
             match (group, &python) {
                 (Group::Lint, Some(python)) => lint(python)?,
                 (Group::Python, Some(python)) => python_tests(python)?,
@@ -77,6 +79,11 @@ impl Test {
                 (Group::Neuron, Some(python)) => neuron(python)?,
                 (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
+            let name = group.to_possible_value().expect("no group is hidden").get_name().to_owned();
+            times.push((name, start.elapsed()));
+        }
+        for (group, time) in times {
+            println!("{group:<10} {:>5} s", time.as_secs());
         }
         println!("all tests passed in {} s", start.elapsed().as_secs());
         Ok(())

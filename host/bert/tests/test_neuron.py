@@ -102,8 +102,8 @@ def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
     arguments += ["--steps", "2", "--batch-size", "4", "--seq-len", "16", "--json", str(out)]
     main = f"""
         import pathlib, sys
-        from gpsimd_torch.train import distributed
-        from gpsimd_torch.train.__main__ import main
+        from gpsimd_bert.train import distributed
+        from gpsimd_bert.train.__main__ import main
         distributed.DEVICES = pathlib.Path({str(host.folder / "dev")!r})
         sys.exit(main({arguments!r}))
     """

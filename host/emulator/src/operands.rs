@@ -32,26 +32,16 @@ pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorT
     let mut first: Vec<Option<(&str, DType)>> = vec![None; op.descriptor().types.len()];
     for ((name, element), ty) in op.descriptor().tensors().zip(types) {
         let found = ty.dtype();
-        let refuse = |expected: &[DType]| OperandError::DType {
-            op: op.name().into(),
-            operand: name.into(),
-            expected: expected.to_vec(),
-            found,
-        };
-        match element {
-            ElementType::Any => {}
-            ElementType::Fixed(expected) if found == expected => {}
-            ElementType::Fixed(expected) => return Err(refuse(&[expected])),
-            ElementType::Parameter(index) => {
-                let dtypes = op.descriptor().dtypes(index);
-                if !dtypes.contains(&found) {
-                    return Err(refuse(dtypes));
-                }
-                let (other, expected) = *first[index].get_or_insert((name, found));
-                if found != expected {
-                    let (op, operand, other) = (op.name().into(), name.into(), other.into());
-                    return Err(OperandError::MixedDTypes { op, operand, found, other, expected });
-                }
+        let accepted = op.descriptor().accepted(element);
+        if !accepted.contains(&found) {
+            let (op, operand, expected) = (op.name().into(), name.into(), accepted.to_vec());
+            return Err(OperandError::DType { op, operand, expected, found });
+        }
+        if let ElementType::Parameter(index) = element {
+            let (other, expected) = *first[index].get_or_insert((name, found));
+            if found != expected {
+                let (op, operand, other) = (op.name().into(), name.into(), other.into());
+                return Err(OperandError::MixedDTypes { op, operand, found, other, expected });
             }
         }
         verify_dims(op, name, ty)?;

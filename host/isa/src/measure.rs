@@ -4,9 +4,7 @@ use std::path::Path;
 
 use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_emulator::{
-    DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView, bf16, f16,
-};
+use gpsimd_emulator::{DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -191,13 +189,10 @@ fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
     }
     let dtypes: Vec<DType> = descriptor
         .tensors()
-        .filter_map(|(_, element)| match element {
-            ElementType::Parameter(index) => {
-                let dtypes = descriptor.dtypes(index);
-                if dtypes.contains(&dtype) { Some(dtype) } else { dtypes.first().copied() }
-            }
-            ElementType::Fixed(dtype) => Some(dtype),
-            ElementType::Any => None,
+        .filter(|(_, element)| *element != ElementType::Any)
+        .filter_map(|(_, element)| {
+            let accepted = descriptor.accepted(element);
+            if accepted.contains(&dtype) { Some(dtype) } else { accepted.first().copied() }
         })
         .collect();
     let combinations = SHAPES.len().checked_pow(dtypes.len() as u32)?;
@@ -220,17 +215,7 @@ fn numbers(seed: u64, ty: TensorType) -> Tensor {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z >> 40) as f32 / (1 << 24) as f32
     };
-    let numbers = (0..ty.len()).map(|_| next());
     // Integers from 0 to 99.
-    let percent = |x: f32| (x * 100.0) as u8;
-    let tensor = match ty.dtype() {
-        DType::F32 => Tensor::from_vec(numbers.collect(), ty.shape()),
-        DType::Bf16 => Tensor::from_vec(numbers.map(bf16::from_f32).collect(), ty.shape()),
-        DType::F16 => Tensor::from_vec(numbers.map(f16::from_f32).collect(), ty.shape()),
-        DType::I32 => Tensor::from_vec(numbers.map(|x| i32::from(percent(x))).collect(), ty.shape()),
-        DType::I16 => Tensor::from_vec(numbers.map(|x| i16::from(percent(x))).collect(), ty.shape()),
-        DType::I8 => Tensor::from_vec(numbers.map(|x| percent(x) as i8).collect(), ty.shape()),
-        DType::U8 => Tensor::from_vec(numbers.map(percent).collect(), ty.shape()),
-    };
-    tensor.expect("as many numbers as the type has elements")
+    let scale = if matches!(ty.dtype(), DType::F32 | DType::Bf16 | DType::F16) { 1.0 } else { 100.0 };
+    Tensor::of_numbers(ty, std::iter::repeat_with(|| scale * next()))
 }

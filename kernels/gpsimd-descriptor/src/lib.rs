@@ -310,9 +310,14 @@ impl OpDescriptor {
         self.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).map(|operand| operand.name.as_str())
     }
 
-    /// What the type parameter of index `index` may be.
-    pub fn dtypes(&self, index: usize) -> &[DType] {
-        self.types.get(index).map_or(&[], |parameter| &parameter.dtypes)
+    /// The dtypes that an operand or output of this op may have.
+    pub fn accepted(&self, element: ElementType) -> &[DType] {
+        const ALL: &[DType] = &DType::ALL;
+        match element {
+            ElementType::Parameter(index) => self.types.get(index).map_or(&[], |parameter| &parameter.dtypes),
+            ElementType::Any => ALL,
+            ElementType::Fixed(dtype) => ALL.chunks(1).find(|one| one[0] == dtype).unwrap_or(ALL),
+        }
     }
 
     /// The dtype of each type parameter in a launch on operands of these dtypes: that of the first operand that has it.

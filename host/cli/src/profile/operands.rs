@@ -1,8 +1,8 @@
 //! What an op is profiled on: the shapes of BERT-base, or those of the command line.
 
 use anyhow::{Context, bail, ensure};
-use gpsimd_emulator::gpsimd_descriptor::{ElementType, OpDescriptor};
-use gpsimd_emulator::{DType, Op, Tensor, TensorType, bf16, f16};
+use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
+use gpsimd_emulator::{DType, Op, Tensor, TensorType};
 
 use crate::numbers::numbers;
 
@@ -72,15 +72,9 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
             None => (text.as_str(), None),
         };
         let shape = shape(sizes).with_context(of_operand)?;
-        let dtype = match element {
-            ElementType::Fixed(dtype) => dtype,
-            // `--dtype` where the operand may have it.
-            ElementType::Parameter(index) => match descriptor.dtypes(index) {
-                dtypes if dtypes.contains(&asked.unwrap_or(dtype)) => asked.unwrap_or(dtype),
-                dtypes => dtypes[0],
-            },
-            ElementType::Any => asked.unwrap_or(dtype),
-        };
+        // What is asked for, where the operand may have it.
+        let (accepted, wanted) = (descriptor.accepted(element), asked.unwrap_or(dtype));
+        let dtype = if accepted.contains(&wanted) { wanted } else { accepted[0] };
         ensure!(
             asked.is_none_or(|asked| asked == dtype),
             "{}: its element type is {}, which --dtype or the op says",
@@ -118,18 +112,11 @@ fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
 }
 
 fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
-    let len = TensorType::new(dtype, shape)?.len();
-    let numbers = || numbers(seed, len).into_iter();
-    // Small enough to be indices.
-    let integers = || (0..len).map(|i| (i % 3) as u8);
+    let ty = TensorType::new(dtype, shape)?;
     Ok(match dtype {
-        DType::F32 => Tensor::from_vec(numbers().collect(), shape)?,
-        DType::Bf16 => Tensor::from_vec(numbers().map(bf16::from_f32).collect(), shape)?,
-        DType::F16 => Tensor::from_vec(numbers().map(f16::from_f32).collect(), shape)?,
-        DType::I32 => Tensor::from_vec(integers().map(i32::from).collect(), shape)?,
-        DType::I16 => Tensor::from_vec(integers().map(i16::from).collect(), shape)?,
-        DType::I8 => Tensor::from_vec(integers().map(|value| value as i8).collect(), shape)?,
-        DType::U8 => Tensor::from_vec(integers().collect(), shape)?,
+        DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, numbers(seed, ty.len())),
+        // Small enough to be indices.
+        _ => Tensor::of_numbers(ty, [0.0, 1.0, 2.0].into_iter().cycle()),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::{ElementType, LibraryDescriptor};
+use gpsimd_descriptor::LibraryDescriptor;
 
 /// The dtypes of the library's tensors: `GPSIMD_DTYPES(X)` calls `X` with code, name and C++ type of each.
 pub(super) fn dtypes(library: &LibraryDescriptor) -> String {
@@ -11,11 +11,7 @@ pub(super) fn dtypes(library: &LibraryDescriptor) -> String {
     for op in &library.ops {
         used.extend(op.scalars().next().map(|_| DType::F32 as u32));
         for element in op.tensors().map(|(_, element)| element).chain([op.output.element]) {
-            match element {
-                ElementType::Fixed(dtype) => used.extend([dtype as u32]),
-                ElementType::Parameter(index) => used.extend(op.dtypes(index).iter().map(|dtype| *dtype as u32)),
-                ElementType::Any => used.extend(DType::ALL.map(|dtype| dtype as u32)),
-            }
+            used.extend(op.accepted(element).iter().map(|dtype| *dtype as u32));
         }
     }
     let of = |dtype| match dtype {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use gpsimd_abi::DType;
 use gpsimd_descriptor::{ElementType, OpDescriptor};
 
 use super::comments::heading;
@@ -56,12 +55,9 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
 
 /// An operand as `shape.hpp` takes it.
 fn operand(op: &OpDescriptor, name: &str, element: ElementType) -> String {
-    let (dtypes, parameter) = match element {
-        ElementType::Fixed(dtype) => (vec![dtype], -1),
-        ElementType::Parameter(index) => (op.dtypes(index).to_vec(), index as i32),
-        ElementType::Any => (DType::ALL.to_vec(), -1),
-    };
-    let expected = gpsimd_descriptor::any_of(&dtypes);
+    let dtypes = op.accepted(element);
+    let parameter = if let ElementType::Parameter(index) = element { index as i32 } else { -1 };
+    let expected = gpsimd_descriptor::any_of(dtypes);
     let bits = dtypes.iter().fold(0, |bits, dtype| bits | 1 << *dtype as u32);
     format!("{{\"{name}\", \"{expected}\", {bits}, {parameter}}}")
 }

@@ -65,6 +65,25 @@ impl Tensor {
         Self { ty, data }
     }
 
+    /// `numbers`, row-major, as a tensor of type `ty`, with zeros for those that are missing: floats are rounded to nearest,
+    /// integers cut off behind the point.
+    pub fn of_numbers(ty: TensorType, numbers: impl IntoIterator<Item = f32>) -> Self {
+        fn fill<T>(vector: &mut [T], numbers: impl IntoIterator<Item = f32>, element: impl Fn(f32) -> T) {
+            vector.iter_mut().zip(numbers).for_each(|(to, number)| *to = element(number));
+        }
+        let mut tensor = Self::zeros(ty);
+        match &mut tensor.data {
+            Data::F32(vector) => fill(vector, numbers, |number| number),
+            Data::Bf16(vector) => fill(vector, numbers, bf16::from_f32),
+            Data::F16(vector) => fill(vector, numbers, f16::from_f32),
+            Data::I32(vector) => fill(vector, numbers, |number| number as i32),
+            Data::I16(vector) => fill(vector, numbers, |number| number as i16),
+            Data::I8(vector) => fill(vector, numbers, |number| number as i8),
+            Data::U8(vector) => fill(vector, numbers, |number| number as u8),
+        }
+        tensor
+    }
+
     /// Dtype and shape.
     pub const fn ty(&self) -> TensorType {
         self.ty
