@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, LibraryTable, MAGIC, Text};
-use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
@@ -44,10 +44,12 @@ pub(crate) struct OpEntry {
     pub(crate) functions: gpsimd_abi::OpFunctions,
     /// Number of tensor operands.
     pub(crate) tensors: usize,
+    /// Number of sizes.
+    pub(crate) sizes: usize,
     /// Number of scalar operands.
     pub(crate) scalars: usize,
-    /// Index among the tensor operands of the one that the output replaces.
-    pub(crate) replaced: Option<usize>,
+    /// Of each output, the index among the tensor operands of the one that it replaces.
+    pub(crate) replaced: Vec<Option<usize>>,
 }
 
 /// Where a library is from.
@@ -249,7 +251,7 @@ impl Op {
     /// leaves that set. Every call that it makes into code of an op ends with clearing it: the shape function's, too.
     pub(crate) fn forget_kernel(&self, launch: &PreparedLaunch<'_>) {
         // It was asked before the launch: the answer is known.
-        let _ = self.shape(&launch.operand_types());
+        let _ = self.output_types(&launch.operand_types());
     }
 
     /// What of the op may be cut short.
@@ -261,14 +263,11 @@ impl Op {
         &self.library.ops[self.index]
     }
 
-    /// Name of tensor `index` of a launch: the operands, `params` if the op has scalars, the output.
+    /// Name of tensor `index` of a launch: the operands, the sizes, `params` if the op has scalars, the outputs.
     pub(crate) fn tensor_name(&self, index: usize) -> &str {
         let descriptor = self.descriptor();
-        match descriptor.tensors().nth(index) {
-            Some((name, _)) => name,
-            None if self.entry().scalars > 0 && index == self.entry().tensors => "params",
-            None => &descriptor.output.name,
-        }
+        let outputs = descriptor.outputs.iter().map(|output| output.name.as_str());
+        descriptor.launch_operands().chain(outputs).nth(index).unwrap_or("?")
     }
 }
 
@@ -297,13 +296,13 @@ impl OpEntry {
                 return Err(LoadError::Null { library: library.into(), what });
             }
         }
-        let scalars = op.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).count();
         Ok(Self {
             // SAFETY: the caller's promise, and both pointers are not null.
             functions: unsafe { entry.read() },
-            tensors: op.operands.len() - scalars,
-            scalars,
-            replaced: op.replaced_tensor(),
+            tensors: op.tensors().count(),
+            sizes: op.sizes().count(),
+            scalars: op.scalars().count(),
+            replaced: (0..op.outputs.len()).map(|output| op.replaced_tensor(output)).collect(),
         })
     }
 }

@@ -119,11 +119,11 @@ impl Launches {
     fn launch(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
         let op = op(library, self.index);
         let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
-        let scalars = vec![SCALAR; op.descriptor().scalars().count()];
-        let mut output = Tensor::zeros(op.shape(&self.types)?);
-        let launch = Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };
-        let report = engine.launch(&op, launch)?;
-        Ok((report, output.ty().len()))
+        let scalars = op.descriptor().scalar_kinds().map(scalar).collect::<Vec<_>>();
+        let bound = op.bind(&views, &scalars)?;
+        let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
+        Ok((report, outputs.iter().map(|output| output.ty().len()).sum()))
     }
 
     fn measure(
@@ -201,7 +201,10 @@ fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
         let shape = |i: usize| SHAPES[combination / SHAPES.len().pow(i as u32) % SHAPES.len()];
         let types: Option<Vec<_>> =
             dtypes.iter().enumerate().map(|(i, dtype)| TensorType::new(*dtype, shape(i)).ok()).collect();
-        types.filter(|types| op.shape(types).is_ok_and(|output| output.len() >= 4096))
+        let sizes = vec![SIZE; op.descriptor().sizes().count()];
+        types.filter(|types| {
+            op.shape(types, &sizes).is_ok_and(|outputs| outputs.iter().any(|output| output.len() >= 4096))
+        })
     })
 }
 

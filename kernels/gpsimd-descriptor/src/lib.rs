@@ -4,7 +4,7 @@
 
 pub mod limits;
 
-use gpsimd_abi::{DType, TCM_ALIGN};
+use gpsimd_abi::{DType, MAX_OUTPUTS, TCM_ALIGN};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::TCM_POOL_BYTES;
@@ -36,7 +36,7 @@ fn pool_bytes() -> u32 {
     TCM_POOL_BYTES as u32
 }
 
-/// An op: operands, output, and how it is differentiated.
+/// An op: operands, outputs, and how it is differentiated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpDescriptor {
     /// Name, as in `torch.ops.<library>.<name>`.
@@ -48,11 +48,9 @@ pub struct OpDescriptor {
     pub types: Vec<TypeParameter>,
     /// Operands in the order of the kernel's parameters.
     pub operands: Vec<OperandDescriptor>,
-    /// The one output tensor.
-    pub output: OutputDescriptor,
-    /// Name of the operand that the output replaces, so that a CPU updates it in place.
-    pub replaces: Option<String>,
-    /// How gradients of operands follow from the gradient of the output.
+    /// The outputs; at least one.
+    pub outputs: Vec<OutputDescriptor>,
+    /// How gradients of operands follow from those of the outputs.
     pub gradients: Vec<Gradient>,
     /// Source file of the kernel.
     pub file: String,
@@ -73,8 +71,36 @@ pub struct OperandDescriptor {
 pub enum OperandKind {
     /// A tensor.
     Tensor(ElementType),
-    /// An f32, packed with the other scalars into the trailing tensor `params`.
-    Scalar,
+    /// A number, packed with the others into the tensor `params`, as bits in an i32.
+    Scalar(ScalarType),
+    /// A number that the shape function sees: on the device, the length of a tensor.
+    Size,
+}
+
+/// Type of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalarType {
+    /// IEEE 754 binary32.
+    F32,
+    /// Signed, 32 bit.
+    I32,
+    /// Unsigned, 32 bit.
+    U32,
+    /// 0 or 1.
+    Bool,
+}
+
+impl ScalarType {
+    /// The type's name in Rust.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::I32 => "i32",
+            Self::U32 => "u32",
+            Self::Bool => "bool",
+        }
+    }
 }
 
 /// A type parameter of a kernel, which has a version for each of its types.
@@ -147,16 +173,20 @@ mod dtype_names {
     }
 }
 
-/// The output tensor of an op.
+/// An output tensor of an op.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputDescriptor {
     /// Name of the kernel's parameter.
     pub name: String,
     /// Its element type.
     pub element: ElementType,
+    /// Name of the tensor operand that it replaces, so that a CPU updates that in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
-/// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast.
+/// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast. Of an op with as
+/// many outputs as there are operands, each is the gradient of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gradient {
     /// Tensor operands that it is the gradient of.
@@ -177,9 +207,9 @@ pub enum Formula {
         /// What it is called with.
         arguments: Vec<GradientArgument>,
     },
-    /// A tensor as it is: the gradient of the output. No other is one.
+    /// A tensor as it is: the gradient of an output. No other is one.
     Value {
-        /// [`GradientArgument::Grad`].
+        /// A [`GradientArgument::Grad`].
         value: GradientArgument,
     },
 }
@@ -188,10 +218,10 @@ pub enum Formula {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientArgument {
-    /// The gradient of the output: `grad` in the source.
-    Grad,
-    /// The output itself.
-    Output,
+    /// The gradient of the output of this name: `grad` in the source, or `grad(name)`.
+    Grad(String),
+    /// The output of this name.
+    Output(String),
     /// An operand of the op.
     Operand(String),
     /// A number.
@@ -237,6 +267,28 @@ pub enum DescriptorError {
         index: usize,
         /// How many there are.
         count: usize,
+    },
+    /// No output, or more than a launch has room for.
+    #[error("op `{op}` has {found} outputs, expected 1 to {MAX_OUTPUTS}")]
+    Outputs {
+        /// The op.
+        op: String,
+        /// How many it has.
+        found: usize,
+    },
+    /// Several gradients that are the outputs of an op with another number of them.
+    #[error(
+        "op `{op}`: its gradient is of {operands} operands, and `{called}` has {outputs} outputs, expected 1 or {operands}"
+    )]
+    GradientOutputs {
+        /// The op that refers.
+        op: String,
+        /// The op it calls.
+        called: String,
+        /// Operands that it is the gradient of.
+        operands: usize,
+        /// Outputs of the called op.
+        outputs: usize,
     },
     /// A reference to something the descriptor does not have.
     #[error("op `{op}` refers to `{name}`, which is no {what}")]
@@ -301,13 +353,37 @@ impl OpDescriptor {
     pub fn tensors(&self) -> impl Iterator<Item = (&str, ElementType)> {
         self.operands.iter().filter_map(|operand| match operand.kind {
             OperandKind::Tensor(element) => Some((operand.name.as_str(), element)),
-            OperandKind::Scalar => None,
+            OperandKind::Scalar(_) | OperandKind::Size => None,
         })
     }
 
-    /// Names of the scalar operands in the order in which `params` holds them.
-    pub fn scalars(&self) -> impl Iterator<Item = &str> {
-        self.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).map(|operand| operand.name.as_str())
+    /// Scalar operands in the order in which `params` holds them.
+    pub fn scalars(&self) -> impl Iterator<Item = (&str, ScalarType)> {
+        self.operands.iter().filter_map(|operand| match operand.kind {
+            OperandKind::Scalar(ty) => Some((operand.name.as_str(), ty)),
+            OperandKind::Tensor(_) | OperandKind::Size => None,
+        })
+    }
+
+    /// Names of the sizes in order.
+    pub fn sizes(&self) -> impl Iterator<Item = &str> {
+        self.operands.iter().filter(|operand| operand.kind == OperandKind::Size).map(|operand| operand.name.as_str())
+    }
+
+    /// What is passed beside the tensors, in order: scalars and sizes.
+    pub fn scalar_kinds(&self) -> impl Iterator<Item = OperandKind> {
+        self.operands.iter().map(|operand| operand.kind).filter(|kind| !matches!(kind, OperandKind::Tensor(_)))
+    }
+
+    /// Names of what travels as tensors to a launch: the tensor operands, the sizes, `params` if there are scalars.
+    pub fn launch_operands(&self) -> impl Iterator<Item = &str> {
+        let params = self.scalars().next().map(|_| "params");
+        self.tensors().map(|(name, _)| name).chain(self.sizes()).chain(params)
+    }
+
+    /// Whether an output replaces an operand.
+    pub fn replaces_any(&self) -> bool {
+        self.outputs.iter().any(|output| output.replaces.is_some())
     }
 
     /// The dtypes that an operand or output of this op may have.
@@ -331,9 +407,9 @@ impl OpDescriptor {
         resolved
     }
 
-    /// Index among the tensor operands of the one that the output replaces.
-    pub fn replaced_tensor(&self) -> Option<usize> {
-        let replaced = self.replaces.as_deref()?;
+    /// Index among the tensor operands of the one that output `output` replaces.
+    pub fn replaced_tensor(&self, output: usize) -> Option<usize> {
+        let replaced = self.outputs.get(output)?.replaces.as_deref()?;
         self.tensors().position(|(name, _)| name == replaced)
     }
 
@@ -345,7 +421,7 @@ impl OpDescriptor {
             }
         }
         let elements = self.tensors().map(|(_, element)| element);
-        for element in elements.chain([self.output.element]) {
+        for element in elements.chain(self.outputs.iter().map(|output| output.element)) {
             if let ElementType::Parameter(index) = element
                 && index >= self.types.len()
             {
@@ -356,13 +432,22 @@ impl OpDescriptor {
         for (i, operand) in self.operands.iter().enumerate() {
             check_name("operand", &operand.name, self.operands[..i].iter().map(|other| other.name.as_str()))?;
         }
-        check_name("output", &self.output.name, self.operands.iter().map(|other| other.name.as_str()))?;
+        if self.outputs.is_empty() || self.outputs.len() > MAX_OUTPUTS {
+            return Err(DescriptorError::Outputs { op: self.name.clone(), found: self.outputs.len() });
+        }
         let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
         let is_tensor = |name: &str| self.tensors().any(|(tensor, _)| tensor == name);
-        if let Some(replaced) = &self.replaces
-            && !is_tensor(replaced)
-        {
-            return Err(dangling(replaced, "tensor operand"));
+        let is_output = |name: &str| self.outputs.iter().any(|output| output.name == name);
+        for (i, output) in self.outputs.iter().enumerate() {
+            let others = self.outputs[..i].iter().map(|other| other.name.as_str());
+            check_name("output", &output.name, self.operands.iter().map(|other| other.name.as_str()).chain(others))?;
+            let Some(replaced) = &output.replaces else { continue };
+            if !is_tensor(replaced) {
+                return Err(dangling(replaced, "tensor operand"));
+            }
+            if self.outputs[..i].iter().any(|other| other.replaces.as_ref() == Some(replaced)) {
+                return Err(DescriptorError::Name { what: "replaced operand", name: replaced.clone(), problem: TWICE });
+            }
         }
         for gradient in &self.gradients {
             if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
@@ -370,7 +455,8 @@ impl OpDescriptor {
             }
             let (op, arguments) = match &gradient.formula {
                 Formula::Op { op, arguments } => (op, arguments),
-                Formula::Value { value: GradientArgument::Grad } => continue,
+                Formula::Value { value: GradientArgument::Grad(name) } if is_output(name) => continue,
+                Formula::Value { value: GradientArgument::Grad(name) } => return Err(dangling(name, "output")),
                 Formula::Value { value } => {
                     return Err(DescriptorError::Constant { op: self.name.clone(), found: value.clone() });
                 }
@@ -384,17 +470,31 @@ impl OpDescriptor {
                     found: arguments.len(),
                 });
             }
+            if called.outputs.len() != 1 && called.outputs.len() != gradient.operands.len() {
+                return Err(DescriptorError::GradientOutputs {
+                    op: self.name.clone(),
+                    called: called.name.clone(),
+                    operands: gradient.operands.len(),
+                    outputs: called.outputs.len(),
+                });
+            }
             for argument in arguments {
-                if let GradientArgument::Operand(name) = argument
-                    && !self.operands.iter().any(|operand| operand.name == *name)
-                {
-                    return Err(dangling(name, "operand"));
+                match argument {
+                    GradientArgument::Operand(name) if !self.operands.iter().any(|operand| operand.name == *name) => {
+                        return Err(dangling(name, "operand"));
+                    }
+                    GradientArgument::Grad(name) | GradientArgument::Output(name) if !is_output(name) => {
+                        return Err(dangling(name, "output"));
+                    }
+                    _ => {}
                 }
             }
         }
         Ok(())
     }
 }
+
+const TWICE: &str = "is taken twice";
 
 fn check_name<'a>(
     what: &'static str,
@@ -408,7 +508,7 @@ fn check_name<'a>(
         return error("is not an identifier (ASCII letters, digits and _, not starting with a digit)");
     }
     if taken.into_iter().any(|other| other == name) {
-        return error("is taken twice");
+        return error(TWICE);
     }
     Ok(())
 }

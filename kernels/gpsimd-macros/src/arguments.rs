@@ -2,20 +2,27 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::{Ident, Path, Token};
+use syn::punctuated::Punctuated;
+use syn::{Ident, Path, Token, parenthesized, token};
 
 use crate::gradient::GradientSyntax;
 
 /// The arguments as written.
 pub(crate) struct Arguments {
     pub(crate) shape: Option<Path>,
-    pub(crate) replaces: Option<Ident>,
+    pub(crate) replaces: Vec<Replaces>,
     pub(crate) gradients: Vec<GradientSyntax>,
+}
+
+/// `replaces = operand`, of an op with one output, or one of `replaces(output = operand, ..)`.
+pub(crate) struct Replaces {
+    pub(crate) output: Option<Ident>,
+    pub(crate) operand: Ident,
 }
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (mut shape, mut replaces, mut gradients) = (None, None, Vec::new());
+        let (mut shape, mut replaces, mut gradients) = (None, Vec::new(), Vec::new());
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let twice = match name.to_string().as_str() {
@@ -28,9 +35,9 @@ impl Parse for Arguments {
                     shape.replace(path).is_some()
                 }
                 "replaces" => {
-                    let after = equals(input, name.span(), "replaces = operand")?;
-                    expect_more(input, after, "replaces = operand")?;
-                    replaces.replace(input.parse()?).is_some()
+                    let is_second = !replaces.is_empty();
+                    replaces = replacements(input, name.span())?;
+                    is_second
                 }
                 "gradient" => {
                     gradients.push(GradientSyntax::parse(input, name.span())?);
@@ -50,6 +57,29 @@ impl Parse for Arguments {
         }
         Ok(Self { shape, replaces, gradients })
     }
+}
+
+/// Parses what follows the word `replaces`, which stands at `before`.
+fn replacements(input: ParseStream<'_>, before: Span) -> syn::Result<Vec<Replaces>> {
+    const FORM: &str = "replaces = operand` or `replaces(output = operand, ..)";
+    if !input.peek(token::Paren) {
+        let after = equals(input, before, FORM)?;
+        expect_more(input, after, FORM)?;
+        return Ok(vec![Replaces { output: None, operand: input.parse()? }]);
+    }
+    let pairs;
+    let parentheses = parenthesized!(pairs in input);
+    let pair = |input: ParseStream<'_>| {
+        let output: Ident = input.parse()?;
+        let after = equals(input, output.span(), FORM)?;
+        expect_more(input, after, FORM)?;
+        Ok(Replaces { output: Some(output), operand: input.parse()? })
+    };
+    let pairs = Punctuated::<_, Token![,]>::parse_terminated_with(&pairs, pair)?;
+    if pairs.is_empty() {
+        return Err(syn::Error::new(parentheses.span.join(), format!("expected `{FORM}`")));
+    }
+    Ok(pairs.into_iter().collect())
 }
 
 /// Parses the `=` of `form`, which comes after `before`, and returns its place.

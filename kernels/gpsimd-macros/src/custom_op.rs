@@ -10,12 +10,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use gpsimd_descriptor::{OpDescriptor, OperandKind};
+use gpsimd_descriptor::{OpDescriptor, OperandKind, OutputDescriptor};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ItemFn, Lit, Meta, Path, Visibility};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Replaces};
 use crate::crates;
 use crate::gradient::{GradientSyntax, letter};
 use crate::kernel::Kernel;
@@ -29,7 +29,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let kernel = Kernel::of(&function)?;
     let shape = arguments.shape.as_ref().ok_or_else(|| {
         let message = "the shape function is missing: #[custom_op(shape = f)], where f takes the type of every tensor \
-                       operand and returns the output's";
+                       operand, and every size, and returns the output's type";
         syn::Error::new(function.sig.ident.span(), message)
     })?;
     let descriptor = describe(&arguments, &kernel, &function)?;
@@ -102,6 +102,7 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
     let gpsimd = crates::gpsimd();
     let name = &kernel.name;
     let operands: String = kernel.operands.iter().map(|operand| letter(operand.kind)).collect();
+    let output_count = kernel.outputs.len();
     let call = kernel.call(&function.sig.ident, &gpsimd);
     let shape = kernel.shape(shape, &gpsimd);
     // Its own names are hidden from the kernel's and the other way round.
@@ -114,7 +115,9 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
 
             impl #gpsimd::ops::Op for __GpsimdOp {
                 const INFO: #gpsimd::ops::OpInfo =
-                    #gpsimd::ops::OpInfo { name: #name, operands: #operands, descriptor: #json };
+                    #gpsimd::ops::OpInfo {
+                        name: #name, operands: #operands, outputs: #output_count, descriptor: #json,
+                    };
 
                 fn call(core: &#gpsimd::Core) -> #gpsimd::OpResult {
                     #call
@@ -134,29 +137,66 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
                 unsafe extern "C" fn shape(
                     operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    outputs: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    output_count: u32,
                     error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
-                    unsafe { #gpsimd::entry::shape(operands, operand_count, output, error, #shape) }
+                    unsafe {
+                        #gpsimd::entry::shape((operands, operand_count), (outputs, output_count), error, #shape)
+                    }
                 }
             }
         };
     }
 }
 
-fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
-    if let Some(replaced) = &arguments.replaces {
+/// The outputs, each with the operand that it replaces.
+fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDescriptor>> {
+    let mut outputs = kernel.outputs.clone();
+    for Replaces { output: named, operand: replaced } in &arguments.replaces {
+        let output = match (named, &mut outputs[..]) {
+            (None, [output]) => output,
+            (None, _) => {
+                let message = "this op has several outputs: say which replaces it, `replaces(output = operand, ..)`";
+                return Err(syn::Error::new(replaced.span(), message));
+            }
+            (Some(named), all) => match all.iter_mut().find(|output| plain(named) == output.name) {
+                Some(output) => output,
+                None => {
+                    let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+                    let message = format!("`{named}` is not an output of this op; it has {known}");
+                    return Err(syn::Error::new(named.span(), message));
+                }
+            },
+        };
         let Some(operand) = kernel.tensors().find(|operand| plain(replaced) == operand.name) else {
             let tensors = list(kernel.tensors().map(|operand| operand.name.as_str()));
             let message = format!("`{replaced}` is not a tensor operand of this op; it has {tensors}");
             return Err(syn::Error::new(replaced.span(), message));
         };
-        if operand.kind != OperandKind::Tensor(kernel.output.element) {
-            let message = format!("the output `{}` must have the element type of `{replaced}`", kernel.output.name);
+        if operand.kind != OperandKind::Tensor(output.element) {
+            let message = format!("the output `{}` must have the element type of `{replaced}`", output.name);
             return Err(syn::Error::new(replaced.span(), message));
         }
+        if output.replaces.is_some() {
+            let message = format!("the output `{}` replaces an operand already", output.name);
+            return Err(syn::Error::new(replaced.span(), message));
+        }
+        output.replaces = Some(plain(replaced));
     }
+    for (i, output) in outputs.iter().enumerate() {
+        if output.replaces.is_some()
+            && let Some(other) = outputs[..i].iter().find(|other| other.replaces == output.replaces)
+        {
+            let message = format!("`{}` and `{}` replace the same operand", other.name, output.name);
+            return Err(syn::Error::new(arguments.replaces[0].operand.span(), message));
+        }
+    }
+    Ok(outputs)
+}
+
+fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
     let of_gradients: Vec<_> = arguments.gradients.iter().flat_map(GradientSyntax::operands).collect();
     for (i, operand) in of_gradients.iter().enumerate() {
         if of_gradients[..i].contains(operand) {
@@ -169,8 +209,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         doc: doc(&function.attrs),
         types: kernel.types.clone(),
         operands: kernel.operands.clone(),
-        output: kernel.output.clone(),
-        replaces: arguments.replaces.as_ref().map(plain),
+        outputs: outputs(arguments, kernel)?,
         gradients,
         file: function.sig.ident.span().unwrap().file(),
     })

@@ -22,8 +22,8 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// The function takes the core, then the operands (`Input<T>` tensors and `f32` scalars), then the one `Output<T>`, and
-/// returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
+/// The function takes the core, then the operands (`Input<T>` tensors; scalars of type `f32`, `i32`, `u32` and `bool`;
+/// sizes, `usize`), then the outputs, `Output<T>`, and returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
 /// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden macro of the same name,
 /// by which [`op_library!`] finds the op, through any `use`.
 ///

@@ -106,11 +106,12 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
                 unsafe extern "C" fn shape(
                     operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    outputs: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    output_count: u32,
                     error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
-                    unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, output, error) }
+                    unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, outputs, output_count, error) }
                 }
             };)*
 

@@ -27,14 +27,15 @@ pub trait Op {
     #[cfg(target_arch = "wasm32")]
     fn run() -> u32;
 
-    /// Computes the type of the output.
+    /// Computes the types of the outputs.
     ///
     /// # Safety
     /// As `gpsimd_abi::OpFunctions::shape`.
     unsafe extern "C" fn shape(
         operands: *const abi::RawTensorType,
         operand_count: u32,
-        output: *mut abi::RawTensorType,
+        outputs: *mut abi::RawTensorType,
+        output_count: u32,
         error: *mut abi::RawShapeError,
     ) -> u32;
 }
@@ -45,8 +46,10 @@ pub struct OpInfo {
     /// Its name.
     pub name: &'static str,
     /// A letter for each operand: `t` a tensor of a type parameter, `f` of f32, `b` of bf16, `h` of f16, `i` of i32, `s` of
-    /// i16, `c` of i8, `u` of u8, `n` a scalar.
+    /// i16, `c` of i8, `u` of u8; `F` a scalar of f32, `I` of i32, `U` of u32, `B` a bool; `z` a size.
     pub operands: &'static str,
+    /// Number of outputs.
+    pub outputs: usize,
     /// The descriptor, JSON.
     pub descriptor: &'static str,
 }
@@ -94,14 +97,15 @@ where
 pub unsafe fn shape<O: Op, const NUMBER: u128>(
     operands: *const abi::RawTensorType,
     operand_count: u32,
-    output: *mut abi::RawTensorType,
+    outputs: *mut abi::RawTensorType,
+    output_count: u32,
     error: *mut abi::RawShapeError,
 ) -> u32
 where
     Ops: Numbered<O, NUMBER>,
 {
     // SAFETY: the caller's promise.
-    unsafe { O::shape(operands, operand_count, output, error) }
+    unsafe { O::shape(operands, operand_count, outputs, output_count, error) }
 }
 
 /// Whether the ops that gradients call are in the library and are called as they are declared. Evaluated at compile
@@ -129,6 +133,18 @@ pub mod check {
         }
     }
 
+    /// The op must have one output, or as many as there are operands whose gradients they are.
+    #[track_caller]
+    pub const fn outputs(ops: &[OpInfo], name: &str, operands: usize) {
+        if let Some(op) = find(ops, name)
+            && op.outputs != 1
+            && op.outputs != operands
+        {
+            let message = Message::new().text("op `").text(name).text("` has ").number(op.outputs);
+            message.text(" outputs, and this is the gradient of ").number(operands).text(" operands").panic();
+        }
+    }
+
     /// The op must have an operand `index`, and it must be what is passed: `kind` as in [`OpInfo::operands`].
     #[track_caller]
     pub const fn operand(ops: &[OpInfo], name: &str, index: usize, kind: char) {
@@ -143,8 +159,14 @@ pub mod check {
             return;
         }
         let (expected, found) = (op.operands.as_bytes()[index], kind as u8);
-        // What the type parameter stands for, the launch decides.
-        let fits = expected == found || (expected != b'n' && found != b'n' && (expected == b't' || found == b't'));
+        // What the type parameter stands for, the launch decides. A number in the source is of any type.
+        let fits = match found {
+            _ if expected == found => true,
+            b'n' => expected.is_ascii_uppercase() || expected == b'z',
+            b't' => expected.is_ascii_lowercase() && expected != b'z',
+            b'a'..=b'y' => expected == b't',
+            _ => false,
+        };
         if !fits {
             let message = Message::new().text("operand ").number(index + 1).text(" of op `").text(name).text("` is ");
             message.text(described(expected)).text(", and this is ").text(described(found)).panic();
@@ -154,6 +176,11 @@ pub mod check {
     const fn described(kind: u8) -> &'static str {
         match kind {
             b'n' => "a number",
+            b'F' => "an f32",
+            b'I' => "an i32",
+            b'U' => "a u32",
+            b'B' => "a bool",
+            b'z' => "a size",
             b'f' => "a tensor of f32",
             b'b' => "a tensor of bf16",
             b'h' => "a tensor of f16",

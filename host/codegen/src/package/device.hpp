@@ -69,7 +69,6 @@ __attribute__((unused, noinline, cold)) static void import_gpsimd_fail_number(In
 
 GPSIMD_INLINE u32 import_gpsimd_core_id(Instance&, u8*) { return get_cpu_id(); }
 GPSIMD_INLINE u32 import_gpsimd_core_count(Instance&, u8*) { return get_cpu_count(); }
-GPSIMD_INLINE u32 import_gpsimd_tensor_count(Instance& w, u8*) { return launch_of(w).operand_count + 1; }
 GPSIMD_INLINE u32 import_gpsimd_tensor_dtype(Instance& w, u8*, u32 tensor) {
   const auto dtype = tensor_of(w, tensor).dtype();
 #define CODE(code, name, type) dtype == torch::name ? code :

@@ -28,10 +28,9 @@ use shapes::shape_functions;
 const DEEPEST_RECURSION: u32 = 64;
 
 /// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
-const DEVICE_CALLS: [&str; 20] = [
+const DEVICE_CALLS: [&str; 19] = [
     "core_id",
     "core_count",
-    "tensor_count",
     "tensor_dtype",
     "tensor_rank",
     "tensor_dim",

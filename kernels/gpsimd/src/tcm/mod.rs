@@ -82,7 +82,7 @@ impl<'c> Tcm<'c> {
         let range = input.hbm.resolve(&range, at)?;
         let reservation = Reservation::take::<T>(self.core, range.len(), at)?;
         let data = match input.hbm.direct::<T>(&range) {
-            Some(data) if !input.hbm.shares_storage_with_output() => data,
+            Some(data) if input.hbm.output_in_place().is_none() => data,
             _ => {
                 dma_load(self.core, &input.hbm, &range, reservation.tcm, at)?;
                 reservation.tcm.cast()

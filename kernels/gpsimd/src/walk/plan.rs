@@ -142,7 +142,7 @@ impl<'l> Plan<'l> {
         start: usize,
         end: usize,
     ) -> OpResult {
-        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(to.hbm.start));
+        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
         for destination in destinations {
             is_direct = is_direct && destination.claim(start, end - start, self.at)?;
         }
