@@ -24,8 +24,8 @@ pub(crate) struct PreparedLaunch<'a> {
     pub(crate) tensors: Vec<abi::LaunchTensor>,
     /// Address of the first element of each of `tensors`.
     addresses: Vec<*mut u8>,
-    /// The bits of the scalars.
-    params: Vec<i32>,
+    /// The bits of the scalars, which the address of `params` leads to.
+    _params: Vec<i32>,
     /// Addresses of the rows of the output, which is in place of an operand, where they are apart; otherwise empty.
     rows: Vec<*mut u8>,
     /// Index of the first output: the rest are the others.
@@ -45,7 +45,7 @@ pub(crate) struct PreparedLaunch<'a> {
     pub(crate) claims: Vec<Claims>,
     memory: PhantomData<&'a mut [u8]>,
 }
-// SAFETY: the addresses lead to the views that the launch was made of, which are Send and Sync, and to `params`.
+// SAFETY: the addresses lead to the views that the launch was made of, which are Send and Sync, and to `_params`.
 unsafe impl Send for PreparedLaunch<'_> {}
 // SAFETY: as above. Cores read operands and write outputs through the device table, which lets one store at a time
 // (checked mode); in fast mode they write elements of their own, as the kernel was checked to do.
@@ -194,7 +194,7 @@ impl<'a> PreparedLaunch<'a> {
             first_output,
             tensors,
             addresses,
-            params,
+            _params: params,
             rows,
             before: outputs.iter().map(|_| None).collect(),
             claims: outputs.iter().map(|_| Claims::default()).collect(),

@@ -1,6 +1,7 @@
 //! Between Python's tuples and the emulator's tensors.
 
-use gpsimd_emulator::{DType, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::gpsimd_descriptor::{OperandKind, ScalarType};
+use gpsimd_emulator::{DType, Op, Scalar, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::errors::OperandError;
@@ -33,4 +34,43 @@ pub(crate) unsafe fn view_mut<'a>((address, dtype, shape): &PyTensor) -> PyResul
     let ty = tensor_type(dtype, shape)?;
     // SAFETY: the caller's promise.
     Ok(unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(*address), ty) })
+}
+
+/// The scalars and sizes of a call, as the op takes them. Their number is the launch's to verify.
+pub(crate) fn scalars(op: &Op, values: &[Bound<'_, PyAny>]) -> PyResult<Vec<Scalar>> {
+    let operands = op.descriptor().operands.iter().filter(|operand| !matches!(operand.kind, OperandKind::Tensor(_)));
+    operands
+        .zip(values)
+        .map(|(operand, value)| {
+            let of_range = |expected: &str| {
+                OperandError::new_err(format!(
+                    "op `{}`: operand `{}` is {value}, expected an integer {expected}",
+                    op.name(),
+                    operand.name
+                ))
+            };
+            Ok(match operand.kind {
+                OperandKind::Scalar(ScalarType::F32) => Scalar::F32(value.extract()?),
+                OperandKind::Scalar(ScalarType::Bool) => Scalar::Bool(value.extract()?),
+                OperandKind::Scalar(ScalarType::I32) => {
+                    Scalar::I32(value.extract().map_err(|_| of_range("from -2147483648 to 2147483647"))?)
+                }
+                OperandKind::Scalar(ScalarType::U32) => {
+                    Scalar::U32(value.extract().map_err(|_| of_range("from 0 to 4294967295"))?)
+                }
+                OperandKind::Size | OperandKind::Tensor(_) => {
+                    let size: u32 = value.extract().map_err(|_| of_range("from 0 to 4294967295"))?;
+                    Scalar::Size(size as usize)
+                }
+            })
+        })
+        .collect()
+}
+
+/// The sizes among scalars.
+pub(crate) fn sizes(scalars: &[Scalar]) -> impl Iterator<Item = usize> {
+    scalars.iter().filter_map(|scalar| match scalar {
+        Scalar::Size(size) => Some(*size),
+        _ => None,
+    })
 }

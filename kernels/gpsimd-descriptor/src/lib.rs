@@ -183,6 +183,19 @@ pub struct OutputDescriptor {
     /// Name of the tensor operand that it replaces, so that a CPU updates that in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// What PyTorch gets in its place; none for a tensor of its own dtype.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<ReturnedType>,
+}
+
+/// A dtype that only hosts have, of an output that the cores compute in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnedType {
+    /// `torch.int64`, of an i32.
+    Int64,
+    /// `torch.bool`, of a u8: whether it is not 0.
+    Bool,
 }
 
 /// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast. Of an op with as

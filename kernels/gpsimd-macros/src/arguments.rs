@@ -2,7 +2,6 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
 use syn::{Ident, Path, Token, parenthesized, token};
 
 use crate::gradient::GradientSyntax;
@@ -11,6 +10,8 @@ use crate::gradient::GradientSyntax;
 pub(crate) struct Arguments {
     pub(crate) shape: Option<Path>,
     pub(crate) replaces: Vec<Replaces>,
+    /// `returns(output = type, ..)`
+    pub(crate) returns: Vec<(Ident, Ident)>,
     pub(crate) gradients: Vec<GradientSyntax>,
 }
 
@@ -22,7 +23,7 @@ pub(crate) struct Replaces {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (mut shape, mut replaces, mut gradients) = (None, Vec::new(), Vec::new());
+        let (mut shape, mut replaces, mut returns, mut gradients) = (None, Vec::new(), Vec::new(), Vec::new());
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let twice = match name.to_string().as_str() {
@@ -39,12 +40,19 @@ impl Parse for Arguments {
                     replaces = replacements(input, name.span())?;
                     is_second
                 }
+                "returns" => {
+                    let is_second = !returns.is_empty();
+                    expect_more(input, name.span(), RETURNS)?;
+                    returns = pairs(input, RETURNS)?;
+                    is_second
+                }
                 "gradient" => {
                     gradients.push(GradientSyntax::parse(input, name.span())?);
                     false
                 }
                 _ => {
-                    let message = format!("unknown argument `{name}`; there are `shape`, `replaces` and `gradient`");
+                    let message =
+                        format!("unknown argument `{name}`; there are `shape`, `replaces`, `returns` and `gradient`");
                     return Err(syn::Error::new(name.span(), message));
                 }
             };
@@ -55,7 +63,7 @@ impl Parse for Arguments {
                 input.parse::<Token![,]>()?;
             }
         }
-        Ok(Self { shape, replaces, gradients })
+        Ok(Self { shape, replaces, returns, gradients })
     }
 }
 
@@ -67,19 +75,34 @@ fn replacements(input: ParseStream<'_>, before: Span) -> syn::Result<Vec<Replace
         expect_more(input, after, FORM)?;
         return Ok(vec![Replaces { output: None, operand: input.parse()? }]);
     }
-    let pairs;
-    let parentheses = parenthesized!(pairs in input);
-    let pair = |input: ParseStream<'_>| {
-        let output: Ident = input.parse()?;
-        let after = equals(input, output.span(), FORM)?;
-        expect_more(input, after, FORM)?;
-        Ok(Replaces { output: Some(output), operand: input.parse()? })
-    };
-    let pairs = Punctuated::<_, Token![,]>::parse_terminated_with(&pairs, pair)?;
-    if pairs.is_empty() {
-        return Err(syn::Error::new(parentheses.span.join(), format!("expected `{FORM}`")));
+    let pairs = pairs(input, FORM)?;
+    Ok(pairs.into_iter().map(|(output, operand)| Replaces { output: Some(output), operand }).collect())
+}
+
+/// The form of `returns`.
+const RETURNS: &str = "returns(output = i64)` or `returns(output = bool)";
+
+/// Parses `(name = name, ..)`, of `form`.
+fn pairs(input: ParseStream<'_>, form: &str) -> syn::Result<Vec<(Ident, Ident)>> {
+    if !input.peek(token::Paren) {
+        return Err(input.error(format!("expected `{form}`")));
     }
-    Ok(pairs.into_iter().collect())
+    let list;
+    let parentheses = parenthesized!(list in input);
+    let mut pairs = Vec::new();
+    while !list.is_empty() {
+        let name: Ident = list.parse()?;
+        let after = equals(&list, name.span(), form)?;
+        expect_more(&list, after, form)?;
+        pairs.push((name, list.parse()?));
+        if !list.is_empty() {
+            list.parse::<Token![,]>()?;
+        }
+    }
+    if pairs.is_empty() {
+        return Err(syn::Error::new(parentheses.span.join(), format!("expected `{form}`")));
+    }
+    Ok(pairs)
 }
 
 /// Parses the `=` of `form`, which comes after `before`, and returns its place.

@@ -10,7 +10,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use gpsimd_descriptor::{OpDescriptor, OperandKind, OutputDescriptor};
+use gpsimd_abi::DType;
+use gpsimd_descriptor::{ElementType, OpDescriptor, OperandKind, OutputDescriptor, ReturnedType};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ItemFn, Lit, Meta, Path, Visibility};
@@ -151,7 +152,7 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
     }
 }
 
-/// The outputs, each with the operand that it replaces.
+/// The outputs, each with the operand that it replaces and what it is returned as.
 fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDescriptor>> {
     let mut outputs = kernel.outputs.clone();
     for Replaces { output: named, operand: replaced } in &arguments.replaces {
@@ -192,6 +193,26 @@ fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDesc
             let message = format!("`{}` and `{}` replace the same operand", other.name, output.name);
             return Err(syn::Error::new(arguments.replaces[0].operand.span(), message));
         }
+    }
+    for (named, ty) in &arguments.returns {
+        let Some(output) = outputs.iter_mut().find(|output| plain(named) == output.name) else {
+            let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+            let message = format!("`{named}` is not an output of this op; it has {known}");
+            return Err(syn::Error::new(named.span(), message));
+        };
+        let (returned, dtype) = match plain(ty).as_str() {
+            "i64" => (ReturnedType::Int64, DType::I32),
+            "bool" => (ReturnedType::Bool, DType::U8),
+            _ => {
+                let message = "hosts have `i64` and `bool` beside the element types of the cores";
+                return Err(syn::Error::new(ty.span(), message));
+            }
+        };
+        if output.element != ElementType::Fixed(dtype) {
+            let message = format!("`{ty}` comes of `Output<{}>`, and `{named}` is another", dtype.name());
+            return Err(syn::Error::new(ty.span(), message));
+        }
+        output.returned = Some(returned);
     }
     Ok(outputs)
 }

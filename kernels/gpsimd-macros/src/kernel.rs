@@ -66,7 +66,9 @@ impl Kernel {
                 Parameter::Output(_) if outputs.len() == MAX_OUTPUTS => {
                     return refuse(parameter.span(), &format!("a kernel has at most {MAX_OUTPUTS} outputs"));
                 }
-                Parameter::Output(element) => outputs.push(OutputDescriptor { name, element, replaces: None }),
+                Parameter::Output(element) => {
+                    outputs.push(OutputDescriptor { name, element, replaces: None, returned: None })
+                }
             }
         }
         if outputs.is_empty() {

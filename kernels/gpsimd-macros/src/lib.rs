@@ -23,15 +23,18 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// The function takes the core, then the operands (`Input<T>` tensors; scalars of type `f32`, `i32`, `u32` and `bool`;
-/// sizes, `usize`), then the outputs, `Output<T>`, and returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
-/// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden macro of the same name,
+/// sizes, `usize`), then the outputs, `Output<T>`, and returns `OpResult`. It may have type parameters, each of which
+/// stands for the types that its bound names (`Element`, `Number`, `Float`, `Integer`), with a version for each;
+/// `Input<f32>`, `Input<i32>`, .. fix an operand's dtype. Beside the function stands a hidden macro of the same name,
 /// by which [`op_library!`] finds the op, through any `use`.
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and returns the output's. Required. |
+/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand, and every size (`usize`), and returns the output's, or an array of types for several outputs. Required. |
 /// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. The walk reads `x` before it is replaced; by hand, read it with `Tcm::update` or `Tcm::transform`. |
-/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
+/// | `replaces(y = x, m = n)` | the same, of an op with several outputs. |
+/// | `returns(y = i64)` | PyTorch gets the `Output<i32>` `y` as int64, or, with `bool`, an `Output<u8>` as bool. |
+/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, or numbers; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
