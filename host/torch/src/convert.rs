@@ -1,5 +1,6 @@
 //! Between Python's tuples and the emulator's tensors.
 
+use gpsimd_emulator::gpsimd_descriptor::packing::Packing;
 use gpsimd_emulator::gpsimd_descriptor::{OperandKind, ScalarType};
 use gpsimd_emulator::{DType, Op, Scalar, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
@@ -12,11 +13,23 @@ pub(crate) type PyType = (String, Vec<usize>);
 /// Address of the first element, dtype name, shape.
 pub(crate) type PyTensor = (usize, String, Vec<usize>);
 
-pub(crate) fn tensor_type(dtype: &str, shape: &[usize]) -> PyResult<TensorType> {
-    let dtype = DType::ALL.into_iter().find(|known| known.name() == dtype).ok_or_else(|| {
+/// First element of each output in the tensor that outputs of these dtype names and numbers of elements are packed in.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "extracted from Python objects")]
+pub(crate) fn packing(outputs: Vec<(String, u64)>) -> PyResult<Vec<u64>> {
+    let outputs: Vec<_> = outputs.iter().map(|(name, len)| Ok((dtype(name)?, *len))).collect::<PyResult<_>>()?;
+    Ok(Packing::of(&outputs).starts)
+}
+
+fn dtype(name: &str) -> PyResult<DType> {
+    DType::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| {
         let known = DType::ALL.map(DType::name).join(", ");
-        OperandError::new_err(format!("the dtype is `{dtype}`, expected one of {known}"))
-    })?;
+        OperandError::new_err(format!("the dtype is `{name}`, expected one of {known}"))
+    })
+}
+
+pub(crate) fn tensor_type(name: &str, shape: &[usize]) -> PyResult<TensorType> {
+    let dtype = dtype(name)?;
     TensorType::new(dtype, shape).map_err(|error| OperandError::new_err(error.to_string()))
 }
 

@@ -3,6 +3,7 @@
 //! which the macros, the code generator and the emulator verify.
 
 pub mod limits;
+pub mod packing;
 
 use gpsimd_abi::{DType, MAX_OUTPUTS, TCM_ALIGN};
 use serde::{Deserialize, Serialize};

@@ -27,7 +27,9 @@ class Formula:
         self.is_tensor = [is_tensor(operand) for operand in descriptor["operands"]]
         self.outputs: list[str] = [output["name"] for output in descriptor["outputs"]]
         self.gradients: list[dict[str, Any]] = descriptor["gradients"]
-        used = [argument for gradient in self.gradients for argument in gradient.get("arguments", [gradient.get("value")])]
+        used = [
+            argument for gradient in self.gradients for argument in gradient.get("arguments", [gradient.get("value")])
+        ]
         self._used = {name for kind, name in map(_named, used) if kind == "operand"}
         self._used_outputs = {name for kind, name in map(_named, used) if kind == "output"}
         self._differentiated = {name for kind, name in map(_named, used) if kind == "grad"}

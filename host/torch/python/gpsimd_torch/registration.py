@@ -1,9 +1,10 @@
 """One op as PyTorch's dispatcher sees it: schema and kernels, all from the op's descriptor.
 
 A tensor operand becomes a `Tensor`, a scalar a `float`, `int` or `bool`, a size an `int`, several outputs a tuple, and
-an op with outputs that replace operands gets a second form, in place, `<op>_`, which returns the others. In the order in which the dispatcher comes to them, an op has kernels for the transforms of
-`torch.func`, for autocast, for autograd, and at last for where its operands are: the CPU (the emulator), `meta` and
-fake tensors (the shape function), XLA (GPSIMD cores, or the emulator) and the devices of other packages.
+an op with outputs that replace operands gets a second form, in place, `<op>_`, which returns the others. In the order
+in which the dispatcher comes to them, an op has kernels for the transforms of `torch.func`, for autocast, for autograd,
+and at last for where its operands are: the CPU (the emulator), `meta` and fake tensors (the shape function), XLA
+(GPSIMD cores, or the emulator) and the devices of other packages.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import torch
 
 from gpsimd_torch import autocast, devices, symbolic
 from gpsimd_torch._native import LibraryError, OperandError
-from gpsimd_torch.dtypes import DTYPE_NAMES, DTYPES, NARROW_NAMES, NARROWED, RETURNED
 from gpsimd_torch.differentiation import (
     Formula,
     Result,
@@ -25,6 +25,7 @@ from gpsimd_torch.differentiation import (
     functions,
     is_tensor,
 )
+from gpsimd_torch.dtypes import DTYPE_NAMES, DTYPES, NARROW_NAMES, NARROWED, RETURNED
 
 if TYPE_CHECKING:
     from gpsimd_torch.ops import OpLibrary
@@ -182,7 +183,9 @@ class Op:
         return self._write(arguments, self.overload(*self._kept(arguments)))
 
     def _autocast_in_place(self, *arguments: Any) -> Any:
-        written = {self.parameters[i]: arguments[i].dtype for i in map(self.operands.index, filter(None, self.replaced))}
+        written = {
+            self.parameters[i]: arguments[i].dtype for i in map(self.operands.index, filter(None, self.replaced))
+        }
         written.pop(None, None)
         with torch.autocast(self._device(arguments).type, enabled=False):
             return self.overload_in_place(*self._converted(arguments, written))
@@ -228,7 +231,7 @@ class Op:
     def _parameters(self, mutates: Sequence[str | None] = ()) -> str:
         def parameter(name: str, kind: Any) -> str:
             if "tensor" not in kind:
-                    scalar = "SymInt" if kind == "size" else _SCALARS[kind["scalar"]]
+                scalar = "SymInt" if kind == "size" else _SCALARS[kind["scalar"]]
                 return f"{scalar} {name}"
             alias = f"(a{mutates.index(name)}!)" if name in mutates else ""
             return f"Tensor{alias} {name}"
