@@ -16,7 +16,10 @@ pub struct BoundOp<'a> {
     pub(crate) scalars: &'a [Scalar],
     /// The types of `tensors` and of the sizes.
     pub(crate) types: Vec<TensorType>,
-    output_types: Vec<TensorType>,
+    /// Those of the first phase.
+    pub(crate) phase_types: Vec<TensorType>,
+    /// Those of the second, if there is one.
+    second_types: Option<Vec<TensorType>>,
 }
 
 impl Op {
@@ -33,14 +36,15 @@ impl Op {
         operands::verify_count(self, types.len())?;
         operands::verify_scalars(self, scalars)?;
         operands::push_sizes(&mut types, scalars);
-        let output_types = self.output_types(&types)?;
-        Ok(BoundOp { op: self, tensors, scalars, types, output_types })
+        let phase_types = self.phase_types(&types)?;
+        let second_types = self.second_types(&types, &phase_types)?;
+        Ok(BoundOp { op: self, tensors, scalars, types, phase_types, second_types })
     }
 }
 
 impl BoundOp<'_> {
     /// The types that the outputs have to be of, in the descriptor's order.
     pub fn output_types(&self) -> &[TensorType] {
-        &self.output_types
+        self.second_types.as_ref().unwrap_or(&self.phase_types)
     }
 }

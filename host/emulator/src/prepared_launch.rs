@@ -72,7 +72,7 @@ impl<'a> PreparedLaunch<'a> {
     /// Verifies the outputs of a launch and makes it ready to run in fast mode.
     pub(crate) fn new(bound: BoundOp<'a>, outputs: &[TensorViewMut<'a>], cores: usize) -> Result<Self, LaunchError> {
         let found: Vec<_> = outputs.iter().map(TensorViewMut::ty).collect();
-        operands::verify_outputs(bound.op, bound.output_types(), &found)?;
+        operands::verify_outputs(bound.op, &bound.phase_types, &found)?;
         let BoundOp { op, tensors, scalars, types, .. } = bound;
         let outputs: Vec<_> = outputs.iter().map(OutputMemory::whole).collect();
         Self::of(op, tensors, scalars, types, &outputs, cores, false)
@@ -127,7 +127,7 @@ impl<'a> PreparedLaunch<'a> {
         }
         operands::push_sizes(&mut types, scalars);
         let found: Vec<_> = outputs.iter().map(|output| output.ty).collect();
-        operands::verify_outputs(op, &op.output_types(&types)?, &found)?;
+        operands::verify_outputs(op, &op.phase_types(&types)?, &found)?;
         Self::of(op, tensors, scalars, types, outputs, cores, true)
     }
 

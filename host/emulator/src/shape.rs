@@ -4,7 +4,7 @@ use gpsimd_abi as abi;
 use gpsimd_descriptor::ElementType;
 
 use crate::error::{OperandError, kernel_text};
-use crate::library::Op;
+use crate::library::{Op, PhaseArgument};
 use crate::operands;
 use crate::tensor::TensorType;
 
@@ -22,11 +22,32 @@ impl Op {
         }
         let types: Vec<_> =
             operands.iter().copied().chain(sizes.iter().map(|size| TensorType::of_size(*size))).collect();
-        self.output_types(&types)
+        let outputs = self.phase_types(&types)?;
+        Ok(self.second_types(&types, &outputs)?.unwrap_or(outputs))
     }
 
-    /// As [`shape`](Self::shape), for the types of tensor operands and sizes, of which there are as many.
-    pub(crate) fn output_types(&self, types: &[TensorType]) -> Result<Vec<TensorType>, OperandError> {
+    /// The types of the second phase's outputs, for these types of tensor operands and sizes, and of the first phase's
+    /// outputs.
+    pub(crate) fn second_types(
+        &self,
+        types: &[TensorType],
+        outputs: &[TensorType],
+    ) -> Result<Option<Vec<TensorType>>, OperandError> {
+        let Some((second, arguments)) = self.second_phase() else { return Ok(None) };
+        let tensors = arguments.iter().filter_map(|argument| match argument {
+            PhaseArgument::Output(output) => Some(outputs[*output]),
+            PhaseArgument::Tensor(tensor) => Some(types[*tensor]),
+            PhaseArgument::Scalar(..) => None,
+        });
+        let sizes = arguments.iter().filter_map(|argument| match argument {
+            PhaseArgument::Scalar(_, size) => size.map(|size| types[self.entry().tensors + size]),
+            _ => None,
+        });
+        second.phase_types(&tensors.chain(sizes).collect::<Vec<_>>()).map(Some)
+    }
+
+    /// The types of the first phase's outputs, for the types of tensor operands and sizes, of which there are as many.
+    pub(crate) fn phase_types(&self, types: &[TensorType]) -> Result<Vec<TensorType>, OperandError> {
         let tensors = &types[..self.entry().tensors];
         operands::verify_types(self, tensors)?;
         for (name, ty) in self.descriptor().sizes().zip(&types[tensors.len()..]) {

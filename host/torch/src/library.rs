@@ -52,9 +52,18 @@ impl PyOpLibrary {
             .map_err(|error| errors::LibraryError::new_err(error.to_string()))
     }
 
-    /// The dtype names and shapes of the outputs for tensor operands of these types, and sizes. Raises `OperandError`.
-    fn shape(&self, op: &str, types: Vec<PyType>, sizes: Vec<usize>) -> PyResult<Vec<(&'static str, Vec<usize>)>> {
+    /// The dtype names and shapes of the outputs for tensor operands of these types, and sizes; `is_phase`: of the first
+    /// phase of an op with two. Raises `OperandError`.
+    #[pyo3(signature = (op, types, sizes, is_phase = false))]
+    fn shape(
+        &self,
+        op: &str,
+        types: Vec<PyType>,
+        sizes: Vec<usize>,
+        is_phase: bool,
+    ) -> PyResult<Vec<(&'static str, Vec<usize>)>> {
         let op = self.op(op)?;
+        let op = if is_phase { op.first_phase() } else { op };
         let types: Vec<TensorType> =
             types.iter().map(|(dtype, shape)| tensor_type(dtype, shape)).collect::<PyResult<_>>()?;
         let outputs = op.shape(&types, &sizes).map_err(|error| errors::operands(&error))?;
@@ -106,7 +115,7 @@ impl PyOpLibrary {
         let op = self.op(op)?;
         let scalars = convert::scalars(&op, &scalars)?;
         let descriptor = op.descriptor();
-        let count = descriptor.outputs.len();
+        let count = op.outputs().len();
         let replaced: Vec<Option<usize>> = (0..count).map(|output| descriptor.replaced_tensor(output)).collect();
         if !descriptor.replaces_any() || replaced.iter().flatten().any(|index| *index >= tensors.len()) {
             return Err(OperandError::new_err(format!("op `{}` replaces none of its operands in place", op.name())));

@@ -51,7 +51,10 @@ pub struct OpDescriptor {
     pub operands: Vec<OperandDescriptor>,
     /// The outputs; at least one.
     pub outputs: Vec<OutputDescriptor>,
-    /// How gradients of operands follow from those of the outputs.
+    /// The second phase, of an op with two: its outputs are the op's, and the outputs here a workspace between the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Then>,
+    /// How gradients of operands follow from those of the outputs; of two phases, those of the second.
     pub gradients: Vec<Gradient>,
     /// Source file of the kernel.
     pub file: String,
@@ -189,6 +192,15 @@ pub struct OutputDescriptor {
     pub returned: Option<ReturnedType>,
 }
 
+/// The second launch of an op: cores see there what all of them wrote in the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Then {
+    /// The op that is launched, of the same library, which has one phase.
+    pub op: String,
+    /// What it is launched on, in the order of its operands: outputs of the first phase and operands, by name.
+    pub arguments: Vec<String>,
+}
+
 /// A dtype that only hosts have, of an output that the cores compute in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -290,6 +302,26 @@ pub enum DescriptorError {
         /// How many it has.
         found: usize,
     },
+    /// A second phase that has one itself, or is the op.
+    #[error("op `{op}`: its second phase is `{then}`, expected an op of one phase")]
+    Phases {
+        /// The op.
+        op: String,
+        /// Its second phase.
+        then: String,
+    },
+    /// A second phase that is given something else than it takes.
+    #[error("op `{op}`: its second phase `{then}` gets `{argument}` as `{operand}`, which is of another kind")]
+    PhaseArgument {
+        /// The op.
+        op: String,
+        /// Its second phase.
+        then: String,
+        /// What is passed.
+        argument: String,
+        /// As what.
+        operand: String,
+    },
     /// Several gradients that are the outputs of an op with another number of them.
     #[error(
         "op `{op}`: its gradient is of {operands} operands, and `{called}` has {outputs} outputs, expected 1 or {operands}"
@@ -343,7 +375,8 @@ impl LibraryDescriptor {
     /// When it is not JSON of this form, a name is not an identifier or not unique, a reference leads nowhere, or no
     /// core has as much TCM.
     pub fn parse(json: &[u8]) -> Result<Self, DescriptorError> {
-        let library: Self = serde_json::from_slice(json)?;
+        let mut library: Self = serde_json::from_slice(json)?;
+        library.name_gradients();
         check_name("library", &library.name, [])?;
         let found = library.tcm_bytes;
         if found == 0 || found as usize > TCM_POOL_BYTES || !(found as usize).is_multiple_of(TCM_ALIGN) {
@@ -354,6 +387,33 @@ impl LibraryDescriptor {
             op.check(&library)?;
         }
         Ok(library)
+    }
+
+    /// `grad` in the source of an op of two phases is the gradient of the one output of the second, whose name only the
+    /// library knows.
+    fn name_gradients(&mut self) {
+        let only = |op: &OpDescriptor| match self.outputs_of(op) {
+            [output] => Some(output.name.clone()),
+            _ => None,
+        };
+        let names: Vec<_> = self.ops.iter().map(only).collect();
+        for (op, name) in self.ops.iter_mut().zip(names) {
+            let Some(name) = name.filter(|_| op.then.is_some()) else { continue };
+            let unnamed = |argument: &&mut GradientArgument| *argument == &GradientArgument::Grad(String::new());
+            for gradient in &mut op.gradients {
+                let arguments = match &mut gradient.formula {
+                    Formula::Op { arguments, .. } => &mut arguments[..],
+                    Formula::Value { value } => std::slice::from_mut(value),
+                };
+                arguments.iter_mut().filter(unnamed).for_each(|grad| *grad = GradientArgument::Grad(name.clone()));
+            }
+        }
+    }
+
+    /// The outputs of an op of this library: of two phases, those of the second.
+    pub fn outputs_of<'a>(&'a self, op: &'a OpDescriptor) -> &'a [OutputDescriptor] {
+        let last = op.then.as_ref().and_then(|then| self.op(&then.op)).unwrap_or(op);
+        &last.outputs
     }
 
     /// The op called `name`.
@@ -451,7 +511,9 @@ impl OpDescriptor {
         }
         let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
         let is_tensor = |name: &str| self.tensors().any(|(tensor, _)| tensor == name);
-        let is_output = |name: &str| self.outputs.iter().any(|output| output.name == name);
+        self.check_then(library)?;
+        let returned = library.outputs_of(self);
+        let is_output = |name: &str| returned.iter().any(|output| output.name == name);
         for (i, output) in self.outputs.iter().enumerate() {
             let others = self.outputs[..i].iter().map(|other| other.name.as_str());
             check_name("output", &output.name, self.operands.iter().map(|other| other.name.as_str()).chain(others))?;
@@ -484,13 +546,10 @@ impl OpDescriptor {
                     found: arguments.len(),
                 });
             }
-            if called.outputs.len() != 1 && called.outputs.len() != gradient.operands.len() {
-                return Err(DescriptorError::GradientOutputs {
-                    op: self.name.clone(),
-                    called: called.name.clone(),
-                    operands: gradient.operands.len(),
-                    outputs: called.outputs.len(),
-                });
+            let outputs = library.outputs_of(called).len();
+            if outputs != 1 && outputs != gradient.operands.len() {
+                let (op, called, operands) = (self.name.clone(), called.name.clone(), gradient.operands.len());
+                return Err(DescriptorError::GradientOutputs { op, called, operands, outputs });
             }
             for argument in arguments {
                 match argument {
@@ -509,6 +568,40 @@ impl OpDescriptor {
 }
 
 const TWICE: &str = "is taken twice";
+
+impl OpDescriptor {
+    /// Whether the second phase is there, has one phase itself, and gets what it takes.
+    fn check_then(&self, library: &LibraryDescriptor) -> Result<(), DescriptorError> {
+        let Some(Then { op: name, arguments }) = &self.then else { return Ok(()) };
+        let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
+        let then = library.op(name).ok_or_else(|| dangling(name, "op of the library"))?;
+        if then.then.is_some() || then.name == self.name || self.replaces_any() {
+            return Err(DescriptorError::Phases { op: self.name.clone(), then: name.clone() });
+        }
+        if then.operands.len() != arguments.len() {
+            let (op, called) = (self.name.clone(), name.clone());
+            let (expected, found) = (then.operands.len(), arguments.len());
+            return Err(DescriptorError::Arguments { op, called, expected, found });
+        }
+        for (operand, argument) in then.operands.iter().zip(arguments) {
+            let is_output = self.outputs.iter().any(|output| output.name == *argument);
+            let passed = self.operands.iter().find(|other| other.name == *argument);
+            let fits = match (operand.kind, passed) {
+                (OperandKind::Tensor(_), Some(passed)) => matches!(passed.kind, OperandKind::Tensor(_)),
+                (OperandKind::Tensor(_), None) if is_output => true,
+                (kind, Some(passed)) => kind == passed.kind,
+                (_, None) if is_output => false,
+                (_, None) => return Err(dangling(argument, "operand or output")),
+            };
+            if !fits {
+                let (op, then) = (self.name.clone(), name.clone());
+                let (argument, operand) = (argument.clone(), operand.name.clone());
+                return Err(DescriptorError::PhaseArgument { op, then, argument, operand });
+            }
+        }
+        Ok(())
+    }
+}
 
 fn check_name<'a>(
     what: &'static str,

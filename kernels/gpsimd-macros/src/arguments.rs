@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::{Ident, Path, Token, parenthesized, token};
+use syn::{ExprCall, Ident, Path, Token, parenthesized, token};
 
 use crate::gradient::GradientSyntax;
 
@@ -12,6 +12,8 @@ pub(crate) struct Arguments {
     pub(crate) replaces: Vec<Replaces>,
     /// `returns(output = type, ..)`
     pub(crate) returns: Vec<(Ident, Ident)>,
+    /// `then = op(..)`
+    pub(crate) then: Option<ExprCall>,
     pub(crate) gradients: Vec<GradientSyntax>,
 }
 
@@ -23,7 +25,8 @@ pub(crate) struct Replaces {
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (mut shape, mut replaces, mut returns, mut gradients) = (None, Vec::new(), Vec::new(), Vec::new());
+        let (mut shape, mut then, mut replaces, mut returns) = (None, None, Vec::new(), Vec::new());
+        let mut gradients = Vec::new();
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let twice = match name.to_string().as_str() {
@@ -46,13 +49,20 @@ impl Parse for Arguments {
                     returns = pairs(input, RETURNS)?;
                     is_second
                 }
+                "then" => {
+                    let after = equals(input, name.span(), "then = op(output, ..)")?;
+                    expect_more(input, after, "then = op(output, ..)")?;
+                    then.replace(input.parse()?).is_some()
+                }
                 "gradient" => {
                     gradients.push(GradientSyntax::parse(input, name.span())?);
                     false
                 }
                 _ => {
-                    let message =
-                        format!("unknown argument `{name}`; there are `shape`, `replaces`, `returns` and `gradient`");
+                    let message = format!(
+                        "unknown argument `{name}`; there are `shape`, `replaces`, `returns`, `then` and \
+                                           `gradient`"
+                    );
                     return Err(syn::Error::new(name.span(), message));
                 }
             };
@@ -63,7 +73,7 @@ impl Parse for Arguments {
                 input.parse::<Token![,]>()?;
             }
         }
-        Ok(Self { shape, replaces, returns, gradients })
+        Ok(Self { shape, replaces, returns, then, gradients })
     }
 }
 

@@ -11,14 +11,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::{ElementType, OpDescriptor, OperandKind, OutputDescriptor, ReturnedType};
+use gpsimd_descriptor::{ElementType, OpDescriptor, OperandKind, OutputDescriptor, ReturnedType, Then};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Expr, ItemFn, Lit, Meta, Path, Visibility};
+use syn::{Attribute, Expr, ExprCall, ItemFn, Lit, Meta, Path, Visibility};
 
 use crate::arguments::{Arguments, Replaces};
 use crate::crates;
-use crate::gradient::{GradientSyntax, letter};
+use crate::gradient::{GradientSyntax, called, letter};
 use crate::kernel::Kernel;
 use crate::names::{list, plain};
 
@@ -27,7 +27,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let function: ItemFn = syn::parse2(item).map_err(|error| {
         syn::Error::new(error.span(), format!("#[custom_op] goes on a function with a body: {error}"))
     })?;
-    let kernel = Kernel::of(&function)?;
+    let kernel = Kernel::of(&function, arguments.then.is_some())?;
     let shape = arguments.shape.as_ref().ok_or_else(|| {
         let message = "the shape function is missing: #[custom_op(shape = f)], where f takes the type of every tensor \
                        operand, and every size, and returns the output's type";
@@ -77,6 +77,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
     // A macro is public when it is exported, into the root of the crate.
     let export = matches!(vis, Visibility::Public(_)).then(|| quote! { #[macro_export] });
     let checks = arguments.gradients.iter().map(|gradient| gradient.checks(kernel));
+    let then = arguments.then.as_ref().map(second_phase_checks);
     let misused =
         format!("`{}!` is the op `{}` here: a macro of this name needs its full path", kernel.name, kernel.name);
     quote! {
@@ -88,6 +89,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
             (check $(:: $check:ident)+; $library:literal; $ops:expr) => { {
                 #[allow(dead_code)]
                 const OPS: &[$(:: $check)+ ::OpInfo] = $ops;
+                #then
                 #(#checks)*
             } };
             ($($other:tt)*) => { compile_error! { #misused } };
@@ -217,6 +219,38 @@ fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDesc
     Ok(outputs)
 }
 
+/// `then = op(output, ..)`
+fn second_phase(call: &ExprCall, kernel: &Kernel) -> syn::Result<Then> {
+    let op = plain(called(&call.func)?);
+    let argument = |expr: &Expr| {
+        let name = match expr {
+            Expr::Path(path) => path.path.get_ident().map(plain),
+            _ => None,
+        };
+        let known = || {
+            let operands = kernel.operands.iter().map(|operand| &*operand.name);
+            kernel.outputs.iter().map(|output| &*output.name).chain(operands)
+        };
+        match name {
+            Some(name) if known().any(|other| other == name) => Ok(name),
+            _ => {
+                let message = format!("expected an output or an operand of this op; it has {}", list(known()));
+                Err(syn::Error::new_spanned(expr, message))
+            }
+        }
+    };
+    Ok(Then { op, arguments: call.args.iter().map(argument).collect::<syn::Result<_>>()? })
+}
+
+/// What an `op_library!` evaluates to see that it has the second phase, as for gradients.
+fn second_phase_checks(call: &ExprCall) -> TokenStream {
+    let Ok(op) = called(&call.func) else { return TokenStream::new() };
+    let (name, count) = (plain(op), call.args.len());
+    let exists = quote_spanned! { op.span() => $(:: $check)+ ::second_phase(OPS, $library, #name) };
+    let counts = quote_spanned! { op.span() => $(:: $check)+ ::operands(OPS, #name, #count) };
+    quote! { #exists; #counts; }
+}
+
 fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
     let of_gradients: Vec<_> = arguments.gradients.iter().flat_map(GradientSyntax::operands).collect();
     for (i, operand) in of_gradients.iter().enumerate() {
@@ -231,6 +265,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         types: kernel.types.clone(),
         operands: kernel.operands.clone(),
         outputs: outputs(arguments, kernel)?,
+        then: arguments.then.as_ref().map(|call| second_phase(call, kernel)).transpose()?,
         gradients,
         file: function.sig.ident.span().unwrap().file(),
     })

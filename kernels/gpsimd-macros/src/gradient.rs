@@ -112,7 +112,7 @@ impl GradientSyntax {
 }
 
 /// The op's name in a call of it.
-fn called(function: &Expr) -> syn::Result<&Ident> {
+pub(crate) fn called(function: &Expr) -> syn::Result<&Ident> {
     match function {
         Expr::Path(path) if path.path.get_ident().is_some() => path.path.require_ident(),
         _ => Err(syn::Error::new_spanned(function, "expected the plain name of an op of the same library")),
@@ -124,7 +124,7 @@ fn is_grad(call: &ExprCall) -> bool {
     matches!(&*call.func, Expr::Path(path) if path.path.is_ident("grad"))
 }
 
-/// The output whose gradient `grad(name)` is.
+/// The output whose gradient `grad(name)` is; of two phases only the library knows their names.
 fn grad_of(call: &ExprCall, kernel: &Kernel) -> syn::Result<GradientArgument> {
     let name = match call.args.first() {
         Some(Expr::Path(path)) if call.args.len() == 1 && path.path.get_ident().is_some() => {
@@ -132,7 +132,7 @@ fn grad_of(call: &ExprCall, kernel: &Kernel) -> syn::Result<GradientArgument> {
         }
         _ => return Err(syn::Error::new_spanned(call, "expected the name of an output: `grad(output)`")),
     };
-    if kernel.outputs.iter().any(|output| output.name == name) {
+    if kernel.has_second_phase || kernel.outputs.iter().any(|output| output.name == name) {
         return Ok(GradientArgument::Grad(name));
     }
     let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
@@ -150,6 +150,7 @@ fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
                     expr,
                     "`grad` is the gradient of the output here, and an operand of this op, too: rename the operand",
                 )),
+                "grad" if kernel.has_second_phase => Ok(GradientArgument::Grad(String::new())),
                 "grad" => match &kernel.outputs[..] {
                     [output] => Ok(GradientArgument::Grad(output.name.clone())),
                     _ => Err(syn::Error::new_spanned(
@@ -157,7 +158,10 @@ fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
                         "this op has several outputs: say whose gradient it is, `grad(output)`",
                     )),
                 },
-                _ if kernel.outputs.iter().any(|output| output.name == name) => Ok(GradientArgument::Output(name)),
+                // What is between two phases is gone after them.
+                _ if !kernel.has_second_phase && kernel.outputs.iter().any(|output| output.name == name) => {
+                    Ok(GradientArgument::Output(name))
+                }
                 _ if is_operand => Ok(GradientArgument::Operand(name)),
                 _ => {
                     let outputs = list(kernel.outputs.iter().map(|output| output.name.as_str()));
@@ -179,7 +183,7 @@ fn kind(expr: &Expr, kernel: &Kernel) -> char {
     match argument(expr, kernel) {
         Ok(GradientArgument::Grad(name) | GradientArgument::Output(name)) => {
             let output = kernel.outputs.iter().find(|output| output.name == name);
-            output.map_or('n', |found| letter(OperandKind::Tensor(found.element)))
+            output.map_or('t', |found| letter(OperandKind::Tensor(found.element)))
         }
         Ok(GradientArgument::Operand(name)) => {
             kernel.operands.iter().find(|operand| operand.name == name).map_or('n', |found| letter(found.kind))

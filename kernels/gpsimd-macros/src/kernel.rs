@@ -23,10 +23,12 @@ pub(crate) struct Kernel {
     pub(crate) types: Vec<TypeParameter>,
     pub(crate) operands: Vec<OperandDescriptor>,
     pub(crate) outputs: Vec<OutputDescriptor>,
+    /// Whether the outputs are those of the first of two phases.
+    pub(crate) has_second_phase: bool,
 }
 
 impl Kernel {
-    pub(crate) fn of(function: &ItemFn) -> syn::Result<Self> {
+    pub(crate) fn of(function: &ItemFn, has_second_phase: bool) -> syn::Result<Self> {
         let sig = &function.sig;
         let refuse = |span: Span, message: &str| Err(syn::Error::new(span, message));
         if let Some(token) = &sig.asyncness {
@@ -100,7 +102,7 @@ impl Kernel {
             return refuse(sig.ident.span(), &message);
         }
         let types = parameters_of_type.into_iter().map(|(_, parameter)| parameter).collect();
-        Ok(Self { name, types, operands, outputs })
+        Ok(Self { name, types, operands, outputs, has_second_phase })
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &OperandDescriptor> {

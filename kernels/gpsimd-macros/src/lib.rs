@@ -34,6 +34,7 @@ use proc_macro::TokenStream;
 /// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. The walk reads `x` before it is replaced; by hand, read it with `Tcm::update` or `Tcm::transform`. |
 /// | `replaces(y = x, m = n)` | the same, of an op with several outputs. |
 /// | `returns(y = i64)` | PyTorch gets the `Output<i32>` `y` as int64, or, with `bool`, an `Output<u8>` as bool. |
+/// | `then = op(partial, x)` | a second phase: when all cores have ended, `op`, of the same library, is launched on outputs and operands of this one, and its outputs are those of the op. The outputs of this function are a workspace between the two. |
 /// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, or numbers; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 #[proc_macro_attribute]

@@ -122,6 +122,15 @@ pub mod check {
         }
     }
 
+    /// The library must have the second phase of an op.
+    #[track_caller]
+    pub const fn second_phase(ops: &[OpInfo], library: &str, name: &str) {
+        if find(ops, name).is_none() {
+            let message = Message::new().text("a second phase is `").text(name).text("`, which is not an op of `");
+            message.text(library).text("`: name it in `ops` of the op_library!").panic();
+        }
+    }
+
     /// The op must not have more operands.
     #[track_caller]
     pub const fn operands(ops: &[OpInfo], name: &str, found: usize) {

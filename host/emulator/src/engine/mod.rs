@@ -17,7 +17,7 @@ use crate::error::{KernelError, LastDma, LaunchError, Misuse, OperandError};
 use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
 use crate::launch::Launch;
-use crate::library::Op;
+use crate::library::{Op, PhaseArgument};
 use crate::operands;
 use crate::prepared_launch::PreparedLaunch;
 use crate::print::PrintSink;
@@ -125,8 +125,23 @@ impl Engine {
         bound: BoundOp<'_>,
         outputs: Vec<TensorViewMut<'_>>,
     ) -> Result<LaunchReport, LaunchError> {
-        let launch = PreparedLaunch::new(bound, &outputs, self.cores)?;
-        self.execute(launch)
+        let Some((second, arguments)) = bound.op.second_phase() else {
+            return self.execute(PreparedLaunch::new(bound, &outputs, self.cores)?);
+        };
+        let mut workspace: Vec<_> = bound.phase_types.iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let (tensors, scalars) = (bound.tensors, bound.scalars);
+        let views: Vec<_> = workspace.iter_mut().map(Tensor::view_mut).collect();
+        let first = self.execute(PreparedLaunch::new(bound, &views, self.cores)?)?;
+        let (mut passed, mut numbers) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            match *argument {
+                PhaseArgument::Output(output) => passed.push(workspace[output].view()),
+                PhaseArgument::Tensor(tensor) => passed.push(tensors[tensor]),
+                PhaseArgument::Scalar(scalar, _) => numbers.push(scalars[scalar]),
+            }
+        }
+        let second = PreparedLaunch::new(second.bind(&passed, &numbers)?, &outputs, self.cores)?;
+        Ok(first.followed_by(self.execute(second)?))
     }
 
     /// Runs an op with outputs that replace operands, in the place of those: in `launch.outputs` they stand for the
@@ -189,7 +204,7 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[Scalar]) -> Result<Tensor, LaunchError> {
-        let expected = op.descriptor().outputs.len();
+        let expected = op.outputs().len();
         match self.call_all(op, tensors, scalars)?.pop() {
             Some(output) if expected == 1 => Ok(output),
             _ => Err(OperandError::OutputCount { op: op.name().into(), expected, found: 1 }.into()),

@@ -19,13 +19,13 @@ Result = torch.Tensor | tuple[torch.Tensor, ...]
 class Formula:
     """How the gradients of an op's operands follow from those of its outputs."""
 
-    def __init__(self, library: str, descriptor: dict[str, Any]) -> None:
-        """`descriptor` is that of an op of `library`."""
+    def __init__(self, library: str, descriptor: dict[str, Any], outputs: list[str]) -> None:
+        """`descriptor` is that of an op of `library`, which returns `outputs`."""
         self.library = library
         self.op = f"{library}::{descriptor['name']}"
         self.operands: list[str] = [operand["name"] for operand in descriptor["operands"]]
         self.is_tensor = [is_tensor(operand) for operand in descriptor["operands"]]
-        self.outputs: list[str] = [output["name"] for output in descriptor["outputs"]]
+        self.outputs = outputs
         self.gradients: list[dict[str, Any]] = descriptor["gradients"]
         used = [
             argument for gradient in self.gradients for argument in gradient.get("arguments", [gradient.get("value")])

@@ -28,6 +28,7 @@ from gpsimd_torch.differentiation import (
 from gpsimd_torch.dtypes import DTYPE_NAMES, DTYPES, NARROW_NAMES, NARROWED, RETURNED
 
 if TYPE_CHECKING:
+    from gpsimd_torch.neuron import NeuronBuild
     from gpsimd_torch.ops import OpLibrary
 
 # Scalars in PyTorch's schemas: an integer that changes compiles no program again.
@@ -49,8 +50,15 @@ class Op:
         # Of each operand, the index of its type parameter.
         self.parameters = [_parameter(kind["tensor"]) if "tensor" in kind else None for kind in self.kinds]
         self.types: list[list[str]] = [parameter["dtypes"] for parameter in descriptor.get("types", [])]
-        self.outputs: list[dict[str, Any]] = descriptor["outputs"]
-        self.output_parameters = [_parameter(output["element"]) for output in self.outputs]
+        self.then: dict[str, Any] | None = descriptor.get("then")
+        # Of the first phase; the op's are those of the second.
+        self.phase_outputs: list[dict[str, Any]] = descriptor["outputs"]
+        last = descriptor if self.then is None else owner.described(self.then["op"])
+        self.outputs: list[dict[str, Any]] = last["outputs"]
+        # Of each output, the index of its type parameter; the second phase has type parameters of its own.
+        self.output_parameters = [
+            _parameter(output["element"]) if self.then is None else None for output in self.outputs
+        ]
         # Of each output, what PyTorch gets in the place of i32 or u8 whatever the operands are.
         self.returned = [RETURNED.get(output.get("returned")) for output in self.outputs]
         self.tensors: list[str] = self._split(self.operands)[0]
@@ -65,7 +73,7 @@ class Op:
             returned is not None or (parameter is not None and not NARROW_NAMES.isdisjoint(self.types[parameter]))
             for returned, parameter in zip(self.returned, self.output_parameters, strict=True)
         ]
-        self.formula = Formula(owner.name, descriptor)
+        self.formula = Formula(owner.name, descriptor, [output["name"] for output in self.outputs])
 
     def register(self, library: torch.library.Library) -> None:
         """Define the op in PyTorch, and its form in place if it has one."""
@@ -154,12 +162,7 @@ class Op:
         tensors = self._tensors(arguments)
         build = self.owner._build
         if build is not None:
-            # In our words, before the vendor's shape function refuses them in its own.
-            sizes = self._sizes(arguments)
-            types = self.native.shape(self.name, self._types(tensors), sizes)
-            params = self.native.params(self.name, self._split(arguments)[1])
-            outputs = build.launch(self.name, self._narrowed(tensors), sizes, params, types)
-            return as_result(self._widened(arguments, outputs))
+            return as_result(self._widened(arguments, self._on_cores(build, arguments)))
         if self.owner._is_on_host:
             raise LibraryError(
                 f"{self.qualname} has no build for NeuronCores, and its operands are there: run `cargo gpsimd "
@@ -167,6 +170,20 @@ class Op:
                 "them to the CPU"
             )
         return self._through_the_cpu(arguments)
+
+    def _on_cores(self, build: NeuronBuild, arguments: Sequence[Any]) -> Sequence[torch.Tensor]:
+        """The outputs, computed by a library for the device, one phase after the other."""
+        tensors, sizes = self._tensors(arguments), self._sizes(arguments)
+        # In our words, before the vendor's shape function refuses them in its own.
+        types = self.native.shape(self.name, self._types(tensors), sizes, is_phase=True)
+        params = self.native.params(self.name, self._split(arguments)[1])
+        outputs = build.launch(self.name, self._narrowed(tensors), sizes, params, types)
+        if self.then is None:
+            return outputs
+        values = dict(zip(self.operands, arguments, strict=True))
+        values |= {output["name"]: value for output, value in zip(self.phase_outputs, outputs, strict=True)}
+        second = self.owner.registered[self.then["op"]]
+        return second._on_cores(build, [values[name] for name in self.then["arguments"]])
 
     def _other(self, *arguments: Any) -> Result:
         self._tensors(arguments)
