@@ -7,6 +7,7 @@ mod adamw;
 mod convert;
 mod engines;
 mod errors;
+mod huge_pages;
 mod library;
 mod openmp;
 mod seen;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::convert::{self, PyTensor, PyType, tensor_type, view, view_mut};
 use crate::engines;
 use crate::errors::{self, OperandError};
+use crate::huge_pages;
 use crate::seen::{Seen, Signature};
 
 /// An op library, loaded.
@@ -156,6 +157,7 @@ fn output<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<(Bound<
     let address = tensor.call_method0("data_ptr")?.extract()?;
     // SAFETY: the tensor is new, so that nothing else reaches it, and the caller holds it through the launch.
     let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
+    huge_pages::advise(&memory);
     Ok((tensor, memory))
 }
 

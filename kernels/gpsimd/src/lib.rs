@@ -27,9 +27,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
-//! | [`Core::map`], [`Core::rows`] | the tile walk: element by element, and row by row |
+//! | [`Core::map`], [`Core::rows`], [`Core::reduce`] | the tile walk: element by element, row by row, a result for every row |
 //! | [`Input`], [`Output`] | tensors in HBM |
-//! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
+//! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |
@@ -70,7 +70,7 @@ pub use self::lanes::{Lanes, greater};
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, Stage, Tcm, Tile, Transform, TransformRow};
+pub use self::tcm::{Buffer, Stage, Tcm, Tile, Transform, TransformRow, Window};
 pub use self::tensor::{Input, Output};
 pub use self::walk::{Kept, Operands, Outputs, Row, Rows, Written};
 pub use gpsimd_macros::{custom_op, op_library, print};

@@ -31,6 +31,7 @@ mod reservation;
 mod stage;
 mod tile;
 mod transform;
+mod window;
 
 use core::marker::PhantomData;
 use core::ops::{Range, RangeBounds};
@@ -44,6 +45,7 @@ pub(crate) use self::reservation::{Reservation, dma_load, dma_store};
 pub use self::stage::Stage;
 pub use self::tile::Tile;
 pub use self::transform::{Transform, TransformRow};
+pub use self::window::Window;
 use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::OpResult;

@@ -3,9 +3,10 @@
 //! | call | for |
 //! |---|---|
 //! | [`Core::map`] | outputs whose every element follows from the elements beside it: activations, an optimizer's update |
-//! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation, an argmax |
+//! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation |
+//! | [`Core::reduce`] | outputs with an element for every row: a sum, a maximum, a loss |
 //!
-//! Both walk the shape of the output. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
+//! The first two walk the shape of the output, the last that of its first operand. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
 //! a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch.
 //! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
 //! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
@@ -28,6 +29,7 @@ mod map;
 mod operands;
 mod outputs;
 mod plan;
+mod reduce;
 mod row;
 mod rows;
 mod source;

@@ -47,6 +47,34 @@ pub trait Outputs<'l> {
     unsafe fn write(pointers: Self::Pointers, i: usize, elements: Self::Elements);
 }
 
+/// No output: of a walk whose results go elsewhere.
+impl<'l> Outputs<'l> for () {
+    type Elements = ();
+    type Destinations = [Destination<'l>; 0];
+    type Pointers = ();
+
+    #[inline(always)]
+    fn destinations(self) -> Self::Destinations {
+        []
+    }
+
+    #[inline(always)]
+    fn dtype(_index: usize) -> Option<DType> {
+        None
+    }
+
+    #[inline(always)]
+    fn address((): (), _index: usize) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    #[inline(always)]
+    fn pointers(_: &[Destination<'l>], _start: usize, _row: usize, _columns: usize, _is_direct: bool) {}
+
+    #[inline(always)]
+    unsafe fn write((): (), _i: usize, (): ()) {}
+}
+
 /// Implements the trait for outputs of one form.
 macro_rules! outputs {
     (

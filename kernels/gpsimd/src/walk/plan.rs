@@ -184,10 +184,10 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         kept_bytes: usize,
         at: &'static Location<'static>,
     ) -> Self {
-        let destinations = outputs.destinations();
-        let extent = Extent::of(destinations.as_ref()[0].hbm);
-        let plan = Plan { core, extent, kept_bytes, is_direct: false, at };
-        Self { plan, sources: operands.sources(), destinations, kinds: PhantomData }
+        let (sources, destinations) = (operands.sources(), outputs.destinations());
+        let hbm = destinations.as_ref().first().map_or_else(|| sources.as_ref()[0].hbm, |output| output.hbm);
+        let plan = Plan { core, extent: Extent::of(hbm), kept_bytes, is_direct: false, at };
+        Self { plan, sources, destinations, kinds: PhantomData }
     }
 
     /// Verifies the tensors against each other. Apart from `new`, which can so make the walk where it stays.
