@@ -1,6 +1,7 @@
 //! [`Walk`]: the tensors of a walk with their TCM, and how large its tiles are.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::panic::Location;
 
 use gpsimd_abi::{DType, TCM_ALIGN};
@@ -163,6 +164,11 @@ impl<'l> Plan<'l> {
         area.row * self.extent.columns + area.column
     }
 
+    /// Index in the outputs of the first element of row `row` of an area.
+    pub(super) fn first_of_row(&self, area: &Area, row: usize) -> u64 {
+        (self.start(area) + row * area.columns) as u64
+    }
+
     #[inline(never)]
     fn store(&self, destinations: &[Destination<'l>], area: &Area) -> OpResult {
         if self.is_direct {
@@ -256,7 +262,19 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     /// Writes every element of row `row` of the area that was loaded: what `f` says of its number in the row's part and
     /// the operands' elements.
     #[inline(always)]
-    pub(super) fn write(&self, area: &Area, row: usize, mut f: impl FnMut(usize, I::Elements) -> O::Elements) {
+    pub(super) fn write(&self, area: &Area, row: usize, f: impl FnMut(usize, I::Elements) -> O::Elements) {
+        self.write_part(area, row, 0..area.columns, f);
+    }
+
+    /// As [`write`](Self::write), of the columns in `part`: a row is written in parts from the first to the last.
+    #[inline(always)]
+    pub(super) fn write_part(
+        &self,
+        area: &Area,
+        row: usize,
+        part: Range<usize>,
+        mut f: impl FnMut(usize, I::Elements) -> O::Elements,
+    ) {
         let (sources, destinations) = (self.sources.as_ref(), self.destinations.as_ref());
         let is_direct = Device::HAS_DIRECT && self.plan.is_direct;
         let to = O::pointers(destinations, self.plan.start(area), row, area.columns, is_direct);
@@ -266,19 +284,19 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
             let apart = I::pointers(sources, row, area.columns);
             let (in_place, shared) = I::in_place::<O>(apart, to);
             if in_place == 0 {
-                for i in 0..area.columns {
+                for i in part {
                     // SAFETY: all pointers lead to the `columns` elements of this row of the area: operands that `load`
                     // found inside their tensors, outputs that this core has claimed. No operand is where an output is.
                     unsafe { O::write(to, i, f(i, I::read(apart, i))) };
                 }
                 return;
             }
-            if in_place < shared {
+            if in_place < shared && part.start == 0 {
                 // SAFETY: as above.
                 unsafe { I::bring::<O>(apart, to, area.columns) };
             }
         }
-        for i in 0..area.columns {
+        for i in part {
             // SAFETY: as above, or in the TCM of this walk, which has room for the area. An operand where an output is
             // is read before it is written.
             unsafe { O::write(to, i, f(i, I::read(from, i))) };
