@@ -56,7 +56,7 @@ fn adamw_step_runs_in_place_and_not() {
     for engine in engines() {
         let new = engine.call(&op, &[state.view(), grad.view()], &scalars).unwrap();
         let mut in_place = state.clone();
-        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: in_place.view_mut() };
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, outputs: vec![in_place.view_mut()] };
         engine.launch_in_place(&op, launch).unwrap();
         assert_eq!(new.bytes(), in_place.bytes());
     }

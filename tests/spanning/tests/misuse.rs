@@ -133,7 +133,7 @@ fn an_error_does_not_depend_on_the_number_of_threads() {
 fn launch(tensors: &[TensorView<'_>], scalars: &[f32], output: &mut Tensor, in_place: bool) -> String {
     let library = library(&faulty_ops::OP_LIBRARY);
     let (op, engine) = (library.op("loads_past_the_end").expect("the op"), engine(Mode::Checked));
-    let launch = Launch { tensors, scalars, output: output.view_mut() };
+    let launch = Launch { tensors, scalars, outputs: vec![output.view_mut()] };
     let result = if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) };
     result.expect_err("the launch is refused").to_string()
 }

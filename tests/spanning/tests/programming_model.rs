@@ -155,7 +155,7 @@ fn engine(mode: Mode) -> Engine {
 }
 
 fn in_place(mode: Mode, name: &str, x: &mut Tensor) -> Result<LaunchReport, LaunchError> {
-    engine(mode).launch_in_place(&op(name), Launch { tensors: &[], scalars: &[], output: x.view_mut() })
+    engine(mode).launch_in_place(&op(name), Launch { tensors: &[], scalars: &[], outputs: vec![x.view_mut()] })
 }
 
 /// The message of a checked launch that fails.
@@ -270,7 +270,7 @@ fn an_output_that_overlaps_an_operand_is_refused() {
             )
         };
         let scalars: &[f32] = if name == "prints" { &[1.0] } else { &[] };
-        let launch = Launch { tensors: &[x], scalars, output: y };
+        let launch = Launch { tensors: &[x], scalars, outputs: vec![y] };
         let error = engine(Mode::Checked).launch(&op(name), launch).expect_err("an overlap");
         assert_snapshot!(format!("overlap_{name}_{offset}"), error);
     }

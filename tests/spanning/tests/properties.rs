@@ -178,7 +178,7 @@ proptest! {
         let apart = setup.run(name, &operands, &scalars);
         let grad = operands.pop().expect("the gradient");
         let mut state = operands.pop().expect("the state");
-        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: state.view_mut() };
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, outputs: vec![state.view_mut()] };
         setup.engine().launch_in_place(&op(name), launch).expect("a good launch");
         prop_assert_eq!(digest(&state), digest(&apart));
     }

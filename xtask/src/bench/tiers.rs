@@ -117,7 +117,7 @@ impl Case {
     /// Launches an op and returns the time that it takes.
     fn time(&mut self, engine: &Engine, op: &Op) -> anyhow::Result<Duration> {
         let tensors: Vec<TensorView<'_>> = self.tensors.iter().map(Tensor::view).collect();
-        let launch = Launch { tensors: &tensors, scalars: &self.scalars, output: self.output.view_mut() };
+        let launch = Launch { tensors: &tensors, scalars: &self.scalars, outputs: vec![self.output.view_mut()] };
         let start = Instant::now();
         if self.in_place {
             engine.launch_in_place(op, launch)?

@@ -83,7 +83,7 @@ impl Measured {
         let views: Vec<TensorView<'_>> = operands.tensors.iter().map(Tensor::view).collect();
         let types: Vec<_> = views.iter().map(TensorView::ty).collect();
         let mut output = Tensor::zeros(engine.shape(op, &types)?);
-        let launch = Launch { tensors: &views, scalars: &operands.scalars, output: output.view_mut() };
+        let launch = Launch { tensors: &views, scalars: &operands.scalars, outputs: vec![output.view_mut()] };
         let report = engine.launch(op, launch)?;
 
         let costs = model.cores(&report);
