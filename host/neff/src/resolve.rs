@@ -135,7 +135,7 @@ fn resolve_call<'l>(
     let scalars = scalars(call, &op)?;
     let sizes = scalars.iter().filter_map(|scalar| if let Scalar::Size(size) = scalar { Some(*size) } else { None });
     let outputs = op.shape(&operands, &sizes.collect::<Vec<_>>()).map_err(CallProblem::Operands)?;
-    let described = &op.descriptor().outputs;
+    let described = op.outputs();
     if described.len() != call.outputs.len() {
         let expected = described.iter().map(|output| output.name.clone()).collect();
         return Err(CallProblem::Outputs { expected, found: call.outputs.len() });
