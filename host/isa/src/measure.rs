@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_emulator::{DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView};
+use gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
+use gpsimd_emulator::{
+    DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView,
+};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -19,8 +21,8 @@ const SHAPES: [&[usize]; 5] = [&[256], &[2, 1, 1, 256], &[2, 2, 4, 256], &[3, 40
 /// Bytes of a pool in which rows are cut.
 const SMALL_POOL_BYTES: usize = 1024;
 
-/// The value of every scalar operand.
-const SCALAR: f32 = 0.5;
+/// The value of every size.
+const SIZE: usize = 8;
 
 /// An op, measured with one dtype.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,7 +31,7 @@ pub struct Measured {
     pub op: String,
     /// Type of every tensor operand.
     pub operands: Vec<String>,
-    /// Elements of the output.
+    /// Elements of the outputs.
     pub elements: usize,
     /// The deepest stack in bytes, with a pool of 16 KiB and with one of 1 KiB, where rows are cut.
     pub stack: u32,
@@ -119,7 +121,7 @@ impl Launches {
     fn launch(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
         let op = op(library, self.index);
         let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
-        let scalars = op.descriptor().scalar_kinds().map(scalar).collect::<Vec<_>>();
+        let scalars = op.descriptor().scalar_kinds().filter_map(value).collect::<Vec<_>>();
         let bound = op.bind(&views, &scalars)?;
         let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
         let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
@@ -173,6 +175,18 @@ impl Launches {
             instructions,
         });
         Ok(())
+    }
+}
+
+/// The value of a scalar or a size.
+const fn value(kind: OperandKind) -> Option<Scalar> {
+    match kind {
+        OperandKind::Tensor(_) => None,
+        OperandKind::Scalar(ScalarType::F32) => Some(Scalar::F32(0.5)),
+        OperandKind::Scalar(ScalarType::I32) => Some(Scalar::I32(1)),
+        OperandKind::Scalar(ScalarType::U32) => Some(Scalar::U32(1)),
+        OperandKind::Scalar(ScalarType::Bool) => Some(Scalar::Bool(true)),
+        OperandKind::Size => Some(Scalar::Size(SIZE)),
     }
 }
 

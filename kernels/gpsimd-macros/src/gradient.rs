@@ -78,7 +78,8 @@ impl GradientSyntax {
                 ),
                 Err(_)
                     if let Expr::Path(path) = expr
-                        && let Some(op) = path.path.get_ident() =>
+                        && let Some(op) = path.path.get_ident()
+                        && op != "grad" =>
                 {
                     refuse(&format!(
                         "an op is called with its operands: `{op}(grad, ..)`; `grad` alone is the gradient of the output"

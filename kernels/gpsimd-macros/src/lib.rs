@@ -37,6 +37,40 @@ use proc_macro::TokenStream;
 /// | `then = op(partial, x)` | a second phase: when all cores have ended, `op`, of the same library, is launched on outputs and operands of this one, and its outputs are those of the op. The outputs of this function are a workspace between the two. |
 /// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, or numbers; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
+///
+/// Two outputs, the first in the place of an operand, and a size:
+///
+/// ```
+/// # use gpsimd::prelude::*;
+/// fn shape(x: &TensorType, k: usize) -> Result<[TensorType; 2], ShapeError> {
+///     x.expect_rank(1)?;
+///     Ok([*x, x.with_dtype::<i32>().with_shape(&[k])?])
+/// }
+///
+/// /// y = x^2; counts = 0, 1, .. k - 1.
+/// #[custom_op(shape = shape, replaces(y = x), gradient(x) = square_backward(grad(y), x))]
+/// pub fn square(core: &Core, x: Input<f32>, k: usize, y: Output<f32>, mut counts: Output<i32>) -> OpResult {
+///     core.map(&x, y, |x| x * x)?;
+///     for range in core.share(k, LANES).chunks(256) {
+///         let mut stage = core.tcm().stage(&mut counts, range.clone())?;
+///         for (to, i) in stage.iter_mut().zip(range) {
+///             *to = i as i32;
+///         }
+///         stage.store()?;
+///     }
+///     Ok(())
+/// }
+/// # fn like_dy(dy: &TensorType, _: &TensorType) -> Result<TensorType, ShapeError> { Ok(*dy) }
+/// # #[custom_op(shape = like_dy)]
+/// # pub fn square_backward(core: &Core, dy: Input<f32>, x: Input<f32>, dx: Output<f32>) -> OpResult {
+/// #     core.map((&dy, &x), dx, |(dy, x)| 2.0 * dy * x)
+/// # }
+/// # mod library {
+/// #     use super::{square, square_backward};
+/// #     gpsimd::prelude::op_library! { name: "squares", ops: [square, square_backward] }
+/// # }
+/// # fn main() {}
+/// ```
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
     custom_op::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{Ident, LitInt, LitStr, Path, Token, bracketed};
 
 use crate::crates;
-use crate::names::plain;
+use crate::names::{list, plain};
 
 /// What an image keeps for buffers unless told otherwise.
 const TCM_BYTES: u32 = 12 * 1024;
@@ -196,7 +196,13 @@ impl Parse for LibrarySyntax {
             return Err(syn::Error::new(span, "an op library has at least one op"));
         }
         if let Some(op) = ops.iter().nth(MAX_OPS) {
-            let message = format!("the {}th op: the vendor's limit is {MAX_OPS} in one library", MAX_OPS + 1);
+            let names: Vec<_> = ops.iter().map(op_name).collect();
+            let names = list(names.iter().map(String::as_str));
+            let message = format!(
+                "the {}th op: the vendor's limit is {MAX_OPS} in one library, and in one model, found {}: {names}",
+                MAX_OPS + 1,
+                ops.len()
+            );
             return Err(syn::Error::new_spanned(op, message));
         }
         for (i, op) in ops.iter().enumerate() {

@@ -150,7 +150,8 @@ pub mod check {
             && op.outputs != operands
         {
             let message = Message::new().text("op `").text(name).text("` has ").number(op.outputs);
-            message.text(" outputs, and this is the gradient of ").number(operands).text(" operands").panic();
+            let message = message.text(" outputs, and this is the gradient of ").number(operands);
+            message.text(if operands == 1 { " operand" } else { " operands" }).panic();
         }
     }
 

@@ -166,7 +166,7 @@ impl Setup {
         let views: Vec<TensorView<'_>> = others.iter().map(|operand| operand.view()).collect();
         let results = self.engines().map(|engine| {
             let mut state = state.clone();
-            let launch = Launch { tensors: &views, scalars: &[], output: state.view_mut() };
+            let launch = Launch { tensors: &views, scalars: &[], outputs: vec![state.view_mut()] };
             engine.launch_in_place(&op(name), launch).unwrap_or_else(|error| panic!("{error}"));
             state
         });
