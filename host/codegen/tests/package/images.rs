@@ -23,10 +23,10 @@ pub(crate) const TEXT: &str = r#"(module
   (data (i32.const 1040) "\00\30\00\00")
   (func $my_ops::scale::run (export "run:scale") (result i32)
     i32.const 0)
-  (func $my_ops::scale::shape (export "shape:scale") (param i32 i32 i32 i32) (result i32)
+  (func $my_ops::scale::shape (export "shape:scale") (param i32 i32 i32 i32 i32) (result i32)
     i32.const 0)
   (@custom "linking" "\02")
-  (@custom "gpsimd.descriptor" "{'name':'my_ops','version':'1.0','ops':[{'name':'scale','doc':'','operands':[{'name':'x','kind':{'tensor':'f32'}}],'output':{'name':'y','element':'f32'},'replaces':null,'gradients':[],'file':'src/lib.rs'}]}")
+  (@custom "gpsimd.descriptor" "{'name':'my_ops','version':'1.0','ops':[{'name':'scale','doc':'','operands':[{'name':'x','kind':{'tensor':'f32'}}],'outputs':[{'name':'y','element':'f32'}],'gradients':[],'file':'src/lib.rs'}]}")
 )"#;
 
 /// Assembles [`TEXT`] with parts of it replaced: `(what, by what)`.
