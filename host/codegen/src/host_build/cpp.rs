@@ -246,6 +246,7 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
             replaces: None,
             returned: None,
         }],
+        then: None,
         gradients: Vec::new(),
         file: file.clone(),
     });

@@ -238,7 +238,10 @@ impl Image<'_> {
         let needed = types * TYPE_BYTES + SHAPE_ERROR_BYTES;
         if needed > self.memory.pool as usize {
             return Err(ImageError::Limit {
-                what: format!("the types of the operands and outputs of op `{}`, which are in tile buffers at first", op.name),
+                what: format!(
+                    "the types of the operands and outputs of op `{}`, which are in tile buffers at first",
+                    op.name
+                ),
                 found: needed as u64,
                 limit: u64::from(self.memory.pool),
                 unit: " bytes",

@@ -32,7 +32,8 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
         shapes.code.text(),
     );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
-        let names: Vec<_> = op.tensors().map(|(name, _)| name).chain(op.sizes()).map(|name| format!("{name}_")).collect();
+        let names: Vec<_> =
+            op.tensors().map(|(name, _)| name).chain(op.sizes()).map(|name| format!("{name}_")).collect();
         let mut declared: Vec<_> = names.iter().map(|name| format!("torch::Tensor {name}")).collect();
         if op.scalars().next().is_some() {
             declared.push("torch::Tensor /* params */".into());

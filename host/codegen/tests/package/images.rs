@@ -5,6 +5,9 @@ use gpsimd_codegen::{Image, ImageError, Package};
 /// The image of `small-ops`; its manifest says how it is made.
 pub(crate) const SMALL_OPS: &[u8] = include_bytes!("small_ops.wasm");
 
+/// The image of `packed-ops`; likewise.
+pub(crate) const PACKED_OPS: &[u8] = include_bytes!("packed_ops.wasm");
+
 /// The package of an image.
 pub(crate) fn package(wasm: &[u8]) -> Result<Package, ImageError> {
     Package::generate(&Image::read(wasm)?, wasm)
@@ -37,4 +40,10 @@ pub(crate) fn image(replaced: &[(&str, &str)]) -> Vec<u8> {
         text = text.replace(what, by);
     }
     wat::parse_str(text.replace('\'', "\\22")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the device's compiler sees of kernels, as far as our headers have it.
+pub(crate) fn for_the_device(kernels: &str) -> String {
+    assert!(kernels.contains("#ifdef GPSIMD_EMULATED") && kernels.contains("#ifndef GPSIMD_EMULATED"));
+    kernels.replace("#ifdef GPSIMD_EMULATED", "#if 0").replace("#ifndef GPSIMD_EMULATED", "#if 1")
 }

@@ -14,18 +14,18 @@ fn firsts(x: &TensorType, k: usize) -> Result<[TensorType; 2], ShapeError> {
     Ok([values, values.with_dtype::<i32>()])
 }
 
-/// values = the first k elements of x, 0 where they are below `least` unless `keep`; places = first + i step.
+/// Of outputs whose dtypes differ: values = the first k elements of x, 0 where they are below `least` unless `keep`; places = first + i step.
 /// x: [N]; values, places: [k]
 #[custom_op(shape = firsts)]
-pub fn take(
+pub fn take<T: Float>(
     core: &Core,
-    x: Input<f32>,
+    x: Input<T>,
     k: usize,
     least: f32,
     keep: bool,
     first: i32,
     step: u32,
-    mut values: Output<f32>,
+    mut values: Output<T>,
     mut places: Output<i32>,
 ) -> OpResult {
     let tcm = core.tcm();
@@ -33,13 +33,13 @@ pub fn take(
         let x = tcm.load(&x, range.clone())?;
         let mut to = tcm.stage(&mut values, range.clone())?;
         for (to, x) in to.iter_mut().zip(&*x) {
-            *to = if *x < least && !keep { 0.0 } else { *x };
+            *to = if x.to_f32() < least && !keep { T::from_f32(0.0) } else { *x };
         }
         to.store()?;
         let from = range.start;
         let mut to = tcm.stage(&mut places, range)?;
         for (i, to) in to.iter_mut().enumerate() {
-            *to = first.wrapping_add((from + i) as i32 * step as i32);
+            *to = first.wrapping_add(((from + i) as u32).wrapping_mul(step).cast_signed());
         }
         to.store()?;
     }
@@ -85,4 +85,28 @@ pub fn split<T: Float>(
     Ok(())
 }
 
-op_library! { name: "packed_ops", ops: [take, split] }
+fn like_x_twice(x: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+    Ok([*x, *x])
+}
+
+/// Of outputs of one dtype: negated = -x; doubled = 2 x.
+#[custom_op(shape = like_x_twice)]
+pub fn both<T: Float>(core: &Core, x: Input<T>, mut negated: Output<T>, mut doubled: Output<T>) -> OpResult {
+    let tcm = core.tcm();
+    for range in core.share(x.len(), LANES).chunks(tcm.tile_len::<f32>(2)) {
+        let x = tcm.load(&x, range.clone())?;
+        let mut to = tcm.stage(&mut negated, range.clone())?;
+        for (to, x) in to.iter_mut().zip(&*x) {
+            *to = T::from_f32(-x.to_f32());
+        }
+        to.store()?;
+        let mut to = tcm.stage(&mut doubled, range)?;
+        for (to, x) in to.iter_mut().zip(&*x) {
+            *to = T::from_f32(2.0 * x.to_f32());
+        }
+        to.store()?;
+    }
+    Ok(())
+}
+
+op_library! { name: "packed_ops", ops: [take, split, both] }
