@@ -3,16 +3,31 @@
 use std::collections::BTreeSet;
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::LibraryDescriptor;
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OutputDescriptor};
+
+/// The integers that the op's outputs may be packed in, where they differ in dtype.
+fn packed_dtypes(op: &OpDescriptor) -> impl Iterator<Item = DType> {
+    let widths = |output: &OutputDescriptor| op.accepted(output.element).iter().map(|dtype| dtype.bytes());
+    let differs = op.outputs.iter().any(|output| output.element != op.outputs[0].element);
+    // The narrowest element is no wider than the widest of any output.
+    let limit = op.outputs.iter().filter_map(|output| widths(output).max()).min().unwrap_or(0);
+    let packed = [DType::I32, DType::I16, DType::U8].into_iter();
+    packed.filter(move |packed| {
+        let mut all = op.outputs.iter().flat_map(widths);
+        differs && packed.bytes() <= limit && all.any(|width| width == packed.bytes())
+    })
+}
 
 /// The dtypes of the library's tensors: `GPSIMD_DTYPES(X)` calls `X` with code, name and C++ type of each.
 pub(super) fn dtypes(library: &LibraryDescriptor) -> String {
     let mut used = BTreeSet::new();
     for op in &library.ops {
-        used.extend(op.scalars().next().map(|_| DType::F32 as u32));
-        for element in op.tensors().map(|(_, element)| element).chain([op.output.element]) {
+        used.extend(op.scalars().next().map(|_| DType::I32 as u32));
+        let outputs = op.outputs.iter().map(|output| output.element);
+        for element in op.tensors().map(|(_, element)| element).chain(outputs) {
             used.extend(op.accepted(element).iter().map(|dtype| *dtype as u32));
         }
+        used.extend(packed_dtypes(op).map(|dtype| dtype as u32));
     }
     let of = |dtype| match dtype {
         DType::F32 => ("kFloat", "float"),
