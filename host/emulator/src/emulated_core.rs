@@ -252,13 +252,11 @@ impl EmulatedCore<'_, '_> {
     /// Elements of an output, and which it is.
     pub(crate) fn output_range(&self, tensor: u32, start: u64, len: u64) -> Result<(usize, Range<u64>), Misuse> {
         let range = self.range(tensor, Transfer::Store, start, len)?;
-        match self.launch.output_of(tensor as usize) {
-            Some(output) => Ok((output, range)),
-            None => {
-                let (tensor, output) = (self.launch.name(tensor as usize), self.launch.output_name(0));
-                Err(Misuse::StoreToOperand { tensor, range, output })
-            }
+        if let Some(output) = self.launch.output_of(tensor as usize) {
+            return Ok((output, range));
         }
+        let (tensor, output) = (self.launch.name(tensor as usize), self.launch.output_name(0));
+        Err(Misuse::StoreToOperand { tensor, range, output })
     }
 
     /// The range of a DMA and its size in bytes, if it is allowed.

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
-use gpsimd_emulator::{
-    DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView,
-};
+use gpsimd_emulator::{DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView};
 use serde::Serialize;
 
 use crate::count::Counter;

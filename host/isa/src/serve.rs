@@ -66,13 +66,16 @@ pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &DeviceTable) -
     }
 }
 
+/// What a shape function says: the outputs' types, or an error and its message.
+pub(crate) type Shaped = Result<Vec<RawTensorType>, (RawShapeError, Vec<u8>)>;
+
 /// Runs the shape function of op `op`: the types of its `output_count` outputs, or the error and its message.
 pub(crate) fn shape(
     process: &mut Process,
     op: u32,
     operands: &[RawTensorType],
     output_count: u32,
-) -> io::Result<Result<Vec<RawTensorType>, (RawShapeError, Vec<u8>)>> {
+) -> io::Result<Shaped> {
     [SHAPE, op, output_count, operands.len() as u32].iter().try_for_each(|word| process.put_u32(*word))?;
     operands.iter().try_for_each(|operand| process.put_type(operand))?;
     process.flush()?;

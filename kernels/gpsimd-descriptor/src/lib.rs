@@ -311,16 +311,14 @@ pub enum DescriptorError {
         then: String,
     },
     /// A second phase that is given something else than it takes.
-    #[error("op `{op}`: its second phase `{then}` gets `{argument}` as `{operand}`, which is of another kind")]
+    #[error("op `{op}`: its second phase gets `{argument}` for operand number {operand}, which is of another kind")]
     PhaseArgument {
         /// The op.
         op: String,
-        /// Its second phase.
-        then: String,
         /// What is passed.
         argument: String,
-        /// As what.
-        operand: String,
+        /// To which operand, counted from 1.
+        operand: usize,
     },
     /// Several gradients that are the outputs of an op with another number of them.
     #[error(
@@ -583,7 +581,7 @@ impl OpDescriptor {
             let (expected, found) = (then.operands.len(), arguments.len());
             return Err(DescriptorError::Arguments { op, called, expected, found });
         }
-        for (operand, argument) in then.operands.iter().zip(arguments) {
+        for (number, (operand, argument)) in then.operands.iter().zip(arguments).enumerate() {
             let is_output = self.outputs.iter().any(|output| output.name == *argument);
             let passed = self.operands.iter().find(|other| other.name == *argument);
             let fits = match (operand.kind, passed) {
@@ -594,9 +592,8 @@ impl OpDescriptor {
                 (_, None) => return Err(dangling(argument, "operand or output")),
             };
             if !fits {
-                let (op, then) = (self.name.clone(), name.clone());
-                let (argument, operand) = (argument.clone(), operand.name.clone());
-                return Err(DescriptorError::PhaseArgument { op, then, argument, operand });
+                let (op, argument) = (self.name.clone(), argument.clone());
+                return Err(DescriptorError::PhaseArgument { op, argument, operand: number + 1 });
             }
         }
         Ok(())

@@ -44,8 +44,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
     let apart = (!is_inlined).then(|| quote! { #[cfg_attr(target_arch = "wasm32", inline(never))] });
     Ok(quote! {
-        // What every kernel returns, `OpResult`, is described once, there.
-        #[allow(clippy::missing_errors_doc)]
+        // What every kernel returns, `OpResult`, is described once, there; and an op has the operands that it has.
+        #[allow(clippy::missing_errors_doc, clippy::too_many_arguments)]
         #apart
         #function
         #lookup
@@ -164,14 +164,14 @@ fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDesc
                 let message = "this op has several outputs: say which replaces it, `replaces(output = operand, ..)`";
                 return Err(syn::Error::new(replaced.span(), message));
             }
-            (Some(named), all) => match all.iter_mut().find(|output| plain(named) == output.name) {
-                Some(output) => output,
-                None => {
+            (Some(named), all) => {
+                let Some(output) = all.iter_mut().find(|output| plain(named) == output.name) else {
                     let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
                     let message = format!("`{named}` is not an output of this op; it has {known}");
                     return Err(syn::Error::new(named.span(), message));
-                }
-            },
+                };
+                output
+            }
         };
         let Some(operand) = kernel.tensors().find(|operand| plain(replaced) == operand.name) else {
             let tensors = list(kernel.tensors().map(|operand| operand.name.as_str()));

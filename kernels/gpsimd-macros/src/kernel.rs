@@ -69,7 +69,7 @@ impl Kernel {
                     return refuse(parameter.span(), &format!("a kernel has at most {MAX_OUTPUTS} outputs"));
                 }
                 Parameter::Output(element) => {
-                    outputs.push(OutputDescriptor { name, element, replaces: None, returned: None })
+                    outputs.push(OutputDescriptor { name, element, replaces: None, returned: None });
                 }
             }
         }

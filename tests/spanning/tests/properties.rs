@@ -120,7 +120,11 @@ fn softmax_backward() -> impl Strategy<Value = Case> {
     (any::<u64>(), 1..12_usize, keys).prop_map(|(seed, rows, keys)| {
         let p = numbers(!seed, rows * keys).iter().map(|x| (x + 8.0) / 64.0).collect();
         let p = Tensor::from_vec::<f32>(p, &[rows, keys]).expect("as many numbers as the shape has");
-        Case { op: "masked_softmax_backward", operands: vec![tensor(seed, &[rows, keys]), p], scalars: vec![0.3.into()] }
+        Case {
+            op: "masked_softmax_backward",
+            operands: vec![tensor(seed, &[rows, keys]), p],
+            scalars: vec![0.3.into()],
+        }
     })
 }
 

@@ -1,8 +1,8 @@
 //! Launches whose operands do not fit the descriptor.
 
 use gpsimd_emulator::{
-    DType, Engine, Launch, LaunchError, Mode, OperandError, Scalar, Tensor, TensorError, TensorType, TensorView, TensorViewMut,
-    bf16,
+    DType, Engine, Launch, LaunchError, Mode, OperandError, Scalar, Tensor, TensorError, TensorType, TensorView,
+    TensorViewMut, bf16,
 };
 
 use crate::assert_error;

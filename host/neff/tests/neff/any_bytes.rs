@@ -77,7 +77,12 @@ fn graphs() -> impl Strategy<Value = Graph> {
                 let list = if is_output { &mut graph.outputs } else { &mut graph.intermediates };
                 list.push(tensor(output.clone(), spec));
                 names.push(output.clone());
-                graph.calls.push(Call { op: format!("l{}.op{i}", i % libraries), tensors, scalars, outputs: vec![output] });
+                graph.calls.push(Call {
+                    op: format!("l{}.op{i}", i % libraries),
+                    tensors,
+                    scalars,
+                    outputs: vec![output],
+                });
             }
             graph
         },

@@ -197,7 +197,12 @@ fn pack(graph: &Graph) -> Vec<u8> {
 
 fn call(op: &str, tensors: &[&str], scalars: &[f32], output: &str) -> Call {
     let tensors = tensors.iter().map(ToString::to_string).collect();
-    Call { op: format!("ops.{op}"), tensors, scalars: scalars.iter().map(|&scalar| scalar.into()).collect(), outputs: vec![output.into()] }
+    Call {
+        op: format!("ops.{op}"),
+        tensors,
+        scalars: scalars.iter().map(|&scalar| scalar.into()).collect(),
+        outputs: vec![output.into()],
+    }
 }
 
 fn floats(name: &str) -> TensorSpec {

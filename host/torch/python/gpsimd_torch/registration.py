@@ -159,7 +159,7 @@ class Op:
         )
 
     def _xla(self, *arguments: Any) -> Result:
-        tensors = self._tensors(arguments)
+        self._tensors(arguments)
         build = self.owner._build
         if build is not None:
             return as_result(self._widened(arguments, self._on_cores(build, arguments)))

@@ -78,7 +78,7 @@ pub fn split<T: Float>(
             *to = u8::from(x.to_f32() < 0.0);
         }
         to.store()?;
-        let mut to = tcm.stage(&mut sums, row..row + 1)?;
+        let mut to = tcm.stage(&mut sums, row..=row)?;
         to[0] = sum;
         to.store()?;
     }
