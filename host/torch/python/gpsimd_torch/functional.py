@@ -42,10 +42,10 @@ def dropout(
 ) -> torch.Tensor:
     """Return `input` with elements dropped with probability `p` and the others divided by `1 - p`.
 
-    Without `training`, it is as it was. As `torch.nn.functional.dropout`. The seed of a call is drawn from `generator`, or from PyTorch's default generator
-    of the device: so the same numbers come after `torch.manual_seed`, and a part of a model that
-    `torch.utils.checkpoint` computes again, with the generator's state of the first time, drops the same elements.
-    Backward stores no mask: it computes it again. `input` is f32, bf16 or f16.
+    Without `training`, it is as it was. As `torch.nn.functional.dropout`. The seed of a call is drawn from
+    `generator`, or from PyTorch's default generator of the device: so the same numbers come after `torch.manual_seed`,
+    and a part of a model that `torch.utils.checkpoint` computes again, with the generator's state of the first time,
+    drops the same elements. Backward stores no mask: it computes it again. `input` is f32, bf16 or f16.
 
     Raises `ValueError` when `p` is no probability.
     """
