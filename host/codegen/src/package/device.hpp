@@ -380,9 +380,10 @@ __attribute__((unused, noinline)) static void find_outputs(Instance& w, u8* m, L
     gpsimd_trap("the shape function refuses the operands of a launch");
   }
   const Packing packing = packing_of(m, types, outputs.count);
-  if (packing.len > 0xffffffffu) gpsimd_trap("the outputs together have more than 4294967295 elements: split them");
-  if (packing.len != static_cast<u64>(launch.returned.numel()) || packing.dtype != dtype_code(launch.returned.dtype())) {
-    gpsimd_trap("the op's tensor is not the one that its outputs are packed in: build both sources of the package again");
+  if (packing.len > 0xffffffffu) gpsimd_trap("the outputs take more than 4294967295 elements when packed: split them");
+  const u32 dtype = dtype_code(launch.returned.dtype());
+  if (packing.dtype != dtype || packing.len != static_cast<u64>(launch.returned.numel())) {
+    gpsimd_trap("the outputs do not fit the tensor that the shape function made: build both sources of the package again");
   }
   for (u32 i = 0; i < outputs.count; ++i) {
     const u32 type = types + i * TYPE_BYTES;

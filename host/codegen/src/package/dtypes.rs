@@ -43,3 +43,36 @@ pub(super) fn dtypes(library: &LibraryDescriptor) -> String {
         used.map(|dtype| (dtype as u32, of(dtype))).map(|(code, (name, ty))| format!(" X({code}u, {name}, {ty})"));
     format!("#define GPSIMD_DTYPES(X){}\n", used.collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that outputs with these elements, in JSON, may be packed in.
+    fn packed(outputs: &[&str]) -> Vec<DType> {
+        let output = |(i, element): (usize, &&str)| format!(r#"{{"name": "y{i}", "element": {element}}}"#);
+        let outputs: Vec<_> = outputs.iter().enumerate().map(output).collect();
+        let types = r#"[{"name": "T", "dtypes": ["f32", "bf16"]}, {"name": "U", "dtypes": ["i32", "i16", "u8"]}]"#;
+        let library = format!(
+            r#"{{"name": "ops", "version": "1", "ops": [{{"name": "op", "doc": "", "file": "", "operands": [],
+                "gradients": [], "types": {types}, "outputs": [{}]}}]}}"#,
+            outputs.join(", ")
+        );
+        packed_dtypes(&LibraryDescriptor::parse(library.as_bytes()).unwrap().ops[0]).collect()
+    }
+
+    #[test]
+    fn outputs_of_one_dtype_need_no_other() {
+        assert_eq!(packed(&[r#""f32""#]), []);
+        assert_eq!(packed(&[r#""f32""#, r#""f32""#]), []);
+        assert_eq!(packed(&[r#"{"parameter": 0}"#, r#"{"parameter": 0}"#]), []);
+    }
+
+    #[test]
+    fn outputs_of_different_dtypes_may_be_integers_of_every_width_that_can_be_the_narrowest() {
+        assert_eq!(packed(&[r#""f32""#, r#""i32""#]), [DType::I32]);
+        assert_eq!(packed(&[r#""f32""#, r#""u8""#]), [DType::U8]);
+        assert_eq!(packed(&[r#"{"parameter": 0}"#, r#""i32""#]), [DType::I32, DType::I16]);
+        assert_eq!(packed(&[r#"{"parameter": 1}"#, r#""bf16""#]), [DType::I16, DType::U8]);
+    }
+}

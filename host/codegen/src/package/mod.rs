@@ -77,8 +77,8 @@ pub struct Package {
 pub struct Manifest {
     /// Name, as in `torch.ops.<name>`.
     pub library: String,
-    /// Name that the Neuron SDK registers it under, `<name>_neuron`: `torch.ops.<name>` is `gpsimd_torch`'s, which has scalars
-    /// and gradients that the SDK's ops lack, and calls these with the scalars packed into `params`.
+    /// Name that the Neuron SDK registers it under, `<name>_neuron`: `torch.ops.<name>` is `gpsimd_torch`'s, which has scalars,
+    /// several outputs and gradients, which the SDK's ops lack, and calls these with the scalars packed into `params`.
     pub neuron_library: String,
     /// Version of the crate that holds the kernels.
     pub version: String,
@@ -238,10 +238,7 @@ impl Image<'_> {
         let needed = types * TYPE_BYTES + SHAPE_ERROR_BYTES;
         if needed > self.memory.pool as usize {
             return Err(ImageError::Limit {
-                what: format!(
-                    "the types of the operands and outputs of op `{}`, which are in tile buffers at first",
-                    op.name
-                ),
+                what: format!("room in tile buffers for the types of operands and outputs of op `{}`", op.name),
                 found: needed as u64,
                 limit: u64::from(self.memory.pool),
                 unit: " bytes",

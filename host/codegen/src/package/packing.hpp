@@ -31,12 +31,14 @@ __attribute__((unused, noinline)) static Packing packing_of(const u8* m, u32 typ
     is_one_dtype &= dtype == packing.dtype;
     if (bytes < packing.element_bytes) packing.element_bytes = bytes;
   }
-  if (!is_one_dtype) packing.dtype = packing.element_bytes == 4u ? DTYPE_I32 : packing.element_bytes == 2u ? DTYPE_I16 : DTYPE_U8;
+  const u32 integers[] = {0u, DTYPE_U8, DTYPE_I16, 0u, DTYPE_I32};
+  if (!is_one_dtype) packing.dtype = integers[packing.element_bytes];
   const u64 align = 64u / packing.element_bytes;
   for (u32 i = 0; i < count; ++i) {
     const u32 type = types + i * TYPE_BYTES;
+    const u32 width = bytes_of_dtype(i32_load(m, type, 0u)) / packing.element_bytes;
     packing.starts[i] = (packing.len + align - 1u) / align * align;
-    packing.len = packing.starts[i] + elements_of_type(m, type) * (bytes_of_dtype(i32_load(m, type, 0u)) / packing.element_bytes);
+    packing.len = packing.starts[i] + elements_of_type(m, type) * width;
   }
   return packing;
 }

@@ -2,8 +2,8 @@
 
 enum { PANIC_STACK_BYTES = 4096 };
 
-// An operand: its name, what it may be in words and as bits by code, and the type parameter that it has, or -1. A size is
-// the length of a tensor of no dtype that is looked at: it has no bits.
+// An operand: its name, what it may be in words and as bits by code, and the type parameter that it has, or -1. A size
+// has no bits: the dtype of the tensor whose length it is does not matter.
 struct Operand {
   const char* name;
   const char* expected;
@@ -45,12 +45,18 @@ GPSIMD_INLINE const char* plural(u64 count) { return count == 1 ? "" : "s"; }
 static torch::Tensor tensor_of_type(const u8* m, u32 type) {
   int64_t sizes[MAX_RANK] = {};
   const u32 rank = i32_load(m, type, 4u);
-  for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) sizes[dim] = static_cast<int64_t>(i64_load(m, type, 8u + 8u * dim));
+  for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) {
+    sizes[dim] = static_cast<int64_t>(i64_load(m, type, 8u + 8u * dim));
+  }
   return torch::empty(torch::IntArrayRef(sizes, rank), dtype_of(i32_load(m, type, 0u)));
 }
 
 // The tensor that outputs of the types at `types` are packed in.
-static torch::Tensor packed_tensor(const u8* m, u32 types, u32 count) {
+static torch::Tensor packed_tensor(const char* op, const u8* m, u32 types, u32 count) {
+  for (u32 i = 0; i < count; ++i) {
+    TORCH_CHECK(bytes_of_dtype(i32_load(m, types + i * TYPE_BYTES, 0u)) != 0, "op `", op,
+                "`: its shape function says of output ", i, " that it has a dtype which no tensor of the library has");
+  }
 #ifdef GPSIMD_EMULATED
   // The emulator has a tensor for each.
   if (gpsimd::takes_outputs(count)) {
@@ -83,8 +89,8 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
     const bool is_size = operands[i].dtypes == 0;
     TORCH_CHECK(!is_size || tensors[i].sizes().size() == 1, "op `", op, "`: size `", operands[i].name,
                 "` is the length of a tensor with ", tensors[i].sizes().size(), " dimensions, expected 1");
-    TORCH_CHECK(is_size || (code != 0 && (operands[i].dtypes >> code & 1) != 0), "op `", op, "`: operand `", operands[i].name, "` is ",
-                dtype, ", expected ", operands[i].expected);
+    TORCH_CHECK(is_size || (code != 0 && (operands[i].dtypes >> code & 1) != 0), "op `", op, "`: operand `",
+                operands[i].name, "` is ", dtype, ", expected ", operands[i].expected);
     if (operands[i].parameter >= 0) {
       u32& expected = resolved[operands[i].parameter];
       if (expected == 0) expected = code;
@@ -96,7 +102,7 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
     write_type(m, types + i * TYPE_BYTES, tensors[i]);
   }
   if (shape(w, m, types, count, outputs, output_count, error) == 0) {
-    return output_count == 1 ? tensor_of_type(m, outputs) : packed_tensor(m, outputs, output_count);
+    return output_count == 1 ? tensor_of_type(m, outputs) : packed_tensor(op, m, outputs, output_count);
   }
   const u32 code = i32_load(m, error, 0u), dim = i32_load(m, error, 8u);
   const u64 expected = i64_load(m, error, 16u), found = i64_load(m, error, 24u);

@@ -1,6 +1,7 @@
 // ---- Types of tensors ----
 
-// As the kernels' memory holds them for shape functions: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
+// As the kernels' memory holds them for shape functions: `TensorType` and `ShapeError` of the ABI, with pointers of 32
+// bits.
 enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40 };
 
 // A shape function: addresses of the operands' types (tensors, then sizes) and their number, of the outputs' types and

@@ -422,6 +422,14 @@ fn a_kernel_with_more_stack_than_there_is() {
 }
 
 #[test]
+fn tile_buffers_with_no_room_for_the_types_of_several_outputs() {
+    let outputs = "'outputs':[{'name':'y','element':'f32'},{'name':'z','element':'i32'}]";
+    let refusal =
+        refusal(&[("'outputs':[{'name':'y','element':'f32'}]", outputs), ("\\00\\30\\00\\00", "\\c0\\00\\00\\00")]);
+    insta::assert_snapshot!(refusal, @"room in tile buffers for the types of operands and outputs of op `scale` is 256 bytes, the limit is 192: give tile buffers more with `tcm: BYTES` in op_library!");
+}
+
+#[test]
 fn a_shape_function_that_calls_the_device() {
     let refusal = refusal(&[(
         "(param i32 i32 i32 i32 i32) (result i32)\n    i32.const 0",
