@@ -41,8 +41,8 @@ fn what_makes_no_mistake_is_right() {
 
 #[test]
 fn an_output_that_is_never_written_is_named() {
-    assert_snapshot!(message_in_any_mode("forgets_the_second"), @"op `forgets_the_second`: no core wrote elements 0..80 of output `_n`");
-    assert_snapshot!(message_in_any_mode("forgets_the_first"), @"op `forgets_the_first`: no core wrote elements 0..80 of output `_y`");
+    assert_snapshot!(message_in_any_mode("forgets_the_second"), @"op `forgets_the_second`: no core wrote elements 0..80 of output `n`");
+    assert_snapshot!(message_in_any_mode("forgets_the_first"), @"op `forgets_the_first`: no core wrote elements 0..80 of output `y`");
     assert_snapshot!(message_in_any_mode("leaves_out_the_last"), @"op `leaves_out_the_last`: no core wrote elements 79..80 of output `n`, all after the last that was written: the kernel stops too early, or its shape function asks for too large an output, i32[80] for `x` f32[80]");
 }
 
@@ -89,7 +89,7 @@ fn overlap(y: usize, n: usize) -> OperandError {
 
 #[test]
 fn outputs_that_overlap_are_named() {
-    assert_snapshot!(overlap(100, 150), @"op `is_right`: output `n` and operand `y` share memory: give the output memory of its own");
+    assert_snapshot!(overlap(100, 150), @"op `is_right`: outputs `y` and `n` share memory: give each memory of its own");
     assert_snapshot!(overlap(100, 10), @"op `is_right`: output `n` and operand `x` share memory: give the output memory of its own");
     assert_snapshot!(overlap(10, 200), @"op `is_right`: output `y` and operand `x` share memory: give the output memory of its own, or launch in place");
 }
