@@ -127,18 +127,11 @@ pub(crate) fn stacked(op: &Op, rows: &[TensorViewMut<'_>]) -> Result<TensorType,
 
 /// That output `output`, which is at these places, shares no byte with what `name` is.
 pub(crate) fn verify_apart(
-    op: &Op,
-    output: usize,
     places: &[Place],
     other: Place,
-    describe: impl FnOnce() -> (String, bool),
+    error: impl FnOnce() -> OperandError,
 ) -> Result<(), OperandError> {
-    if places.iter().all(|place| place.is_apart(other)) {
-        return Ok(());
-    }
-    let (operand, replaces) = describe();
-    let output = op.descriptor().outputs[output].name.clone();
-    Err(OperandError::Overlap { op: op.name().into(), output, operand, replaces })
+    if places.iter().all(|place| place.is_apart(other)) { Ok(()) } else { Err(error()) }
 }
 
 /// Some bytes of memory.

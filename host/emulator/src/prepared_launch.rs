@@ -376,17 +376,24 @@ fn verify_apart(
     is_in_place: bool,
 ) -> Result<(), OperandError> {
     let entry = op.entry();
+    let name = |output: usize| op.descriptor().outputs[output].name.clone();
     for (index, output) in outputs.iter().enumerate() {
         let places: Vec<_> = output.pieces.iter().map(Place::of_output).collect();
         let is_passed = |operand: &usize| !is_in_place || !entry.replaced.contains(&Some(*operand));
         for (operand, view) in (0..entry.tensors).filter(is_passed).zip(tensors) {
-            let describe = || (op.tensor_name(operand).to_owned(), entry.replaced[index] == Some(operand));
-            operands::verify_apart(op, index, &places, Place::of(view), describe)?;
+            let error = || OperandError::Overlap {
+                op: op.name().into(),
+                output: name(index),
+                operand: op.tensor_name(operand).to_owned(),
+                replaces: entry.replaced[index] == Some(operand),
+            };
+            operands::verify_apart(&places, Place::of(view), error)?;
         }
         for (other, memory) in outputs[..index].iter().enumerate() {
             for piece in memory.pieces {
-                let describe = || (op.descriptor().outputs[other].name.clone(), false);
-                operands::verify_apart(op, index, &places, Place::of_output(piece), describe)?;
+                let (op, output, other) = (op.name().into(), name(index), name(other));
+                let error = || OperandError::OutputOverlap { op, output, other };
+                operands::verify_apart(&places, Place::of_output(piece), error)?;
             }
         }
     }

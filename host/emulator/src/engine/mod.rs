@@ -205,10 +205,11 @@ impl Engine {
     /// When the workers swallow a panic.
     pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[Scalar]) -> Result<Tensor, LaunchError> {
         let expected = op.outputs().len();
-        match self.call_all(op, tensors, scalars)?.pop() {
-            Some(output) if expected == 1 => Ok(output),
-            _ => Err(OperandError::OutputCount { op: op.name().into(), expected, found: 1 }.into()),
+        let wrong_count = || OperandError::OutputCount { op: op.name().into(), expected, found: 1 };
+        if expected != 1 {
+            return Err(wrong_count().into());
         }
+        Ok(self.call_all(op, tensors, scalars)?.pop().ok_or_else(wrong_count)?)
     }
 
     /// Runs `op` and returns its outputs, in memory of their own.

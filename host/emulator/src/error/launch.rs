@@ -179,6 +179,16 @@ pub enum OperandError {
         /// Whether this is the operand that the op can replace in place.
         replaces: bool,
     },
+    /// The memory of two outputs overlaps.
+    #[error("op `{op}`: outputs `{other}` and `{output}` share memory: give each memory of its own")]
+    OutputOverlap {
+        /// The op.
+        op: String,
+        /// The output.
+        output: String,
+        /// One before it.
+        other: String,
+    },
     /// A launch in place of an op that replaces nothing.
     #[error("op `{op}` cannot be launched in place: its output replaces no operand (see `replaces` in its descriptor)")]
     NotInPlace {
