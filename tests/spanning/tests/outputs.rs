@@ -21,9 +21,8 @@ fn engines() -> impl Iterator<Item = Engine> {
 #[track_caller]
 fn call(name: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> Vec<Tensor> {
     let views: Vec<TensorView<'_>> = tensors.iter().map(|tensor| tensor.view()).collect();
-    let mut results = engines().map(|engine| {
-        engine.call_all(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
-    });
+    let mut results = engines()
+        .map(|engine| engine.call_all(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}")));
     let first = results.next().expect("an engine");
     for other in results {
         let same = first.iter().zip(&other).all(|(a, b)| a.ty() == b.ty() && a.bytes() == b.bytes());

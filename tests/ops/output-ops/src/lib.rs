@@ -137,14 +137,7 @@ fn like_both(x: &TensorType, step: &TensorType) -> Result<[TensorType; 2], Shape
 
 /// y = x + rate step, in the place of x; moved = rate step, apart.
 #[custom_op(shape = like_both, replaces(y = x))]
-pub fn steps(
-    core: &Core,
-    x: Input<f32>,
-    step: Input<f32>,
-    rate: f32,
-    y: Output<f32>,
-    moved: Output<f32>,
-) -> OpResult {
+pub fn steps(core: &Core, x: Input<f32>, step: Input<f32>, rate: f32, y: Output<f32>, moved: Output<f32>) -> OpResult {
     core.map((&x, &step), (y, moved), |(x, step)| (x + rate * step, rate * step))
 }
 
