@@ -86,6 +86,7 @@ pub fn split<T: Float>(
 }
 
 fn like_x_twice(x: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+    x.expect_rank_at_least(1)?;
     Ok([*x, *x])
 }
 
