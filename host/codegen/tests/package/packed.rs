@@ -1,4 +1,4 @@
-//! Several outputs on a core: packed in one tensor, they have the bits that the emulator finds in each.
+//! Several outputs on a core: packed in one tensor, they have the bits that the kernels in Rust write in each.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,10 @@ use gpsimd_emulator::{Element, Engine, Mode, Op, OpLibrary, Scalar, Tensor, bf16
 
 use crate::images::{PACKED_OPS, for_the_device, package};
 
-/// The package of `packed-ops`, built twice.
+/// `packed-ops`, in Rust and its package built twice.
 struct Libraries {
+    /// Compiled for this CPU.
+    native: OpLibrary,
     /// For the emulator, which has a tensor for each output.
     emulated: OpLibrary,
     /// For the device: ops that return one tensor, as if written by hand.
@@ -55,12 +57,14 @@ impl Libraries {
         };
         build_cpp(&build, &device, &compiler).unwrap_or_else(|error| panic!("{error}"));
         let load = |path: PathBuf| OpLibrary::load(path).unwrap_or_else(|error| panic!("{error}"));
-        let libraries = Self { emulated: load(emulated), device: load(device) };
+        let native = OpLibrary::from_static(&packed_ops::OP_LIBRARY).unwrap_or_else(|error| panic!("{error}"));
+        let libraries = Self { native, emulated: load(emulated), device: load(device) };
         std::fs::remove_dir_all(folder).unwrap();
         libraries
     }
 
-    /// Launches an op both ways, checked; asserts that the packed tensor holds the outputs, and returns these.
+    /// Launches an op in all three, checked; asserts that the outputs are the same and the packed tensor holds them, and
+    /// returns them.
     fn outputs(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> Vec<Tensor> {
         let engine = Engine::builder().mode(Mode::Checked).build().unwrap();
         let call = |library: &OpLibrary, tensors: &[&Tensor], scalars: &[Scalar]| {
@@ -68,7 +72,10 @@ impl Libraries {
             let op: Op = library.op(op).unwrap();
             engine.call_all(&op, &views, scalars).unwrap_or_else(|error| panic!("{error}"))
         };
-        let outputs = call(&self.emulated, tensors, scalars);
+        let outputs = call(&self.native, tensors, scalars);
+        for (output, emulated) in outputs.iter().zip(call(&self.emulated, tensors, scalars)) {
+            assert_eq!((output.ty(), output.bytes()), (emulated.ty(), emulated.bytes()));
+        }
         let types: Vec<_> = outputs.iter().map(|output| (output.ty().dtype(), output.ty().len() as u64)).collect();
         let packing = Packing::of(&types);
 
