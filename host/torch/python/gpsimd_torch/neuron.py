@@ -3,7 +3,7 @@
 `cargo gpsimd build --neuron` makes `lib<library>_neuron.so`. `torch_neuronx` registers its ops as
 `torch.ops.<library>_neuron.<op>`, of tensors alone: a size is the length of a tensor (uint8), the scalars of an op are
 packed into a last one, `params` (int32, the bits of each, in the order of the operands), so that a learning rate that
-changes recompiles no graph. Several outputs come packed in one tensor, of which the result has views.
+changes recompiles no graph. Several outputs come packed in one tensor.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class NeuronBuild:
 
 
 def unpacked(packed: torch.Tensor, outputs: list[tuple[str, list[int]]]) -> list[torch.Tensor]:
-    """Views of a tensor that outputs of these dtype names and shapes are packed in."""
+    """The outputs of these dtype names and shapes that are packed in a tensor."""
     starts = packing([(name, math.prod(shape)) for name, shape in outputs])
     width = packed.element_size()
     found = []
@@ -82,7 +82,9 @@ def unpacked(packed: torch.Tensor, outputs: list[tuple[str, list[int]]]) -> list
         dtype = DTYPES[name]
         count = math.prod(shape) * dtype.itemsize // width
         part = packed[start : start + count]
-        found.append((part if part.dtype == dtype else part.view(dtype)).reshape(shape))
+        # Not `view`: below the dispatcher's functionalisation, where this is, PyTorch/XLA has the functional form alone.
+        bits = part if part.dtype == dtype else torch.ops.aten.view_copy.dtype(part, dtype)
+        found.append(bits.reshape(shape))
     return found
 
 
