@@ -148,7 +148,7 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 8] = [
+    let runs: [(&str, &[&str]); 9] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -156,6 +156,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/faults/image-ops", &["image"]),
         ("tests/ops/element-ops", &["elements"]),
         ("tests/ops/output-ops", &["outputs"]),
+        ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
     ];
     for (library, tests) in runs {
@@ -189,6 +190,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/ops/float-ops", &["floats"]),
         ("tests/ops/element-ops", &["elements"]),
         ("tests/ops/output-ops", &["outputs"]),
+        ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/math-ops", &["math"]),
         // Of this tier alone.

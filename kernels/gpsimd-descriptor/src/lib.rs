@@ -16,6 +16,11 @@ pub const IMAGE_SECTION: &str = "gpsimd.descriptor";
 /// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
 pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
 
+/// The environment variable that says, while crates are compiled, which one is the op library that is built: the name of
+/// its library target. `cargo gpsimd build` sets it. Crates that it takes ops from may have an `op_library!` of their own,
+/// whose symbols would be there a second time: these are left out of every other crate.
+pub const LIBRARY_VARIABLE: &str = "GPSIMD_LIBRARY";
+
 /// An op library: its name and the ops that ship together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LibraryDescriptor {

@@ -92,6 +92,10 @@ pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # fn main() {}
 /// ```
 ///
+/// An op may come from another crate, by its path, `ops: [bert_ops::adamw_step, my_op]`, also from one that is an op
+/// library itself. What leaves the crate, the C entry point on a host and the exports of an image, is that of the library
+/// that `cargo gpsimd build` builds alone: it names its crate in the environment variable `GPSIMD_LIBRARY`.
+///
 /// Makes `OP_LIBRARY` and the C entry point on a host; on `wasm32-unknown-unknown` the exports `run:<op>` and
 /// `shape:<op>` and the custom section `gpsimd.descriptor`. Optional: `tcm: BYTES`, how much of the 16 KiB pool the
 /// image keeps for buffers (default 12288; the stack and the statics need the rest). Beyond 10 ops, or with a name that

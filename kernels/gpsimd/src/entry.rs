@@ -222,8 +222,10 @@ pub const CPU_FEATURES: &str = {
     }
 };
 
-/// The panic handler of a kernel image: says where, and stops the core.
-#[cfg(target_arch = "wasm32")]
-pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+/// The panic handler of kernel images: says where, and stops the core. Here, and not in the crate of each op library, of
+/// which an image may hold several.
+#[cfg(all(target_arch = "wasm32", not(test)))]
+#[panic_handler]
+fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
     crate::device::panicked(info)
 }

@@ -130,26 +130,26 @@ fn bert_ops() -> Vec<u8> {
         inputs: vec![matrix("x"), tensor("bias", NeffDType::Float32, &[4])],
         outputs: vec![matrix("y")],
         intermediates: Vec::new(),
-        libraries: vec![GraphLibrary { name: "bert_ops".into(), file: "libbert_ops.so".into() }],
+        libraries: vec![GraphLibrary { name: "exported_ops".into(), file: "libexported_ops.so".into() }],
         calls: vec![Call {
-            op: "bert_ops.bias_gelu_forward".into(),
+            op: "exported_ops.bias_gelu_forward".into(),
             tensors: vec!["x".into(), "bias".into()],
             scalars: Vec::new(),
             outputs: vec!["y".into()],
         }],
     };
-    let library = std::fs::read(fixtures::built().join("libbert_ops.so")).unwrap();
-    NeffBuilder::new("gelu", graph).library("libbert_ops.so", library).build().unwrap()
+    let library = std::fs::read(fixtures::built().join("libexported_ops.so")).unwrap();
+    NeffBuilder::new("gelu", graph).library("libexported_ops.so", library).build().unwrap()
 }
 
 /// A Rust kernel with a mistake: its vectors of 16 elements go past the end of a tensor of 8, or its index does.
 fn faulty_ops(op: &str) -> Vec<u8> {
     let mut call = call("doubles", &["x"], &[], "y");
-    call.op = format!("faulty_ops.{op}");
-    let libraries = vec![GraphLibrary { name: "faulty_ops".into(), file: "libfaulty_ops.so".into() }];
+    call.op = format!("exported_ops.{op}");
+    let libraries = vec![GraphLibrary { name: "exported_ops".into(), file: "libexported_ops.so".into() }];
     let graph = Graph { libraries, ..x_to_y(vec![call]) };
-    let library = std::fs::read(fixtures::built().join("libfaulty_ops.so")).unwrap();
-    NeffBuilder::new("faulty", graph).library("libfaulty_ops.so", library).build().unwrap()
+    let library = std::fs::read(fixtures::built().join("libexported_ops.so")).unwrap();
+    NeffBuilder::new("faulty", graph).library("libexported_ops.so", library).build().unwrap()
 }
 
 /// A NEFF without a graph, as the Neuron compiler's are: here one with nothing at all in its archive.

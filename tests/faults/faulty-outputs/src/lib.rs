@@ -27,6 +27,7 @@ fn number(core: &Core, n: &mut Output<i32>, range: Range<usize>) -> OpResult {
 
 /// Does not write n.
 #[custom_op(shape = two)]
+#[expect(clippy::needless_pass_by_value, reason = "what a kernel is given")]
 pub fn forgets_the_second(core: &Core, x: Input<f32>, mut y: Output<f32>, n: Output<i32>) -> OpResult {
     let _ = n;
     copy(core, &x, &mut y, core.share(x.len(), 1).range())
@@ -34,6 +35,7 @@ pub fn forgets_the_second(core: &Core, x: Input<f32>, mut y: Output<f32>, n: Out
 
 /// Does not write y.
 #[custom_op(shape = two)]
+#[expect(clippy::needless_pass_by_value, reason = "what a kernel is given")]
 pub fn forgets_the_first(core: &Core, x: Input<f32>, y: Output<f32>, mut n: Output<i32>) -> OpResult {
     let _ = y;
     number(core, &mut n, core.share(x.len(), 1).range())

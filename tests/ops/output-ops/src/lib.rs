@@ -34,6 +34,7 @@ pub fn first<T: Element>(core: &Core, x: Input<T>, k: usize, mut y: Output<T>) -
 }
 
 fn two_dtypes(x: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+    x.expect_rank_at_least(1)?;
     Ok([x.with_dtype::<f32>(), x.with_dtype::<i8>()])
 }
 
@@ -93,17 +94,16 @@ pub fn largest(core: &Core, x: Input<f32>, mut values: Output<f32>, mut indices:
                 }
             }
         }
-        let mut stage = core.tcm().stage(&mut values, row..row + 1)?;
+        let mut stage = core.tcm().stage(&mut values, row..=row)?;
         stage.fill(value);
         stage.store()?;
-        let mut stage = core.tcm().stage(&mut indices, row..row + 1)?;
+        let mut stage = core.tcm().stage(&mut indices, row..=row)?;
         stage.fill(index);
         stage.store()?;
     }
     Ok(())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of a shape function")]
 fn five(_: usize, x: &TensorType) -> Result<TensorType, ShapeError> {
     x.with_dtype::<i32>().with_shape(&[5])
 }
