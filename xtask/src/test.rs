@@ -148,7 +148,7 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 9] = [
+    let runs: &[(&str, &[&str])] = &[
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -159,7 +159,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
     ];
-    for (library, tests) in runs {
+    for &(library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
         if library.starts_with("kernels") || library == "tests/ops/math-ops" {
             results.expect_vectors()?;
@@ -183,7 +183,7 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 9] = [
+    let runs: &[(&str, &[&str])] = &[
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
@@ -196,7 +196,7 @@ fn isa() -> anyhow::Result<()> {
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];
-    for (library, tests) in runs {
+    for &(library, tests) in runs {
         let program = build::isa_program(&workspace::op_crate(library)?)?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(
