@@ -151,6 +151,7 @@ fn package() -> anyhow::Result<()> {
     let runs: &[(&str, &[&str])] = &[
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/ops/math-ops", &["math"]),
+        ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/faults/image-ops", &["image"]),
@@ -161,7 +162,7 @@ fn package() -> anyhow::Result<()> {
     ];
     for &(library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
-        if library.starts_with("kernels") || library == "tests/ops/math-ops" {
+        if library.starts_with("kernels") || ["tests/ops/math-ops", "tests/ops/lane-ops"].contains(&library) {
             results.expect_vectors()?;
         }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
@@ -193,6 +194,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/math-ops", &["math"]),
+        ("tests/ops/lane-ops", &["lanes"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];

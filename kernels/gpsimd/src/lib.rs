@@ -33,7 +33,7 @@
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |
-//! | [`Lanes`] | 16-lane reductions |
+//! | [`lanes`] | reductions ([`Lanes`]), scans, selection and sorting in vectors |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
 #![no_std]
@@ -45,7 +45,7 @@ mod device;
 mod element;
 mod engine_core;
 mod error;
-mod lanes;
+pub mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
@@ -79,7 +79,7 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
-        ShapeError, TensorType, bf16, custom_op, f16, math, op_library, print, random,
+        ShapeError, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }
 
