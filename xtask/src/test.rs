@@ -148,13 +148,14 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 6] = [
+    let runs: [(&str, &[&str]); 7] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/faults/image-ops", &["image"]),
         ("tests/ops/element-ops", &["elements"]),
+        ("tests/ops/index-dma-ops", &["indexed_dma"]),
     ];
     for (library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
@@ -180,12 +181,13 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 7] = [
+    let runs: [(&str, &[&str]); 8] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),
         ("tests/ops/element-ops", &["elements"]),
+        ("tests/ops/index-dma-ops", &["indexed_dma"]),
         ("tests/ops/math-ops", &["math"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),

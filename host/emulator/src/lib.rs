@@ -41,6 +41,7 @@ mod report;
 mod shape;
 mod tcm;
 mod tensor;
+mod tensor_names;
 mod watchdog;
 mod workers;
 
