@@ -159,6 +159,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/ops/output-ops", &["outputs"]),
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
+        ("tests/ops/index-dma-ops", &["indexed_dma"]),
     ];
     for &(library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
@@ -193,6 +194,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/ops/output-ops", &["outputs"]),
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
+        ("tests/ops/index-dma-ops", &["indexed_dma"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
         // Of this tier alone.

@@ -16,6 +16,7 @@ use crate::prepared_launch::PreparedLaunch;
 use crate::print::Printer;
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
 use crate::tcm::{Pool, TcmMemory};
+use crate::tensor_names::with_names;
 use crate::watchdog::Watched;
 
 /// How one core's part of a run ended.
@@ -313,7 +314,10 @@ fn verdict(
     }
     if let Some(Failure { code, message, location }) = failure {
         let misuse = match code {
-            abi::FAILURE_REFUSED => Misuse::Refused { message },
+            abi::FAILURE_REFUSED => {
+                let name = |index| (index < launch.tensors.len()).then(|| launch.name(index));
+                Misuse::Refused { message: with_names(&message, name) }
+            }
             abi::FAILURE_PANIC => Misuse::Panicked { message },
             // SAFETY: places in the source of a library are text of the library, which is loaded.
             abi::FAILURE_LEAKED => Misuse::TcmLeaked { bytes: pool.taken(), held: unsafe { pool.held() } },

@@ -42,6 +42,7 @@ mod scalar;
 mod shape;
 mod tcm;
 mod tensor;
+mod tensor_names;
 mod watchdog;
 mod workers;
 

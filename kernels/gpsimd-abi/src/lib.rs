@@ -302,7 +302,8 @@ pub struct DeviceTable {
     pub print_signed: unsafe extern "C" fn(*mut c_void, i64),
     /// Prints an unsigned integer.
     pub print_unsigned: unsafe extern "C" fn(*mut c_void, u64),
-    /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message.
+    /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message. With [`FAILURE_REFUSED`] `{3}`
+    /// stands for the name of tensor 3.
     pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
     /// Says that this core is about to write `len` elements from `start` of tensor `tensor`, an output, at its `direct`
     /// address, before it does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of

@@ -45,6 +45,7 @@ mod device;
 mod element;
 mod engine_core;
 mod error;
+mod indices;
 pub mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
@@ -70,16 +71,16 @@ pub use self::lanes::{Lanes, greater};
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, Stage, Tcm, Tile, Transform, TransformRow, Window};
+pub use self::tcm::{Buffer, RowTile, Stage, Strided, Tcm, Tile, Transform, TransformRow, Window};
 pub use self::tensor::{Input, Output};
-pub use self::walk::{Kept, Operands, Outputs, Row, Rows, Written};
+pub use self::walk::{Gather, Kept, Narrowed, Operand, Operands, Outputs, Row, Rows, Written};
 pub use gpsimd_macros::{custom_op, op_library, print};
 
 /// What a kernel needs, under one name.
 pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
-        ShapeError, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
+        ShapeError, Strided, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }
 

@@ -6,6 +6,7 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
+use crate::device::Device;
 use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
@@ -57,6 +58,20 @@ impl<'l> Hbm<'l> {
 
     fn dim(&self, i: usize) -> usize {
         if i < self.core.device.tensor_rank(self.tensor) { self.core.device.tensor_dim(self.tensor, i) } else { 1 }
+    }
+
+    /// Elements of a row of the whole tensor, along its last dimension.
+    pub(crate) fn row_len(&self) -> usize {
+        self.core.device.tensor_rank(self.tensor).checked_sub(1).map_or(1, |last| self.dim(last))
+    }
+
+    /// Number of such rows in this part.
+    pub(crate) fn row_count(&self) -> usize {
+        self.len.checked_div(self.row_len()).unwrap_or(0)
+    }
+
+    pub(crate) fn device(&self) -> &'l Device {
+        &self.core.device
     }
 
     fn is_whole(&self) -> bool {
@@ -163,7 +178,7 @@ impl Hbm<'_> {
 }
 
 /// `range` with its ends filled in for a tensor of `len` elements.
-fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
+pub(crate) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Range<usize> {
     let start = match range.start_bound() {
         Bound::Included(start) => *start,
         Bound::Excluded(before) => before.saturating_add(1),
@@ -220,6 +235,10 @@ impl<'l, T: Element> Input<'l, T> {
 
 impl<'l, T: Element> Output<'l, T> {
     tensor_methods!();
+
+    pub(crate) fn into_hbm(self) -> Hbm<'l> {
+        self.hbm
+    }
 
     /// Two outputs: the first `mid` elements, and the rest. A `mid` past the end is an error of the launch.
     #[track_caller]

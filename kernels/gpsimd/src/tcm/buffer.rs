@@ -6,6 +6,7 @@ use core::panic::Location;
 use core::slice;
 
 use super::reservation::{Reservation, dma_load, dma_store};
+use super::rows::Strided;
 use crate::element::Element;
 use crate::error::OpResult;
 use crate::tensor::{Input, Output};
@@ -46,6 +47,31 @@ impl<T: Element> Buffer<'_, T> {
             return Err(self.reservation.refuse("a store is longer than the TCM buffer it comes from", at));
         }
         dma_store(self.reservation.core, &output.hbm, &range, self.reservation.tcm, at)
+    }
+
+    /// Sends the front of the buffer to rows of `output` that follow each other at a distance: TCM to HBM, a DMA for each.
+    ///
+    /// # Errors
+    /// When the rows overlap, are longer than the buffer together or leave the tensor.
+    #[track_caller]
+    pub fn store_2d(&self, output: &mut Output<'_, T>, rows: Strided) -> OpResult {
+        let at = Location::caller();
+        rows.verify(&output.hbm, at)?;
+        let Strided { start, rows, columns, stride } = rows;
+        if rows > 1 && stride < columns {
+            return Err(self
+                .reservation
+                .refuse("the rows of a store overlap: its stride is less than their length", at));
+        }
+        if rows.saturating_mul(columns) > self.len {
+            return Err(self.reservation.refuse("a store is longer than the TCM buffer it comes from", at));
+        }
+        for row in 0..rows {
+            let first = start + row * stride;
+            let from = self.reservation.tcm.wrapping_add(row * columns * size_of::<T>());
+            dma_store(self.reservation.core, &output.hbm, &(first..first + columns), from, at)?;
+        }
+        Ok(())
     }
 }
 

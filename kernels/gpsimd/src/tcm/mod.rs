@@ -3,9 +3,10 @@
 //! | type | filled by | emptied by | for |
 //! |---|---|---|---|
 //! | [`Tile`] | [`Tcm::load`] | | operands |
+//! | [`RowTile`] | [`Tcm::gather`], [`Tcm::load_2d`] | | rows of operands that lie apart |
 //! | [`Stage`] | the kernel, or [`Tcm::update`] | [`Stage::store`] | the output |
 //! | [`Transform`] | [`Tcm::transform`] | [`Transform::store`] | an operand that becomes the output in place |
-//! | [`Buffer`] | the kernel, or [`Buffer::load`] | [`Buffer::store`] | scratch, and what is loaded again and again |
+//! | [`Buffer`] | the kernel, or [`Buffer::load`] | [`Buffer::store`], [`Buffer::store_2d`] | scratch, and what is loaded again and again; rows that are stored apart |
 //!
 //! Most kernels need none of these: [`Core::map`](crate::Core::map) and [`Core::rows`](crate::Core::rows) walk the
 //! tiles of a tensor by themselves.
@@ -28,6 +29,7 @@
 
 mod buffer;
 mod reservation;
+mod rows;
 mod stage;
 mod tile;
 mod transform;
@@ -42,6 +44,8 @@ use gpsimd_abi::TCM_ALIGN;
 
 pub use self::buffer::Buffer;
 pub(crate) use self::reservation::{Reservation, dma_load, dma_store};
+pub(crate) use self::rows::dma_load_rows;
+pub use self::rows::{RowTile, Strided};
 pub use self::stage::Stage;
 pub use self::tile::Tile;
 pub use self::transform::{Transform, TransformRow};

@@ -33,6 +33,23 @@ impl<'l> Extent<'l> {
     }
 }
 
+/// The sizes by which an operand meets the walk, outermost first.
+pub(crate) trait Sizes {
+    fn rank(&self) -> usize;
+    /// Of dimension `i`, which it has.
+    fn size(&self, i: usize) -> usize;
+}
+
+impl Sizes for Hbm<'_> {
+    fn rank(&self) -> usize {
+        Hbm::rank(self)
+    }
+
+    fn size(&self, i: usize) -> usize {
+        Hbm::size(self, i)
+    }
+}
+
 /// Which row of an operand a row of the walk meets.
 #[derive(Clone, Copy)]
 pub(crate) struct RowMap {
@@ -56,7 +73,7 @@ impl RowMap {
     pub(crate) fn of(
         core: &Core,
         walk: &Extent<'_>,
-        operand: &Hbm<'_>,
+        operand: &impl Sizes,
         index: usize,
         at: &'static Location<'static>,
     ) -> OpResult<Self> {
@@ -100,7 +117,7 @@ impl RowMap {
 
     /// The operand's row for row `row` of the walk.
     #[inline(never)]
-    pub(crate) fn row(&self, walk: &Extent<'_>, operand: &Hbm<'_>, row: usize) -> usize {
+    pub(crate) fn row(&self, walk: &Extent<'_>, operand: &impl Sizes, row: usize) -> usize {
         if self.is_full {
             return row;
         }
@@ -124,7 +141,7 @@ impl RowMap {
 }
 
 /// The operand's size in dimension `i` of a walk of `rank` dimensions.
-fn aligned(operand: &Hbm<'_>, rank: usize, i: usize) -> usize {
+fn aligned(operand: &impl Sizes, rank: usize, i: usize) -> usize {
     (i + operand.rank()).checked_sub(rank).map_or(1, |i| operand.size(i))
 }
 

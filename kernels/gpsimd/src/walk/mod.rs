@@ -23,18 +23,25 @@
 //! xtask miri` interprets the ops of `bert_ops` on a host, in both modes (`tests/spanning/tests/miri.rs`): broadcast
 //! and not, rows that fit in TCM and that do not, several outputs, in place and not.
 
+mod apart;
 mod broadcast;
 mod destination;
+mod gather;
+mod layout;
 mod map;
+mod narrow;
 mod operands;
 mod outputs;
 mod plan;
 mod reduce;
 mod row;
 mod rows;
+mod scatter;
 mod source;
 
-pub use self::operands::Operands;
+pub use self::gather::Gather;
+pub use self::narrow::Narrowed;
+pub use self::operands::{Operand, Operands};
 pub use self::outputs::Outputs;
 pub use self::row::{Kept, Row, Written};
 pub use self::rows::Rows;

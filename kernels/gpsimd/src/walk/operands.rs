@@ -1,12 +1,68 @@
 //! [`Operands`]: what a walk reads.
 
+use super::gather::Gather;
+use super::layout::Layout;
+use super::narrow::Narrowed;
 use super::outputs::Outputs;
 use super::source::Source;
 use crate::element::Element;
 use crate::tensor::Input;
 
-/// The operands of a walk: `&x`, or a tuple of up to six of them, each broadcast to the output.
+/// An operand of a walk: `&x`, its rows at indices ([`Input::rows_at`]), or a part of every dimension of it
+/// ([`Input::narrow`]).
+pub trait Operand<'l>: Copy {
+    /// The type of its elements.
+    type Element: Element;
+    /// Whether its rows may lie apart. Walks without such operands have no code for them.
+    #[doc(hidden)]
+    const IS_APART: bool;
+
+    #[doc(hidden)]
+    fn source(self) -> Source<'l>;
+
+    /// Where row `row` of the area that was loaded last is; every row has `columns` there.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn pointer(source: &Source<'l>, row: usize, columns: usize) -> *const Self::Element {
+        if Self::IS_APART { source.pointer_apart(row, columns) } else { source.pointer(row, columns) }
+    }
+}
+
+impl<'l, T: Element> Operand<'l> for &Input<'l, T> {
+    type Element = T;
+    const IS_APART: bool = false;
+
+    #[inline(always)]
+    fn source(self) -> Source<'l> {
+        Source::new(self.hbm, T::DTYPE, Layout::Dense)
+    }
+}
+
+impl<'l, T: Element> Operand<'l> for &'l Gather<'l, T> {
+    type Element = T;
+    const IS_APART: bool = true;
+
+    #[inline(always)]
+    fn source(self) -> Source<'l> {
+        Source::new(self.table, T::DTYPE, Layout::Gathered(&self.indices))
+    }
+}
+
+impl<'l, T: Element> Operand<'l> for &'l Narrowed<'l, T> {
+    type Element = T;
+    const IS_APART: bool = true;
+
+    #[inline(always)]
+    fn source(self) -> Source<'l> {
+        Source::new(self.tensor, T::DTYPE, Layout::Region(&self.region))
+    }
+}
+
+/// The operands of a walk: one, or a tuple of up to six of them, each broadcast to the output.
 pub trait Operands<'l>: Copy {
+    /// Whether the rows of one of them may lie apart.
+    #[doc(hidden)]
+    const ARE_APART: bool;
     /// The elements that meet in one place: `T`, or a tuple of them.
     type Elements: Copy;
     /// An operand each, without its type.
@@ -62,43 +118,44 @@ fn shared<'l, T: Element, O: Outputs<'l>>(index: usize, outputs: O::Pointers) ->
 /// Implements the trait for operands of one form.
 macro_rules! operands {
     (
-        [$count:literal; $($T:ident $i:tt),+]: $operands:ty,
+        [$count:literal; $($O:ident $i:tt),+]: $operands:ty,
         $this:ident => [$($operand:expr),+],
         $elements:ty = ($($element:ident),+) => $together:expr
     ) => {
-        impl<'l, $($T: Element),+> Operands<'l> for $operands {
+        impl<'l, $($O: Operand<'l>),+> Operands<'l> for $operands {
+            const ARE_APART: bool = $($O::IS_APART)||+;
             type Elements = $elements;
             type Sources = [Source<'l>; $count];
-            type Pointers = ($(*const $T,)+);
+            type Pointers = ($(*const $O::Element,)+);
 
             #[inline(always)]
             fn sources(self) -> Self::Sources {
                 let $this = self;
-                [$(Source::new($operand.hbm, $T::DTYPE)),+]
+                [$($operand.source()),+]
             }
 
             #[inline(always)]
             fn pointers(sources: &[Source<'l>], row: usize, columns: usize) -> Self::Pointers {
-                ($(sources[$i].pointer::<$T>(row, columns),)+)
+                ($($O::pointer(&sources[$i], row, columns),)+)
             }
 
             #[inline(always)]
-            fn pointers_in<O: Outputs<'l>>(
+            fn pointers_in<P: Outputs<'l>>(
                 sources: &[Source<'l>],
-                outputs: O::Pointers,
+                outputs: P::Pointers,
                 row: usize,
                 columns: usize,
             ) -> Self::Pointers {
-                ($(match shared::<$T, O>($i, outputs) {
+                ($(match shared::<$O::Element, P>($i, outputs) {
                     Some(output) => output.cast_const(),
-                    None => sources[$i].pointer::<$T>(row, columns),
+                    None => $O::pointer(&sources[$i], row, columns),
                 },)+)
             }
 
             #[inline(always)]
-            fn in_place<O: Outputs<'l>>(pointers: Self::Pointers, outputs: O::Pointers) -> (usize, usize) {
+            fn in_place<P: Outputs<'l>>(pointers: Self::Pointers, outputs: P::Pointers) -> (usize, usize) {
                 let (mut in_place, mut all) = (0, 0);
-                $(if let Some(output) = shared::<$T, O>($i, outputs) {
+                $(if let Some(output) = shared::<$O::Element, P>($i, outputs) {
                     in_place += usize::from(core::ptr::eq(output, pointers.$i));
                     all += 1;
                 })+
@@ -106,8 +163,8 @@ macro_rules! operands {
             }
 
             #[inline(always)]
-            unsafe fn bring<O: Outputs<'l>>(pointers: Self::Pointers, outputs: O::Pointers, columns: usize) {
-                $(if let Some(output) = shared::<$T, O>($i, outputs) {
+            unsafe fn bring<P: Outputs<'l>>(pointers: Self::Pointers, outputs: P::Pointers, columns: usize) {
+                $(if let Some(output) = shared::<$O::Element, P>($i, outputs) {
                     // SAFETY: the caller's promise; `copy` lets them be the same.
                     unsafe { core::ptr::copy(pointers.$i, output, columns) };
                 })+
@@ -123,27 +180,26 @@ macro_rules! operands {
     };
 }
 
-operands! { [1; A 0]: &Input<'l, A>, operand => [operand], A = (a) => a }
-operands! { [1; A 0]: (&Input<'l, A>,), all => [all.0], (A,) = (a) => (a,) }
-operands! { [2; A 0, B 1]: (&Input<'l, A>, &Input<'l, B>), all => [all.0, all.1], (A, B) = (a, b) => (a, b) }
+operands! { [1; A 0]: A, operand => [operand], A::Element = (a) => a }
+operands! { [1; A 0]: (A,), all => [all.0], (A::Element,) = (a) => (a,) }
+operands! { [2; A 0, B 1]: (A, B), all => [all.0, all.1], (A::Element, B::Element) = (a, b) => (a, b) }
 operands! {
-    [3; A 0, B 1, C 2]: (&Input<'l, A>, &Input<'l, B>, &Input<'l, C>),
+    [3; A 0, B 1, C 2]: (A, B, C),
     all => [all.0, all.1, all.2],
-    (A, B, C) = (a, b, c) => (a, b, c)
+    (A::Element, B::Element, C::Element) = (a, b, c) => (a, b, c)
 }
 operands! {
-    [4; A 0, B 1, C 2, D 3]: (&Input<'l, A>, &Input<'l, B>, &Input<'l, C>, &Input<'l, D>),
+    [4; A 0, B 1, C 2, D 3]: (A, B, C, D),
     all => [all.0, all.1, all.2, all.3],
-    (A, B, C, D) = (a, b, c, d) => (a, b, c, d)
+    (A::Element, B::Element, C::Element, D::Element) = (a, b, c, d) => (a, b, c, d)
 }
 operands! {
-    [5; A 0, B 1, C 2, D 3, E 4]: (&Input<'l, A>, &Input<'l, B>, &Input<'l, C>, &Input<'l, D>, &Input<'l, E>),
+    [5; A 0, B 1, C 2, D 3, E 4]: (A, B, C, D, E),
     all => [all.0, all.1, all.2, all.3, all.4],
-    (A, B, C, D, E) = (a, b, c, d, e) => (a, b, c, d, e)
+    (A::Element, B::Element, C::Element, D::Element, E::Element) = (a, b, c, d, e) => (a, b, c, d, e)
 }
 operands! {
-    [6; A 0, B 1, C 2, D 3, E 4, F 5]:
-        (&Input<'l, A>, &Input<'l, B>, &Input<'l, C>, &Input<'l, D>, &Input<'l, E>, &Input<'l, F>),
+    [6; A 0, B 1, C 2, D 3, E 4, F 5]: (A, B, C, D, E, F),
     all => [all.0, all.1, all.2, all.3, all.4, all.5],
-    (A, B, C, D, E, F) = (a, b, c, d, e, f) => (a, b, c, d, e, f)
+    (A::Element, B::Element, C::Element, D::Element, E::Element, F::Element) = (a, b, c, d, e, f) => (a, b, c, d, e, f)
 }

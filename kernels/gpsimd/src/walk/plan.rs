@@ -62,20 +62,20 @@ pub(super) struct Plan<'l> {
 impl<'l> Plan<'l> {
     /// Verifies the tensors against each other.
     #[inline(never)]
-    fn prepare(&self, sources: &mut [Source<'l>], destinations: &[Destination<'l>]) -> OpResult {
+    fn prepare<const APART: bool>(&self, sources: &mut [Source<'l>], destinations: &[Destination<'l>]) -> OpResult {
         for destination in destinations {
             destination.verify(self.core, destinations[0].hbm.len, self.at)?;
         }
         for (index, source) in sources.iter_mut().enumerate() {
             let output = destinations.get(index).map(|output| output.dtype);
-            source.prepare(self.core, &self.extent, output, index, self.at)?;
+            source.prepare::<APART>(self.core, &self.extent, output, index, self.at)?;
         }
         Ok(())
     }
 
     /// Bytes of TCM that an area takes.
     #[inline(never)]
-    fn tcm_bytes(
+    fn tcm_bytes<const APART: bool>(
         &self,
         sources: &[Source<'l>],
         destinations: &[Destination<'l>],
@@ -83,14 +83,20 @@ impl<'l> Plan<'l> {
         columns: usize,
     ) -> usize {
         let kept = slot_bytes(DType::U8, columns.saturating_mul(self.kept_bytes));
-        let sources = sources.iter().map(|source| source.tcm_bytes(rows, columns));
+        let sources = sources.iter().map(|source| source.tcm_bytes::<APART>(rows, columns));
         let destinations = destinations.iter().map(|destination| destination.tcm_bytes(rows, columns));
         sources.chain(destinations).fold(kept, usize::saturating_add)
     }
 
     #[inline(never)]
-    fn fit(&self, sources: &[Source<'l>], destinations: &[Destination<'l>], rows: usize, columns: usize) -> Fit {
-        let bytes = |rows, columns| self.tcm_bytes(sources, destinations, rows, columns);
+    fn fit<const APART: bool>(
+        &self,
+        sources: &[Source<'l>],
+        destinations: &[Destination<'l>],
+        rows: usize,
+        columns: usize,
+    ) -> Fit {
+        let bytes = |rows, columns| self.tcm_bytes::<APART>(sources, destinations, rows, columns);
         let left = self.core.tcm().left();
         let one = bytes(1, columns);
         if one <= left {
@@ -102,7 +108,9 @@ impl<'l> Plan<'l> {
             }
             return Fit::Rows(fitting.max(1));
         }
-        let vectors = left / bytes(1, 2 * LANES).max(1);
+        // Beside what each column takes.
+        let fixed = if APART { bytes(1, 0) } else { 0 };
+        let vectors = left.saturating_sub(fixed) / (bytes(1, 2 * LANES) - fixed).max(1);
         // Where not even one vector of each fits, taking it will say so.
         let room = (vectors * 2 * LANES).max(LANES);
         // In parts of about the same length.
@@ -111,7 +119,7 @@ impl<'l> Plan<'l> {
     }
 
     #[inline(never)]
-    fn take(
+    fn take<const APART: bool>(
         &self,
         sources: &mut [Source<'l>],
         destinations: &mut [Destination<'l>],
@@ -119,7 +127,7 @@ impl<'l> Plan<'l> {
         columns: usize,
     ) -> OpResult<Reservation<'l>> {
         let reservation =
-            Reservation::take_bytes(self.core, self.tcm_bytes(sources, destinations, rows, columns), self.at)?;
+            Reservation::take_bytes(self.core, self.tcm_bytes::<APART>(sources, destinations, rows, columns), self.at)?;
         // What is kept comes first.
         let mut next = reservation.tcm.wrapping_add(slot_bytes(DType::U8, columns * self.kept_bytes));
         for destination in destinations.iter_mut() {
@@ -127,11 +135,9 @@ impl<'l> Plan<'l> {
             next = next.wrapping_add(destination.tcm_bytes(rows, columns));
         }
         for (index, source) in sources.iter_mut().enumerate() {
-            match destinations.get(index) {
-                Some(destination) if source.is_shared => source.place(destination.tcm),
-                _ => source.place(next),
-            }
-            next = next.wrapping_add(source.tcm_bytes(rows, columns));
+            let shared = destinations.get(index).filter(|_| source.is_shared).map(|destination| destination.tcm);
+            source.place::<APART>(next, shared, rows, columns);
+            next = next.wrapping_add(source.tcm_bytes::<APART>(rows, columns));
         }
         Ok(reservation)
     }
@@ -143,7 +149,8 @@ impl<'l> Plan<'l> {
         start: usize,
         end: usize,
     ) -> OpResult {
-        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
+        let is_entangled = sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
+        let mut is_direct = !is_entangled && !sources.iter().any(Source::is_apart_in_place);
         for destination in destinations {
             is_direct = is_direct && destination.claim(start, end - start, self.at)?;
         }
@@ -152,9 +159,9 @@ impl<'l> Plan<'l> {
     }
 
     #[inline(never)]
-    fn load(&self, sources: &mut [Source<'l>], area: &Area) -> OpResult {
+    fn load<const APART: bool>(&self, sources: &mut [Source<'l>], area: &Area) -> OpResult {
         for source in sources {
-            source.load(self.core, &self.extent, area, self.is_direct, self.at)?;
+            source.load::<APART>(self.core, &self.extent, area, self.is_direct, self.at)?;
         }
         Ok(())
     }
@@ -199,25 +206,40 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     /// Verifies the tensors against each other. Apart from `new`, which can so make the walk where it stays.
     #[inline(always)]
     pub(super) fn prepare(&mut self) -> OpResult {
-        self.plan.prepare(self.sources.as_mut(), self.destinations.as_ref())
+        let (sources, destinations) = (self.sources.as_mut(), self.destinations.as_ref());
+        if I::ARE_APART {
+            self.plan.prepare::<true>(sources, destinations)
+        } else {
+            self.plan.prepare::<false>(sources, destinations)
+        }
     }
 
-    /// Whether all operands have the walk's shape.
+    /// Whether all operands have the walk's shape, element after element.
     #[inline(always)]
     pub(super) fn is_flat(&self) -> bool {
-        self.sources.as_ref().iter().all(|source| source.map.is_full)
+        !I::ARE_APART && self.sources.as_ref().iter().all(|source| source.map.is_full)
     }
 
     /// How much of `rows` rows of `columns` columns fits at a time in the rest of the pool.
     #[inline(always)]
     pub(super) fn fit(&self, rows: usize, columns: usize) -> Fit {
-        self.plan.fit(self.sources.as_ref(), self.destinations.as_ref(), rows, columns)
+        let (sources, destinations) = (self.sources.as_ref(), self.destinations.as_ref());
+        if I::ARE_APART {
+            self.plan.fit::<true>(sources, destinations, rows, columns)
+        } else {
+            self.plan.fit::<false>(sources, destinations, rows, columns)
+        }
     }
 
     /// Takes the TCM for areas of this size. It begins with what is kept.
     #[inline(always)]
     pub(super) fn take(&mut self, rows: usize, columns: usize) -> OpResult<Reservation<'l>> {
-        self.plan.take(self.sources.as_mut(), self.destinations.as_mut(), rows, columns)
+        let (sources, destinations) = (self.sources.as_mut(), self.destinations.as_mut());
+        if I::ARE_APART {
+            self.plan.take::<true>(sources, destinations, rows, columns)
+        } else {
+            self.plan.take::<false>(sources, destinations, rows, columns)
+        }
     }
 
     /// Claims elements of the outputs for this core.
@@ -244,7 +266,8 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     /// Brings the operands of an area.
     #[inline(always)]
     pub(super) fn load(&mut self, area: &Area) -> OpResult {
-        self.plan.load(self.sources.as_mut(), area)
+        let sources = self.sources.as_mut();
+        if I::ARE_APART { self.plan.load::<true>(sources, area) } else { self.plan.load::<false>(sources, area) }
     }
 
     /// Sends the outputs of an area.

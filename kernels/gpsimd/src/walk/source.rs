@@ -5,6 +5,7 @@ use core::panic::Location;
 use gpsimd_abi::{self as abi, DType};
 
 use super::broadcast::{Extent, RowMap};
+use super::layout::{Layout, Shaped};
 use super::plan::{Area, slot_bytes};
 use crate::device::Device;
 use crate::engine_core::Core;
@@ -16,30 +17,48 @@ use crate::tensor::Hbm;
 #[doc(hidden)]
 pub struct Source<'l> {
     pub(super) hbm: Hbm<'l>,
-    dtype: DType,
+    pub(super) dtype: DType,
+    pub(super) layout: Layout<'l>,
     pub(super) map: RowMap,
     /// Whether it shares the TCM of the output of its position.
     pub(super) is_shared: bool,
+    /// Whether the rows of the area that was loaded last are where they are in its tensor, apart.
+    pub(super) is_apart: bool,
     /// Its TCM.
-    tcm: *mut u8,
-    /// First element of the area that was loaded last.
-    data: *const u8,
-    /// What is in its TCM: first element and number.
-    resident: (usize, usize),
+    pub(super) tcm: *mut u8,
+    /// First element of the area that was loaded last; where its rows are apart, element `column` of the tensor.
+    pub(super) data: *const u8,
+    /// What is in its TCM: first element and number. Of rows at indices, what of the indices is at `indices`.
+    pub(super) resident: (usize, usize),
+    pub(super) indices: *const i32,
+    /// Which row of the operand is the first of the area.
+    pub(super) first: usize,
 }
 
 impl<'l> Source<'l> {
     #[inline(always)]
-    pub(super) fn new(hbm: Hbm<'l>, dtype: DType) -> Self {
+    pub(super) fn new(hbm: Hbm<'l>, dtype: DType, layout: Layout<'l>) -> Self {
         let nowhere = core::ptr::null_mut();
-        Self { hbm, dtype, map: RowMap::FULL, is_shared: false, tcm: nowhere, data: nowhere, resident: (0, 0) }
+        Self {
+            hbm,
+            dtype,
+            layout,
+            map: RowMap::FULL,
+            is_shared: false,
+            is_apart: false,
+            tcm: nowhere,
+            data: nowhere,
+            resident: (0, 0),
+            indices: nowhere.cast(),
+            first: 0,
+        }
     }
 
     /// Finds how the operand of number `index` is broadcast, where the output of its position has dtype `output`.
     ///
     /// # Errors
     /// When it cannot be.
-    pub(super) fn prepare(
+    pub(super) fn prepare<const APART: bool>(
         &mut self,
         core: &Core,
         walk: &Extent<'_>,
@@ -47,7 +66,11 @@ impl<'l> Source<'l> {
         index: usize,
         at: &'static Location<'static>,
     ) -> OpResult {
-        self.map = RowMap::of(core, walk, &self.hbm, index, at)?;
+        self.map = if APART {
+            RowMap::of(core, walk, &self.shaped(), index, at)?
+        } else {
+            RowMap::of(core, walk, &self.hbm, index, at)?
+        };
         self.is_shared = output == Some(self.dtype);
         if self.is_shared && !self.map.is_full {
             let message = "operand {} of the walk shares the TCM of the output of its position, so it has the output's \
@@ -58,23 +81,39 @@ impl<'l> Source<'l> {
         Ok(())
     }
 
+    /// As it meets the walk.
+    pub(super) fn shaped(&self) -> Shaped<'_, 'l> {
+        Shaped { tensor: &self.hbm, layout: self.layout }
+    }
+
     /// Elements of an area of the walk.
     fn len(&self, rows: usize, columns: usize) -> usize {
         if self.map.steps { rows.saturating_mul(columns) } else { columns }
     }
 
     /// Bytes of TCM of its own that an area takes.
-    pub(super) fn tcm_bytes(&self, rows: usize, columns: usize) -> usize {
-        if self.is_shared { 0 } else { slot_bytes(self.dtype, self.len(rows, columns)) }
+    pub(super) fn tcm_bytes<const APART: bool>(&self, rows: usize, columns: usize) -> usize {
+        let own = if self.is_shared { 0 } else { slot_bytes(self.dtype, self.len(rows, columns)) };
+        if APART { own.saturating_add(self.index_bytes(rows)) } else { own }
     }
 
-    /// Gives it its TCM.
-    pub(super) fn place(&mut self, tcm: *mut u8) {
-        self.tcm = tcm;
+    /// Gives it its TCM for such areas at `tcm`, or where the output is whose TCM it shares.
+    pub(super) fn place<const APART: bool>(
+        &mut self,
+        tcm: *mut u8,
+        shared: Option<*mut u8>,
+        rows: usize,
+        columns: usize,
+    ) {
+        self.tcm = shared.unwrap_or(tcm);
+        if APART {
+            let own = self.tcm_bytes::<false>(rows, columns);
+            self.indices = tcm.wrapping_add(own).cast();
+        }
     }
 
     /// Brings the elements of an area.
-    pub(super) fn load(
+    pub(super) fn load<const APART: bool>(
         &mut self,
         core: &Core,
         walk: &Extent<'_>,
@@ -82,6 +121,9 @@ impl<'l> Source<'l> {
         is_direct: bool,
         at: &'static Location<'static>,
     ) -> OpResult {
+        if APART && !matches!(self.layout, Layout::Dense) {
+            return self.load_apart(core, walk, area, is_direct, at);
+        }
         let start = self.map.row(walk, &self.hbm, area.row) * walk.columns + area.column;
         let len = self.len(area.rows, area.columns);
         // What is replaced in place is read before it is, or where it is.
