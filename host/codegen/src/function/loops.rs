@@ -160,6 +160,7 @@ fn is_over_floats(body: &[Statement]) -> bool {
 }
 
 /// What a loop loads and stores.
+#[expect(clippy::struct_excessive_bools, reason = "what a loop does, each for itself")]
 struct Rows {
     loads: bool,
     stores: bool,
