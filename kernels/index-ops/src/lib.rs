@@ -6,12 +6,16 @@
 #![no_std]
 
 mod dropout;
+mod gather_rows;
 
 pub use dropout::dropout;
+pub use gather_rows::{gather_rows, gather_rows_backward};
 
 gpsimd::op_library! {
     name: "index_ops",
     ops: [
         dropout::dropout,
+        gather_rows::gather_rows,
+        gather_rows::gather_rows_backward,
     ],
 }
