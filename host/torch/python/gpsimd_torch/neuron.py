@@ -82,7 +82,7 @@ def unpacked(packed: torch.Tensor, outputs: list[tuple[str, list[int]]]) -> list
         dtype = DTYPES[name]
         count = math.prod(shape) * dtype.itemsize // width
         part = packed[start : start + count]
-        # Not `view`: below the dispatcher's functionalisation, where this is, PyTorch/XLA has the functional form alone.
+        # Not `view`: below the dispatcher's functionalisation, where this runs, PyTorch/XLA has only this form.
         bits = part if part.dtype == dtype else torch.ops.aten.view_copy.dtype(part, dtype)
         found.append(bits.reshape(shape))
     return found
