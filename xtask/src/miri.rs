@@ -32,6 +32,8 @@ impl Miri {
                     "--test",
                     "miri",
                     "--test",
+                    "miri_indexed_dma",
+                    "--test",
                     "soundness",
                 ])
                 // Calls between the emulator and an op library go through addresses in C structs.

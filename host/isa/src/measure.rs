@@ -230,7 +230,12 @@ fn numbers(seed: u64, ty: TensorType) -> Tensor {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z >> 40) as f32 / (1 << 24) as f32
     };
-    // Integers from 0 to 99.
-    let scale = if matches!(ty.dtype(), DType::F32 | DType::Bf16 | DType::F16) { 1.0 } else { 100.0 };
+    let scale = match ty.dtype() {
+        DType::F32 | DType::Bf16 | DType::F16 => 1.0,
+        // Indices of whatever rows there are.
+        DType::I32 => 2.0,
+        // Integers from 0 to 99.
+        DType::I16 | DType::I8 | DType::U8 => 100.0,
+    };
     Tensor::of_numbers(ty, std::iter::repeat_with(|| scale * next()))
 }

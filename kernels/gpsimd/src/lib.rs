@@ -28,8 +28,9 @@
 //! |---|---|
 //! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
 //! | [`Core::map`], [`Core::rows`], [`Core::reduce`] | the tile walk: element by element, row by row, a result for every row |
+//! | [`Input::rows_at`], [`Input::narrow`], [`Core::scatter_rows`] | rows that lie apart: at indices, in a part of every dimension |
 //! | [`Input`], [`Output`] | tensors in HBM |
-//! | [`Tcm`], [`Tile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
+//! | [`Tcm`], [`Tile`], [`RowTile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |

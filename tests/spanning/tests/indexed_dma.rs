@@ -19,10 +19,16 @@ fn both(name: &str, operands: &[&Tensor]) -> [Result<Tensor, LaunchError>; 2] {
     [Mode::Checked, Mode::Fast].map(|mode| engine(mode).call(&op(name), &views, &[]))
 }
 
-/// The result of an op, the same in both modes.
+/// The result of an op, the same in both modes, and with three cores that have little TCM.
 fn call(name: &str, operands: &[&Tensor]) -> Tensor {
     let [checked, fast] = both(name, operands).map(|result| result.unwrap_or_else(|error| panic!("{name}: {error}")));
     assert_eq!(checked.bytes(), fast.bytes(), "{name}: modes differ");
+    let views: Vec<TensorView<'_>> = operands.iter().map(|tensor| tensor.view()).collect();
+    for mode in [Mode::Checked, Mode::Fast] {
+        let small = Engine::builder().mode(mode).cores(3).tcm_bytes(2560).build().expect("an engine");
+        let result = small.call(&op(name), &views, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(checked.bytes(), result.bytes(), "{name}: engines differ");
+    }
     checked
 }
 

@@ -90,6 +90,16 @@ fn writes_parts_of_two_sizes(core: &Core, x: Input<f32>, y: Output<f32>) -> OpRe
     core.map(&x.part(..3), (first, rest), |x| (x, x))
 }
 
+fn one_more(x: &TensorType, _to: &TensorType) -> Result<TensorType, ShapeError> {
+    x.with_shape(&[x.dim(0) + 1, x.dim(1)])
+}
+
+/// Scatters to one row more than there are.
+#[custom_op(shape = one_more)]
+fn scatters_to_more(core: &Core, x: Input<f32>, to: Input<i32>, y: Output<f32>) -> OpResult {
+    core.scatter_rows(&x, &to, y)
+}
+
 op_library! {
     name: "walk_ops",
     ops: [
@@ -101,6 +111,7 @@ op_library! {
         widens,
         broadcasts_first,
         writes_parts_of_two_sizes,
+        scatters_to_more,
     ],
 }
 
@@ -308,6 +319,12 @@ fn what_is_broadcast_cannot_come_first() {
 #[test]
 fn outputs_of_two_sizes_are_an_error() {
     assert_snapshot!(message("writes_parts_of_two_sizes", &[&integers(&[10], 0)]));
+}
+
+#[test]
+fn a_row_that_nothing_is_scattered_to_is_an_error() {
+    let to = Tensor::from_vec(vec![9, 1, 0, 2, 4, 5, 6, 8, 7], &[9]).expect("a tensor");
+    assert_snapshot!(message("scatters_to_more", &[&integers(&[9, 2], 0), &to]));
 }
 
 #[test]

@@ -3,6 +3,13 @@
 use super::measured::Measured;
 use super::table::percent;
 
+/// Bytes from which on a DMA is large: nki-dma-overview.
+const LARGE_DMA: u64 = 4096;
+
+fn bytes(bytes: u64) -> String {
+    if bytes < 1024 { format!("{bytes} bytes") } else { format!("{:.1} KiB", bytes as f64 / 1024.0) }
+}
+
 /// A sentence that follows from the numbers: what takes most, and what would change that.
 pub(super) fn advice(op: &Measured) -> String {
     let slowest = op.slowest();
@@ -23,6 +30,20 @@ pub(super) fn advice(op: &Measured) -> String {
         return format!(
             "the slowest core takes {:.2}x the mean: share the work in smaller granules",
             1.0 / op.balance()
+        );
+    }
+    if let Some(rows) = &op.rows_apart
+        && latency > compute.max(bandwidth)
+        && 2 * rows.loads > op.transfers()
+        && rows.bytes < LARGE_DMA * rows.loads
+    {
+        return format!(
+            "DMA latency is {}: {} DMAs load rows of `{}` that lie apart, {} each on average: make rows longer, or put \
+             them in an order in which some follow each other, which come in one DMA",
+            percent(latency),
+            rows.loads,
+            rows.operand,
+            bytes(rows.bytes / rows.loads)
         );
     }
     let again = op.bytes() as f64 / op.least_bytes as f64;
@@ -76,7 +97,7 @@ pub(super) fn advice(op: &Measured) -> String {
 mod tests {
     use gpsimd_emulator::OperationCounts;
 
-    use super::super::measured::{Core, Roof};
+    use super::super::measured::{Core, Roof, RowsApart};
     use super::*;
 
     /// An op with this core 8 times, which moves the least bytes and fills its tile buffers.
@@ -86,6 +107,7 @@ mod tests {
             tensors: Vec::new(),
             cores: vec![core.clone(); 8],
             least_bytes: 8 * core.bytes,
+            rows_apart: None,
             tile_bytes_used: 12_288,
             tile_bytes_loaded: 12_288,
             tile_bytes: 12_288,
@@ -120,6 +142,17 @@ mod tests {
     #[test]
     fn waiting_for_dmas_without_room() {
         insta::assert_snapshot!(advice(&op(&core(71.0, 20.0, 9.0))), @"DMA latency is 71%: a DMA moves 4.0 KiB on average, and the tile buffers are full: only fewer operands in TCM at the same time would help");
+    }
+
+    #[test]
+    fn waiting_for_rows_that_lie_apart() {
+        let rows = |bytes: u64| Some(RowsApart { operand: "table".into(), loads: 60, bytes: 60 * bytes });
+        let op = Measured { rows_apart: rows(64), ..op(&core(71.0, 20.0, 9.0)) };
+        insta::assert_snapshot!(advice(&op), @"DMA latency is 71%: 60 DMAs load rows of `table` that lie apart, 64 bytes each on average: make rows longer, or put them in an order in which some follow each other, which come in one DMA");
+        let long = Measured { rows_apart: rows(3072), ..op.clone() };
+        assert!(advice(&long).contains("3.0 KiB each"), "{}", advice(&long));
+        let large = Measured { rows_apart: rows(4096), ..op };
+        assert!(!advice(&large).contains("apart"), "{}", advice(&large));
     }
 
     #[test]

@@ -20,8 +20,11 @@ pub(super) struct Measured {
     pub(super) tensors: Vec<String>,
     /// The cores, in order.
     pub(super) cores: Vec<Core>,
-    /// Bytes that cannot be moved fewer: every operand in and every output out, once.
+    /// Bytes that cannot be moved fewer: of every operand what is used of it in, and every output out, once.
     pub(super) least_bytes: u64,
+    /// Rows of an operand that are loaded one by one, if there are any: of the operand that has the most.
+    #[serde(default)]
+    pub(super) rows_apart: Option<RowsApart>,
     /// Bytes of tile buffers of a core that its DMAs reach.
     pub(super) tile_bytes_used: u64,
     /// Bytes of those that it loads to: the least that it has to have at the same time, as the output can be made where an
@@ -47,6 +50,17 @@ pub(super) struct Core {
     /// Bytes of the DMAs.
     pub(super) transfer: f64,
     pub(super) compute: f64,
+}
+
+/// Loads of an operand that do not start where the one before ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct RowsApart {
+    /// Name of the operand.
+    pub(super) operand: String,
+    /// How many there are.
+    pub(super) loads: u64,
+    /// Bytes of all of them.
+    pub(super) bytes: u64,
 }
 
 /// A place under the roofline.
@@ -93,7 +107,12 @@ impl Measured {
         let tensors = operands.names.iter().zip(&operands.tensors);
         let mut shown: Vec<_> = tensors.map(|(name, tensor)| show(name, tensor)).collect();
         shown.extend(op.outputs().iter().zip(&outputs).map(|(output, tensor)| show(&output.name, tensor)));
-        let of_operands: usize = operands.tensors.iter().map(|tensor| tensor.bytes().len()).sum();
+        let of_operands: usize = operands
+            .tensors
+            .iter()
+            .enumerate()
+            .map(|(index, tensor)| tensor.bytes().len().min(loaded_bytes(&report, index) as usize))
+            .sum();
         let of_outputs: usize = outputs.iter().map(|tensor| tensor.bytes().len()).sum();
         // A size is the length of a tensor that nothing is loaded from.
         let of_scalars = operands.scalars.iter().filter_map(|scalar| scalar.bits()).count() * size_of::<i32>();
@@ -101,6 +120,7 @@ impl Measured {
             op: op.name().to_owned(),
             tensors: shown,
             least_bytes: (of_operands + of_scalars + of_outputs) as u64,
+            rows_apart: rows_apart(&report, operands),
             tile_bytes_used: tile_bytes(&report, |_| true),
             tile_bytes_loaded: tile_bytes(&report, |dma| dma.transfer == Transfer::Load),
             tile_bytes: tile_buffers.len() as u64,
@@ -186,6 +206,36 @@ fn show(name: &str, tensor: &Tensor) -> String {
     let ty = tensor.ty();
     let sizes: Vec<_> = ty.shape().iter().map(ToString::to_string).collect();
     format!("{name} {} {}", ty.dtype().name(), sizes.join("x"))
+}
+
+fn loads(trace: &[TraceStep], operand: usize) -> impl Iterator<Item = Dma> {
+    let dmas = trace.iter().filter_map(|step| step.dma);
+    dmas.filter(move |dma| dma.transfer == Transfer::Load && dma.tensor as usize == operand)
+}
+
+/// Bytes of an operand that the cores load.
+fn loaded_bytes(report: &LaunchReport, operand: usize) -> u64 {
+    report.traces.iter().flat_map(|trace| loads(trace, operand)).map(|dma| dma.bytes).sum()
+}
+
+fn rows_apart(report: &LaunchReport, operands: &Operands) -> Option<RowsApart> {
+    let of_operand = |(index, (operand, tensor)): (usize, (&String, &Tensor))| {
+        let element_bytes = tensor.ty().dtype().bytes() as u64;
+        let mut rows = RowsApart { operand: operand.clone(), loads: 0, bytes: 0 };
+        for trace in &report.traces {
+            let mut end = None;
+            for dma in loads(trace, index) {
+                if end.is_some_and(|end| end != dma.start) {
+                    rows.loads += 1;
+                    rows.bytes += dma.bytes;
+                }
+                end = Some(dma.start + dma.bytes / element_bytes);
+            }
+        }
+        rows
+    };
+    let all = operands.names.iter().zip(&operands.tensors).enumerate().map(of_operand);
+    all.filter(|rows| rows.loads > 0).max_by_key(|rows| rows.loads)
 }
 
 /// Bytes of the buffers of the core whose chosen DMAs reach most.

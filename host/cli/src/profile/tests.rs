@@ -159,6 +159,23 @@ fn the_model_is_near_the_published_speeds() {
     insta::assert_snapshot!(calibration::show(&model, &rows));
 }
 
+/// On every core 1024 of the 8192 indices: 64 and more at a time, a DMA for each row, tiles of rows out.
+#[test]
+fn rows_that_lie_apart_are_counted_one_by_one_and_named() {
+    let library = OpCrate::at(&root().join("tests/ops/index-dma-ops")).unwrap();
+    let counting = counting::build(&library, Vectors::All).unwrap();
+    let op = counting.library.op("gather_rows").unwrap();
+    let given = ["table=1000x16", "ids=8192"].map(|given| given.parse().unwrap());
+    let operands = operands("index_dma_ops", &op, &given, DType::F32).unwrap();
+    let (measured, report) =
+        Measured::launch(&op, &operands, &counting.tile_buffers, 0, &CostModel::default()).unwrap();
+    for core in &report.cores {
+        assert!(core.loads > 1024 && core.load_bytes >= 1024 * (64 + 4), "{core:?}");
+        assert_eq!(core.store_bytes, 1024 * 64);
+    }
+    insta::assert_snapshot!(table::show(&[measured]));
+}
+
 /// On every core: 8 of the 64 indices, each a DMA in, and one in and out for the element.
 #[test]
 fn the_dmas_of_ops_in_cpp_are_counted_and_nothing_else() {

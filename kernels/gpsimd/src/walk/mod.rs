@@ -8,6 +8,8 @@
 //!
 //! The first two walk the shape of the output, the last that of its first operand. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
 //! a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch.
+//! [`Input::rows_at`](crate::Input::rows_at) and [`Input::narrow`](crate::Input::narrow) make operands whose rows lie
+//! apart, each a DMA of its own. [`Core::scatter_rows`] is no walk of the output but of indices.
 //! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
 //! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
 //! from elements that were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
@@ -18,10 +20,12 @@
 //! # Why the `unsafe` code here is sound
 //!
 //! The walk reads and writes through pointers, element by element, and makes no slices: an operand may lie where an
-//! output does. An area is in TCM of the walk's own, or in tensors that are known to have it; elements of the output
+//! output does. An area is in TCM of the walk's own, or in tensors that are known to have it, rows that lie apart one by
+//! one; indices are in memory that nothing writes from when they are verified until the last row is read; elements of the output
 //! are written where they are only after this core has claimed them. Every element is read before it is written. `cargo
 //! xtask miri` interprets the ops of `bert_ops` on a host, in both modes (`tests/spanning/tests/miri.rs`): broadcast
-//! and not, rows that fit in TCM and that do not, several outputs, in place and not.
+//! and not, rows that fit in TCM and that do not, several outputs, in place and not; and rows that lie apart
+//! (`tests/spanning/tests/miri_indexed_dma.rs`).
 
 mod apart;
 mod broadcast;
