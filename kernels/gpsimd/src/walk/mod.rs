@@ -5,9 +5,11 @@
 //! | [`Core::map`] | outputs whose every element follows from the elements beside it: activations, an optimizer's update |
 //! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation |
 //! | [`Core::reduce`] | outputs with an element for every row: a sum, a maximum, a loss |
+//! | [`Core::fold_rows`], [`Core::combine`] | outputs with an element for every column, in two phases: the gradient of a bias |
 //!
-//! The first two walk the shape of the output, the last that of its first operand. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
-//! a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch.
+//! The first two walk the shape of the output, the others that of their first operand. Operands are broadcast against it
+//! as PyTorch does, aligned at the last dimension: a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask
+//! `[B, 1, 1, K]` meets the rows of its batch.
 //! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
 //! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
 //! from elements that were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
@@ -25,11 +27,13 @@
 
 mod broadcast;
 mod destination;
+mod fold_rows;
 mod map;
 mod operands;
 mod outputs;
 mod plan;
 mod reduce;
+mod results;
 mod row;
 mod rows;
 mod source;
