@@ -15,7 +15,7 @@ use crate::share::Share;
 impl Core {
     /// Computes this core's share of `outputs`, element by element: `f` of the operands' elements in the same place.
     ///
-    /// `operands` is `&x`, or a tuple of up to eight; each is broadcast to the outputs as PyTorch does, except in its
+    /// `operands` is `&x`, or a tuple of up to six; each is broadcast to the outputs as PyTorch does, except in its
     /// last dimension. `outputs` is `y`, or a tuple of up to four of one shape. An operand with the position and the
     /// dtype of an output shares its TCM and has its shape.
     ///

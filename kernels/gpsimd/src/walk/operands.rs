@@ -5,7 +5,7 @@ use super::source::Source;
 use crate::element::Element;
 use crate::tensor::Input;
 
-/// The operands of a walk: `&x`, or a tuple of up to eight of them, each broadcast to the output.
+/// The operands of a walk: `&x`, or a tuple of up to six of them, each broadcast to the output.
 pub trait Operands<'l>: Copy {
     /// The elements that meet in one place: `T`, or a tuple of them.
     type Elements: Copy;
@@ -146,31 +146,4 @@ operands! {
         (&Input<'l, A>, &Input<'l, B>, &Input<'l, C>, &Input<'l, D>, &Input<'l, E>, &Input<'l, F>),
     all => [all.0, all.1, all.2, all.3, all.4, all.5],
     (A, B, C, D, E, F) = (a, b, c, d, e, f) => (a, b, c, d, e, f)
-}
-operands! {
-    [7; A 0, B 1, C 2, D 3, E 4, F 5, G 6]: (
-        &Input<'l, A>,
-        &Input<'l, B>,
-        &Input<'l, C>,
-        &Input<'l, D>,
-        &Input<'l, E>,
-        &Input<'l, F>,
-        &Input<'l, G>,
-    ),
-    all => [all.0, all.1, all.2, all.3, all.4, all.5, all.6],
-    (A, B, C, D, E, F, G) = (a, b, c, d, e, f, g) => (a, b, c, d, e, f, g)
-}
-operands! {
-    [8; A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]: (
-        &Input<'l, A>,
-        &Input<'l, B>,
-        &Input<'l, C>,
-        &Input<'l, D>,
-        &Input<'l, E>,
-        &Input<'l, F>,
-        &Input<'l, G>,
-        &Input<'l, H>,
-    ),
-    all => [all.0, all.1, all.2, all.3, all.4, all.5, all.6, all.7],
-    (A, B, C, D, E, F, G, H) = (a, b, c, d, e, f, g, h) => (a, b, c, d, e, f, g, h)
 }
