@@ -9,7 +9,9 @@ fn expect_gamma(x: &TensorType, gamma: &TensorType) -> Result<(), ShapeError> {
 
 /// f32, one for each row of `x`.
 fn per_row(x: &TensorType) -> Result<TensorType, ShapeError> {
-    x.with_dtype::<f32>().with_shape(&x.shape()[..x.rank() - 1])
+    let mut shape = x.shape();
+    shape.pop();
+    x.with_dtype::<f32>().with_shape(&shape)
 }
 
 fn normalized(x: &TensorType, gamma: &TensorType, beta: &TensorType) -> Result<[TensorType; 3], ShapeError> {
@@ -28,7 +30,9 @@ fn expect_of_backward(
 ) -> Result<(), ShapeError> {
     dy.expect_shape_of(x)?;
     expect_gamma(x, gamma)?;
-    mean.expect_shape_of(&per_row(x)?)?;
+    let rank = x.rank() - 1;
+    mean.expect_rank(rank)?;
+    (0..rank).try_for_each(|i| mean.expect_dim(i, x.dim(i)).map(drop))?;
     rstd.expect_shape_of(mean).map(drop)
 }
 
@@ -150,6 +154,7 @@ pub fn layer_norm_gradients<T: Float>(
         let of_gu = row.fold(Lanes::splat(0.0), |sum, (dy, x, gamma)| math::fma(g(dy, gamma), u(x), sum))?.sum() / len;
         row.map(|(dy, x, gamma)| T::from_f32(rstd * (g(dy, gamma) - of_g - u(x) * of_gu)))
     })?;
-    core.combine(&of_gamma, dgamma, |parts| T::from_f32(parts.iter().sum()))?;
-    core.combine(&of_beta, dbeta, |parts| T::from_f32(parts.iter().sum()))
+    let add = |a: f32, b: f32| a + b;
+    core.combine(&of_gamma, dgamma, add, T::from_f32)?;
+    core.combine(&of_beta, dbeta, add, T::from_f32)
 }

@@ -6,9 +6,11 @@
 //! rows alone, so that the bits do not depend on how many cores there are.
 
 use core::ops::Range;
+use core::panic::Location;
 
 use gpsimd_abi as abi;
 
+use crate::LANES;
 use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
@@ -25,30 +27,43 @@ impl Core {
         self.share(PARTS, 1).range().map(move |part| (part, Share::new(len, 1, part, PARTS).range()))
     }
 
-    /// Computes this core's share of `output`, `[N]`: `f` of the [`PARTS`] partial results for an element, in order of the
-    /// parts. `partials`: `[PARTS, N]`, as [`fold_rows`](Core::fold_rows) leaves them.
+    /// Computes this core's share of `output`: for every element, `fold` of its [`PARTS`] partial results, in order of the
+    /// parts, and `finish` of that. `partials`: `[PARTS, ..]`, as [`fold_rows`](Core::fold_rows) leaves them.
     ///
     /// # Errors
-    /// When there are not as many partial results, or the pool has no room for 16 of each part.
+    /// When there are not as many partial results, or the pool has no room for 16 of them.
     #[track_caller]
-    #[inline(always)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     pub fn combine<P: Element, T: Element>(
         &self,
         partials: &Input<'_, P>,
-        output: Output<'_, T>,
-        f: impl Fn([P; PARTS]) -> T,
+        mut output: Output<'_, T>,
+        fold: impl Fn(P, P) -> P,
+        finish: impl Fn(P) -> T,
     ) -> OpResult {
-        let len = output.len();
+        let (len, tcm) = (output.len(), self.tcm());
         if Some(partials.len()) != len.checked_mul(PARTS) {
-            let message = "there are {} partial results for {} elements, expected {} for each";
-            let at = core::panic::Location::caller();
-            self.device.fail_with(abi::FAILURE_REFUSED, message, &[partials.len(), len, PARTS], at);
+            let message = "{} partial results for {} elements, expected {} of each";
+            self.device.fail_with(abi::FAILURE_REFUSED, message, &[partials.len(), len, PARTS], Location::caller());
             return Err(OpError::Reported);
         }
-        if len == 0 {
-            return Ok(());
+        // What is folded, the next part, and the output; no element has more bytes than an f32.
+        let most = tcm.tile_len::<f32>(3).max(LANES);
+        for range in self.share(len, LANES).chunks(most) {
+            let mut folded = tcm.buffer::<P>(range.len())?;
+            folded.load(partials, range.clone())?;
+            for part in 1..PARTS {
+                let next = tcm.load(partials, part * len + range.start..part * len + range.end)?;
+                for (folded, next) in folded.iter_mut().zip(&*next) {
+                    *folded = fold(*folded, *next);
+                }
+            }
+            let mut stage = tcm.stage(&mut output, range)?;
+            for (to, folded) in stage.iter_mut().zip(&*folded) {
+                *to = finish(*folded);
+            }
+            stage.store()?;
         }
-        let [a, b, c, d, e, g, h, i] = core::array::from_fn(|part| partials.part(part * len..(part + 1) * len));
-        self.map((&a, &b, &c, &d, &e, &g, &h, &i), output, |(a, b, c, d, e, g, h, i)| f([a, b, c, d, e, g, h, i]))
+        Ok(())
     }
 }

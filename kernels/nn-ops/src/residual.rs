@@ -2,7 +2,7 @@
 
 use gpsimd::prelude::*;
 
-use crate::shapes::{expect_weight, partials, per_row};
+use crate::shapes::{expect_partials, expect_per_row, expect_weight, partials, per_row};
 
 fn normalized(
     x: &TensorType,
@@ -17,6 +17,21 @@ fn normalized(
     Ok([*x, *x, of_rows, of_rows])
 }
 
+fn expect_of_backward(
+    dy: &TensorType,
+    dsum: &TensorType,
+    sum: &TensorType,
+    gamma: &TensorType,
+    mean: &TensorType,
+    rstd: &TensorType,
+) -> Result<(), ShapeError> {
+    dy.expect_shape_of(sum)?;
+    dsum.expect_shape_of(sum)?;
+    expect_weight(sum, gamma)?;
+    expect_per_row(sum, mean)?;
+    expect_per_row(sum, rstd)
+}
+
 fn of_parts(
     dy: &TensorType,
     dsum: &TensorType,
@@ -25,11 +40,7 @@ fn of_parts(
     mean: &TensorType,
     rstd: &TensorType,
 ) -> Result<[TensorType; 2], ShapeError> {
-    dy.expect_shape_of(sum)?;
-    dsum.expect_shape_of(sum)?;
-    expect_weight(sum, gamma)?;
-    mean.expect_shape_of(&per_row(sum)?)?;
-    rstd.expect_shape_of(mean)?;
+    expect_of_backward(dy, dsum, sum, gamma, mean, rstd)?;
     Ok([partials(gamma)?; 2])
 }
 
@@ -44,9 +55,9 @@ fn like_operands(
     of_gamma: &TensorType,
     of_beta: &TensorType,
 ) -> Result<[TensorType; 4], ShapeError> {
-    let [partial, _] = of_parts(dy, dsum, sum, gamma, mean, rstd)?;
-    of_gamma.expect_shape_of(&partial)?;
-    of_beta.expect_shape_of(&partial)?;
+    expect_of_backward(dy, dsum, sum, gamma, mean, rstd)?;
+    expect_partials(gamma, of_gamma)?;
+    expect_partials(gamma, of_beta)?;
     Ok([*sum, *sum, *gamma, *gamma])
 }
 
@@ -156,6 +167,7 @@ pub fn residual_layer_norm_gradients<T: Float>(
             (T::from_f32(dx), T::from_f32(dx))
         })
     })?;
-    core.combine(&of_gamma, dgamma, |parts| T::from_f32(parts.iter().sum()))?;
-    core.combine(&of_beta, dbeta, |parts| T::from_f32(parts.iter().sum()))
+    let add = |a: f32, b: f32| a + b;
+    core.combine(&of_gamma, dgamma, add, T::from_f32)?;
+    core.combine(&of_beta, dbeta, add, T::from_f32)
 }

@@ -2,17 +2,26 @@
 
 use gpsimd::prelude::*;
 
-use crate::shapes::{expect_weight, partials, per_row};
+use crate::shapes::{expect_partials, expect_per_row, expect_weight, partials, per_row};
 
 fn normalized(x: &TensorType, gamma: &TensorType) -> Result<[TensorType; 2], ShapeError> {
     expect_weight(x, gamma)?;
     Ok([*x, per_row(x)?])
 }
 
-fn of_parts(dy: &TensorType, x: &TensorType, gamma: &TensorType, rstd: &TensorType) -> Result<TensorType, ShapeError> {
+fn expect_of_backward(
+    dy: &TensorType,
+    x: &TensorType,
+    gamma: &TensorType,
+    rstd: &TensorType,
+) -> Result<(), ShapeError> {
     dy.expect_shape_of(x)?;
     expect_weight(x, gamma)?;
-    rstd.expect_shape_of(&per_row(x)?)?;
+    expect_per_row(x, rstd)
+}
+
+fn of_parts(dy: &TensorType, x: &TensorType, gamma: &TensorType, rstd: &TensorType) -> Result<TensorType, ShapeError> {
+    expect_of_backward(dy, x, gamma, rstd)?;
     partials(gamma)
 }
 
@@ -23,7 +32,8 @@ fn like_operands(
     rstd: &TensorType,
     of_gamma: &TensorType,
 ) -> Result<[TensorType; 2], ShapeError> {
-    of_gamma.expect_shape_of(&of_parts(dy, x, gamma, rstd)?)?;
+    expect_of_backward(dy, x, gamma, rstd)?;
+    expect_partials(gamma, of_gamma)?;
     Ok([*x, *gamma])
 }
 
@@ -95,5 +105,6 @@ pub fn rms_norm_gradients<T: Float>(
         let of_gu = row.fold(Lanes::splat(0.0), |sum, (dy, x, gamma)| math::fma(g(dy, gamma), u(x), sum))?.sum() / len;
         row.map(|(dy, x, gamma)| T::from_f32(rstd * (g(dy, gamma) - u(x) * of_gu)))
     })?;
-    core.combine(&of_gamma, dgamma, |parts| T::from_f32(parts.iter().sum()))
+    let add = |a: f32, b: f32| a + b;
+    core.combine(&of_gamma, dgamma, add, T::from_f32)
 }

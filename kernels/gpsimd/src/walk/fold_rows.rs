@@ -39,7 +39,7 @@ impl Core {
     /// /// The second phase.
     /// #[custom_op(shape = of_columns)]
     /// pub fn sum_parts(core: &Core, sums: Input<f32>, y: Output<f32>) -> OpResult {
-    ///     core.combine(&sums, y, |parts| parts.iter().sum())
+    ///     core.combine(&sums, y, |a, b| a + b, |sum| sum)
     /// }
     /// # mod library {
     /// #     use super::{sum_parts, sum_rows};
@@ -68,7 +68,7 @@ impl Core {
         let (rows, columns) = (walk.plan.extent.rows, walk.plan.extent.columns);
         for destination in destinations.as_ref() {
             if Some(destination.hbm.len) != columns.checked_mul(PARTS) {
-                let message = "a fold of rows of {} elements has {} results for each, and an output has {} elements";
+                let message = "rows of {} elements have {} partial results for each, and an output has {} elements";
                 self.device.fail_with(abi::FAILURE_REFUSED, message, &[columns, PARTS, destination.hbm.len], at);
                 return Err(OpError::Reported);
             }
