@@ -151,7 +151,7 @@ pub unsafe fn shape<const OPERANDS: usize, const OUTPUTS: usize>(
     } else {
         Err(ShapeError::new("the shape function was called with another number of operands or outputs"))
     };
-    match result {
+    match &result {
         Ok(types) => {
             for (i, ty) in types.iter().enumerate() {
                 // SAFETY: the caller's promise, and there are as many.

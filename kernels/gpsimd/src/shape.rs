@@ -23,14 +23,19 @@ pub struct TensorType {
 
 impl TensorType {
     pub(crate) fn new(ty: &abi::RawTensorType, operand: u32) -> Self {
-        let dims = ty.dims.map(|size| size as usize);
+        // Not `map`, which copies them all to the stack.
+        let dims = core::array::from_fn(|i| ty.dims[i] as usize);
         Self { dims, dtype: ty.dtype as u16, rank: ty.rank as u8, operand: operand as u8 }
     }
 
     #[doc(hidden)]
     #[inline(always)]
     pub fn to_abi(&self) -> abi::RawTensorType {
-        abi::RawTensorType { dtype: self.dtype.into(), rank: self.rank.into(), dims: self.dims.map(|size| size as u64) }
+        abi::RawTensorType {
+            dtype: self.dtype.into(),
+            rank: self.rank.into(),
+            dims: core::array::from_fn(|i| self.dims[i] as u64),
+        }
     }
 
     /// Number of dimensions.

@@ -9,7 +9,9 @@ mod rms_norm;
 mod shapes;
 mod swiglu;
 
-pub use residual::{residual_layer_norm_backward, residual_layer_norm_forward, residual_layer_norm_gradients};
+pub use residual::{
+    residual_layer_norm_backward, residual_layer_norm_forward, residual_layer_norm_sums, residual_layer_norm_weights,
+};
 pub use rms_norm::{rms_norm_backward, rms_norm_forward, rms_norm_gradients};
 pub use swiglu::{swiglu_backward, swiglu_forward};
 
@@ -21,7 +23,8 @@ gpsimd::op_library! {
         rms_norm::rms_norm_gradients,
         residual::residual_layer_norm_forward,
         residual::residual_layer_norm_backward,
-        residual::residual_layer_norm_gradients,
+        residual::residual_layer_norm_weights,
+        residual::residual_layer_norm_sums,
         swiglu::swiglu_forward,
         swiglu::swiglu_backward,
     ],

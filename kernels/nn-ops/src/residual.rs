@@ -17,48 +17,37 @@ fn normalized(
     Ok([*x, *x, of_rows, of_rows])
 }
 
-fn expect_of_backward(
+fn like_sum(
     dy: &TensorType,
     dsum: &TensorType,
     sum: &TensorType,
     gamma: &TensorType,
     mean: &TensorType,
     rstd: &TensorType,
-) -> Result<(), ShapeError> {
-    dy.expect_shape_of(sum)?;
+) -> Result<TensorType, ShapeError> {
     dsum.expect_shape_of(sum)?;
-    expect_weight(sum, gamma)?;
-    expect_per_row(sum, mean)?;
-    expect_per_row(sum, rstd)
+    of_parts(dy, sum, gamma, mean, rstd)?;
+    Ok(*sum)
 }
 
 fn of_parts(
     dy: &TensorType,
-    dsum: &TensorType,
     sum: &TensorType,
     gamma: &TensorType,
     mean: &TensorType,
     rstd: &TensorType,
 ) -> Result<[TensorType; 2], ShapeError> {
-    expect_of_backward(dy, dsum, sum, gamma, mean, rstd)?;
+    dy.expect_shape_of(sum)?;
+    expect_weight(sum, gamma)?;
+    expect_per_row(sum, mean)?;
+    rstd.expect_shape_of(mean)?;
     Ok([partials(gamma)?; 2])
 }
 
-#[expect(clippy::too_many_arguments, reason = "one for each operand")]
-fn like_operands(
-    dy: &TensorType,
-    dsum: &TensorType,
-    sum: &TensorType,
-    gamma: &TensorType,
-    mean: &TensorType,
-    rstd: &TensorType,
-    of_gamma: &TensorType,
-    of_beta: &TensorType,
-) -> Result<[TensorType; 4], ShapeError> {
-    expect_of_backward(dy, dsum, sum, gamma, mean, rstd)?;
+fn like_gamma(gamma: &TensorType, of_gamma: &TensorType, of_beta: &TensorType) -> Result<[TensorType; 2], ShapeError> {
     expect_partials(gamma, of_gamma)?;
     expect_partials(gamma, of_beta)?;
-    Ok([*sum, *sum, *gamma, *gamma])
+    Ok([*gamma; 2])
 }
 
 /// sum = x + residual, and y = (sum - mean) rstd gamma + beta with mean and rstd = 1 / sqrt(variance + eps) of a row of
@@ -68,7 +57,8 @@ fn like_operands(
 /// stored. mean and rstd: `[..]`, f32.
 #[custom_op(
     shape = normalized,
-    gradient(x, residual, gamma, beta) = residual_layer_norm_backward(grad(y), grad(sum), sum, gamma, mean, rstd),
+    gradient(x, residual) = residual_layer_norm_backward(grad(y), grad(sum), sum, gamma, mean, rstd),
+    gradient(gamma, beta) = residual_layer_norm_weights(grad(y), sum, gamma, mean, rstd),
 )]
 pub fn residual_layer_norm_forward<T: Float>(
     core: &Core,
@@ -101,19 +91,45 @@ pub fn residual_layer_norm_forward<T: Float>(
     })
 }
 
-/// The gradients of `residual_layer_norm_forward`, in two phases: `residual_layer_norm_gradients` is the second. This one
-/// sums what rows add to those of gamma and beta, dy (sum - mean) rstd and dy, over each of 8 parts of the rows.
+/// With u = (sum - mean) rstd and g = dy gamma, dx = dsum + rstd (g - mean of g - u mean of g u): the gradient of
+/// `residual_layer_norm_forward` with respect to x, and to residual.
 ///
-/// dy and dsum: like sum, the others as there; `of_gamma` and `of_beta`: `[8, H]`, f32.
-#[custom_op(
-    shape = of_parts,
-    then = residual_layer_norm_gradients(dy, dsum, sum, gamma, mean, rstd, of_gamma, of_beta),
-)]
-#[expect(unused_variables, reason = "dsum and gamma are the second phase's")]
+/// dy and dsum: like sum, the others as there; dx: like sum.
+#[custom_op(shape = like_sum)]
 pub fn residual_layer_norm_backward<T: Float>(
     core: &Core,
     dy: Input<T>,
     dsum: Input<T>,
+    sum: Input<T>,
+    gamma: Input<T>,
+    mean: Input<f32>,
+    rstd: Input<f32>,
+    dx: Output<T>,
+) -> OpResult {
+    let (mut mean, mut rstd) = (core.tcm().window(&mean)?, core.tcm().window(&rstd)?);
+    core.rows((&dy, &dsum, &sum, &gamma), dx).each(|mut row| {
+        let (len, mean, rstd) = (row.len() as f32, mean.get(row.index())?, rstd.get(row.index())?);
+        let g = |dy: T, gamma: T| dy.to_f32() * gamma.to_f32();
+        let u = |sum: T| (sum.to_f32() - mean) * rstd;
+        let of_g = row.fold(Lanes::splat(0.0), |all, (dy, .., gamma)| all + g(dy, gamma))?.sum() / len;
+        let of_gu =
+            row.fold(Lanes::splat(0.0), |all, (dy, _, sum, gamma)| math::fma(g(dy, gamma), u(sum), all))?.sum() / len;
+        row.map(|(dy, dsum, sum, gamma)| {
+            T::from_f32(math::fma(rstd, g(dy, gamma) - of_g - u(sum) * of_gu, dsum.to_f32()))
+        })
+    })
+}
+
+/// dgamma = sum over rows of dy (sum - mean) rstd, dbeta = sum over rows of dy: the gradients of
+/// `residual_layer_norm_forward` with respect to its weights, in two phases, of which `residual_layer_norm_sums` is the
+/// second. This one sums each of 8 parts of the rows.
+///
+/// dy: like sum, the others as there; `of_gamma` and `of_beta`: `[8, H]`, f32.
+#[custom_op(shape = of_parts, then = residual_layer_norm_sums(gamma, of_gamma, of_beta))]
+#[expect(unused_variables, reason = "gamma is the second phase's")]
+pub fn residual_layer_norm_weights<T: Float>(
+    core: &Core,
+    dy: Input<T>,
     sum: Input<T>,
     gamma: Input<T>,
     mean: Input<f32>,
@@ -130,43 +146,17 @@ pub fn residual_layer_norm_backward<T: Float>(
     })
 }
 
-/// With u = (sum - mean) rstd and g = dy gamma:
-///
-/// ```text
-/// dx     = dresidual = dsum + rstd (g - mean of g - u mean of g u)
-/// dgamma = sum over rows of dy u, dbeta = sum over rows of dy
-/// ```
-///
-/// The second phase of `residual_layer_norm_backward`. dx and dresidual: like sum, dgamma and dbeta: like gamma.
-#[custom_op(shape = like_operands)]
-pub fn residual_layer_norm_gradients<T: Float>(
+/// The second phase of `residual_layer_norm_weights`: the parts added up. Of gamma it takes the type alone.
+#[custom_op(shape = like_gamma)]
+#[expect(unused_variables, reason = "gamma says what the outputs are")]
+pub fn residual_layer_norm_sums<T: Float>(
     core: &Core,
-    dy: Input<T>,
-    dsum: Input<T>,
-    sum: Input<T>,
     gamma: Input<T>,
-    mean: Input<f32>,
-    rstd: Input<f32>,
     of_gamma: Input<f32>,
     of_beta: Input<f32>,
-    dx: Output<T>,
-    dresidual: Output<T>,
     dgamma: Output<T>,
     dbeta: Output<T>,
 ) -> OpResult {
-    let (mut mean, mut rstd) = (core.tcm().window(&mean)?, core.tcm().window(&rstd)?);
-    core.rows((&dy, &dsum, &sum, &gamma), (dx, dresidual)).each(|mut row| {
-        let (len, mean, rstd) = (row.len() as f32, mean.get(row.index())?, rstd.get(row.index())?);
-        let g = |dy: T, gamma: T| dy.to_f32() * gamma.to_f32();
-        let u = |sum: T| (sum.to_f32() - mean) * rstd;
-        let of_g = row.fold(Lanes::splat(0.0), |all, (dy, .., gamma)| all + g(dy, gamma))?.sum() / len;
-        let of_gu =
-            row.fold(Lanes::splat(0.0), |all, (dy, _, sum, gamma)| math::fma(g(dy, gamma), u(sum), all))?.sum() / len;
-        row.map(|(dy, dsum, sum, gamma)| {
-            let dx = math::fma(rstd, g(dy, gamma) - of_g - u(sum) * of_gu, dsum.to_f32());
-            (T::from_f32(dx), T::from_f32(dx))
-        })
-    })?;
     let add = |a: f32, b: f32| a + b;
     core.combine(&of_gamma, dgamma, add, T::from_f32)?;
     core.combine(&of_beta, dbeta, add, T::from_f32)
