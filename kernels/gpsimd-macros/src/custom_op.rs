@@ -34,12 +34,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         syn::Error::new(function.sig.ident.span(), message)
     })?;
     let descriptor = describe(&arguments, &kernel, &function)?;
+    let then = descriptor.then.as_ref().map(|then| then.op.as_str());
     let json = serde_json::to_string(&descriptor)
         .map_err(|error| syn::Error::new(function.sig.ident.span(), error.to_string()))?;
 
     let number = number(&function);
     let lookup = lookup(&function, &arguments, &kernel, &number);
-    let implementation = implementation(&function, &kernel, shape, &json, &number);
+    let implementation = implementation(&function, &kernel, shape, (&json, then), &number);
     // Versions for several dtypes in one function would have one frame each on the stack, which is in TCM.
     let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
     let apart = (!is_inlined).then(|| quote! { #[cfg_attr(target_arch = "wasm32", inline(never))] });
@@ -101,11 +102,19 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
 }
 
 /// The op's descriptor and entries.
-fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, number: &Literal) -> TokenStream {
+fn implementation(
+    function: &ItemFn,
+    kernel: &Kernel,
+    shape: &Path,
+    (json, then): (&str, Option<&str>),
+    number: &Literal,
+) -> TokenStream {
     let gpsimd = crates::gpsimd();
     let name = &kernel.name;
     let operands: String = kernel.operands.iter().map(|operand| letter(operand.kind)).collect();
     let output_count = kernel.outputs.len();
+    let none = || quote! { ::core::option::Option::None };
+    let then = then.map_or_else(none, |then| quote! { ::core::option::Option::Some(#then) });
     let call = kernel.call(&function.sig.ident, &gpsimd);
     let shape = kernel.shape(shape, &gpsimd);
     // Its own names are hidden from the kernel's and the other way round.
@@ -119,7 +128,7 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
             impl #gpsimd::ops::Op for __GpsimdOp {
                 const INFO: #gpsimd::ops::OpInfo =
                     #gpsimd::ops::OpInfo {
-                        name: #name, operands: #operands, outputs: #output_count, descriptor: #json,
+                        name: #name, operands: #operands, outputs: #output_count, then: #then, descriptor: #json,
                     };
 
                 fn call(core: &#gpsimd::Core) -> #gpsimd::OpResult {

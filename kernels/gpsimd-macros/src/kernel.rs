@@ -200,7 +200,7 @@ impl Kernel {
                 OperandKind::Tensor(_) => {
                     let tensor = tensors.next();
                     types.push(quote! { &#gpsimd::TensorType });
-                    arguments.push(quote! { &#tensor });
+                    arguments.push(quote! { #tensor });
                 }
                 OperandKind::Size => {
                     let size = sizes.next();
@@ -216,7 +216,7 @@ impl Kernel {
             outputs => (quote! { [#gpsimd::TensorType; #outputs] }, quote! {}),
         };
         quote_spanned! { mixed =>
-            |[#(#names),*]: [#gpsimd::TensorType; #count]| {
+            |[#(#names),*]: &[#gpsimd::TensorType; #count]| {
                 let shape: fn(#(#types),*) -> #gpsimd::entry::core::result::Result<
                     #outputs, #gpsimd::ShapeError
                 > = #path;

@@ -142,18 +142,18 @@ pub unsafe fn shape<const OPERANDS: usize, const OUTPUTS: usize>(
     operands: (*const abi::RawTensorType, u32),
     outputs: (*mut abi::RawTensorType, u32),
     error: *mut abi::RawShapeError,
-    function: impl FnOnce([TensorType; OPERANDS]) -> Result<[TensorType; OUTPUTS], ShapeError>,
+    function: impl FnOnce(&[TensorType; OPERANDS]) -> Result<[TensorType; OUTPUTS], ShapeError>,
 ) -> u32 {
     let result = if (operands.1 as usize, outputs.1 as usize) == (OPERANDS, OUTPUTS) {
         // SAFETY: the caller's promise, and there are as many.
-        let types = core::array::from_fn(|i| TensorType::new(unsafe { *operands.0.add(i) }, i as u32));
-        caught(|| function(types))
+        let types = core::array::from_fn(|i| TensorType::new(unsafe { &*operands.0.add(i) }, i as u32));
+        caught(|| function(&types))
     } else {
         Err(ShapeError::new("the shape function was called with another number of operands or outputs"))
     };
-    match result {
+    match &result {
         Ok(types) => {
-            for (i, ty) in types.into_iter().enumerate() {
+            for (i, ty) in types.iter().enumerate() {
                 // SAFETY: the caller's promise, and there are as many.
                 unsafe { outputs.0.add(i).write(ty.to_abi()) };
             }

@@ -29,6 +29,7 @@
 //! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
 //! | [`Core::map`], [`Core::rows`], [`Core::reduce`] | the tile walk: element by element, row by row, a result for every row |
 //! | [`Input::rows_at`], [`Input::narrow`], [`Core::scatter_rows`] | rows that lie apart: at indices, in a part of every dimension |
+//! | [`Core::fold_rows`], [`Core::combine`], [`Core::parts`] | two phases: a result for every column, other partial results |
 //! | [`Input`], [`Output`] | tensors in HBM |
 //! | [`Tcm`], [`Tile`], [`RowTile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
@@ -51,6 +52,7 @@ pub mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
+mod parts;
 mod print;
 pub mod random;
 mod shape;
@@ -68,6 +70,7 @@ pub use self::element::{Element, Float, Integer, Number, bf16, f16};
 pub use self::engine_core::Core;
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
+pub use self::parts::PARTS;
 #[doc(hidden)]
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
@@ -80,7 +83,7 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 /// What a kernel needs, under one name.
 pub mod prelude {
     pub use crate::{
-        Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
+        Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, PARTS, Shape,
         ShapeError, Strided, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }

@@ -50,6 +50,8 @@ pub struct OpInfo {
     pub operands: &'static str,
     /// Number of outputs.
     pub outputs: usize,
+    /// Name of the second phase, of an op with two: its outputs are the op's.
+    pub then: Option<&'static str>,
     /// The descriptor, JSON.
     pub descriptor: &'static str,
 }
@@ -145,11 +147,16 @@ pub mod check {
     /// The op must have one output, or as many as there are operands whose gradients they are.
     #[track_caller]
     pub const fn outputs(ops: &[OpInfo], name: &str, operands: usize) {
-        if let Some(op) = find(ops, name)
-            && op.outputs != 1
-            && op.outputs != operands
-        {
-            let message = Message::new().text("op `").text(name).text("` has ").number(op.outputs);
+        let Some(op) = find(ops, name) else { return };
+        let outputs = match op.then {
+            None => op.outputs,
+            Some(then) => match find(ops, then) {
+                Some(then) => then.outputs,
+                None => return,
+            },
+        };
+        if outputs != 1 && outputs != operands {
+            let message = Message::new().text("op `").text(name).text("` has ").number(outputs);
             let message = message.text(" outputs, and this is the gradient of ").number(operands);
             message.text(if operands == 1 { " operand" } else { " operands" }).panic();
         }
