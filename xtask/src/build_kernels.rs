@@ -22,8 +22,8 @@ use crate::python::{Python, bundle};
 /// QEMU: sizes, stack and instructions per element are printed. See docs/src/explanation/isa.md for what this needs and proves.
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
-/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes. That of
-/// kernels/bert-ops also goes into host/torch, with the native library, for `pip install host/torch`.
+/// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes. Those of
+/// kernels/bert-ops and kernels/index-ops also go into host/torch, with the native library, for `pip install host/torch`.
 ///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///
@@ -57,7 +57,8 @@ impl BuildKernels {
         let Some((results, neuron)) = results.as_ref().and_then(|built| Some((built, built.neuron.as_ref()?))) else {
             return Ok(());
         };
-        if self.library.canonicalize()? == bert_ops() {
+        let library = self.library.canonicalize()?;
+        if workspace::BUNDLED.iter().any(|bundled| workspace::root().join(bundled) == library) {
             let folder = workspace::root().join("host/torch/python/gpsimd_torch/op_libraries");
             bundle(&results.native, &folder)?;
             bundle_neuron(&neuron.library, &folder)?;

@@ -119,8 +119,10 @@ impl Python {
     fn install_sdk(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
-        let library = build::native_library(&workspace::op_crate("kernels/bert-ops")?)?;
-        bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
+        for library in workspace::BUNDLED {
+            let library = build::native_library(&workspace::op_crate(library)?)?;
+            bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
+        }
 
         let mut inputs: Vec<PathBuf> =
             ["Cargo.toml", "pyproject.toml", "README.md", "src", "python"].map(|name| package.join(name)).into();

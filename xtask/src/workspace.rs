@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cargo_gpsimd::workspace::OpCrate;
 
+/// Crates whose op libraries come with the Python package.
+pub(crate) const BUNDLED: [&str; 2] = ["kernels/bert-ops", "kernels/index-ops"];
+
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")

@@ -36,7 +36,8 @@ def load_library(path):
     for name, schema in ops.items():
         def run(*tensors, name=name, packs="params" in schema):
             host = [tensor.cpu() for tensor in tensors]
-            scalars = host.pop().tolist() if packs else []
+            # The scalars of the trainer's ops are floats: their bits.
+            scalars = host.pop().view(torch.float32).tolist() if packs else []
             write(op=name, devices=[tensor.device.type for tensor in tensors], scalars=scalars)
             return getattr(torch.ops.bert_ops, name)(*host, *scalars).to(tensors[0].device)
         library.define(schema)
@@ -46,7 +47,7 @@ def load_library(path):
 
 def schema(op: dict) -> str:
     """What `torch_neuronx` registers: tensors alone, the scalars packed into the last one."""
-    tensors = [operand["name"] for operand in op["operands"] if operand["kind"] != "scalar"]
+    tensors = [operand["name"] for operand in op["operands"] if "tensor" in operand["kind"]]
     params = ["params"] if len(tensors) < len(op["operands"]) else []
     return f"{op['name']}({', '.join(f'Tensor {name}' for name in tensors + params)}) -> Tensor"
 
@@ -114,7 +115,8 @@ def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
     assert document["max_loss_difference"] < 1e-4
     assert document["settings"]["neuron_library"] == str(host.build)
     ops = {call.get("op") for call in host.calls()}
-    assert ops == {None, *host.schemas}, "every op of the library ran on the device"
+    trained = {name for name in host.schemas if not name.startswith("cross_entropy")}
+    assert ops == {None, *trained}, "every op that the trainer has ran on the device"
 
 
 def test_the_trainer_without_an_sdk_names_the_command_that_shows_what_is_missing():

@@ -1,7 +1,7 @@
 """Calls an op of this crate from PyTorch, and its gradient.
 
-    cargo gpsimd build
-    python example.py
+cargo gpsimd build
+python example.py
 """
 
 from pathlib import Path

@@ -43,7 +43,7 @@ pub struct MemoryMap {
 pub struct OpFunctions {
     /// Runs one core's part of a launch.
     pub run: u32,
-    /// Computes the type of the output.
+    /// Computes the types of the outputs.
     pub shape: u32,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Image<'a> {
         let mut ops = Vec::new();
         for op in &descriptor.ops {
             let run = function(&module, &op.name, "run", "() -> i32", 0)?;
-            let shape = function(&module, &op.name, "shape", "(i32, i32, i32, i32) -> i32", 4)?;
+            let shape = function(&module, &op.name, "shape", "(i32, i32, i32, i32, i32) -> i32", 5)?;
             ops.push(OpFunctions { run, shape });
         }
         Ok(Self { module, descriptor, memory, ops, stack_pointer })

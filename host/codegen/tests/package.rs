@@ -8,5 +8,7 @@ mod emitted;
 mod images;
 #[path = "package/loops.rs"]
 mod loops;
+#[path = "package/packed.rs"]
+mod packed;
 #[path = "package/refusals.rs"]
 mod refusals;

@@ -8,7 +8,6 @@ use std::ops::{Deref, DerefMut};
 
 use gpsimd_abi::{self as abi, Location, STATUS_FAILED, STATUS_OK, Text};
 
-use crate::checks::inside;
 use crate::emulated_core::{EmulatedCore, Failure};
 use crate::error::{Misuse, SourceLocation, Transfer, kernel_text};
 use crate::guard::HostCall;
@@ -22,10 +21,10 @@ pub(crate) fn table(core: &mut EmulatedCore<'_, '_>) -> abi::DeviceTable {
         core_count: launch.cores,
         tensors: launch.tensors.as_ptr(),
         tensor_count: launch.tensors.len() as u32,
-        in_place: u32::from(launch.in_place),
+        in_place: launch.in_place,
         tcm: pool.start(),
         tcm_bytes: pool.bytes() as u32,
-        reserved: 0,
+        output_count: launch.outputs() as u32,
         tcm_top: pool.shared_top(),
         context: (&raw mut *core).cast(),
         tcm_alloc,
@@ -126,14 +125,16 @@ unsafe extern "C" fn load(
         // SAFETY: the kernel passes a location or null.
         Err(misuse) => return unsafe { core.misused(misuse, location) },
     };
-    if core.launch.is_checked() && core.launch.replaced == Some(tensor as usize) {
-        if let Some(range) = core.accesses.written.first_in(&range) {
+    if core.launch.is_checked()
+        && let Some(output) = core.launch.output_replacing(tensor as usize)
+    {
+        if let Some(range) = core.accesses[output].written.first_in(&range) {
             let misuse = Misuse::ReadAfterReplace { tensor: core.launch.name(tensor as usize), range };
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
         }
         // SAFETY: the kernel passes a location or null.
-        unsafe { core.accesses.load(range.clone(), location) };
+        unsafe { core.accesses[output].load(range.clone(), location) };
     }
     core.trace_dma(Transfer::Load, tensor, start, bytes, tcm);
     core.report.loads += 1;
@@ -175,18 +176,20 @@ unsafe extern "C" fn store(
     if bytes == 0 {
         return STATUS_OK;
     }
+    // `verify` found an output.
+    let output = tensor as usize - core.launch.first_output;
     // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode,
     // one at a time. In fast mode nothing is stored where another core has the output in hand.
     let mut one_at_a_time = None;
     if core.launch.is_checked() {
         one_at_a_time = Some(core.launch.lock_stores());
-    } else if core.launch.claims.are_any() {
-        if let Err(misuse) = core.claim(&range) {
+    } else if core.launch.claims[output].are_any() {
+        if let Err(misuse) = core.claim(output, &range) {
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
         }
     } else {
-        core.stored.add(&range);
+        core.stored[output].add(&range);
     }
     let mut tcm = tcm;
     for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
@@ -199,7 +202,7 @@ unsafe extern "C" fn store(
     drop(one_at_a_time);
     if core.launch.is_checked() {
         // SAFETY: the kernel passes a location or null.
-        unsafe { core.accesses.store(range, location) };
+        unsafe { core.accesses[output].store(range, location) };
     }
     STATUS_OK
 }
@@ -235,20 +238,11 @@ unsafe extern "C" fn fail(context: *mut c_void, kind: u32, message: Text, locati
     }
 }
 
-unsafe extern "C" fn claim(context: *mut c_void, start: u64, len: u64, location: *const Location) -> u32 {
+unsafe extern "C" fn claim(context: *mut c_void, tensor: u32, start: u64, len: u64, location: *const Location) -> u32 {
     // SAFETY: the kernel passes its table's context.
     let mut core = unsafe { core_of(context) };
-    let output = core.launch.output;
-    let claimed = match inside(start, len, core.launch.len(output)) {
-        Some(range) => core.claim(&range),
-        None => Err(Misuse::OutsideTensor {
-            transfer: Transfer::Store,
-            tensor: core.launch.name(output),
-            start,
-            len,
-            tensor_len: core.launch.len(output),
-        }),
-    };
+    let range = core.output_range(tensor, start, len);
+    let claimed = range.and_then(|(output, range)| core.claim(output, &range));
     match claimed {
         Ok(()) => STATUS_OK,
         // SAFETY: the kernel passes a location or null.

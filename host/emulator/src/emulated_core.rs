@@ -27,10 +27,10 @@ pub(crate) struct CoreOutcome {
     pub(crate) has_run: bool,
     pub(crate) report: CoreReport,
     pub(crate) printed: Vec<PrintedLine>,
-    /// Empty in fast mode.
-    pub(crate) accesses: Accesses,
-    /// Empty in checked mode.
-    pub(crate) stored: Stored,
+    /// Of each output; empty in fast mode.
+    pub(crate) accesses: Vec<Accesses>,
+    /// Of each output; empty in checked mode.
+    pub(crate) stored: Vec<Stored>,
     /// Empty unless the engine traces.
     pub(crate) trace: Vec<TraceStep>,
 }
@@ -51,8 +51,10 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     pub(crate) failure: Option<Failure>,
     /// The first elements that the kernel dropped. An error only if there is no other.
     pub(crate) dropped: Option<Failure>,
-    pub(crate) accesses: Accesses,
-    pub(crate) stored: Stored,
+    /// Of each output, and of the operand that it replaces.
+    pub(crate) accesses: Vec<Accesses>,
+    /// Of each output.
+    pub(crate) stored: Vec<Stored>,
     last: Option<Last>,
     trace: Vec<TraceStep>,
     /// Where the library counts, if it does; on this thread until the kernel returns.
@@ -90,8 +92,8 @@ impl EmulatedCore<'_, '_> {
             exhausted: None,
             failure: None,
             dropped: None,
-            accesses: Accesses::default(),
-            stored: Stored::default(),
+            accesses: (0..launch.outputs()).map(|_| Accesses::default()).collect(),
+            stored: (0..launch.outputs()).map(|_| Stored::default()).collect(),
             last: None,
             trace: Vec::new(),
             operations: launch.op.operations_here(),
@@ -154,10 +156,10 @@ impl EmulatedCore<'_, '_> {
         }
     }
 
-    /// Claims elements of the output for this core, in fast mode.
-    pub(crate) fn claim(&self, range: &Range<u64>) -> Result<(), Misuse> {
-        self.launch.claims.claim(self.id as usize, range).map_err(|(range, other)| Misuse::WriteConflict {
-            tensor: self.launch.name(self.launch.output),
+    /// Claims elements of output `output` for this core, in fast mode.
+    pub(crate) fn claim(&self, output: usize, range: &Range<u64>) -> Result<(), Misuse> {
+        self.launch.claims[output].claim(self.id as usize, range).map_err(|(range, other)| Misuse::WriteConflict {
+            tensor: self.launch.output_name(output),
             range,
             other,
             other_location: None,
@@ -236,6 +238,28 @@ impl EmulatedCore<'_, '_> {
         STATUS_FAILED
     }
 
+    /// Elements of a tensor, if it has them.
+    fn range(&self, tensor: u32, transfer: Transfer, start: u64, len: u64) -> Result<Range<u64>, Misuse> {
+        let (launch, index) = (self.launch, tensor as usize);
+        let Some(found) = launch.tensors.get(index) else {
+            return Err(Misuse::NoSuchTensor { transfer, index: tensor, tensors: launch.tensors.len() as u32 });
+        };
+        inside(start, len, found.len).ok_or_else(|| {
+            let (tensor, tensor_len) = (launch.name(index), found.len);
+            Misuse::OutsideTensor { transfer, tensor, start, len, tensor_len }
+        })
+    }
+
+    /// Elements of an output, and which it is.
+    pub(crate) fn output_range(&self, tensor: u32, start: u64, len: u64) -> Result<(usize, Range<u64>), Misuse> {
+        let range = self.range(tensor, Transfer::Store, start, len)?;
+        if let Some(output) = self.launch.output_of(tensor as usize) {
+            return Ok((output, range));
+        }
+        let (tensor, output) = (self.launch.name(tensor as usize), self.launch.output_name(0));
+        Err(Misuse::StoreToOperand { tensor, range, output })
+    }
+
     /// The range of a DMA and its size in bytes, if it is allowed.
     pub(crate) fn verify(
         &self,
@@ -246,25 +270,12 @@ impl EmulatedCore<'_, '_> {
         tcm: *const u8,
     ) -> Result<(Range<u64>, usize), Misuse> {
         let (launch, index) = (self.launch, tensor as usize);
-        let Some(found) = launch.tensors.get(index) else {
-            return Err(Misuse::NoSuchTensor { transfer, index: tensor, tensors: launch.tensors.len() as u32 });
+        let range = match transfer {
+            Transfer::Load => self.range(tensor, transfer, start, len)?,
+            Transfer::Store => self.output_range(tensor, start, len)?.1,
         };
-        let range = inside(start, len, found.len).ok_or_else(|| Misuse::OutsideTensor {
-            transfer,
-            tensor: launch.name(index),
-            start,
-            len,
-            tensor_len: found.len,
-        })?;
-        match transfer {
-            Transfer::Store if index != launch.output => {
-                let output = launch.name(launch.output);
-                return Err(Misuse::StoreToOperand { tensor: launch.name(index), range, output });
-            }
-            Transfer::Load if index == launch.output => {
-                return Err(Misuse::LoadFromOutput { tensor: launch.name(index), range });
-            }
-            _ => {}
+        if transfer == Transfer::Load && launch.output_of(index).is_some() {
+            return Err(Misuse::LoadFromOutput { tensor: launch.name(index), range });
         }
         let element_bytes = launch.element_bytes(index);
         // Fits: the range is inside a tensor.
@@ -282,7 +293,7 @@ impl EmulatedCore<'_, '_> {
 /// Elements that a core dropped although nothing else was wrong.
 fn lost(launch: &PreparedLaunch<'_>, dropped: Option<Failure>) -> Option<Found> {
     let Failure { message, location, .. } = dropped?;
-    Some((Misuse::Dropped { tensor: launch.name(launch.output), message }, location))
+    Some((Misuse::Dropped { tensor: launch.output_names(), message }, location))
 }
 
 /// What is wrong with a core that returned `status`, if anything.

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, LibraryTable, MAGIC, Text};
-use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind};
+use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind, OutputDescriptor};
 
 use crate::cpu;
 use crate::error::{LoadError, UnknownOp};
@@ -26,6 +26,8 @@ pub struct OpLibrary {
 pub struct Op {
     library: Arc<Inner>,
     index: usize,
+    /// Whether only the first phase is meant, of an op with two.
+    is_phase: bool,
 }
 
 struct Inner {
@@ -44,10 +46,23 @@ pub(crate) struct OpEntry {
     pub(crate) functions: gpsimd_abi::OpFunctions,
     /// Number of tensor operands.
     pub(crate) tensors: usize,
+    /// Number of sizes.
+    pub(crate) sizes: usize,
     /// Number of scalar operands.
     pub(crate) scalars: usize,
-    /// Index among the tensor operands of the one that the output replaces.
-    pub(crate) replaced: Option<usize>,
+    /// Of each output, the index among the tensor operands of the one that it replaces.
+    pub(crate) replaced: Vec<Option<usize>>,
+    /// Index of the second phase, and what it is launched on.
+    then: Option<(usize, Vec<PhaseArgument>)>,
+}
+
+/// What an operand of a second phase is, by number in the first.
+#[derive(Clone, Copy)]
+pub(crate) enum PhaseArgument {
+    Output(usize),
+    Tensor(usize),
+    /// Number among scalars and sizes, and, of a size, among sizes.
+    Scalar(usize, Option<usize>),
 }
 
 /// Where a library is from.
@@ -153,12 +168,12 @@ impl OpLibrary {
             op: name.into(),
             ops: ops.iter().map(|op| op.name.clone()).collect(),
         })?;
-        Ok(Op { library: Arc::clone(&self.inner), index })
+        Ok(Op { library: Arc::clone(&self.inner), index, is_phase: false })
     }
 
     /// All ops, in the descriptor's order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
-        (0..self.inner.ops.len()).map(|index| Op { library: Arc::clone(&self.inner), index })
+        (0..self.inner.ops.len()).map(|index| Op { library: Arc::clone(&self.inner), index, is_phase: false })
     }
 
     /// # Safety
@@ -199,7 +214,7 @@ impl OpLibrary {
             .iter()
             .enumerate()
             // SAFETY: `ops` has `op_count` entries, and `index` is below.
-            .map(|(index, op)| unsafe { OpEntry::read(library.ops.add(index), op, name) })
+            .map(|(index, op)| unsafe { OpEntry::read(library.ops.add(index), op, &descriptor, name) })
             .collect::<Result<_, _>>()?;
         // SAFETY: the symbol of this name has this type; it is called while the file is loaded.
         let counting =
@@ -228,6 +243,23 @@ impl Op {
         &self.library.descriptor.ops[self.index]
     }
 
+    /// What it returns: of two phases, the outputs of the second.
+    pub fn outputs(&self) -> &[OutputDescriptor] {
+        if self.is_phase { &self.descriptor().outputs } else { self.library.descriptor.outputs_of(self.descriptor()) }
+    }
+
+    /// Its first phase as an op of its own, which is what the device has; itself where it has one.
+    #[must_use]
+    pub fn first_phase(&self) -> Self {
+        Self { is_phase: true, ..self.clone() }
+    }
+
+    /// Its second phase, and what that is launched on.
+    pub(crate) fn second_phase(&self) -> Option<(Self, &[PhaseArgument])> {
+        let (index, arguments) = self.entry().then.as_ref().filter(|_| !self.is_phase)?;
+        Some((Self { index: *index, ..self.clone() }, arguments))
+    }
+
     /// Bytes of TCM that its kernel has for buffers.
     pub(crate) fn tcm_bytes(&self) -> usize {
         self.library.descriptor.tcm_bytes as usize
@@ -249,7 +281,7 @@ impl Op {
     /// leaves that set. Every call that it makes into code of an op ends with clearing it: the shape function's, too.
     pub(crate) fn forget_kernel(&self, launch: &PreparedLaunch<'_>) {
         // It was asked before the launch: the answer is known.
-        let _ = self.shape(&launch.operand_types());
+        let _ = self.phase_types(&launch.operand_types());
     }
 
     /// What of the op may be cut short.
@@ -261,14 +293,11 @@ impl Op {
         &self.library.ops[self.index]
     }
 
-    /// Name of tensor `index` of a launch: the operands, `params` if the op has scalars, the output.
+    /// Name of tensor `index` of a launch: the operands, the sizes, `params` if the op has scalars, the outputs.
     pub(crate) fn tensor_name(&self, index: usize) -> &str {
         let descriptor = self.descriptor();
-        match descriptor.tensors().nth(index) {
-            Some((name, _)) => name,
-            None if self.entry().scalars > 0 && index == self.entry().tensors => "params",
-            None => &descriptor.output.name,
-        }
+        let outputs = descriptor.outputs.iter().map(|output| output.name.as_str());
+        descriptor.launch_operands().chain(outputs).nth(index).unwrap_or("?")
     }
 }
 
@@ -287,7 +316,12 @@ impl fmt::Debug for Op {
 impl OpEntry {
     /// # Safety
     /// `entry` leads to the op's entry in the table of its library.
-    unsafe fn read(entry: *const gpsimd_abi::OpFunctions, op: &OpDescriptor, library: &str) -> Result<Self, LoadError> {
+    unsafe fn read(
+        entry: *const gpsimd_abi::OpFunctions,
+        op: &OpDescriptor,
+        descriptor: &LibraryDescriptor,
+        library: &str,
+    ) -> Result<Self, LoadError> {
         // A function pointer that is null must not exist in Rust: look at the two addresses first.
         // SAFETY: the caller's promise; an entry is two pointers.
         let addresses = unsafe { entry.cast::<[*const (); 2]>().read() };
@@ -297,15 +331,32 @@ impl OpEntry {
                 return Err(LoadError::Null { library: library.into(), what });
             }
         }
-        let scalars = op.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).count();
         Ok(Self {
             // SAFETY: the caller's promise, and both pointers are not null.
             functions: unsafe { entry.read() },
-            tensors: op.operands.len() - scalars,
-            scalars,
-            replaced: op.replaced_tensor(),
+            tensors: op.tensors().count(),
+            sizes: op.sizes().count(),
+            scalars: op.scalars().count(),
+            replaced: (0..op.outputs.len()).map(|output| op.replaced_tensor(output)).collect(),
+            then: op.then.as_ref().and_then(|then| {
+                let index = descriptor.ops.iter().position(|other| other.name == then.op)?;
+                Some((index, then.arguments.iter().map(|name| phase_argument(op, name)).collect::<Option<_>>()?))
+            }),
         })
     }
+}
+
+/// What `name` is in the first phase `op`; a descriptor that was verified has it.
+fn phase_argument(op: &OpDescriptor, name: &str) -> Option<PhaseArgument> {
+    if let Some(output) = op.outputs.iter().position(|output| output.name == name) {
+        return Some(PhaseArgument::Output(output));
+    }
+    if let Some(tensor) = op.tensors().position(|(tensor, _)| tensor == name) {
+        return Some(PhaseArgument::Tensor(tensor));
+    }
+    let mut scalars = op.operands.iter().filter(|operand| !matches!(operand.kind, OperandKind::Tensor(_)));
+    let scalar = scalars.position(|operand| operand.name == name)?;
+    Some(PhaseArgument::Scalar(scalar, op.sizes().position(|size| size == name)))
 }
 
 fn bytes<'a>(text: Text, library: &str, what: &str) -> Result<&'a [u8], LoadError> {

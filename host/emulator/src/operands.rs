@@ -1,18 +1,29 @@
 //! Whether operands fit an op's descriptor and the vendor's limits.
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::{MAX_DIM, MAX_LARGE_DIM, MAX_LARGE_DIMS};
+use gpsimd_descriptor::{ElementType, OperandKind};
 
 use crate::error::OperandError;
 use crate::library::Op;
+use crate::scalar::Scalar;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
 
-/// The types of tensors, with room for the others of a launch: the operand that is replaced in place, `params`, the output.
+/// The types of tensors, with room for the others of a launch: operands that are replaced in place, sizes, `params`, the
+/// outputs.
 pub(crate) fn types(tensors: &[TensorView<'_>]) -> Vec<TensorType> {
-    let mut types = Vec::with_capacity(tensors.len() + 3);
+    let mut types = Vec::with_capacity(tensors.len() + 5);
     types.extend(tensors.iter().map(TensorView::ty));
     types
+}
+
+/// Adds the tensors that sizes are the lengths of.
+pub(crate) fn push_sizes(types: &mut Vec<TensorType>, scalars: &[Scalar]) {
+    for scalar in scalars {
+        if let Scalar::Size(size) = *scalar {
+            types.push(TensorType::of_size(size));
+        }
+    }
 }
 
 /// Number of the tensor operands.
@@ -25,12 +36,12 @@ pub(crate) fn verify_count(op: &Op, found: usize) -> Result<(), OperandError> {
     }
 }
 
-/// Number, dtypes and sizes of the tensor operands.
-pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorType>) -> Result<(), OperandError> {
+/// Number, dtypes and shapes of the tensor operands.
+pub(crate) fn verify_types(op: &Op, types: &[TensorType]) -> Result<(), OperandError> {
     verify_count(op, types.len())?;
     // Of every type parameter, the first operand that has it.
     let mut first: Vec<Option<(&str, DType)>> = vec![None; op.descriptor().types.len()];
-    for ((name, element), ty) in op.descriptor().tensors().zip(types) {
+    for ((name, element), &ty) in op.descriptor().tensors().zip(types) {
         let found = ty.dtype();
         let accepted = op.descriptor().accepted(element);
         if !accepted.contains(&found) {
@@ -49,14 +60,30 @@ pub(crate) fn verify_types(op: &Op, types: impl ExactSizeIterator<Item = TensorT
     Ok(())
 }
 
-/// Number of scalars.
-pub(crate) fn verify_scalars(op: &Op, scalars: &[f32]) -> Result<(), OperandError> {
-    let expected = op.entry().scalars;
-    if scalars.len() == expected {
-        Ok(())
-    } else {
-        Err(OperandError::ScalarCount { op: op.name().into(), expected, found: scalars.len() })
+/// Number and types of scalars and sizes.
+pub(crate) fn verify_scalars(op: &Op, scalars: &[Scalar]) -> Result<(), OperandError> {
+    let mut found = scalars.iter();
+    for operand in &op.descriptor().operands {
+        if let OperandKind::Tensor(_) = operand.kind {
+            continue;
+        }
+        match found.next() {
+            Some(scalar) if scalar.kind() == operand.kind => {}
+            Some(scalar) => {
+                let (op, expected, found) = (op.name().into(), operand.kind, scalar.kind());
+                return Err(OperandError::ScalarType { op, operand: operand.name.clone(), expected, found });
+            }
+            None => return Err(scalar_count(op, scalars.len())),
+        }
     }
+    if found.next().is_none() { Ok(()) } else { Err(scalar_count(op, scalars.len())) }
+}
+
+#[cold]
+fn scalar_count(op: &Op, found: usize) -> OperandError {
+    let kinds = op.descriptor().operands.iter().map(|operand| operand.kind);
+    let expected = kinds.filter(|kind| !matches!(kind, OperandKind::Tensor(_))).count();
+    OperandError::ScalarCount { op: op.name().into(), expected, found }
 }
 
 /// The vendor's limits on sizes.
@@ -70,14 +97,20 @@ pub(crate) fn verify_dims(op: &Op, tensor: &str, ty: TensorType) -> Result<(), O
     }
 }
 
-/// The output's type against what the shape function says.
-pub(crate) fn verify_output(op: &Op, expected: TensorType, found: TensorType) -> Result<(), OperandError> {
-    if expected == found {
-        return Ok(());
+/// The outputs' types against what the shape function says.
+pub(crate) fn verify_outputs(op: &Op, expected: &[TensorType], found: &[TensorType]) -> Result<(), OperandError> {
+    if expected.len() != found.len() {
+        let (op, expected, found) = (op.name().into(), expected.len(), found.len());
+        return Err(OperandError::OutputCount { op, expected, found });
     }
-    let output = op.descriptor().output.name.clone();
-    let (expected, found) = (Box::new(expected), Box::new(found));
-    Err(OperandError::OutputType { op: op.name().into(), output, expected, found })
+    for ((output, &expected), &found) in op.descriptor().outputs.iter().zip(expected).zip(found) {
+        if expected != found {
+            let (op, output) = (op.name().into(), output.name.clone());
+            let (expected, found) = (Box::new(expected), Box::new(found));
+            return Err(OperandError::OutputType { op, output, expected, found });
+        }
+    }
+    Ok(())
 }
 
 /// The type of a tensor whose rows, along its first dimension, are these.
@@ -92,26 +125,36 @@ pub(crate) fn stacked(op: &Op, rows: &[TensorViewMut<'_>]) -> Result<TensorType,
     stacked.ok_or_else(|| OperandError::Rows { op: op.name().into(), types })
 }
 
-/// That the output, which is where `memory` is, shares no byte with an operand of number `index`.
+/// That output `output`, which is at these places, shares no byte with what `name` is.
 pub(crate) fn verify_apart(
-    op: &Op,
-    index: usize,
-    operand: &TensorView<'_>,
-    memory: &[TensorViewMut<'_>],
+    places: &[Place],
+    other: Place,
+    error: impl FnOnce() -> OperandError,
 ) -> Result<(), OperandError> {
-    let is_apart = |output: &TensorViewMut<'_>| {
-        let (a, b) = (operand.as_ptr().addr(), output.as_ptr().addr());
-        let (a_bytes, b_bytes) = (operand.ty().bytes(), output.ty().bytes());
-        // No sum overflows: both are allocations.
-        a_bytes == 0 || b_bytes == 0 || a + a_bytes <= b || b + b_bytes <= a
-    };
-    if memory.iter().all(is_apart) {
-        return Ok(());
+    if places.iter().all(|place| place.is_apart(other)) { Ok(()) } else { Err(error()) }
+}
+
+/// Some bytes of memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    address: usize,
+    bytes: usize,
+}
+
+impl Place {
+    pub(crate) fn of(view: &TensorView<'_>) -> Self {
+        Self { address: view.as_ptr().addr(), bytes: view.ty().bytes() }
     }
-    Err(OperandError::Overlap {
-        op: op.name().into(),
-        output: op.descriptor().output.name.clone(),
-        operand: op.tensor_name(index).into(),
-        replaces: op.entry().replaced == Some(index),
-    })
+
+    pub(crate) fn of_output(view: &TensorViewMut<'_>) -> Self {
+        Self { address: view.as_ptr().addr(), bytes: view.ty().bytes() }
+    }
+
+    fn is_apart(self, other: Self) -> bool {
+        // No sum overflows: both are allocations.
+        self.bytes == 0
+            || other.bytes == 0
+            || self.address + self.bytes <= other.address
+            || other.address + other.bytes <= self.address
+    }
 }

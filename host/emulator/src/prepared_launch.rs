@@ -11,7 +11,8 @@ use crate::checks::Claims;
 use crate::error::{KernelError, LaunchError, Misuse, OperandError, SourceLocation};
 use crate::launch::Launch;
 use crate::library::Op;
-use crate::operands;
+use crate::operands::{self, Place};
+use crate::scalar::Scalar;
 use crate::tcm::Poison;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
 
@@ -19,117 +20,159 @@ use crate::tensor::{TensorType, TensorView, TensorViewMut};
 pub(crate) struct PreparedLaunch<'a> {
     pub(crate) op: &'a Op,
     pub(crate) cores: u32,
-    /// The operands, `params` if the op has scalars, the output.
+    /// The operands, the sizes, `params` if the op has scalars, the outputs.
     pub(crate) tensors: Vec<abi::LaunchTensor>,
     /// Address of the first element of each of `tensors`.
     addresses: Vec<*mut u8>,
+    /// The bits of the scalars, which the address of `params` leads to.
+    _params: Vec<i32>,
     /// Addresses of the rows of the output, which is in place of an operand, where they are apart; otherwise empty.
     rows: Vec<*mut u8>,
-    /// Index of the output.
-    pub(crate) output: usize,
-    /// Index of the operand that the output replaces, in place or not.
-    pub(crate) replaced: Option<usize>,
-    pub(crate) in_place: bool,
+    /// Index of the first output: the rest are the others.
+    pub(crate) first_output: usize,
+    /// Of each output, the index of the operand that it replaces, in place or not.
+    replaced: Vec<Option<usize>>,
+    /// Bit `i`: output `i` is in place of the operand that it replaces.
+    pub(crate) in_place: u32,
     /// Whether the report says what every core did in its order.
     pub(crate) traces: bool,
     /// What TCM holds at the start; none in fast mode.
     pub(crate) poison: Option<Poison>,
-    /// What the operand replaced in place was before, in checked mode.
-    before: Option<Vec<u8>>,
+    /// What each output replaced in place was before, in checked mode.
+    before: Vec<Option<Vec<u8>>>,
     stores: Mutex<()>,
-    /// What the cores write, in fast mode.
-    pub(crate) claims: Claims,
+    /// What the cores write to each output, in fast mode.
+    pub(crate) claims: Vec<Claims>,
     memory: PhantomData<&'a mut [u8]>,
 }
-// SAFETY: the addresses lead to the views that the launch was made of, which are Send and Sync.
+// SAFETY: the addresses lead to the views that the launch was made of, which are Send and Sync, and to `_params`.
 unsafe impl Send for PreparedLaunch<'_> {}
-// SAFETY: as above. Cores read operands and write the output through the device table, which lets one store at a time
+// SAFETY: as above. Cores read operands and write outputs through the device table, which lets one store at a time
 // (checked mode); in fast mode they write elements of their own, as the kernel was checked to do.
 unsafe impl Sync for PreparedLaunch<'_> {}
 
+/// Where an output is.
+struct OutputMemory<'v, 'a> {
+    ty: TensorType,
+    /// In one piece, or one for each row.
+    pieces: &'v [TensorViewMut<'a>],
+}
+
+impl<'v, 'a> OutputMemory<'v, 'a> {
+    fn whole(view: &'v TensorViewMut<'a>) -> Self {
+        Self { ty: view.ty(), pieces: std::slice::from_ref(view) }
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.pieces.first().map_or(std::ptr::null_mut(), TensorViewMut::as_ptr)
+    }
+}
+
 impl<'a> PreparedLaunch<'a> {
-    /// Verifies the output of a launch and makes it ready to run in fast mode.
-    pub(crate) fn new(bound: BoundOp<'a>, output: &TensorViewMut<'a>, cores: usize) -> Result<Self, LaunchError> {
-        let (expected, BoundOp { op, tensors, scalars, types, .. }) = (bound.output_type(), bound);
-        operands::verify_output(op, expected, output.ty())?;
-        Self::of(op, tensors, scalars, types, output.ty(), std::slice::from_ref(output), cores, None)
+    /// Verifies the outputs of a launch and makes it ready to run in fast mode.
+    pub(crate) fn new(bound: BoundOp<'a>, outputs: &[TensorViewMut<'a>], cores: usize) -> Result<Self, LaunchError> {
+        let found: Vec<_> = outputs.iter().map(TensorViewMut::ty).collect();
+        operands::verify_outputs(bound.op, &bound.phase_types, &found)?;
+        let BoundOp { op, tensors, scalars, types, .. } = bound;
+        let outputs: Vec<_> = outputs.iter().map(OutputMemory::whole).collect();
+        Self::of(op, tensors, scalars, types, &outputs, cores, false)
     }
 
     /// Verifies a launch in place and makes it ready to run in fast mode.
-    pub(crate) fn in_place(op: &'a Op, launch: Launch<'a>, cores: usize) -> Result<Self, LaunchError> {
-        let Launch { tensors, scalars, output } = launch;
-        Self::replacing(op, tensors, scalars, output.ty(), std::slice::from_ref(&output), cores)
+    pub(crate) fn in_place(op: &'a Op, launch: &Launch<'a>, cores: usize) -> Result<Self, LaunchError> {
+        let outputs: Vec<_> = launch.outputs.iter().map(OutputMemory::whole).collect();
+        Self::replacing(op, launch.tensors, launch.scalars, &outputs, cores)
     }
 
-    /// As [`in_place`](Self::in_place), of an operand whose rows are apart.
+    /// As [`in_place`](Self::in_place), of an operand whose rows are apart; the op has no other output.
     pub(crate) fn in_rows(
         op: &'a Op,
         tensors: &'a [TensorView<'a>],
-        scalars: &'a [f32],
+        scalars: &'a [Scalar],
         rows: &'a mut [TensorViewMut<'_>],
         cores: usize,
     ) -> Result<Self, LaunchError> {
-        Self::replacing(op, tensors, scalars, operands::stacked(op, rows)?, rows, cores)
+        let output = OutputMemory { ty: operands::stacked(op, rows)?, pieces: rows };
+        Self::replacing(op, tensors, scalars, &[output], cores)
     }
 
-    /// Of an operand of type `ty`, which is where `memory` is: in one piece, or one for each row.
+    /// Of operands that are where the outputs that replace them are.
     fn replacing(
         op: &'a Op,
         tensors: &'a [TensorView<'a>],
-        scalars: &'a [f32],
-        ty: TensorType,
-        memory: &[TensorViewMut<'_>],
+        scalars: &'a [Scalar],
+        outputs: &[OutputMemory<'_, '_>],
         cores: usize,
     ) -> Result<Self, LaunchError> {
         let entry = op.entry();
-        let replaced = entry.replaced.ok_or_else(|| OperandError::NotInPlace { op: op.name().into() })?;
-        if tensors.len() + 1 != entry.tensors {
-            let besides = Some(op.tensor_name(replaced).to_owned());
-            let (op, expected, found) = (op.name().into(), entry.tensors - 1, tensors.len());
+        let mut replaced: Vec<_> =
+            entry.replaced.iter().enumerate().filter_map(|(output, operand)| Some(((*operand)?, output))).collect();
+        replaced.sort_unstable();
+        let Some((first, _)) = replaced.first() else {
+            return Err(OperandError::NotInPlace { op: op.name().into() }.into());
+        };
+        if tensors.len() + replaced.len() != entry.tensors {
+            let besides = Some(op.tensor_name(*first).to_owned());
+            let (op, expected, found) = (op.name().into(), entry.tensors - replaced.len(), tensors.len());
             return Err(OperandError::TensorCount { op, expected, found, besides }.into());
+        }
+        if outputs.len() != entry.replaced.len() {
+            let (op, expected, found) = (op.name().into(), entry.replaced.len(), outputs.len());
+            return Err(OperandError::OutputCount { op, expected, found }.into());
         }
         operands::verify_scalars(op, scalars)?;
         let mut types = operands::types(tensors);
-        types.insert(replaced, ty);
-        operands::verify_output(op, op.shape(&types)?, ty)?;
-        Self::of(op, tensors, scalars, types, ty, memory, cores, Some(replaced))
+        for (operand, output) in replaced {
+            types.insert(operand, outputs[output].ty);
+        }
+        operands::push_sizes(&mut types, scalars);
+        let found: Vec<_> = outputs.iter().map(|output| output.ty).collect();
+        operands::verify_outputs(op, &op.phase_types(&types)?, &found)?;
+        Self::of(op, tensors, scalars, types, outputs, cores, true)
     }
 
-    /// `types` are those of all operands, among them that of operand `replaced_in_place`, which `tensors` lacks. The
-    /// output is of type `ty`.
-    #[expect(clippy::too_many_arguments, reason = "what the two kinds of launch have in common")]
+    /// `types` are those of all operands and sizes; in place, `tensors` lacks the operands that are replaced.
     fn of(
         op: &'a Op,
         tensors: &'a [TensorView<'a>],
-        scalars: &'a [f32],
+        scalars: &'a [Scalar],
         mut types: Vec<TensorType>,
-        ty: TensorType,
-        memory: &[TensorViewMut<'_>],
+        outputs: &[OutputMemory<'_, '_>],
         cores: usize,
-        replaced_in_place: Option<usize>,
+        is_in_place: bool,
     ) -> Result<Self, LaunchError> {
         let entry = op.entry();
         let mut addresses: Vec<*mut u8> = Vec::with_capacity(types.capacity());
-        addresses.extend(tensors.iter().map(|view| view.as_ptr().cast_mut()));
-        let start = memory.first().map_or(std::ptr::null_mut(), TensorViewMut::as_ptr);
-        if let Some(index) = replaced_in_place {
-            addresses.insert(index, start);
+        let mut views = tensors.iter();
+        let mut in_place = 0;
+        for operand in 0..entry.tensors {
+            let output = entry.replaced.iter().position(|replaced| *replaced == Some(operand));
+            match output.filter(|_| is_in_place) {
+                Some(output) => {
+                    in_place |= 1 << output;
+                    addresses.push(outputs[output].start());
+                }
+                None => addresses.extend(views.next().map(|view| view.as_ptr().cast_mut())),
+            }
         }
-        let replaced = entry.replaced.filter(|&index| types[index] == ty);
-        let params = TensorView::new(scalars, &[scalars.len()]).expect("a slice has its own length");
+        let replaced = entry.replaced.iter().zip(outputs);
+        let replaced: Vec<_> =
+            replaced.map(|(operand, output)| operand.filter(|index| types[*index] == output.ty)).collect();
+        addresses.resize(types.len(), std::ptr::null_mut());
+        let mut params: Vec<i32> = scalars.iter().filter_map(|scalar| scalar.bits()).collect();
         if entry.scalars > 0 {
-            types.push(params.ty());
-            addresses.push(params.as_ptr().cast_mut());
+            types.push(TensorType::new(DType::I32, &[params.len()]).expect("a few scalars fit in memory"));
+            addresses.push(params.as_mut_ptr().cast());
         }
-        let indices = (0..entry.tensors).filter(|index| Some(*index) != replaced_in_place);
-        for (index, view) in indices.zip(tensors).chain([(entry.tensors, &params)]) {
-            operands::verify_apart(op, index, view, memory)?;
+        verify_apart(op, tensors, outputs, is_in_place)?;
+        let first_output = types.len();
+        for output in outputs {
+            types.push(output.ty);
+            addresses.push(output.start());
         }
-        types.push(ty);
-        addresses.push(start);
-
+        let pieces = outputs.first().map_or(&[][..], |output| output.pieces);
         let rows: Vec<*mut u8> =
-            if memory.len() > 1 { memory.iter().map(TensorViewMut::as_ptr).collect() } else { Vec::new() };
+            if pieces.len() > 1 { pieces.iter().map(TensorViewMut::as_ptr).collect() } else { Vec::new() };
         let mut tensors: Vec<_> = types
             .iter()
             .zip(&addresses)
@@ -140,40 +183,44 @@ impl<'a> PreparedLaunch<'a> {
                 rows: std::ptr::null(),
             })
             .collect();
-        let output = tensors.len() - 1;
         if !rows.is_empty() {
-            for index in replaced_in_place.into_iter().chain([output]) {
+            for index in replaced[0].into_iter().chain([first_output]) {
                 tensors[index].rows = rows.as_ptr();
             }
         }
         Ok(Self {
             op,
             cores: cores as u32,
-            output,
+            first_output,
             tensors,
             addresses,
+            _params: params,
             rows,
+            before: outputs.iter().map(|_| None).collect(),
+            claims: outputs.iter().map(|_| Claims::default()).collect(),
             replaced,
-            in_place: replaced_in_place.is_some(),
+            in_place,
             traces: false,
             poison: None,
-            before: None,
             stores: Mutex::new(()),
-            claims: Claims::default(),
             memory: PhantomData,
         })
     }
 
     /// Makes the launch a checked one, whose cores reach nothing but through the device table. In place, they load the
-    /// replaced operand from a copy: nothing they do can depend on who was first.
+    /// replaced operands from copies: nothing they do can depend on who was first.
     pub(crate) fn make_checked(&mut self) {
         self.poison = Some(Poison::Signalling);
         self.withhold_addresses();
-        if let (true, Some(index)) = (self.in_place, self.replaced) {
-            // SAFETY: no core runs yet.
-            let before = unsafe { self.output() }.to_vec();
-            let before = self.before.insert(before);
-            self.addresses[index] = before.as_mut_ptr();
+        for output in 0..self.replaced.len() {
+            if self.in_place & (1 << output) != 0
+                && let Some(index) = self.replaced[output]
+            {
+                // SAFETY: no core runs yet.
+                let before = unsafe { self.output(output) }.to_vec();
+                let before = self.before[output].insert(before);
+                self.addresses[index] = before.as_mut_ptr();
+            }
         }
     }
 
@@ -184,12 +231,15 @@ impl<'a> PreparedLaunch<'a> {
         }
     }
 
-    /// Gives the replaced operand back what it was before [`make_checked`](Self::make_checked).
+    /// Gives the replaced operands back what they were before [`make_checked`](Self::make_checked).
     pub(crate) fn restore(&mut self) {
-        if let Some(before) = &self.before {
-            // SAFETY: both have the output's bytes; the output's view was given exclusively, and no core writes there:
-            // `self` is borrowed mutably.
-            unsafe { std::ptr::copy_nonoverlapping(before.as_ptr(), self.addresses[self.output], before.len()) };
+        for (output, before) in self.before.iter().enumerate() {
+            if let Some(before) = before {
+                let memory = self.addresses[self.first_output + output];
+                // SAFETY: both have the output's bytes; the output's view was given exclusively, and no core writes
+                // there: `self` is borrowed mutably.
+                unsafe { std::ptr::copy_nonoverlapping(before.as_ptr(), memory, before.len()) };
+            }
         }
     }
 
@@ -198,17 +248,58 @@ impl<'a> PreparedLaunch<'a> {
         self.tensors.iter().any(|tensor| !tensor.direct.is_null())
     }
 
-    /// The types of output and operands, for a message: `f32[8] for x f32[4]`.
-    pub(crate) fn types(&self) -> String {
-        let operands = self.operand_types();
-        let operands = operands.iter().enumerate().map(|(index, ty)| format!("`{}` {ty}", self.op.tensor_name(index)));
-        let output = TensorType::from_abi(&self.tensors[self.output].ty).map(|ty| ty.to_string()).unwrap_or_default();
-        format!("{output} for {}", operands.collect::<Vec<_>>().join(", "))
+    /// Number of outputs.
+    pub(crate) fn outputs(&self) -> usize {
+        self.replaced.len()
     }
 
-    /// The types of the op's tensor operands.
+    /// Which output tensor `index` is, if it is one.
+    pub(crate) fn output_of(&self, index: usize) -> Option<usize> {
+        index.checked_sub(self.first_output).filter(|output| *output < self.outputs())
+    }
+
+    /// The output that replaces operand `index`, in place or not.
+    pub(crate) fn output_replacing(&self, index: usize) -> Option<usize> {
+        self.replaced.iter().position(|replaced| *replaced == Some(index))
+    }
+
+    /// The operand that output `output` replaces, in place or not.
+    pub(crate) fn replaced(&self, output: usize) -> Option<usize> {
+        self.replaced[output]
+    }
+
+    /// Name of output `output`.
+    pub(crate) fn output_name(&self, output: usize) -> String {
+        self.name(self.first_output + output)
+    }
+
+    /// Names of the outputs, for a message that does not know which.
+    pub(crate) fn output_names(&self) -> String {
+        (0..self.outputs()).map(|output| self.output_name(output)).collect::<Vec<_>>().join("` or `")
+    }
+
+    /// Elements of output `output`.
+    pub(crate) fn output_len(&self, output: usize) -> u64 {
+        self.len(self.first_output + output)
+    }
+
+    /// The types of output `output` and of the operands, for a message: `f32[8] for x f32[4]`.
+    pub(crate) fn types(&self, output: usize) -> String {
+        let operands = self.operand_types();
+        let (tensors, sizes) = operands.split_at(self.op.entry().tensors);
+        let name = |index| self.op.tensor_name(index);
+        let tensors = tensors.iter().enumerate().map(|(index, ty)| format!("`{}` {ty}", name(index)));
+        let first = self.op.entry().tensors;
+        let sizes = sizes.iter().enumerate().map(|(index, ty)| format!("`{}` {}", name(first + index), ty.len()));
+        let output = TensorType::from_abi(&self.tensors[self.first_output + output].ty);
+        let output = output.map(|ty| ty.to_string()).unwrap_or_default();
+        format!("{output} for {}", tensors.chain(sizes).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The types of the op's tensor operands and sizes.
     pub(crate) fn operand_types(&self) -> Vec<TensorType> {
-        self.tensors[..self.op.entry().tensors].iter().filter_map(|tensor| TensorType::from_abi(&tensor.ty)).collect()
+        let count = self.op.entry().tensors + self.op.entry().sizes;
+        self.tensors[..count].iter().filter_map(|tensor| TensorType::from_abi(&tensor.ty)).collect()
     }
 
     pub(crate) const fn is_checked(&self) -> bool {
@@ -250,14 +341,15 @@ impl<'a> PreparedLaunch<'a> {
         })
     }
 
-    /// The output's bytes.
+    /// The bytes of output `output`.
     ///
     /// # Safety
     /// No core runs while the result is used.
-    pub(crate) unsafe fn output(&self) -> &[u8] {
-        let bytes = self.len(self.output) as usize * self.element_bytes(self.output);
+    pub(crate) unsafe fn output(&self, output: usize) -> &[u8] {
+        let index = self.first_output + output;
+        let bytes = self.len(index) as usize * self.element_bytes(index);
         // SAFETY: the output's view leads to as many bytes; cores alone write there.
-        unsafe { std::slice::from_raw_parts(self.addresses[self.output], bytes) }
+        unsafe { std::slice::from_raw_parts(self.addresses[index], bytes) }
     }
 
     pub(crate) fn lock_stores(&self) -> MutexGuard<'_, ()> {
@@ -273,4 +365,37 @@ impl<'a> PreparedLaunch<'a> {
     pub(crate) fn generic_dtype(&self) -> DType {
         self.tensors.first().and_then(|tensor| DType::from_code(tensor.ty.dtype)).unwrap_or(DType::F32)
     }
+}
+
+/// That outputs share no byte with each other, nor with operands but those that they replace in place, which `tensors`
+/// lacks.
+fn verify_apart(
+    op: &Op,
+    tensors: &[TensorView<'_>],
+    outputs: &[OutputMemory<'_, '_>],
+    is_in_place: bool,
+) -> Result<(), OperandError> {
+    let entry = op.entry();
+    let name = |output: usize| op.descriptor().outputs[output].name.clone();
+    for (index, output) in outputs.iter().enumerate() {
+        let places: Vec<_> = output.pieces.iter().map(Place::of_output).collect();
+        let is_passed = |operand: &usize| !is_in_place || !entry.replaced.contains(&Some(*operand));
+        for (operand, view) in (0..entry.tensors).filter(is_passed).zip(tensors) {
+            let error = || OperandError::Overlap {
+                op: op.name().into(),
+                output: name(index),
+                operand: op.tensor_name(operand).to_owned(),
+                replaces: entry.replaced[index] == Some(operand),
+            };
+            operands::verify_apart(&places, Place::of(view), error)?;
+        }
+        for (other, memory) in outputs[..index].iter().enumerate() {
+            for piece in memory.pieces {
+                let (op, output, other) = (op.name().into(), name(index), name(other));
+                let error = || OperandError::OutputOverlap { op, output, other };
+                operands::verify_apart(&places, Place::of_output(piece), error)?;
+            }
+        }
+    }
+    Ok(())
 }

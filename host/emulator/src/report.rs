@@ -71,16 +71,35 @@ pub struct PrintedLine {
     pub text: String,
 }
 
+impl CoreReport {
+    /// Both together; of the high-water marks, the higher.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            loads: self.loads + other.loads,
+            load_bytes: self.load_bytes + other.load_bytes,
+            stores: self.stores + other.stores,
+            store_bytes: self.store_bytes + other.store_bytes,
+            tcm_high_water: self.tcm_high_water.max(other.tcm_high_water),
+            operations: self.operations + other.operations,
+        }
+    }
+}
+
 impl LaunchReport {
+    /// This phase and the one after it: what each core did in both.
+    pub(crate) fn followed_by(mut self, next: Self) -> Self {
+        for (core, other) in self.cores.iter_mut().zip(&next.cores) {
+            *core = core.with(other);
+        }
+        self.printed.extend(next.printed);
+        for (trace, other) in self.traces.iter_mut().zip(next.traces) {
+            trace.extend(other);
+        }
+        self
+    }
+
     /// Sums over the cores; of the high-water marks, the highest.
     pub fn total(&self) -> CoreReport {
-        self.cores.iter().fold(CoreReport::default(), |sum, core| CoreReport {
-            loads: sum.loads + core.loads,
-            load_bytes: sum.load_bytes + core.load_bytes,
-            stores: sum.stores + core.stores,
-            store_bytes: sum.store_bytes + core.store_bytes,
-            tcm_high_water: sum.tcm_high_water.max(core.tcm_high_water),
-            operations: sum.operations + core.operations,
-        })
+        self.cores.iter().fold(CoreReport::default(), |sum, core| sum.with(core))
     }
 }

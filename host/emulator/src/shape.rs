@@ -4,42 +4,88 @@ use gpsimd_abi as abi;
 use gpsimd_descriptor::ElementType;
 
 use crate::error::{OperandError, kernel_text};
-use crate::library::Op;
+use crate::library::{Op, PhaseArgument};
 use crate::operands;
 use crate::tensor::TensorType;
 
 impl Op {
-    /// The type of the output for operands of these types; runs no kernel.
+    /// The types of the outputs for tensor operands of these types and these sizes, each in the descriptor's order; runs
+    /// no kernel.
     ///
     /// # Errors
     /// When the operands do not fit the descriptor or the op's shape function refuses them.
-    pub fn shape(&self, operands: &[TensorType]) -> Result<TensorType, OperandError> {
-        operands::verify_types(self, operands.iter().copied())?;
-        let ty = self.call_shape(operands)?;
-        self.verify_output(operands, ty)?;
-        operands::verify_dims(self, &self.descriptor().output.name, ty)?;
-        Ok(ty)
-    }
-
-    /// The shape function returns the dtype that the kernel writes.
-    fn verify_output(&self, operands: &[TensorType], ty: TensorType) -> Result<(), OperandError> {
-        let descriptor = self.descriptor();
-        let dtypes: Vec<_> = operands.iter().map(TensorType::dtype).collect();
-        let fits = match descriptor.output.element {
-            ElementType::Any => true,
-            ElementType::Fixed(dtype) => ty.dtype() == dtype,
-            ElementType::Parameter(index) => descriptor.resolve(&dtypes)[index] == Some(ty.dtype()),
-        };
-        if fits {
-            return Ok(());
+    pub fn shape(&self, operands: &[TensorType], sizes: &[usize]) -> Result<Vec<TensorType>, OperandError> {
+        operands::verify_count(self, operands.len())?;
+        let expected = self.entry().sizes;
+        if sizes.len() != expected {
+            return Err(OperandError::SizeCount { op: self.name().into(), expected, found: sizes.len() });
         }
-        let output = &descriptor.output.name;
-        Err(self.broken(format!("{} where the kernel writes `{output}` in another dtype", ty.dtype().name())))
+        let types: Vec<_> =
+            operands.iter().copied().chain(sizes.iter().map(|size| TensorType::of_size(*size))).collect();
+        let outputs = self.phase_types(&types)?;
+        Ok(self.second_types(&types, &outputs)?.unwrap_or(outputs))
     }
 
-    fn call_shape(&self, types: &[TensorType]) -> Result<TensorType, OperandError> {
+    /// The types of the second phase's outputs, for these types of tensor operands and sizes, and of the first phase's
+    /// outputs.
+    pub(crate) fn second_types(
+        &self,
+        types: &[TensorType],
+        outputs: &[TensorType],
+    ) -> Result<Option<Vec<TensorType>>, OperandError> {
+        let Some((second, arguments)) = self.second_phase() else { return Ok(None) };
+        let tensors = arguments.iter().filter_map(|argument| match argument {
+            PhaseArgument::Output(output) => Some(outputs[*output]),
+            PhaseArgument::Tensor(tensor) => Some(types[*tensor]),
+            PhaseArgument::Scalar(..) => None,
+        });
+        let sizes = arguments.iter().filter_map(|argument| match argument {
+            PhaseArgument::Scalar(_, size) => size.map(|size| types[self.entry().tensors + size]),
+            _ => None,
+        });
+        second.phase_types(&tensors.chain(sizes).collect::<Vec<_>>()).map(Some)
+    }
+
+    /// The types of the first phase's outputs, for the types of tensor operands and sizes, of which there are as many.
+    pub(crate) fn phase_types(&self, types: &[TensorType]) -> Result<Vec<TensorType>, OperandError> {
+        let tensors = &types[..self.entry().tensors];
+        operands::verify_types(self, tensors)?;
+        for (name, ty) in self.descriptor().sizes().zip(&types[tensors.len()..]) {
+            operands::verify_dims(self, name, *ty)?;
+        }
+        let outputs = self.call_shape(types)?;
+        self.verify_outputs(tensors, &outputs)?;
+        for (output, ty) in self.descriptor().outputs.iter().zip(&outputs) {
+            operands::verify_dims(self, &output.name, *ty)?;
+        }
+        Ok(outputs)
+    }
+
+    /// The shape function returns the dtypes that the kernel writes.
+    fn verify_outputs(&self, operands: &[TensorType], types: &[TensorType]) -> Result<(), OperandError> {
+        let descriptor = self.descriptor();
+        let mut parameters = None;
+        for (output, ty) in descriptor.outputs.iter().zip(types) {
+            let fits = match output.element {
+                ElementType::Any => true,
+                ElementType::Fixed(dtype) => ty.dtype() == dtype,
+                ElementType::Parameter(index) => {
+                    let dtypes = || operands.iter().map(TensorType::dtype).collect::<Vec<_>>();
+                    parameters.get_or_insert_with(|| descriptor.resolve(&dtypes()))[index] == Some(ty.dtype())
+                }
+            };
+            if !fits {
+                let (dtype, output) = (ty.dtype().name(), &output.name);
+                return Err(self.broken(format!("{dtype} where the kernel writes `{output}` in another dtype")));
+            }
+        }
+        Ok(())
+    }
+
+    fn call_shape(&self, types: &[TensorType]) -> Result<Vec<TensorType>, OperandError> {
         let nothing = abi::RawTensorType { dtype: 0, rank: 0, dims: [0; abi::MAX_RANK] };
-        let mut output = nothing;
+        let count = self.descriptor().outputs.len();
+        let mut outputs = [nothing; abi::MAX_OUTPUTS];
         let mut error = abi::RawShapeError {
             code: 0,
             operand: 0,
@@ -51,16 +97,26 @@ impl Op {
         let operands: Vec<_> = types.iter().map(|ty| ty.to_abi()).collect();
         // SAFETY: the function of a verified library, given as many types as it is told, and room for its answers.
         let status = unsafe {
-            (self.entry().functions.shape)(operands.as_ptr(), operands.len() as u32, &raw mut output, &raw mut error)
+            (self.entry().functions.shape)(
+                operands.as_ptr(),
+                operands.len() as u32,
+                outputs.as_mut_ptr(),
+                count as u32,
+                &raw mut error,
+            )
         };
         match status {
-            abi::STATUS_OK => TensorType::from_abi(&output).ok_or_else(|| {
-                let dims = output.dims.get(..output.rank as usize).unwrap_or(&output.dims);
-                self.broken(format!("dtype {} and rank {} with sizes {dims:?}", output.dtype, output.rank))
-            }),
+            abi::STATUS_OK => outputs[..count].iter().map(|output| self.output_type(output)).collect(),
             abi::STATUS_FAILED => Err(self.explain(&error, types)),
             status => Err(self.broken(format!("status {status}"))),
         }
+    }
+
+    fn output_type(&self, output: &abi::RawTensorType) -> Result<TensorType, OperandError> {
+        TensorType::from_abi(output).ok_or_else(|| {
+            let dims = output.dims.get(..output.rank as usize).unwrap_or(&output.dims);
+            self.broken(format!("dtype {} and rank {} with sizes {dims:?}", output.dtype, output.rank))
+        })
     }
 
     fn explain(&self, error: &abi::RawShapeError, operands: &[TensorType]) -> OperandError {
@@ -74,8 +130,10 @@ impl Op {
             // SAFETY: as above.
             let message = unsafe { kernel_text(error.message) };
             let names = self.descriptor().tensors().map(|(name, _)| name);
-            let operands =
-                names.zip(operands).map(|(name, ty)| format!("`{name}` {ty}")).collect::<Vec<_>>().join(", ");
+            let tensors = names.zip(operands).map(|(name, ty)| format!("`{name}` {ty}"));
+            let sizes = self.descriptor().sizes().zip(&operands[self.entry().tensors..]);
+            let sizes = sizes.map(|(name, ty)| format!("`{name}` {}", ty.len()));
+            let operands = tensors.chain(sizes).collect::<Vec<_>>().join(", ");
             return OperandError::ShapePanicked { op, message, operands };
         }
         let Some((operand, _)) = self.descriptor().tensors().nth(error.operand as usize) else {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gpsimd_descriptor::LIBRARY_VARIABLE;
+
 use crate::error::IsaError;
 use crate::toolchain::{self, ensure_nightly, missing_tools};
 
@@ -56,6 +58,7 @@ pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, Isa
         .arg(target)
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
+        .env(LIBRARY_VARIABLE, &crate_of_library.library)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&crate_of_library))
         .env_remove("RUSTFLAGS");
     run(&mut cargo)?;
@@ -107,6 +110,8 @@ fn flags(library: &Crate) -> String {
 /// The crate of an op library.
 struct Crate {
     name: String,
+    /// Name of its library target.
+    library: String,
     folder: PathBuf,
     workspace: PathBuf,
 }
@@ -126,8 +131,15 @@ impl Crate {
             .find(|package| package["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest))
             .ok_or_else(|| refused("its Cargo.toml is a workspace, not a crate"))?;
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let targets = package["targets"].as_array().into_iter().flatten();
+        let is_library = |kind: &serde_json::Value| kind.as_str().is_some_and(|kind| kind.ends_with("lib"));
+        let library = targets
+            .into_iter()
+            .find(|target| target["kind"].as_array().into_iter().flatten().any(is_library))
+            .ok_or_else(|| refused("it has no library"))?;
         Ok(Self {
             name: text(&package["name"]),
+            library: text(&library["name"]).replace('-', "_"),
             folder: manifest.parent().unwrap_or(folder).to_path_buf(),
             workspace: text(&metadata["workspace_root"]).into(),
         })

@@ -140,7 +140,12 @@ impl Program {
         })
     }
 
-    fn shape(&self, op: usize, operands: &[RawTensorType]) -> Result<RawTensorType, RawShapeError> {
+    fn shape(
+        &self,
+        op: usize,
+        operands: &[RawTensorType],
+        output_count: u32,
+    ) -> Result<Vec<RawTensorType>, RawShapeError> {
         let refused = |why: String| RawShapeError {
             code: SHAPE_ERROR_MESSAGE,
             operand: 0,
@@ -150,10 +155,10 @@ impl Program {
             message: leak(why.into_bytes()),
         };
         let mut process = self.process().map_err(refused)?;
-        match serve::shape(&mut process, op as u32, operands) {
-            Ok(Ok(ty)) => {
+        match serve::shape(&mut process, op as u32, operands, output_count) {
+            Ok(Ok(types)) => {
                 self.give_back(process).map_err(refused)?;
-                Ok(ty)
+                Ok(types)
             }
             // The shape function may have panicked.
             Ok(Err((error, message))) => Err(RawShapeError { message: leak(message), ..error }),
@@ -214,7 +219,8 @@ unsafe extern "C" fn run<const PLACE: usize, const OP: usize>(device: *const Dev
 unsafe extern "C" fn shape<const PLACE: usize, const OP: usize>(
     operands: *const RawTensorType,
     operand_count: u32,
-    output: *mut RawTensorType,
+    outputs: *mut RawTensorType,
+    output_count: u32,
     error: *mut RawShapeError,
 ) -> u32 {
     let Some(program) = LOADED[PLACE].get() else { return STATUS_FAILED };
@@ -224,10 +230,10 @@ unsafe extern "C" fn shape<const PLACE: usize, const OP: usize>(
         // SAFETY: a host passes as many operands.
         unsafe { std::slice::from_raw_parts(operands, operand_count as usize) }
     };
-    match program.shape(OP, operands) {
-        Ok(ty) => {
-            // SAFETY: a host passes a place for the output.
-            unsafe { output.write(ty) };
+    match program.shape(OP, operands, output_count) {
+        Ok(types) => {
+            // SAFETY: a host passes places for `output_count` outputs, and there are as many types.
+            unsafe { outputs.copy_from_nonoverlapping(types.as_ptr(), types.len()) };
             STATUS_OK
         }
         Err(why) => {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_emulator::{DType, Engine, Launch, LaunchError, LaunchReport, Mode, Op, Tensor, TensorType, TensorView};
+use gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
+use gpsimd_emulator::{DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -19,8 +19,8 @@ const SHAPES: [&[usize]; 5] = [&[256], &[2, 1, 1, 256], &[2, 2, 4, 256], &[3, 40
 /// Bytes of a pool in which rows are cut.
 const SMALL_POOL_BYTES: usize = 1024;
 
-/// The value of every scalar operand.
-const SCALAR: f32 = 0.5;
+/// The value of every size.
+const SIZE: usize = 8;
 
 /// An op, measured with one dtype.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ pub struct Measured {
     pub op: String,
     /// Type of every tensor operand.
     pub operands: Vec<String>,
-    /// Elements of the output.
+    /// Elements of the outputs.
     pub elements: usize,
     /// The deepest stack in bytes, with a pool of 16 KiB and with one of 1 KiB, where rows are cut.
     pub stack: u32,
@@ -119,11 +119,11 @@ impl Launches {
     fn launch(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
         let op = op(library, self.index);
         let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
-        let scalars = vec![SCALAR; op.descriptor().scalars().count()];
-        let mut output = Tensor::zeros(op.shape(&self.types)?);
-        let launch = Launch { tensors: &views, scalars: &scalars, output: output.view_mut() };
-        let report = engine.launch(&op, launch)?;
-        Ok((report, output.ty().len()))
+        let scalars = op.descriptor().scalar_kinds().filter_map(value).collect::<Vec<_>>();
+        let bound = op.bind(&views, &scalars)?;
+        let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
+        Ok((report, outputs.iter().map(|output| output.ty().len()).sum()))
     }
 
     fn measure(
@@ -176,6 +176,18 @@ impl Launches {
     }
 }
 
+/// The value of a scalar or a size.
+const fn value(kind: OperandKind) -> Option<Scalar> {
+    match kind {
+        OperandKind::Tensor(_) => None,
+        OperandKind::Scalar(ScalarType::F32) => Some(Scalar::F32(0.5)),
+        OperandKind::Scalar(ScalarType::I32) => Some(Scalar::I32(1)),
+        OperandKind::Scalar(ScalarType::U32) => Some(Scalar::U32(1)),
+        OperandKind::Scalar(ScalarType::Bool) => Some(Scalar::Bool(true)),
+        OperandKind::Size => Some(Scalar::Size(SIZE)),
+    }
+}
+
 fn op(library: &IsaLibrary, index: usize) -> Op {
     library.library().ops().nth(index).expect("the descriptor has as many")
 }
@@ -201,7 +213,10 @@ fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
         let shape = |i: usize| SHAPES[combination / SHAPES.len().pow(i as u32) % SHAPES.len()];
         let types: Option<Vec<_>> =
             dtypes.iter().enumerate().map(|(i, dtype)| TensorType::new(*dtype, shape(i)).ok()).collect();
-        types.filter(|types| op.shape(types).is_ok_and(|output| output.len() >= 4096))
+        let sizes = vec![SIZE; op.descriptor().sizes().count()];
+        types.filter(|types| {
+            op.shape(types, &sizes).is_ok_and(|outputs| outputs.iter().any(|output| output.len() >= 4096))
+        })
     })
 }
 

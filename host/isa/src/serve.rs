@@ -34,7 +34,16 @@ pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &DeviceTable) -
             process.pool_bytes
         )));
     }
-    let words = [RUN, op, device.core_id, device.core_count, device.in_place, device.tcm_bytes, device.tensor_count];
+    let words = [
+        RUN,
+        op,
+        device.core_id,
+        device.core_count,
+        device.in_place,
+        device.tcm_bytes,
+        device.output_count,
+        device.tensor_count,
+    ];
     words.iter().try_for_each(|word| process.put_u32(*word))?;
     for tensor in tensors {
         process.put_type(&tensor.ty)?;
@@ -57,13 +66,17 @@ pub(crate) unsafe fn run(process: &mut Process, op: u32, device: &DeviceTable) -
     }
 }
 
-/// Runs the shape function of op `op`: the output's type, or the error and its message.
+/// What a shape function says: the outputs' types, or an error and its message.
+pub(crate) type Shaped = Result<Vec<RawTensorType>, (RawShapeError, Vec<u8>)>;
+
+/// Runs the shape function of op `op`: the types of its `output_count` outputs, or the error and its message.
 pub(crate) fn shape(
     process: &mut Process,
     op: u32,
     operands: &[RawTensorType],
-) -> io::Result<Result<RawTensorType, (RawShapeError, Vec<u8>)>> {
-    [SHAPE, op, operands.len() as u32].iter().try_for_each(|word| process.put_u32(*word))?;
+    output_count: u32,
+) -> io::Result<Shaped> {
+    [SHAPE, op, output_count, operands.len() as u32].iter().try_for_each(|word| process.put_u32(*word))?;
     operands.iter().try_for_each(|operand| process.put_type(operand))?;
     process.flush()?;
     let message = process.u32()?;
@@ -71,7 +84,7 @@ pub(crate) fn shape(
         return Err(lost(&format!("a shape function ends with message {message}")));
     }
     if process.u32()? == STATUS_OK {
-        return Ok(Ok(process.ty()?));
+        return (0..output_count).map(|_| process.ty()).collect::<io::Result<_>>().map(Ok);
     }
     let (code, operand, dim) = (process.u32()?, process.u32()?, process.u32()?);
     let (expected, found, message) = (process.u64()?, process.u64()?, process.text()?);

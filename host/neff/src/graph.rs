@@ -1,6 +1,7 @@
 //! [`Graph`]: what an emulated NEFF runs, its `graph.json`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::GraphError;
 use crate::NeffDType;
@@ -56,11 +57,27 @@ pub struct Call {
     pub op: String,
     /// Names of tensors for the tensor operands, in order.
     pub tensors: Vec<String>,
-    /// Values of the scalar operands, in order.
+    /// Values of the scalars and sizes, in order: numbers and bools, of the types that the op's descriptor says. JSON has
+    /// no NaN and no infinity.
     #[serde(default)]
-    pub scalars: Vec<f32>,
-    /// Name of the tensor that receives the result.
-    pub output: String,
+    pub scalars: Vec<Value>,
+    /// Names of the tensors that receive the results, in order. Of an op with one, `"output": "y"` is read, too.
+    #[serde(alias = "output", deserialize_with = "one_or_several")]
+    pub outputs: Vec<String>,
+}
+
+/// Names, or one by itself.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected the name of a tensor, or a list of names")]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
+    })
 }
 
 impl Graph {

@@ -112,16 +112,6 @@ pub enum GraphError {
         /// The tensor.
         tensor: String,
     },
-    /// A scalar that no JSON can hold.
-    #[error("calls[{index}] `{op}`: scalars[{scalar}] is not finite as an f32")]
-    Scalar {
-        /// The call.
-        index: usize,
-        /// What it calls.
-        op: String,
-        /// The scalar.
-        scalar: usize,
-    },
 }
 
 /// A few names; a graph may have any number.
@@ -222,19 +212,19 @@ fn run<'a>(
             None => return Err(unknown(tensor)),
         }
     }
-    if let Some(scalar) = call.scalars.iter().position(|scalar| !scalar.is_finite()) {
-        return Err(GraphError::Scalar { index, op: op(), scalar });
+    for output in &call.outputs {
+        let written = tensors.get_mut(output.as_str()).ok_or_else(|| unknown(output))?;
+        let writer = match written {
+            Written::Never => {
+                *written = Written::By(index);
+                continue;
+            }
+            Written::Input => "is an input".to_owned(),
+            Written::By(other) => format!("calls[{other}] writes"),
+        };
+        return Err(GraphError::WrittenTwice { index, op: op(), tensor: shown(output), writer });
     }
-    let output = tensors.get_mut(call.output.as_str()).ok_or_else(|| unknown(&call.output))?;
-    let writer = match output {
-        Written::Never => {
-            *output = Written::By(index);
-            return Ok(());
-        }
-        Written::Input => "is an input".to_owned(),
-        Written::By(other) => format!("calls[{other}] writes"),
-    };
-    Err(GraphError::WrittenTwice { index, op: op(), tensor: shown(&call.output), writer })
+    Ok(())
 }
 
 fn name(what: &'static str, name: &str) -> Result<(), GraphError> {

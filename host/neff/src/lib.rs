@@ -23,6 +23,8 @@ mod limits;
 mod package;
 #[cfg(feature = "emulator")]
 mod resolve;
+#[cfg(feature = "emulator")]
+mod scalar;
 mod show;
 mod subgraph;
 mod ucode_library;
@@ -38,6 +40,8 @@ pub use limits::Limits;
 pub use package::{Neff, NeffTensor};
 #[cfg(feature = "emulator")]
 pub use resolve::{CallProblem, ResolveError, ResolvedCall};
+#[cfg(feature = "emulator")]
+pub use scalar::ScalarError;
 pub use show::Summary;
 pub use subgraph::{Queue, Subgraph, Variable};
 pub use ucode_library::{Function, UcodeLibrary};

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use gpsimd_emulator::{Op, OpLibrary, OperandError, TensorError, TensorType, UnknownOp};
+use gpsimd_emulator::gpsimd_descriptor::OperandKind;
+use gpsimd_emulator::{Op, OpLibrary, OperandError, Scalar, TensorError, TensorType, UnknownOp};
 
+use crate::scalar::{self, ScalarError};
 use crate::{Call, Graph, GraphError, NeffDType, TensorSpec};
 
 /// A call of a graph with its op, and the types of what it takes and writes.
@@ -14,8 +16,10 @@ pub struct ResolvedCall {
     pub op: Op,
     /// Types of the tensor operands, in order.
     pub operands: Vec<TensorType>,
-    /// Type of the output.
-    pub output: TensorType,
+    /// The scalars and sizes, in order.
+    pub scalars: Vec<Scalar>,
+    /// Types of the outputs, in order.
+    pub outputs: Vec<TensorType>,
 }
 
 /// Why a graph cannot be run with its op libraries.
@@ -67,16 +71,29 @@ pub enum CallProblem {
     #[error("{0}")]
     Operands(OperandError),
     /// More scalars than the op takes, or fewer.
-    #[error("it takes {}, found {found}", scalars(expected))]
+    #[error("it takes {}, found {found}", counted("scalar", expected))]
     Scalars {
-        /// Names of the scalars that it takes.
+        /// Names of the scalars and sizes that it takes.
+        expected: Vec<String>,
+        /// How many there are.
+        found: usize,
+    },
+    /// A value that the scalar or size cannot have.
+    #[error("{0}")]
+    Scalar(ScalarError),
+    /// More results than the op has, or fewer.
+    #[error("it has {}, found {found}", counted("output", expected))]
+    Outputs {
+        /// Names of the outputs that it has.
         expected: Vec<String>,
         /// How many there are.
         found: usize,
     },
     /// An output that is declared as something else than what the op writes.
-    #[error("its result is {expected}, but `{tensor}` is declared as {declared}")]
+    #[error("its output `{output}` is {expected}, but `{tensor}` is declared as {declared}")]
     Output {
+        /// The output, as the op calls it.
+        output: String,
         /// The tensor.
         tensor: String,
         /// What the op writes.
@@ -115,17 +132,35 @@ fn resolve_call<'l>(
     let (name, op) = call.op_path().ok_or(CallProblem::NoLibrary)?;
     let op = library(name).ok_or(CallProblem::NoLibrary)?.op(op).map_err(CallProblem::UnknownOp)?;
     let operands = call.tensors.iter().map(|name| tensors[name.as_str()].op_type()).collect::<Result<Vec<_>, _>>()?;
-    let expected = op.shape(&operands).map_err(CallProblem::Operands)?;
-    let (scalars, found) = (op.descriptor().scalars().map(Into::into).collect::<Vec<_>>(), call.scalars.len());
-    if scalars.len() != found {
-        return Err(CallProblem::Scalars { expected: scalars, found });
+    let scalars = scalars(call, &op)?;
+    let sizes = scalars.iter().filter_map(|scalar| if let Scalar::Size(size) = scalar { Some(*size) } else { None });
+    let outputs = op.shape(&operands, &sizes.collect::<Vec<_>>()).map_err(CallProblem::Operands)?;
+    let described = op.outputs();
+    if described.len() != call.outputs.len() {
+        let expected = described.iter().map(|output| output.name.clone()).collect();
+        return Err(CallProblem::Outputs { expected, found: call.outputs.len() });
     }
-    let output = tensors[call.output.as_str()].op_type()?;
-    if output != expected {
-        let (expected, declared) = (Box::new(expected), Box::new(output));
-        return Err(CallProblem::Output { tensor: call.output.clone(), expected, declared });
+    for ((name, output), expected) in call.outputs.iter().zip(described).zip(&outputs) {
+        let declared = tensors[name.as_str()].op_type()?;
+        if declared != *expected {
+            let (output, tensor) = (output.name.clone(), name.clone());
+            let (expected, declared) = (Box::new(*expected), Box::new(declared));
+            return Err(CallProblem::Output { output, tensor, expected, declared });
+        }
     }
-    Ok(ResolvedCall { op, operands, output })
+    Ok(ResolvedCall { op, operands, scalars, outputs })
+}
+
+/// The scalars and sizes of a call, of the types that its op takes.
+fn scalars(call: &Call, op: &Op) -> Result<Vec<Scalar>, CallProblem> {
+    let operands = op.descriptor().operands.iter();
+    let expected: Vec<_> = operands.filter(|operand| !matches!(operand.kind, OperandKind::Tensor(_))).collect();
+    if expected.len() != call.scalars.len() {
+        let expected = expected.iter().map(|operand| operand.name.clone()).collect();
+        return Err(CallProblem::Scalars { expected, found: call.scalars.len() });
+    }
+    let scalars = expected.iter().zip(&call.scalars).map(|(operand, value)| scalar::of(operand, value));
+    scalars.collect::<Result<_, _>>().map_err(CallProblem::Scalar)
 }
 
 impl TensorSpec {
@@ -138,10 +173,10 @@ impl TensorSpec {
     }
 }
 
-fn scalars(names: &[String]) -> String {
+fn counted(what: &str, names: &[String]) -> String {
     match names {
-        [] => "no scalars".into(),
-        [name] => format!("1 scalar ({name})"),
-        names => format!("{} scalars ({})", names.len(), names.join(", ")),
+        [] => format!("no {what}s"),
+        [name] => format!("1 {what} ({name})"),
+        names => format!("{} {what}s ({})", names.len(), names.join(", ")),
     }
 }

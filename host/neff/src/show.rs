@@ -54,7 +54,7 @@ impl<'a> Summary<'a> {
         let call = |call: &super::Call| {
             let scalars = call.scalars.iter().map(ToString::to_string);
             let operands = call.tensors.iter().cloned().chain(scalars).collect::<Vec<_>>().join(", ");
-            format!("{} = {}({operands})", call.output, call.op)
+            format!("{} = {}({operands})", call.outputs.join(", "), call.op)
         };
         Self {
             name: header.name().into_owned(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{Engine, Launch, Op, OpLibrary, Scalar, TensorType, TensorView, TensorViewMut};
 use gpsimd_neff::{Graph, NeffDType, TensorSpec};
 
 use crate::block::Block;
@@ -45,8 +45,8 @@ struct Slot {
 struct Step {
     op: Op,
     operands: Vec<(usize, TensorType)>,
-    scalars: Vec<f32>,
-    output: (usize, TensorType),
+    scalars: Vec<Scalar>,
+    outputs: Vec<(usize, TensorType)>,
 }
 
 impl Program {
@@ -63,8 +63,8 @@ impl Program {
         let steps = calls.map(|(call, resolved)| Step {
             operands: call.tensors.iter().map(|name| index[name.as_str()]).zip(resolved.operands).collect(),
             op: resolved.op,
-            scalars: call.scalars.clone(),
-            output: (index[call.output.as_str()], resolved.output),
+            scalars: resolved.scalars,
+            outputs: call.outputs.iter().map(|name| index[name.as_str()]).zip(resolved.outputs).collect(),
         });
         let steps = steps.collect();
         Ok(Self {
@@ -130,16 +130,19 @@ impl Program {
                 break;
             }
             let view = |&(slot, ty): &(usize, TensorType)| {
-                // SAFETY: the slot has the bytes of the type, initialised and aligned for any; only this step's output is
-                // written, which is another slot.
+                // SAFETY: the slot has the bytes of the type, initialised and aligned for any; only this step's outputs are
+                // written, which are other slots.
                 unsafe { TensorView::from_raw(self.slots[slot].memory.as_ptr(), ty) }
             };
             let tensors: Vec<_> = step.operands.iter().map(view).collect();
-            let (slot, ty) = step.output;
-            // SAFETY: as above; `self` is borrowed mutably, so nobody else reads or writes the slot.
-            let output = unsafe { TensorViewMut::from_raw(self.slots[slot].memory.as_ptr(), ty) };
+            let view_mut = |&(slot, ty): &(usize, TensorType)| {
+                // SAFETY: as above; `self` is borrowed mutably, so nobody else reads or writes the slot, and each output
+                // is a slot of its own.
+                unsafe { TensorViewMut::from_raw(self.slots[slot].memory.as_ptr(), ty) }
+            };
+            let outputs = step.outputs.iter().map(view_mut).collect();
             let start = Instant::now();
-            let report = engine.launch(&step.op, Launch { tensors: &tensors, scalars: &step.scalars, output })?;
+            let report = engine.launch(&step.op, Launch { tensors: &tensors, scalars: &step.scalars, outputs })?;
             self.calls.push(RecordedCall::new(&step.op.descriptor().name, start, &report));
         }
         Ok(())

@@ -33,7 +33,7 @@ pub use digest::digest;
 pub use error::error_in_ulps;
 pub use gpsimd_emulator::gpsimd_abi::LibraryTable;
 pub use gpsimd_emulator::{
-    self, DType, Engine, Launch, LaunchError, Mode, Op, OpLibrary, Tensor, TensorType, TensorView, bf16, f16,
+    self, DType, Engine, Launch, LaunchError, Mode, Op, OpLibrary, Scalar, Tensor, TensorType, TensorView, bf16, f16,
 };
 pub use ops::Ops;
 pub use tier::{ISA, PACKAGE, cases, library};

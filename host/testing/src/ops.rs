@@ -1,7 +1,7 @@
 //! [`Ops`]: an op library under test.
 
 use gpsimd_emulator::gpsimd_abi::LibraryTable;
-use gpsimd_emulator::{Engine, LaunchError, Mode, OpLibrary, Tensor, TensorView};
+use gpsimd_emulator::{Engine, LaunchError, Mode, OpLibrary, Scalar, Tensor, TensorView};
 
 use crate::tier;
 
@@ -28,20 +28,33 @@ impl Ops {
         &self.library
     }
 
-    /// Runs an op in checked mode, which finds what would go wrong silently on the device, and in fast mode, and returns the
-    /// result.
+    /// Runs an op of one output in checked mode, which finds what would go wrong silently on the device, and in fast mode,
+    /// and returns the result. Scalars and sizes are in the order of the kernel's parameters, each of its type:
+    /// `&[0.5.into(), 8_usize.into()]`.
     ///
     /// # Panics
     /// When a launch fails, with the emulator's message, and when the modes differ in a bit.
     #[track_caller]
-    pub fn run(&self, op: &str, tensors: &[&Tensor], scalars: &[f32]) -> Tensor {
-        let checked = self.try_run(op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
-        let fast = self.launch(&self.fast, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
-        assert!(checked.bytes() == fast.bytes(), "op `{op}` has other bits in fast mode than in checked mode");
-        checked
+    pub fn run(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> Tensor {
+        let [output] = self.run_all(op, tensors, scalars);
+        output
     }
 
-    /// Runs an op in checked mode.
+    /// As [`run`](Self::run), of an op of several outputs: `let [values, indices] = ops.run_all(..)`.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run), and when the op has another number of outputs.
+    #[track_caller]
+    pub fn run_all<const N: usize>(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> [Tensor; N] {
+        let checked = self.launch(&self.checked, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
+        let fast = self.launch(&self.fast, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
+        let same = checked.iter().zip(&fast).all(|(checked, fast)| checked.bytes() == fast.bytes());
+        assert!(same, "op `{op}` has other bits in fast mode than in checked mode");
+        let found = checked.len();
+        checked.try_into().unwrap_or_else(|_| panic!("op `{op}` has {found} outputs, expected {N} here"))
+    }
+
+    /// Runs an op in checked mode and returns its outputs.
     ///
     /// # Errors
     /// What is wrong with the operands, or with the kernel.
@@ -49,14 +62,20 @@ impl Ops {
     /// # Panics
     /// When the library has no such op.
     #[track_caller]
-    pub fn try_run(&self, op: &str, tensors: &[&Tensor], scalars: &[f32]) -> Result<Tensor, LaunchError> {
+    pub fn try_run(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> Result<Vec<Tensor>, LaunchError> {
         self.launch(&self.checked, op, tensors, scalars)
     }
 
     #[track_caller]
-    fn launch(&self, engine: &Engine, op: &str, tensors: &[&Tensor], scalars: &[f32]) -> Result<Tensor, LaunchError> {
+    fn launch(
+        &self,
+        engine: &Engine,
+        op: &str,
+        tensors: &[&Tensor],
+        scalars: &[Scalar],
+    ) -> Result<Vec<Tensor>, LaunchError> {
         let op = self.library.op(op).unwrap_or_else(|error| panic!("{error}"));
         let views: Vec<TensorView<'_>> = tensors.iter().map(|tensor| tensor.view()).collect();
-        engine.call(&op, &views, scalars)
+        engine.call_all(&op, &views, scalars)
     }
 }

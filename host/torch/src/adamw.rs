@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{DType, Engine, LaunchError, Mode, Op, Scalar, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
 use crate::engines;
@@ -182,7 +182,7 @@ impl Piece {
     /// Of its launch.
     fn signature(&self) -> Signature {
         let ty = |shape: &[usize]| TensorType::new(DType::F32, shape).expect("at most two sizes");
-        (vec![ty(&[self.len]), ty(&[ROWS, self.len])], true)
+        (vec![ty(&[self.len]), ty(&[ROWS, self.len])], Vec::new(), true)
     }
 
     /// Launches the op on the piece where it is, or, of several parts, on a copy that is copied back.
@@ -238,7 +238,8 @@ impl Piece {
                 rows.map(|row| TensorViewMut::from_raw(row.cast(), ty)),
             )
         };
-        engine.launch_in_rows(op, &[grad], &updates[self.parts[0].update].scalars, &mut rows).map(drop)
+        let scalars = updates[self.parts[0].update].scalars.map(Scalar::F32);
+        engine.launch_in_rows(op, &[grad], &scalars, &mut rows).map(drop)
     }
 }
 

@@ -7,6 +7,7 @@ mod adamw;
 mod convert;
 mod engines;
 mod errors;
+mod huge_pages;
 mod library;
 mod openmp;
 mod seen;
@@ -22,6 +23,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(adamw::adamw_step, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_emulation, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_time_limit, module)?)?;
+    module.add_function(wrap_pyfunction!(convert::packing, module)?)?;
     module.add_function(wrap_pyfunction!(openmp::use_openmp, module)?)?;
     errors::add_to(module)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use gpsimd_emulator::{Engine, Launch, LaunchError, LaunchReport, TensorType, TensorView, TensorViewMut};
+use gpsimd_emulator::{Engine, Launch, LaunchError, LaunchReport, Scalar, TensorType, TensorView, TensorViewMut};
 use pyo3::prelude::*;
 
-use crate::convert::{PyTensor, PyType, tensor_type, view, view_mut};
+use crate::convert::{self, PyTensor, PyType, tensor_type, view, view_mut};
 use crate::engines;
 use crate::errors::{self, OperandError};
+use crate::huge_pages;
 use crate::seen::{Seen, Signature};
 
 /// An op library, loaded.
@@ -52,58 +53,118 @@ impl PyOpLibrary {
             .map_err(|error| errors::LibraryError::new_err(error.to_string()))
     }
 
-    /// The dtype name and shape of the output for tensor operands of these types. Raises `OperandError`.
-    fn shape(&self, op: &str, types: Vec<PyType>) -> PyResult<(&'static str, Vec<usize>)> {
+    /// The dtype names and shapes of the outputs for tensor operands of these types, and sizes; `is_phase`: of the first
+    /// phase of an op with two. Raises `OperandError`.
+    #[pyo3(signature = (op, types, sizes, is_phase = false))]
+    fn shape(
+        &self,
+        op: &str,
+        types: Vec<PyType>,
+        sizes: Vec<usize>,
+        is_phase: bool,
+    ) -> PyResult<Vec<(&'static str, Vec<usize>)>> {
         let op = self.op(op)?;
+        let op = if is_phase { op.first_phase() } else { op };
         let types: Vec<TensorType> =
             types.iter().map(|(dtype, shape)| tensor_type(dtype, shape)).collect::<PyResult<_>>()?;
-        let output = op.shape(&types).map_err(|error| errors::operands(&error))?;
-        Ok((output.dtype().name(), output.shape().to_vec()))
+        let outputs = op.shape(&types, &sizes).map_err(|error| errors::operands(&error))?;
+        Ok(outputs.iter().map(|output| (output.dtype().name(), output.shape().to_vec())).collect())
     }
 
-    /// Launches an op and returns its output, which `allocate(dtype name, shape)` makes: a new contiguous CPU tensor. `tensors`
-    /// are contiguous CPU tensors that the caller holds. Raises `KernelError` and `OperandError`.
+    /// The bits of scalars, as the tensor `params` has them on the device, from the op's scalars and sizes. Raises
+    /// `OperandError`.
+    fn params(&self, op: &str, scalars: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<i32>> {
+        let op = self.op(op)?;
+        Ok(convert::scalars(&op, &scalars)?.iter().filter_map(|scalar| scalar.bits()).collect())
+    }
+
+    /// Launches an op and returns its outputs, each of which `allocate(dtype name, shape)` makes: a new contiguous CPU
+    /// tensor. `tensors` are contiguous CPU tensors that the caller holds; `scalars` are scalars and sizes. Raises
+    /// `KernelError` and `OperandError`.
     fn launch<'py>(
         &self,
         py: Python<'py>,
         op: &str,
         tensors: Vec<PyTensor>,
-        scalars: Vec<f32>,
+        scalars: Vec<Bound<'py, PyAny>>,
         allocate: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let op = self.op(op)?;
+        let scalars = convert::scalars(&op, &scalars)?;
         // SAFETY: `registration.py` passes contiguous tensors that it holds through the call.
         let tensors: Vec<TensorView<'_>> =
             tensors.iter().map(|tensor| unsafe { view(tensor) }).collect::<PyResult<_>>()?;
         let bound = op.bind(&tensors, &scalars).map_err(|error| errors::launch(&error))?;
-        let ty = bound.output_type();
-        let output = allocate.call1((ty.dtype().name(), ty.shape()))?;
-        let address = output.call_method0("data_ptr")?.extract()?;
-        // SAFETY: as above, and the output is new: nothing else reaches it.
-        let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
-        let signature = || (tensors.iter().map(TensorView::ty).chain([ty]).collect(), false);
+        let types = bound.output_types().to_vec();
+        let (outputs, memory): (Vec<_>, Vec<_>) =
+            types.iter().map(|ty| output(allocate, *ty)).collect::<PyResult<Vec<_>>>()?.into_iter().unzip();
+        let signature = || signature(&tensors, &scalars, &types, false);
         self.launch_checked_once(py, &op, signature, |engine| engine.launch_bound(bound, memory))?;
-        Ok(output)
+        Ok(outputs)
     }
 
-    /// Launches an op on the storage of the operand that its output replaces. Raises `KernelError` and `OperandError`.
-    fn launch_in_place(&self, py: Python<'_>, op: &str, mut tensors: Vec<PyTensor>, scalars: Vec<f32>) -> PyResult<()> {
+    /// Launches an op on the storage of the operands that outputs replace, and returns the other outputs, which
+    /// `allocate` makes. Raises `KernelError` and `OperandError`.
+    fn launch_in_place<'py>(
+        &self,
+        py: Python<'py>,
+        op: &str,
+        tensors: Vec<PyTensor>,
+        scalars: Vec<Bound<'py, PyAny>>,
+        allocate: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let op = self.op(op)?;
-        let replaced = op.descriptor().replaced_tensor();
-        let Some(replaced) = replaced.filter(|index| *index < tensors.len()) else {
+        let scalars = convert::scalars(&op, &scalars)?;
+        let descriptor = op.descriptor();
+        let count = op.outputs().len();
+        let replaced: Vec<Option<usize>> = (0..count).map(|output| descriptor.replaced_tensor(output)).collect();
+        if !descriptor.replaces_any() || replaced.iter().flatten().any(|index| *index >= tensors.len()) {
             return Err(OperandError::new_err(format!("op `{}` replaces none of its operands in place", op.name())));
-        };
-        let output = tensors.remove(replaced);
-        // SAFETY: `ops.py` passes contiguous tensors that it holds through the call.
-        let tensors: Vec<TensorView<'_>> =
-            tensors.iter().map(|tensor| unsafe { view(tensor) }).collect::<PyResult<_>>()?;
-        // SAFETY: as above; that the other operands do not overlap it is verified by the launch.
-        let output = unsafe { view_mut(&output)? };
-        let ty = output.ty();
-        let signature = || (tensors.iter().map(TensorView::ty).chain([ty]).collect(), true);
-        let launch = Launch { tensors: &tensors, scalars: &scalars, output };
-        self.launch_checked_once(py, &op, signature, |engine| engine.launch_in_place(&op, launch))
+        }
+        let types: Vec<TensorType> =
+            tensors.iter().map(|(_, dtype, shape)| tensor_type(dtype, shape)).collect::<PyResult<_>>()?;
+        // SAFETY: as in `launch`.
+        let others: Vec<TensorView<'_>> = tensors
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !replaced.contains(&Some(*index)))
+            .map(|(_, tensor)| unsafe { view(tensor) })
+            .collect::<PyResult<_>>()?;
+        let sizes: Vec<usize> = convert::sizes(&scalars).collect();
+        let output_types = op.shape(&types, &sizes).map_err(|error| errors::operands(&error))?;
+        let (mut returned, mut outputs) = (Vec::new(), Vec::with_capacity(count));
+        for (operand, ty) in replaced.iter().zip(output_types) {
+            if let Some(index) = operand {
+                // SAFETY: as above; that operands do not overlap it is verified by the launch.
+                outputs.push(unsafe { view_mut(&tensors[*index])? });
+            } else {
+                let (tensor, memory) = output(allocate, ty)?;
+                returned.push(tensor);
+                outputs.push(memory);
+            }
+        }
+        let output_types: Vec<_> = outputs.iter().map(TensorViewMut::ty).collect();
+        let signature = || signature(&others, &scalars, &output_types, true);
+        let launch = Launch { tensors: &others, scalars: &scalars, outputs };
+        self.launch_checked_once(py, &op, signature, |engine| engine.launch_in_place(&op, launch))?;
+        Ok(returned)
     }
+}
+
+/// A new tensor of Python's for an output, and its memory.
+fn output<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<(Bound<'py, PyAny>, TensorViewMut<'static>)> {
+    let tensor = allocate.call1((ty.dtype().name(), ty.shape()))?;
+    let address = tensor.call_method0("data_ptr")?.extract()?;
+    // SAFETY: the tensor is new, so that nothing else reaches it, and the caller holds it through the launch.
+    let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
+    huge_pages::advise(&memory);
+    Ok((tensor, memory))
+}
+
+/// What tells a launch from others: types, sizes, and whether it is in place.
+fn signature(tensors: &[TensorView<'_>], scalars: &[Scalar], outputs: &[TensorType], is_in_place: bool) -> Signature {
+    let types = tensors.iter().map(TensorView::ty).chain(outputs.iter().copied()).collect();
+    (types, convert::sizes(scalars).collect(), is_in_place)
 }
 
 impl PyOpLibrary {

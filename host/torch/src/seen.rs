@@ -7,8 +7,8 @@ use gpsimd_emulator::{Mode, TensorType};
 
 use crate::engines::Emulation;
 
-/// Types of the tensors of a launch, in the op's order and the output last, and whether it is in place.
-pub(crate) type Signature = (Vec<TensorType>, bool);
+/// Types of the tensors of a launch, in the op's order and the outputs last; its sizes; whether it is in place.
+pub(crate) type Signature = (Vec<TensorType>, Vec<usize>, bool);
 
 /// Signatures kept per op, of some 300 bytes each. A program with more is one whose shapes hardly repeat.
 const LIMIT: usize = 4096;

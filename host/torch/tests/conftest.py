@@ -23,10 +23,13 @@ ROOT = Path(__file__).parents[3]
 
 def build(package: str) -> Path:
     """The op library of a crate in `tests`: its file."""
-    command = ["cargo", "build", "--package", package, "--message-format", "json"]
-    built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    artifacts = [json.loads(line) for line in built.splitlines()]
     name = package.replace("-", "_")
+    # In a folder of its own: elsewhere cargo builds libraries without their entry point.
+    folder = ["--target-dir", "target/loaded"]
+    command = ["cargo", "build", "--package", package, "--message-format", "json", *folder]
+    environment = {**os.environ, "GPSIMD_LIBRARY": name}
+    built = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+    artifacts = [json.loads(line) for line in built.splitlines()]
     files = [file for a in artifacts if a.get("target", {}).get("name") == name for file in a["filenames"]]
     [library] = [file for file in files if file.endswith((".so", ".dylib"))]
     return Path(library)

@@ -14,11 +14,12 @@ import textwrap
 
 import gpsimd_torch
 import pytest
+from conftest import build
 from gpsimd_torch import LibraryError
 from gpsimd_torch import neuron as device
 
 CUSTOM_OP = """
-import json, os, pathlib
+import json, math, os, pathlib, struct
 import torch
 
 CALLS = pathlib.Path(os.environ["NEURON_CALLS"])
@@ -28,26 +29,53 @@ def write(**call):
     with CALLS.open("a") as file:
         file.write(json.dumps(call) + "\\n")
 
+def number(kind, bits):
+    if kind == "f32":
+        return struct.unpack("<f", struct.pack("<i", bits))[0]
+    return bits != 0 if kind == "bool" else bits % 2**32 if kind == "u32" else bits
+
+def packed(outputs):
+    # As the package's C++ returns several outputs: from multiples of 64 bytes on, in the dtype that they share, or in
+    # integers as wide as the narrowest.
+    if len(outputs) == 1:
+        return outputs[0]
+    parts = [output.contiguous().flatten().view(torch.uint8) for output in outputs]
+    parts = [torch.nn.functional.pad(part, (0, -len(part) % 64)) for part in parts[:-1]] + parts[-1:]
+    narrow = {1: torch.uint8, 2: torch.int16, 4: torch.int32}[min(output.itemsize for output in outputs)]
+    dtypes = {output.dtype for output in outputs}
+    return torch.cat(parts).view(dtypes.pop() if len(dtypes) == 1 else narrow)
+
 def load_library(path):
     write(loaded=path)
     ops = json.loads(pathlib.Path(path).read_text())
-    library = torch.library.Library(pathlib.Path(path).stem.removeprefix("lib"), "DEF")
+    name = pathlib.Path(path).stem.removeprefix("lib")
+    library = torch.library.Library(name, "DEF")
     libraries.append(library)
-    for name, schema in ops.items():
-        def run(*tensors, name=name, packs="params" in schema):
+    emulated = getattr(torch.ops, name.removesuffix("_neuron"))
+    for name, (schema, kinds) in ops.items():
+        def run(*tensors, name=name, kinds=kinds):
             host = [tensor.cpu() for tensor in tensors]
-            scalars = host.pop().tolist() if packs else []
+            types = [kind["scalar"] for kind in kinds if "scalar" in kind]
+            scalars = [number(*one) for one in zip(types, host.pop().tolist())] if types else []
             write(op=name, devices=[tensor.device.type for tensor in tensors], scalars=scalars)
-            return getattr(torch.ops.bert_ops, name)(*host, *scalars).to(tensors[0].device)
+            tensors_left, scalars_left = iter(host[: len(host) - kinds.count("size")]), iter(scalars)
+            sizes_left = iter(host[len(host) - kinds.count("size") :])
+            operands = [
+                len(next(sizes_left)) if kind == "size" else next(scalars_left if "scalar" in kind else tensors_left)
+                for kind in kinds
+            ]
+            result = getattr(emulated, name)(*operands)
+            outputs = [result] if isinstance(result, torch.Tensor) else result
+            return packed(outputs).to(tensors[0].device)
         library.define(schema)
         library.impl(name, run, "XLA")
 """
 
 
 class Host:
-    """A Python path with a `torch_neuronx`, a build of `bert_ops` for it, and the calls that it gets."""
+    """A Python path with a `torch_neuronx`, a build of a library for it, and the calls that it gets."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, library: str | pathlib.Path = "bert_ops") -> None:
         self.folder = folder
         package = folder / "site" / "torch_neuronx"
         (package / "xla_impl").mkdir(parents=True)
@@ -56,12 +84,14 @@ class Host:
         (package / "xla_impl" / "__init__.py").write_text("")
         self.custom_op = package / "xla_impl" / "custom_op.py"
         self.custom_op.write_text(CUSTOM_OP)
-        self.build = folder / "libbert_ops_neuron.so"
-        descriptor = gpsimd_torch.load_library("bert_ops").descriptor
+        descriptor = gpsimd_torch.load_library(library).descriptor
+        self.library, self.name = str(library), descriptor["name"]
+        self.build = folder / f"lib{self.name}_neuron.so"
         self.schemas = {op["name"]: device._schema(op) for op in descriptor["ops"]}
-        self.build.write_text(json.dumps(self.schemas))
+        kinds = {op["name"]: [operand["kind"] for operand in op["operands"]] for op in descriptor["ops"]}
+        self.build.write_text(json.dumps({name: (schema, kinds[name]) for name, schema in self.schemas.items()}))
         schemas = [{"name": name, "schema": schema} for name, schema in self.schemas.items()]
-        self.manifest = {"library": "bert_ops", "version": descriptor["version"], "ops": schemas}
+        self.manifest = {"library": self.name, "version": descriptor["version"], "ops": schemas}
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(self.folder / "site"), *sys.path])
@@ -80,8 +110,8 @@ class Host:
             def load():
                 global xla, ops
                 import torch_xla
-                xla, ops = torch_xla.device(), torch.ops.bert_ops
-                return gpsimd_torch.load_library("bert_ops", neuron=build)
+                xla, ops = torch_xla.device(), torch.ops.{self.name}
+                return gpsimd_torch.load_library({self.library!r}, neuron=build)
         """
         finished = self.run("-c", textwrap.dedent(start) + textwrap.dedent(body))
         assert finished.returncode == 0, finished.stderr
@@ -221,6 +251,31 @@ def test_operands_are_refused_in_our_words_before_the_build_sees_them(computed):
 @pytest.mark.xla
 def test_a_build_can_come_after_the_library_and_twice(computed):
     assert computed["loads"][0] == [None, True]
+
+
+@pytest.mark.xla
+def test_sizes_scalars_and_several_outputs_cross_to_the_build_and_back(tmp_path):
+    host = Host(tmp_path, build("output-ops"))
+    assert host.schemas["first"] == "first(Tensor x, Tensor k) -> Tensor"
+    result = host.script("""
+        load()
+        x = torch.randn(5, 33)
+        number = torch.randint(-100, 100, (4, 17), dtype=torch.int8)
+        step = torch.randn(5, 33)
+        scalars = (4294967295, 7, -0.5, torch.zeros(1, dtype=torch.uint8), True, -2147483648)
+        def both(op, *operands):
+            there = op(*(o.to(xla) if isinstance(o, torch.Tensor) else o for o in operands))
+            here = op(*operands)
+            pairs = zip(there, here) if isinstance(here, tuple) else [(there, here)]
+            return all(a.device.type == "xla" and a.dtype == b.dtype and torch.equal(a.cpu(), b) for a, b in pairs)
+        print(json.dumps([
+            both(ops.first, x, 3), both(ops.squares, x), both(ops.squares, x.bfloat16()), both(ops.centred, number),
+            both(ops.largest, x), both(ops.bits, *scalars), both(ops.steps, x, step, 0.25),
+        ]))
+    """)
+    assert result == [True] * 7
+    calls = {call["op"]: call["scalars"] for call in host.calls()[1:]}
+    assert calls["bits"] == [4294967295, -0.5, True, -2147483648]
 
 
 def test_a_build_beside_the_library_is_found_on_a_neuron_host_alone(host):

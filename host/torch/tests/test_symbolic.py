@@ -84,7 +84,7 @@ def test_inductor_takes_the_symbols():
 
 def test_a_function_of_sizes_that_is_no_expression_compiles_per_size_and_says_so():
     operands = [(torch.randn(n),) for n in (5, 60, 170)]
-    with pytest.warns(UserWarning, match="torch_ops::head: its output's sizes are no simple expression"):
+    with pytest.warns(UserWarning, match="torch_ops::head: its outputs' sizes are no simple expression"):
         assert compilations(lambda x: torch.ops.torch_ops.head(x) * 2, *operands) == len(operands)
 
 

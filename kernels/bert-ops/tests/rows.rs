@@ -1,6 +1,6 @@
 //! AdamW on a parameter and moments that lie apart, as PyTorch keeps them: the bits are those of one tensor.
 
-use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor};
+use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Scalar, Tensor};
 
 const SCALARS: [f32; 6] = [1e-2, 0.9, 0.99, 1e-8, 0.1, 3.0];
 
@@ -22,12 +22,13 @@ fn rows_that_lie_apart_get_the_bits_of_one_tensor() {
     for len in [0, 1, 15, 64, 3001, 50_000] {
         let grad = tensor(numbers(len, 4), &[len]);
         let mut whole = tensor((1..4).flat_map(|seed| numbers(len, seed)).collect(), &[3, len]);
-        let launch = Launch { tensors: &[grad.view()], scalars: &SCALARS, output: whole.view_mut() };
+        let scalars = SCALARS.map(Scalar::from);
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, outputs: vec![whole.view_mut()] };
         engines[0].launch_in_place(&op, launch).expect("in one piece");
         for (number, engine) in engines.iter().enumerate() {
             let mut rows = [1, 2, 3].map(|seed| tensor(numbers(len, seed), &[len]));
             let mut views = rows.each_mut().map(Tensor::view_mut);
-            engine.launch_in_rows(&op, &[grad.view()], &SCALARS, &mut views).expect("in rows");
+            engine.launch_in_rows(&op, &[grad.view()], &scalars, &mut views).expect("in rows");
             assert_eq!(rows.each_ref().map(Tensor::bytes).concat(), whole.bytes(), "{len} elements, engine {number}");
         }
     }

@@ -1,6 +1,6 @@
 //! Sizes at the edge: no elements, and TCM pools at the edge of what a kernel needs.
 
-use gpsimd_emulator::{Engine, Mode, OpLibrary, Tensor, TensorView};
+use gpsimd_emulator::{Engine, Mode, OpLibrary, Scalar, Tensor, TensorView};
 
 fn zeros(shape: &[usize]) -> Tensor {
     Tensor::from_vec(vec![0.0_f32; shape.iter().product()], shape).expect("as many zeros as the shape has")
@@ -22,7 +22,8 @@ fn launches(rows: usize, len: usize) -> [(&'static str, Vec<Tensor>, &'static [f
 fn run(engine: &Engine, (name, operands, scalars): &(&str, Vec<Tensor>, &[f32])) -> Result<Tensor, String> {
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library").op(name).expect("the op");
     let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
-    engine.call(&op, &views, scalars).map_err(|error| error.to_string())
+    let scalars: Vec<Scalar> = scalars.iter().copied().map(Into::into).collect();
+    engine.call(&op, &views, &scalars).map_err(|error| error.to_string())
 }
 
 #[test]

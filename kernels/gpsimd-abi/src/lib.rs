@@ -36,6 +36,9 @@ pub const TCM_ALIGN: usize = 64;
 /// The vendor's limit on the rank of a tensor.
 pub const MAX_RANK: usize = 8;
 
+/// Outputs of an op.
+pub const MAX_OUTPUTS: usize = 8;
+
 /// Type of the symbol [`ENTRY_POINT`]. The library lives as long as it is loaded.
 pub type EntryPoint = unsafe extern "C" fn() -> *const LibraryTable;
 
@@ -69,12 +72,13 @@ pub struct OpFunctions {
     /// Runs one core's part of a launch. Returns [`STATUS_OK`], or [`STATUS_FAILED`] after saying why through the
     /// table.
     pub run: unsafe extern "C" fn(device: *const DeviceTable) -> u32,
-    /// Computes the type of the output from the types of the tensor operands. Returns [`STATUS_OK`] and fills `output`,
-    /// or [`STATUS_FAILED`] and fills `error`.
+    /// Computes the types of the outputs from those of the tensor operands, then of the sizes. Returns [`STATUS_OK`] and
+    /// fills all `output_count` of `outputs`, or [`STATUS_FAILED`] and fills `error`.
     pub shape: unsafe extern "C" fn(
         operands: *const RawTensorType,
         operand_count: u32,
-        output: *mut RawTensorType,
+        outputs: *mut RawTensorType,
+        output_count: u32,
         error: *mut RawShapeError,
     ) -> u32,
 }
@@ -115,7 +119,7 @@ impl Text {
     }
 }
 
-/// Element types that cross the boundary. Rust kernels take f32 and bf16; the others are for C++ ops.
+/// Element types of tensors: the vendor's.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
@@ -260,18 +264,20 @@ pub struct DeviceTable {
     pub core_id: u32,
     /// Cores of the launch.
     pub core_count: u32,
-    /// Tensors: the operands in order, then `params` if the op has scalars, then the output.
+    /// Tensors: the tensor operands in order, the sizes in order, `params` if the op has scalars, the outputs in order. A
+    /// size is the length of a u8 tensor of rank 1 that nothing is loaded from; `params` is an i32 tensor of the scalars'
+    /// bits.
     pub tensors: *const LaunchTensor,
     /// Number of `tensors`.
     pub tensor_count: u32,
-    /// 1 when the output has the storage of the operand that it replaces.
+    /// Bit `i`: output `i` has the storage of the operand that it replaces.
     pub in_place: u32,
     /// The core's TCM pool, aligned to [`TCM_ALIGN`]; [`TCM_BELOW`] bytes before it are the library's.
     pub tcm: *mut u8,
     /// Bytes of the pool.
     pub tcm_bytes: u32,
-    /// Padding; 0.
-    pub reserved: u32,
+    /// Number of outputs: the last of `tensors`.
+    pub output_count: u32,
     /// Null: TCM is had from `tcm_alloc` alone. Otherwise (fast mode) the number of pool bytes handed out so far,
     /// always a multiple of [`TCM_ALIGN`], which the library may raise and lower itself; `tcm_alloc`, `tcm_free` and
     /// `tcm_left` go by the same number.
@@ -285,7 +291,7 @@ pub struct DeviceTable {
     /// Copies `len` elements from `start` of tensor `tensor` to TCM.
     pub load:
         unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *mut u8, *const Location) -> u32,
-    /// Copies `len` elements from TCM to `start` of tensor `tensor`, which must be the output.
+    /// Copies `len` elements from TCM to `start` of tensor `tensor`, which must be an output.
     pub store:
         unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, tcm: *const u8, *const Location) -> u32,
     /// Prints text; a line is shown when it is complete, with the core's id.
@@ -299,10 +305,10 @@ pub struct DeviceTable {
     /// Reports that the kernel gave up: one of the `FAILURE_*` codes and its message. With [`FAILURE_REFUSED`] `{3}`
     /// stands for the name of tensor 3.
     pub fail: unsafe extern "C" fn(*mut c_void, code: u32, Text, *const Location),
-    /// Says that this core is about to write `len` elements from `start` of the output at its `direct` address, before
-    /// it does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of them: then they
-    /// may not be touched. What a core claims twice is its own; `store` claims by itself.
-    pub claim: unsafe extern "C" fn(*mut c_void, start: u64, len: u64, *const Location) -> u32,
+    /// Says that this core is about to write `len` elements from `start` of tensor `tensor`, an output, at its `direct`
+    /// address, before it does. [`STATUS_FAILED`] when they are outside the output or another core has claimed one of
+    /// them: then they may not be touched. What a core claims twice is its own; `store` claims by itself.
+    pub claim: unsafe extern "C" fn(*mut c_void, tensor: u32, start: u64, len: u64, *const Location) -> u32,
 }
 
 /// The kernel returned an error of its own.
@@ -313,7 +319,7 @@ pub const FAILURE_PANIC: u32 = 2;
 pub const FAILURE_DEVICE: u32 = 3;
 /// The kernel has no version for the dtype of its operands.
 pub const FAILURE_DTYPE: u32 = 4;
-/// The kernel dropped elements for the output without storing them. The one failure that does not end the launch: the
+/// The kernel dropped elements for an output without storing them. The one failure that does not end the launch: the
 /// host keeps the first, and reports it when nothing else is wrong.
 pub const FAILURE_DROPPED: u32 = 5;
 /// The kernel returned and has not freed all of its TCM.

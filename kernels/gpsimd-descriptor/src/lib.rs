@@ -3,8 +3,9 @@
 //! which the macros, the code generator and the emulator verify.
 
 pub mod limits;
+pub mod packing;
 
-use gpsimd_abi::{DType, TCM_ALIGN};
+use gpsimd_abi::{DType, MAX_OUTPUTS, TCM_ALIGN};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::TCM_POOL_BYTES;
@@ -14,6 +15,11 @@ pub const IMAGE_SECTION: &str = "gpsimd.descriptor";
 
 /// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
 pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
+
+/// The environment variable that says, while crates are compiled, which one is the op library that is built: the name of
+/// its library target. `cargo gpsimd build` sets it. Crates that it takes ops from may have an `op_library!` of their own,
+/// whose symbols would be there a second time: these are left out of every other crate.
+pub const LIBRARY_VARIABLE: &str = "GPSIMD_LIBRARY";
 
 /// An op library: its name and the ops that ship together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +42,7 @@ fn pool_bytes() -> u32 {
     TCM_POOL_BYTES as u32
 }
 
-/// An op: operands, output, and how it is differentiated.
+/// An op: operands, outputs, and how it is differentiated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpDescriptor {
     /// Name, as in `torch.ops.<library>.<name>`.
@@ -48,11 +54,12 @@ pub struct OpDescriptor {
     pub types: Vec<TypeParameter>,
     /// Operands in the order of the kernel's parameters.
     pub operands: Vec<OperandDescriptor>,
-    /// The one output tensor.
-    pub output: OutputDescriptor,
-    /// Name of the operand that the output replaces, so that a CPU updates it in place.
-    pub replaces: Option<String>,
-    /// How gradients of operands follow from the gradient of the output.
+    /// The outputs; at least one.
+    pub outputs: Vec<OutputDescriptor>,
+    /// The second phase, of an op with two: its outputs are the op's, and the outputs here a workspace between the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Then>,
+    /// How gradients of operands follow from those of the outputs; of two phases, those of the second.
     pub gradients: Vec<Gradient>,
     /// Source file of the kernel.
     pub file: String,
@@ -73,8 +80,36 @@ pub struct OperandDescriptor {
 pub enum OperandKind {
     /// A tensor.
     Tensor(ElementType),
-    /// An f32, packed with the other scalars into the trailing tensor `params`.
-    Scalar,
+    /// A number, packed with the others into the tensor `params`, as bits in an i32.
+    Scalar(ScalarType),
+    /// A number that the shape function sees: on the device, the length of a tensor.
+    Size,
+}
+
+/// Type of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalarType {
+    /// IEEE 754 binary32.
+    F32,
+    /// Signed, 32 bit.
+    I32,
+    /// Unsigned, 32 bit.
+    U32,
+    /// 0 or 1.
+    Bool,
+}
+
+impl ScalarType {
+    /// The type's name in Rust.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::I32 => "i32",
+            Self::U32 => "u32",
+            Self::Bool => "bool",
+        }
+    }
 }
 
 /// A type parameter of a kernel, which has a version for each of its types.
@@ -147,16 +182,42 @@ mod dtype_names {
     }
 }
 
-/// The output tensor of an op.
+/// An output tensor of an op.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OutputDescriptor {
     /// Name of the kernel's parameter.
     pub name: String,
     /// Its element type.
     pub element: ElementType,
+    /// Name of the tensor operand that it replaces, so that a CPU updates that in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// What PyTorch gets in its place; none for a tensor of its own dtype.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<ReturnedType>,
 }
 
-/// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast.
+/// The second launch of an op: cores see there what all of them wrote in the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Then {
+    /// The op that is launched, of the same library, which has one phase.
+    pub op: String,
+    /// What it is launched on, in the order of its operands: outputs of the first phase and operands, by name.
+    pub arguments: Vec<String>,
+}
+
+/// A dtype that only hosts have, of an output that the cores compute in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnedType {
+    /// `torch.int64`, of an i32.
+    Int64,
+    /// `torch.bool`, of a u8: whether it is not 0.
+    Bool,
+}
+
+/// "The gradient with respect to `operands` is `formula`", summed over the dimensions that broadcast. Of an op with as
+/// many outputs as there are operands, each is the gradient of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gradient {
     /// Tensor operands that it is the gradient of.
@@ -177,9 +238,9 @@ pub enum Formula {
         /// What it is called with.
         arguments: Vec<GradientArgument>,
     },
-    /// A tensor as it is: the gradient of the output. No other is one.
+    /// A tensor as it is: the gradient of an output. No other is one.
     Value {
-        /// [`GradientArgument::Grad`].
+        /// A [`GradientArgument::Grad`].
         value: GradientArgument,
     },
 }
@@ -188,10 +249,10 @@ pub enum Formula {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientArgument {
-    /// The gradient of the output: `grad` in the source.
-    Grad,
-    /// The output itself.
-    Output,
+    /// The gradient of the output of this name: `grad` in the source, or `grad(name)`.
+    Grad(String),
+    /// The output of this name.
+    Output(String),
     /// An operand of the op.
     Operand(String),
     /// A number.
@@ -238,6 +299,46 @@ pub enum DescriptorError {
         /// How many there are.
         count: usize,
     },
+    /// No output, or more than a launch has room for.
+    #[error("op `{op}` has {found} outputs, expected 1 to {MAX_OUTPUTS}")]
+    Outputs {
+        /// The op.
+        op: String,
+        /// How many it has.
+        found: usize,
+    },
+    /// A second phase that has one itself, or is the op.
+    #[error("op `{op}`: its second phase is `{then}`, expected an op of one phase")]
+    Phases {
+        /// The op.
+        op: String,
+        /// Its second phase.
+        then: String,
+    },
+    /// A second phase that is given something else than it takes.
+    #[error("op `{op}`: its second phase gets `{argument}` for operand number {operand}, which is of another kind")]
+    PhaseArgument {
+        /// The op.
+        op: String,
+        /// What is passed.
+        argument: String,
+        /// To which operand, counted from 1.
+        operand: usize,
+    },
+    /// Several gradients that are the outputs of an op with another number of them.
+    #[error(
+        "op `{op}`: its gradient is of {operands} operands, and `{called}` has {outputs} outputs, expected 1 or {operands}"
+    )]
+    GradientOutputs {
+        /// The op that refers.
+        op: String,
+        /// The op it calls.
+        called: String,
+        /// Operands that it is the gradient of.
+        operands: usize,
+        /// Outputs of the called op.
+        outputs: usize,
+    },
     /// A reference to something the descriptor does not have.
     #[error("op `{op}` refers to `{name}`, which is no {what}")]
     Dangling {
@@ -277,7 +378,8 @@ impl LibraryDescriptor {
     /// When it is not JSON of this form, a name is not an identifier or not unique, a reference leads nowhere, or no
     /// core has as much TCM.
     pub fn parse(json: &[u8]) -> Result<Self, DescriptorError> {
-        let library: Self = serde_json::from_slice(json)?;
+        let mut library: Self = serde_json::from_slice(json)?;
+        library.name_gradients();
         check_name("library", &library.name, [])?;
         let found = library.tcm_bytes;
         if found == 0 || found as usize > TCM_POOL_BYTES || !(found as usize).is_multiple_of(TCM_ALIGN) {
@@ -288,6 +390,33 @@ impl LibraryDescriptor {
             op.check(&library)?;
         }
         Ok(library)
+    }
+
+    /// `grad` in the source of an op of two phases is the gradient of the one output of the second, whose name only the
+    /// library knows.
+    fn name_gradients(&mut self) {
+        let only = |op: &OpDescriptor| match self.outputs_of(op) {
+            [output] => Some(output.name.clone()),
+            _ => None,
+        };
+        let names: Vec<_> = self.ops.iter().map(only).collect();
+        for (op, name) in self.ops.iter_mut().zip(names) {
+            let Some(name) = name.filter(|_| op.then.is_some()) else { continue };
+            let unnamed = |argument: &&mut GradientArgument| *argument == &GradientArgument::Grad(String::new());
+            for gradient in &mut op.gradients {
+                let arguments = match &mut gradient.formula {
+                    Formula::Op { arguments, .. } => &mut arguments[..],
+                    Formula::Value { value } => std::slice::from_mut(value),
+                };
+                arguments.iter_mut().filter(unnamed).for_each(|grad| *grad = GradientArgument::Grad(name.clone()));
+            }
+        }
+    }
+
+    /// The outputs of an op of this library: of two phases, those of the second.
+    pub fn outputs_of<'a>(&'a self, op: &'a OpDescriptor) -> &'a [OutputDescriptor] {
+        let last = op.then.as_ref().and_then(|then| self.op(&then.op)).unwrap_or(op);
+        &last.outputs
     }
 
     /// The op called `name`.
@@ -301,13 +430,37 @@ impl OpDescriptor {
     pub fn tensors(&self) -> impl Iterator<Item = (&str, ElementType)> {
         self.operands.iter().filter_map(|operand| match operand.kind {
             OperandKind::Tensor(element) => Some((operand.name.as_str(), element)),
-            OperandKind::Scalar => None,
+            OperandKind::Scalar(_) | OperandKind::Size => None,
         })
     }
 
-    /// Names of the scalar operands in the order in which `params` holds them.
-    pub fn scalars(&self) -> impl Iterator<Item = &str> {
-        self.operands.iter().filter(|operand| operand.kind == OperandKind::Scalar).map(|operand| operand.name.as_str())
+    /// Scalar operands in the order in which `params` holds them.
+    pub fn scalars(&self) -> impl Iterator<Item = (&str, ScalarType)> {
+        self.operands.iter().filter_map(|operand| match operand.kind {
+            OperandKind::Scalar(ty) => Some((operand.name.as_str(), ty)),
+            OperandKind::Tensor(_) | OperandKind::Size => None,
+        })
+    }
+
+    /// Names of the sizes in order.
+    pub fn sizes(&self) -> impl Iterator<Item = &str> {
+        self.operands.iter().filter(|operand| operand.kind == OperandKind::Size).map(|operand| operand.name.as_str())
+    }
+
+    /// What is passed beside the tensors, in order: scalars and sizes.
+    pub fn scalar_kinds(&self) -> impl Iterator<Item = OperandKind> {
+        self.operands.iter().map(|operand| operand.kind).filter(|kind| !matches!(kind, OperandKind::Tensor(_)))
+    }
+
+    /// Names of what travels as tensors to a launch: the tensor operands, the sizes, `params` if there are scalars.
+    pub fn launch_operands(&self) -> impl Iterator<Item = &str> {
+        let params = self.scalars().next().map(|_| "params");
+        self.tensors().map(|(name, _)| name).chain(self.sizes()).chain(params)
+    }
+
+    /// Whether an output replaces an operand.
+    pub fn replaces_any(&self) -> bool {
+        self.outputs.iter().any(|output| output.replaces.is_some())
     }
 
     /// The dtypes that an operand or output of this op may have.
@@ -331,9 +484,9 @@ impl OpDescriptor {
         resolved
     }
 
-    /// Index among the tensor operands of the one that the output replaces.
-    pub fn replaced_tensor(&self) -> Option<usize> {
-        let replaced = self.replaces.as_deref()?;
+    /// Index among the tensor operands of the one that output `output` replaces.
+    pub fn replaced_tensor(&self, output: usize) -> Option<usize> {
+        let replaced = self.outputs.get(output)?.replaces.as_deref()?;
         self.tensors().position(|(name, _)| name == replaced)
     }
 
@@ -345,7 +498,7 @@ impl OpDescriptor {
             }
         }
         let elements = self.tensors().map(|(_, element)| element);
-        for element in elements.chain([self.output.element]) {
+        for element in elements.chain(self.outputs.iter().map(|output| output.element)) {
             if let ElementType::Parameter(index) = element
                 && index >= self.types.len()
             {
@@ -356,13 +509,24 @@ impl OpDescriptor {
         for (i, operand) in self.operands.iter().enumerate() {
             check_name("operand", &operand.name, self.operands[..i].iter().map(|other| other.name.as_str()))?;
         }
-        check_name("output", &self.output.name, self.operands.iter().map(|other| other.name.as_str()))?;
+        if self.outputs.is_empty() || self.outputs.len() > MAX_OUTPUTS {
+            return Err(DescriptorError::Outputs { op: self.name.clone(), found: self.outputs.len() });
+        }
         let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
         let is_tensor = |name: &str| self.tensors().any(|(tensor, _)| tensor == name);
-        if let Some(replaced) = &self.replaces
-            && !is_tensor(replaced)
-        {
-            return Err(dangling(replaced, "tensor operand"));
+        self.check_then(library)?;
+        let returned = library.outputs_of(self);
+        let is_output = |name: &str| returned.iter().any(|output| output.name == name);
+        for (i, output) in self.outputs.iter().enumerate() {
+            let others = self.outputs[..i].iter().map(|other| other.name.as_str());
+            check_name("output", &output.name, self.operands.iter().map(|other| other.name.as_str()).chain(others))?;
+            let Some(replaced) = &output.replaces else { continue };
+            if !is_tensor(replaced) {
+                return Err(dangling(replaced, "tensor operand"));
+            }
+            if self.outputs[..i].iter().any(|other| other.replaces.as_ref() == Some(replaced)) {
+                return Err(DescriptorError::Name { what: "replaced operand", name: replaced.clone(), problem: TWICE });
+            }
         }
         for gradient in &self.gradients {
             if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
@@ -370,7 +534,8 @@ impl OpDescriptor {
             }
             let (op, arguments) = match &gradient.formula {
                 Formula::Op { op, arguments } => (op, arguments),
-                Formula::Value { value: GradientArgument::Grad } => continue,
+                Formula::Value { value: GradientArgument::Grad(name) } if is_output(name) => continue,
+                Formula::Value { value: GradientArgument::Grad(name) } => return Err(dangling(name, "output")),
                 Formula::Value { value } => {
                     return Err(DescriptorError::Constant { op: self.name.clone(), found: value.clone() });
                 }
@@ -384,12 +549,56 @@ impl OpDescriptor {
                     found: arguments.len(),
                 });
             }
+            let outputs = library.outputs_of(called).len();
+            if outputs != 1 && outputs != gradient.operands.len() {
+                let (op, called, operands) = (self.name.clone(), called.name.clone(), gradient.operands.len());
+                return Err(DescriptorError::GradientOutputs { op, called, operands, outputs });
+            }
             for argument in arguments {
-                if let GradientArgument::Operand(name) = argument
-                    && !self.operands.iter().any(|operand| operand.name == *name)
-                {
-                    return Err(dangling(name, "operand"));
+                match argument {
+                    GradientArgument::Operand(name) if !self.operands.iter().any(|operand| operand.name == *name) => {
+                        return Err(dangling(name, "operand"));
+                    }
+                    GradientArgument::Grad(name) | GradientArgument::Output(name) if !is_output(name) => {
+                        return Err(dangling(name, "output"));
+                    }
+                    _ => {}
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+const TWICE: &str = "is taken twice";
+
+impl OpDescriptor {
+    /// Whether the second phase is there, has one phase itself, and gets what it takes.
+    fn check_then(&self, library: &LibraryDescriptor) -> Result<(), DescriptorError> {
+        let Some(Then { op: name, arguments }) = &self.then else { return Ok(()) };
+        let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
+        let then = library.op(name).ok_or_else(|| dangling(name, "op of the library"))?;
+        if then.then.is_some() || then.name == self.name || self.replaces_any() {
+            return Err(DescriptorError::Phases { op: self.name.clone(), then: name.clone() });
+        }
+        if then.operands.len() != arguments.len() {
+            let (op, called) = (self.name.clone(), name.clone());
+            let (expected, found) = (then.operands.len(), arguments.len());
+            return Err(DescriptorError::Arguments { op, called, expected, found });
+        }
+        for (number, (operand, argument)) in then.operands.iter().zip(arguments).enumerate() {
+            let is_output = self.outputs.iter().any(|output| output.name == *argument);
+            let passed = self.operands.iter().find(|other| other.name == *argument);
+            let fits = match (operand.kind, passed) {
+                (OperandKind::Tensor(_), Some(passed)) => matches!(passed.kind, OperandKind::Tensor(_)),
+                (OperandKind::Tensor(_), None) if is_output => true,
+                (kind, Some(passed)) => kind == passed.kind,
+                (_, None) if is_output => false,
+                (_, None) => return Err(dangling(argument, "operand or output")),
+            };
+            if !fits {
+                let (op, argument) = (self.name.clone(), argument.clone());
+                return Err(DescriptorError::PhaseArgument { op, argument, operand: number + 1 });
             }
         }
         Ok(())
@@ -408,7 +617,7 @@ fn check_name<'a>(
         return error("is not an identifier (ASCII letters, digits and _, not starting with a digit)");
     }
     if taken.into_iter().any(|other| other == name) {
-        return error("is taken twice");
+        return error(TWICE);
     }
     Ok(())
 }

@@ -2,20 +2,31 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::{Ident, Path, Token};
+use syn::{ExprCall, Ident, Path, Token, parenthesized, token};
 
 use crate::gradient::GradientSyntax;
 
 /// The arguments as written.
 pub(crate) struct Arguments {
     pub(crate) shape: Option<Path>,
-    pub(crate) replaces: Option<Ident>,
+    pub(crate) replaces: Vec<Replaces>,
+    /// `returns(output = type, ..)`
+    pub(crate) returns: Vec<(Ident, Ident)>,
+    /// `then = op(..)`
+    pub(crate) then: Option<ExprCall>,
     pub(crate) gradients: Vec<GradientSyntax>,
+}
+
+/// `replaces = operand`, of an op with one output, or one of `replaces(output = operand, ..)`.
+pub(crate) struct Replaces {
+    pub(crate) output: Option<Ident>,
+    pub(crate) operand: Ident,
 }
 
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (mut shape, mut replaces, mut gradients) = (None, None, Vec::new());
+        let (mut shape, mut then, mut replaces, mut returns) = (None, None, Vec::new(), Vec::new());
+        let mut gradients = Vec::new();
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let twice = match name.to_string().as_str() {
@@ -28,16 +39,30 @@ impl Parse for Arguments {
                     shape.replace(path).is_some()
                 }
                 "replaces" => {
-                    let after = equals(input, name.span(), "replaces = operand")?;
-                    expect_more(input, after, "replaces = operand")?;
-                    replaces.replace(input.parse()?).is_some()
+                    let is_second = !replaces.is_empty();
+                    replaces = replacements(input, name.span())?;
+                    is_second
+                }
+                "returns" => {
+                    let is_second = !returns.is_empty();
+                    expect_more(input, name.span(), RETURNS)?;
+                    returns = pairs(input, RETURNS)?;
+                    is_second
+                }
+                "then" => {
+                    let after = equals(input, name.span(), "then = op(output, ..)")?;
+                    expect_more(input, after, "then = op(output, ..)")?;
+                    then.replace(input.parse()?).is_some()
                 }
                 "gradient" => {
                     gradients.push(GradientSyntax::parse(input, name.span())?);
                     false
                 }
                 _ => {
-                    let message = format!("unknown argument `{name}`; there are `shape`, `replaces` and `gradient`");
+                    let message = format!(
+                        "unknown argument `{name}`; there are `shape`, `replaces`, `returns`, `then` and \
+                                           `gradient`"
+                    );
                     return Err(syn::Error::new(name.span(), message));
                 }
             };
@@ -48,8 +73,46 @@ impl Parse for Arguments {
                 input.parse::<Token![,]>()?;
             }
         }
-        Ok(Self { shape, replaces, gradients })
+        Ok(Self { shape, replaces, returns, then, gradients })
     }
+}
+
+/// Parses what follows the word `replaces`, which stands at `before`.
+fn replacements(input: ParseStream<'_>, before: Span) -> syn::Result<Vec<Replaces>> {
+    const FORM: &str = "replaces = operand` or `replaces(output = operand, ..)";
+    if !input.peek(token::Paren) {
+        let after = equals(input, before, FORM)?;
+        expect_more(input, after, FORM)?;
+        return Ok(vec![Replaces { output: None, operand: input.parse()? }]);
+    }
+    let pairs = pairs(input, FORM)?;
+    Ok(pairs.into_iter().map(|(output, operand)| Replaces { output: Some(output), operand }).collect())
+}
+
+/// The form of `returns`.
+const RETURNS: &str = "returns(output = i64)` or `returns(output = bool)";
+
+/// Parses `(name = name, ..)`, of `form`.
+fn pairs(input: ParseStream<'_>, form: &str) -> syn::Result<Vec<(Ident, Ident)>> {
+    if !input.peek(token::Paren) {
+        return Err(input.error(format!("expected `{form}`")));
+    }
+    let list;
+    let parentheses = parenthesized!(list in input);
+    let mut pairs = Vec::new();
+    while !list.is_empty() {
+        let name: Ident = list.parse()?;
+        let after = equals(&list, name.span(), form)?;
+        expect_more(&list, after, form)?;
+        pairs.push((name, list.parse()?));
+        if !list.is_empty() {
+            list.parse::<Token![,]>()?;
+        }
+    }
+    if pairs.is_empty() {
+        return Err(syn::Error::new(parentheses.span.join(), format!("expected `{form}`")));
+    }
+    Ok(pairs)
 }
 
 /// Parses the `=` of `form`, which comes after `before`, and returns its place.

@@ -10,14 +10,15 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use gpsimd_descriptor::{OpDescriptor, OperandKind};
+use gpsimd_abi::DType;
+use gpsimd_descriptor::{ElementType, OpDescriptor, OperandKind, OutputDescriptor, ReturnedType, Then};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Expr, ItemFn, Lit, Meta, Path, Visibility};
+use syn::{Attribute, Expr, ExprCall, ItemFn, Lit, Meta, Path, Visibility};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Replaces};
 use crate::crates;
-use crate::gradient::{GradientSyntax, letter};
+use crate::gradient::{GradientSyntax, called, letter};
 use crate::kernel::Kernel;
 use crate::names::{list, plain};
 
@@ -26,25 +27,26 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let function: ItemFn = syn::parse2(item).map_err(|error| {
         syn::Error::new(error.span(), format!("#[custom_op] goes on a function with a body: {error}"))
     })?;
-    let kernel = Kernel::of(&function)?;
+    let kernel = Kernel::of(&function, arguments.then.is_some())?;
     let shape = arguments.shape.as_ref().ok_or_else(|| {
         let message = "the shape function is missing: #[custom_op(shape = f)], where f takes the type of every tensor \
-                       operand and returns the output's";
+                       operand, and every size, and returns the output's type";
         syn::Error::new(function.sig.ident.span(), message)
     })?;
     let descriptor = describe(&arguments, &kernel, &function)?;
+    let then = descriptor.then.as_ref().map(|then| then.op.as_str());
     let json = serde_json::to_string(&descriptor)
         .map_err(|error| syn::Error::new(function.sig.ident.span(), error.to_string()))?;
 
     let number = number(&function);
     let lookup = lookup(&function, &arguments, &kernel, &number);
-    let implementation = implementation(&function, &kernel, shape, &json, &number);
+    let implementation = implementation(&function, &kernel, shape, (&json, then), &number);
     // Versions for several dtypes in one function would have one frame each on the stack, which is in TCM.
     let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
     let apart = (!is_inlined).then(|| quote! { #[cfg_attr(target_arch = "wasm32", inline(never))] });
     Ok(quote! {
-        // What every kernel returns, `OpResult`, is described once, there.
-        #[allow(clippy::missing_errors_doc)]
+        // What every kernel returns, `OpResult`, is described once, there; and an op has the operands that it has.
+        #[allow(clippy::missing_errors_doc, clippy::too_many_arguments)]
         #apart
         #function
         #lookup
@@ -76,6 +78,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
     // A macro is public when it is exported, into the root of the crate.
     let export = matches!(vis, Visibility::Public(_)).then(|| quote! { #[macro_export] });
     let checks = arguments.gradients.iter().map(|gradient| gradient.checks(kernel));
+    let then = arguments.then.as_ref().map(second_phase_checks);
     let misused =
         format!("`{}!` is the op `{}` here: a macro of this name needs its full path", kernel.name, kernel.name);
     quote! {
@@ -87,6 +90,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
             (check $(:: $check:ident)+; $library:literal; $ops:expr) => { {
                 #[allow(dead_code)]
                 const OPS: &[$(:: $check)+ ::OpInfo] = $ops;
+                #then
                 #(#checks)*
             } };
             ($($other:tt)*) => { compile_error! { #misused } };
@@ -98,10 +102,19 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
 }
 
 /// The op's descriptor and entries.
-fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, number: &Literal) -> TokenStream {
+fn implementation(
+    function: &ItemFn,
+    kernel: &Kernel,
+    shape: &Path,
+    (json, then): (&str, Option<&str>),
+    number: &Literal,
+) -> TokenStream {
     let gpsimd = crates::gpsimd();
     let name = &kernel.name;
     let operands: String = kernel.operands.iter().map(|operand| letter(operand.kind)).collect();
+    let output_count = kernel.outputs.len();
+    let none = || quote! { ::core::option::Option::None };
+    let then = then.map_or_else(none, |then| quote! { ::core::option::Option::Some(#then) });
     let call = kernel.call(&function.sig.ident, &gpsimd);
     let shape = kernel.shape(shape, &gpsimd);
     // Its own names are hidden from the kernel's and the other way round.
@@ -114,7 +127,9 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
 
             impl #gpsimd::ops::Op for __GpsimdOp {
                 const INFO: #gpsimd::ops::OpInfo =
-                    #gpsimd::ops::OpInfo { name: #name, operands: #operands, descriptor: #json };
+                    #gpsimd::ops::OpInfo {
+                        name: #name, operands: #operands, outputs: #output_count, then: #then, descriptor: #json,
+                    };
 
                 fn call(core: &#gpsimd::Core) -> #gpsimd::OpResult {
                     #call
@@ -134,29 +149,118 @@ fn implementation(function: &ItemFn, kernel: &Kernel, shape: &Path, json: &str, 
                 unsafe extern "C" fn shape(
                     operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    outputs: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    output_count: u32,
                     error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
-                    unsafe { #gpsimd::entry::shape(operands, operand_count, output, error, #shape) }
+                    unsafe {
+                        #gpsimd::entry::shape((operands, operand_count), (outputs, output_count), error, #shape)
+                    }
                 }
             }
         };
     }
 }
 
-fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
-    if let Some(replaced) = &arguments.replaces {
+/// The outputs, each with the operand that it replaces and what it is returned as.
+fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDescriptor>> {
+    let mut outputs = kernel.outputs.clone();
+    for Replaces { output: named, operand: replaced } in &arguments.replaces {
+        let output = match (named, &mut outputs[..]) {
+            (None, [output]) => output,
+            (None, _) => {
+                let message = "this op has several outputs: say which replaces it, `replaces(output = operand, ..)`";
+                return Err(syn::Error::new(replaced.span(), message));
+            }
+            (Some(named), all) => {
+                let Some(output) = all.iter_mut().find(|output| plain(named) == output.name) else {
+                    let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+                    let message = format!("`{named}` is not an output of this op; it has {known}");
+                    return Err(syn::Error::new(named.span(), message));
+                };
+                output
+            }
+        };
         let Some(operand) = kernel.tensors().find(|operand| plain(replaced) == operand.name) else {
             let tensors = list(kernel.tensors().map(|operand| operand.name.as_str()));
             let message = format!("`{replaced}` is not a tensor operand of this op; it has {tensors}");
             return Err(syn::Error::new(replaced.span(), message));
         };
-        if operand.kind != OperandKind::Tensor(kernel.output.element) {
-            let message = format!("the output `{}` must have the element type of `{replaced}`", kernel.output.name);
+        if operand.kind != OperandKind::Tensor(output.element) {
+            let message = format!("the output `{}` must have the element type of `{replaced}`", output.name);
             return Err(syn::Error::new(replaced.span(), message));
         }
+        if output.replaces.is_some() {
+            let message = format!("the output `{}` replaces an operand already", output.name);
+            return Err(syn::Error::new(replaced.span(), message));
+        }
+        output.replaces = Some(plain(replaced));
     }
+    for (i, output) in outputs.iter().enumerate() {
+        if output.replaces.is_some()
+            && let Some(other) = outputs[..i].iter().find(|other| other.replaces == output.replaces)
+        {
+            let message = format!("`{}` and `{}` replace the same operand", other.name, output.name);
+            return Err(syn::Error::new(arguments.replaces[0].operand.span(), message));
+        }
+    }
+    for (named, ty) in &arguments.returns {
+        let Some(output) = outputs.iter_mut().find(|output| plain(named) == output.name) else {
+            let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+            let message = format!("`{named}` is not an output of this op; it has {known}");
+            return Err(syn::Error::new(named.span(), message));
+        };
+        let (returned, dtype) = match plain(ty).as_str() {
+            "i64" => (ReturnedType::Int64, DType::I32),
+            "bool" => (ReturnedType::Bool, DType::U8),
+            _ => {
+                let message = "hosts have `i64` and `bool` beside the element types of the cores";
+                return Err(syn::Error::new(ty.span(), message));
+            }
+        };
+        if output.element != ElementType::Fixed(dtype) {
+            let message = format!("`{ty}` comes of `Output<{}>`, and `{named}` is another", dtype.name());
+            return Err(syn::Error::new(ty.span(), message));
+        }
+        output.returned = Some(returned);
+    }
+    Ok(outputs)
+}
+
+/// `then = op(output, ..)`
+fn second_phase(call: &ExprCall, kernel: &Kernel) -> syn::Result<Then> {
+    let op = plain(called(&call.func)?);
+    let argument = |expr: &Expr| {
+        let name = match expr {
+            Expr::Path(path) => path.path.get_ident().map(plain),
+            _ => None,
+        };
+        let known = || {
+            let operands = kernel.operands.iter().map(|operand| &*operand.name);
+            kernel.outputs.iter().map(|output| &*output.name).chain(operands)
+        };
+        match name {
+            Some(name) if known().any(|other| other == name) => Ok(name),
+            _ => {
+                let message = format!("expected an output or an operand of this op; it has {}", list(known()));
+                Err(syn::Error::new_spanned(expr, message))
+            }
+        }
+    };
+    Ok(Then { op, arguments: call.args.iter().map(argument).collect::<syn::Result<_>>()? })
+}
+
+/// What an `op_library!` evaluates to see that it has the second phase, as for gradients.
+fn second_phase_checks(call: &ExprCall) -> TokenStream {
+    let Ok(op) = called(&call.func) else { return TokenStream::new() };
+    let (name, count) = (plain(op), call.args.len());
+    let exists = quote_spanned! { op.span() => $(:: $check)+ ::second_phase(OPS, $library, #name) };
+    let counts = quote_spanned! { op.span() => $(:: $check)+ ::operands(OPS, #name, #count) };
+    quote! { #exists; #counts; }
+}
+
+fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
     let of_gradients: Vec<_> = arguments.gradients.iter().flat_map(GradientSyntax::operands).collect();
     for (i, operand) in of_gradients.iter().enumerate() {
         if of_gradients[..i].contains(operand) {
@@ -169,8 +273,8 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         doc: doc(&function.attrs),
         types: kernel.types.clone(),
         operands: kernel.operands.clone(),
-        output: kernel.output.clone(),
-        replaces: arguments.replaces.as_ref().map(plain),
+        outputs: outputs(arguments, kernel)?,
+        then: arguments.then.as_ref().map(|call| second_phase(call, kernel)).transpose()?,
         gradients,
         file: function.sig.ident.span().unwrap().file(),
     })

@@ -1,13 +1,13 @@
 //! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, and `gradient(bias) = grad`.
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind};
+use gpsimd_descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind, ScalarType};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, Token, UnOp, parenthesized, token};
+use syn::{Expr, ExprCall, ExprLit, ExprUnary, Ident, Lit, Token, UnOp, parenthesized, token};
 
 use crate::arguments::{equals, expect_more};
 use crate::kernel::Kernel;
@@ -60,6 +60,7 @@ impl GradientSyntax {
     fn formula(&self, kernel: &Kernel) -> syn::Result<Formula> {
         let refuse = |message: &str| Err(syn::Error::new_spanned(&self.formula, message));
         match &self.formula {
+            expr @ Expr::Call(call) if is_grad(call) => Ok(Formula::Value { value: argument(expr, kernel)? }),
             Expr::Call(call) => {
                 let op = called(&call.func)?;
                 let arguments = call.args.iter().map(|expr| argument(expr, kernel)).collect::<syn::Result<_>>()?;
@@ -70,14 +71,15 @@ impl GradientSyntax {
                  the gradient itself, `op(grad, ..)` for what an op computes from it",
             ),
             expr @ Expr::Path(_) => match argument(expr, kernel) {
-                Ok(GradientArgument::Grad) => Ok(Formula::Value { value: GradientArgument::Grad }),
+                Ok(value @ GradientArgument::Grad(_)) => Ok(Formula::Value { value }),
                 Ok(_) => refuse(
                     "a gradient is a function of `grad`, the gradient of the output, and this does not depend on it; \
                      write `grad` for the gradient itself, `op(grad, ..)` for what an op computes from it",
                 ),
                 Err(_)
                     if let Expr::Path(path) = expr
-                        && let Some(op) = path.path.get_ident() =>
+                        && let Some(op) = path.path.get_ident()
+                        && op != "grad" =>
                 {
                     refuse(&format!(
                         "an op is called with its operands: `{op}(grad, ..)`; `grad` alone is the gradient of the output"
@@ -94,27 +96,53 @@ impl GradientSyntax {
     pub(crate) fn checks(&self, kernel: &Kernel) -> TokenStream {
         let Expr::Call(call) = &self.formula else { return TokenStream::new() };
         let Ok(op) = called(&call.func) else { return TokenStream::new() };
+        if is_grad(call) {
+            return TokenStream::new();
+        }
         let (name, count) = (plain(op), call.args.len());
         let exists = quote_spanned! { op.span() => $(:: $check)+ ::op(OPS, $library, #name) };
         let counts = quote_spanned! { op.span() => $(:: $check)+ ::operands(OPS, #name, #count) };
+        let operand_count = self.operands.len();
+        let outputs = quote_spanned! { op.span() => $(:: $check)+ ::outputs(OPS, #name, #operand_count) };
         let fits = call.args.iter().enumerate().map(|(i, expr)| {
             let kind = kind(expr, kernel);
             quote_spanned! { expr.span() => $(:: $check)+ ::operand(OPS, #name, #i, #kind) }
         });
-        quote! { #exists; #counts; #(#fits;)* }
+        quote! { #exists; #counts; #outputs; #(#fits;)* }
     }
 }
 
 /// The op's name in a call of it.
-fn called(function: &Expr) -> syn::Result<&Ident> {
+pub(crate) fn called(function: &Expr) -> syn::Result<&Ident> {
     match function {
         Expr::Path(path) if path.path.get_ident().is_some() => path.path.require_ident(),
         _ => Err(syn::Error::new_spanned(function, "expected the plain name of an op of the same library")),
     }
 }
 
+/// Whether a call is `grad(output)`.
+fn is_grad(call: &ExprCall) -> bool {
+    matches!(&*call.func, Expr::Path(path) if path.path.is_ident("grad"))
+}
+
+/// The output whose gradient `grad(name)` is; of two phases only the library knows their names.
+fn grad_of(call: &ExprCall, kernel: &Kernel) -> syn::Result<GradientArgument> {
+    let name = match call.args.first() {
+        Some(Expr::Path(path)) if call.args.len() == 1 && path.path.get_ident().is_some() => {
+            plain(path.path.require_ident()?)
+        }
+        _ => return Err(syn::Error::new_spanned(call, "expected the name of an output: `grad(output)`")),
+    };
+    if kernel.has_second_phase || kernel.outputs.iter().any(|output| output.name == name) {
+        return Ok(GradientArgument::Grad(name));
+    }
+    let known = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+    Err(syn::Error::new_spanned(&call.args, format!("`{name}` is not an output of this op; it has {known}")))
+}
+
 fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
     match expr {
+        Expr::Call(call) if is_grad(call) => grad_of(call, kernel),
         Expr::Path(path) if path.path.get_ident().is_some() => {
             let name = plain(path.path.require_ident()?);
             let is_operand = kernel.operands.iter().any(|operand| operand.name == name);
@@ -123,14 +151,25 @@ fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
                     expr,
                     "`grad` is the gradient of the output here, and an operand of this op, too: rename the operand",
                 )),
-                "grad" => Ok(GradientArgument::Grad),
-                _ if name == kernel.output.name => Ok(GradientArgument::Output),
+                "grad" if kernel.has_second_phase => Ok(GradientArgument::Grad(String::new())),
+                "grad" => match &kernel.outputs[..] {
+                    [output] => Ok(GradientArgument::Grad(output.name.clone())),
+                    _ => Err(syn::Error::new_spanned(
+                        expr,
+                        "this op has several outputs: say whose gradient it is, `grad(output)`",
+                    )),
+                },
+                // What is between two phases is gone after them.
+                _ if !kernel.has_second_phase && kernel.outputs.iter().any(|output| output.name == name) => {
+                    Ok(GradientArgument::Output(name))
+                }
                 _ if is_operand => Ok(GradientArgument::Operand(name)),
                 _ => {
-                    let output = &kernel.output.name;
+                    let outputs = list(kernel.outputs.iter().map(|output| output.name.as_str()));
+                    let several = if kernel.outputs.len() == 1 { "the output" } else { "an output" };
                     let operands = list(kernel.operands.iter().map(|operand| operand.name.as_str()));
                     let message = format!(
-                        "`{name}` is neither `grad`, nor an operand ({operands}), nor the output `{output}` of this op"
+                        "`{name}` is neither `grad`, nor an operand ({operands}), nor {several} of this op, {outputs}"
                     );
                     Err(syn::Error::new_spanned(expr, message))
                 }
@@ -142,9 +181,11 @@ fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
 
 /// What is passed to an op, as `OpInfo::operands` of the crate `gpsimd` writes it.
 fn kind(expr: &Expr, kernel: &Kernel) -> char {
-    let element = |element| letter(OperandKind::Tensor(element));
     match argument(expr, kernel) {
-        Ok(GradientArgument::Grad | GradientArgument::Output) => element(kernel.output.element),
+        Ok(GradientArgument::Grad(name) | GradientArgument::Output(name)) => {
+            let output = kernel.outputs.iter().find(|output| output.name == name);
+            output.map_or('t', |found| letter(OperandKind::Tensor(found.element)))
+        }
         Ok(GradientArgument::Operand(name)) => {
             kernel.operands.iter().find(|operand| operand.name == name).map_or('n', |found| letter(found.kind))
         }
@@ -155,7 +196,11 @@ fn kind(expr: &Expr, kernel: &Kernel) -> char {
 /// One letter for what an operand is.
 pub(crate) fn letter(kind: OperandKind) -> char {
     match kind {
-        OperandKind::Scalar => 'n',
+        OperandKind::Scalar(ScalarType::F32) => 'F',
+        OperandKind::Scalar(ScalarType::I32) => 'I',
+        OperandKind::Scalar(ScalarType::U32) => 'U',
+        OperandKind::Scalar(ScalarType::Bool) => 'B',
+        OperandKind::Size => 'z',
         OperandKind::Tensor(ElementType::Parameter(_) | ElementType::Any) => 't',
         OperandKind::Tensor(ElementType::Fixed(dtype)) => match dtype {
             DType::F32 => 'f',

@@ -1,8 +1,8 @@
 //! A kernel's signature.
 
-use gpsimd_abi::DType;
+use gpsimd_abi::{DType, MAX_OUTPUTS};
 use gpsimd_descriptor::limits::MAX_NAME;
-use gpsimd_descriptor::{ElementType, OperandDescriptor, OperandKind, OutputDescriptor, TypeParameter};
+use gpsimd_descriptor::{ElementType, OperandDescriptor, OperandKind, OutputDescriptor, ScalarType, TypeParameter};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -13,7 +13,7 @@ use syn::{
 
 use crate::names;
 
-/// Versions of a kernel: each is a copy of its code.
+/// Versions of a kernel: each is a copy of its code, and all of them are in the library.
 const MAX_VERSIONS: usize = 49;
 
 /// A kernel's signature, understood.
@@ -22,11 +22,13 @@ pub(crate) struct Kernel {
     pub(crate) name: String,
     pub(crate) types: Vec<TypeParameter>,
     pub(crate) operands: Vec<OperandDescriptor>,
-    pub(crate) output: OutputDescriptor,
+    pub(crate) outputs: Vec<OutputDescriptor>,
+    /// Whether the outputs are those of the first of two phases.
+    pub(crate) has_second_phase: bool,
 }
 
 impl Kernel {
-    pub(crate) fn of(function: &ItemFn) -> syn::Result<Self> {
+    pub(crate) fn of(function: &ItemFn, has_second_phase: bool) -> syn::Result<Self> {
         let sig = &function.sig;
         let refuse = |span: Span, message: &str| Err(syn::Error::new(span, message));
         if let Some(token) = &sig.asyncness {
@@ -49,7 +51,7 @@ impl Kernel {
             None => return refuse(sig.paren_token.span.join(), "the first parameter of a kernel is `core: &Core`"),
         }
         let mut operands = Vec::new();
-        let mut output = None;
+        let mut outputs: Vec<OutputDescriptor> = Vec::new();
         for parameter in parameters {
             let FnArg::Typed(parameter) = parameter else {
                 return refuse(parameter.span(), "a kernel takes no self");
@@ -58,18 +60,23 @@ impl Kernel {
                 return refuse(parameter.pat.span(), "a kernel's parameter needs a plain name: it names the operand");
             };
             let name = names::operand(&pattern.ident)?;
-            if output.is_some() {
-                return refuse(parameter.span(), "the output is the last parameter, and there is only one");
-            }
             match kind(&parameter.ty, &parameters_of_type)? {
+                Parameter::Operand(_) if !outputs.is_empty() => {
+                    return refuse(parameter.span(), "the outputs are the last parameters: this comes before them");
+                }
                 Parameter::Operand(kind) => operands.push((pattern.ident.span(), OperandDescriptor { name, kind })),
-                Parameter::Output(element) => output = Some(OutputDescriptor { name, element }),
+                Parameter::Output(_) if outputs.len() == MAX_OUTPUTS => {
+                    return refuse(parameter.span(), &format!("a kernel has at most {MAX_OUTPUTS} outputs"));
+                }
+                Parameter::Output(element) => {
+                    outputs.push(OutputDescriptor { name, element, replaces: None, returned: None });
+                }
             }
         }
-        let Some(output) = output else {
+        if outputs.is_empty() {
             return refuse(sig.paren_token.span.join(), "the last parameter of a kernel is its `Output<T>`");
-        };
-        if operands.iter().any(|(_, operand)| operand.kind == OperandKind::Scalar)
+        }
+        if operands.iter().any(|(_, operand)| matches!(operand.kind, OperandKind::Scalar(_)))
             && let Some((span, _)) = operands.iter().find(|(_, operand)| operand.name == "params")
         {
             return refuse(
@@ -95,41 +102,53 @@ impl Kernel {
             return refuse(sig.ident.span(), &message);
         }
         let types = parameters_of_type.into_iter().map(|(_, parameter)| parameter).collect();
-        Ok(Self { name, types, operands, output })
+        Ok(Self { name, types, operands, outputs, has_second_phase })
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = &OperandDescriptor> {
-        self.operands.iter().filter(|operand| operand.kind != OperandKind::Scalar)
+        self.operands.iter().filter(|operand| matches!(operand.kind, OperandKind::Tensor(_)))
+    }
+
+    fn size_count(&self) -> usize {
+        self.operands.iter().filter(|operand| operand.kind == OperandKind::Size).count()
     }
 
     /// The body of `call`: unpacks scalars and tensors, picks the version for the dtype. No name of the kernel's own
     /// appears in it but the function's.
     pub(crate) fn call(&self, name: &Ident, gpsimd: &TokenStream) -> TokenStream {
         let mixed = Span::mixed_site();
-        let scalar_count = self.operands.len() - self.tensors().count();
-        let params = self.tensors().count() as u32;
+        let (tensor_count, size_count) = (self.tensors().count(), self.size_count());
+        let scalar_count = self.operands.len() - tensor_count - size_count;
+        let params = (tensor_count + size_count) as u32;
         let unpack = (scalar_count > 0).then(|| {
             quote_spanned! { mixed => let scalars = #gpsimd::entry::scalars::<#scalar_count>(core, #params)?; }
         });
-        let (mut tensors, mut scalars) = (0u32.., 0usize..);
+        let (mut tensors, mut sizes, mut scalars) = (0u32.., tensor_count as u32.., 0usize..);
         let operands: Vec<_> = self
             .operands
             .iter()
-            .map(|operand| {
-                if operand.kind == OperandKind::Scalar {
-                    let index = scalars.next();
-                    return quote_spanned! { mixed => scalars[#index] };
+            .map(|operand| match operand.kind {
+                OperandKind::Tensor(_) => {
+                    let index = tensors.next();
+                    quote_spanned! { mixed => #gpsimd::Input::whole(core, #index) }
                 }
-                let index = tensors.next();
-                quote_spanned! { mixed => #gpsimd::Input::whole(core, #index) }
+                OperandKind::Size => {
+                    let index = sizes.next();
+                    quote_spanned! { mixed => #gpsimd::entry::size(core, #index) }
+                }
+                OperandKind::Scalar(_) => {
+                    let index = scalars.next();
+                    quote_spanned! { mixed => #gpsimd::entry::scalar(scalars[#index]) }
+                }
             })
             .collect();
+        let first = params + u32::from(scalar_count > 0);
+        let outputs: Vec<_> = (first..)
+            .take(self.outputs.len())
+            .map(|index| quote_spanned! { mixed => #gpsimd::Output::whole(core, #index) })
+            .collect();
         let call = |version: TokenStream| {
-            quote_spanned! { mixed =>
-                #name #version (
-                    core, #(#operands,)* #gpsimd::Output::whole(core, #gpsimd::entry::output_index(core)),
-                )
-            }
+            quote_spanned! { mixed => #name #version (core, #(#operands,)* #(#outputs,)*) }
         };
         let versions = self.versions(gpsimd, &mut Vec::new(), &call);
         quote_spanned! { mixed => #unpack #versions }
@@ -172,16 +191,36 @@ impl Kernel {
     /// path, beside the right one.
     pub(crate) fn shape(&self, path: &Path, gpsimd: &TokenStream) -> TokenStream {
         let mixed = Span::mixed_site();
-        let tensors: Vec<_> =
-            (0..self.tensors().count()).map(|index| Ident::new(&format!("tensor{index}"), mixed)).collect();
-        let count = tensors.len();
-        let types = tensors.iter().map(|_| quote! { &#gpsimd::TensorType });
+        let count = self.tensors().count() + self.size_count();
+        let names: Vec<_> = (0..count).map(|index| Ident::new(&format!("operand{index}"), mixed)).collect();
+        let (mut tensors, mut sizes) = (names.iter(), names.iter().skip(self.tensors().count()));
+        let (mut types, mut arguments) = (Vec::new(), Vec::new());
+        for operand in &self.operands {
+            match operand.kind {
+                OperandKind::Tensor(_) => {
+                    let tensor = tensors.next();
+                    types.push(quote! { &#gpsimd::TensorType });
+                    arguments.push(quote! { #tensor });
+                }
+                OperandKind::Size => {
+                    let size = sizes.next();
+                    types.push(quote! { #gpsimd::entry::core::primitive::usize });
+                    arguments.push(quote! { #size.dim(0) });
+                }
+                OperandKind::Scalar(_) => {}
+            }
+        }
+        // One output's type, or an array of them.
+        let (outputs, map) = match self.outputs.len() {
+            1 => (quote! { #gpsimd::TensorType }, quote! { .map(|output| [output]) }),
+            outputs => (quote! { [#gpsimd::TensorType; #outputs] }, quote! {}),
+        };
         quote_spanned! { mixed =>
-            |[#(#tensors),*]: [#gpsimd::TensorType; #count]| {
+            |[#(#names),*]: &[#gpsimd::TensorType; #count]| {
                 let shape: fn(#(#types),*) -> #gpsimd::entry::core::result::Result<
-                    #gpsimd::TensorType, #gpsimd::ShapeError
+                    #outputs, #gpsimd::ShapeError
                 > = #path;
-                shape(#(&#tensors),*)
+                shape(#(#arguments),*)#map
             }
         }
     }
@@ -194,12 +233,21 @@ enum Parameter {
 
 /// What a parameter of this type is.
 fn kind(ty: &Type, types: &[(Ident, TypeParameter)]) -> syn::Result<Parameter> {
-    let message = "a kernel's parameters are `Input<T>` tensors, `f32` scalars, and at the end the `Output<T>`";
+    let message = "a kernel's parameters are `Input<T>` tensors, scalars (`f32`, `i32`, `u32`, `bool`), sizes (`usize`), \
+                   and at the end the outputs, `Output<T>`";
     let unknown = || syn::Error::new(ty.span(), message);
     let Type::Path(path) = ty else { return Err(unknown()) };
     let segment = path.path.segments.last().ok_or_else(unknown)?;
-    if segment.ident == "f32" {
-        return Ok(Parameter::Operand(OperandKind::Scalar));
+    let number = match segment.ident.to_string().as_str() {
+        "f32" => Some(OperandKind::Scalar(ScalarType::F32)),
+        "i32" => Some(OperandKind::Scalar(ScalarType::I32)),
+        "u32" => Some(OperandKind::Scalar(ScalarType::U32)),
+        "bool" => Some(OperandKind::Scalar(ScalarType::Bool)),
+        "usize" => Some(OperandKind::Size),
+        _ => None,
+    };
+    if let Some(kind) = number {
+        return Ok(Parameter::Operand(kind));
     }
     let is_input = segment.ident == "Input";
     if !is_input && segment.ident != "Output" {
@@ -273,8 +321,8 @@ fn type_parameters(function: &ItemFn) -> syn::Result<Vec<(Ident, TypeParameter)>
     let versions: usize = found.iter().map(|(_, parameter)| parameter.dtypes.len()).product();
     if versions > MAX_VERSIONS {
         let message = format!(
-            "these type parameters stand for {versions} versions of the kernel, and at most {MAX_VERSIONS} fit on a core: \
-             take smaller families"
+            "these type parameters stand for {versions} versions of the kernel, each a copy of its code, expected at most \
+             {MAX_VERSIONS}: take smaller families"
         );
         return Err(syn::Error::new(generics.span(), message));
     }

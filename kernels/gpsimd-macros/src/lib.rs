@@ -22,17 +22,55 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// The function takes the core, then the operands (`Input<T>` tensors and `f32` scalars), then the one `Output<T>`, and
-/// returns `OpResult`. It may have one type parameter, `T: Float`, which makes a version for f32 and one for bf16;
-/// `Input<f32>` and `Input<bf16>` fix an operand's dtype. Beside the function stands a hidden macro of the same name,
+/// The function takes the core, then the operands (`Input<T>` tensors; scalars of type `f32`, `i32`, `u32` and `bool`;
+/// sizes, `usize`), then the outputs, `Output<T>`, and returns `OpResult`. It may have type parameters, each of which
+/// stands for the types that its bound names (`Element`, `Number`, `Float`, `Integer`), with a version for each;
+/// `Input<f32>`, `Input<i32>`, .. fix an operand's dtype. Beside the function stands a hidden macro of the same name,
 /// by which [`op_library!`] finds the op, through any `use`.
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand and returns the output's. Required. |
+/// | `shape = f` | `f(&TensorType, ..) -> Result<TensorType, ShapeError>` takes the type of every tensor operand, and every size (`usize`), and returns the output's, or an array of types for several outputs. Required. |
 /// | `replaces = x` | the output has the type of operand `x` and may take its storage: a CPU updates it in place. The walk reads `x` before it is replaced; by hand, read it with `Tcm::update` or `Tcm::transform`. |
-/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`), operands, the output, or numbers; summed over dimensions in which the operand was broadcast. May be given several times. |
+/// | `replaces(y = x, m = n)` | the same, of an op with several outputs. |
+/// | `returns(y = i64)` | PyTorch gets the `Output<i32>` `y` as int64, or, with `bool`, an `Output<u8>` as bool. |
+/// | `then = op(partial, x)` | a second phase: when all cores have ended, `op`, of the same library, is launched on outputs and operands of this one, and its outputs are those of the op. The outputs of this function are a workspace between the two. |
+/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, or numbers; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
+///
+/// Two outputs, the first in the place of an operand, and a size:
+///
+/// ```
+/// # use gpsimd::prelude::*;
+/// fn shape(x: &TensorType, k: usize) -> Result<[TensorType; 2], ShapeError> {
+///     x.expect_rank(1)?;
+///     Ok([*x, x.with_dtype::<i32>().with_shape(&[k])?])
+/// }
+///
+/// /// y = x^2; counts = 0, 1, .. k - 1.
+/// #[custom_op(shape = shape, replaces(y = x), gradient(x) = square_backward(grad(y), x))]
+/// pub fn square(core: &Core, x: Input<f32>, k: usize, y: Output<f32>, mut counts: Output<i32>) -> OpResult {
+///     core.map(&x, y, |x| x * x)?;
+///     for range in core.share(k, LANES).chunks(256) {
+///         let mut stage = core.tcm().stage(&mut counts, range.clone())?;
+///         for (to, i) in stage.iter_mut().zip(range) {
+///             *to = i as i32;
+///         }
+///         stage.store()?;
+///     }
+///     Ok(())
+/// }
+/// # fn like_dy(dy: &TensorType, _: &TensorType) -> Result<TensorType, ShapeError> { Ok(*dy) }
+/// # #[custom_op(shape = like_dy)]
+/// # pub fn square_backward(core: &Core, dy: Input<f32>, x: Input<f32>, dx: Output<f32>) -> OpResult {
+/// #     core.map((&dy, &x), dx, |(dy, x)| 2.0 * dy * x)
+/// # }
+/// # mod library {
+/// #     use super::{square, square_backward};
+/// #     gpsimd::prelude::op_library! { name: "squares", ops: [square, square_backward] }
+/// # }
+/// # fn main() {}
+/// ```
 #[proc_macro_attribute]
 pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
     custom_op::expand(arguments.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
@@ -53,6 +91,10 @@ pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// op_library! { name: "my_ops", ops: [scaling::scale] }
 /// # fn main() {}
 /// ```
+///
+/// An op may come from another crate, by its path, `ops: [bert_ops::adamw_step, my_op]`, also from one that is an op
+/// library itself. What leaves the crate, the C entry point on a host and the exports of an image, is that of the library
+/// that `cargo gpsimd build` builds alone: it names its crate in the environment variable `GPSIMD_LIBRARY`.
 ///
 /// Makes `OP_LIBRARY` and the C entry point on a host; on `wasm32-unknown-unknown` the exports `run:<op>` and
 /// `shape:<op>` and the custom section `gpsimd.descriptor`. Optional: `tcm: BYTES`, how much of the 16 KiB pool the

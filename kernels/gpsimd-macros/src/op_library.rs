@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::{Ident, LitInt, LitStr, Path, Token, bracketed};
 
 use crate::crates;
-use crate::names::plain;
+use crate::names::{list, plain};
 
 /// What an image keeps for buffers unless told otherwise.
 const TCM_BYTES: u32 = 12 * 1024;
@@ -47,7 +47,9 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let names = || ops.iter().map(op_name);
     let run_exports = names().map(|op| format!("run:{op}"));
     let shape_exports = names().map(|op| format!("shape:{op}"));
-    let panic_handler = panic_handler(&gpsimd);
+    let without_std = without_std(&gpsimd);
+    let Exports { host: of_host, image: of_image } = exports();
+    let variable = gpsimd_descriptor::LIBRARY_VARIABLE;
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
 
     Ok(quote! {
@@ -58,6 +60,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             const LEN: usize = #gpsimd::entry::concat_len(PARTS);
 
             // Not `#[used]`, which would keep a second copy in linear memory: TCM.
+            #of_image
             #[cfg(target_arch = "wasm32")]
             #[unsafe(link_section = #section)]
             static DESCRIPTOR: [u8; LEN] = #gpsimd::entry::concat::<LEN>(PARTS);
@@ -81,6 +84,10 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             }
         };
 
+        // So that cargo compiles this again when it changes.
+        const _: #gpsimd::entry::core::option::Option<&str> = #gpsimd::entry::core::option_env!(#variable);
+
+        #of_host
         #[cfg(not(target_arch = "wasm32"))]
         const _: () = {
             /// The one symbol that hosts look up.
@@ -90,6 +97,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             }
         };
 
+        #of_image
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             // The pool itself is not a static: the code generator puts it behind the constants.
@@ -106,17 +114,36 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
                 unsafe extern "C" fn shape(
                     operands: *const #gpsimd::entry::gpsimd_abi::RawTensorType,
                     operand_count: u32,
-                    output: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    outputs: *mut #gpsimd::entry::gpsimd_abi::RawTensorType,
+                    output_count: u32,
                     error: *mut #gpsimd::entry::gpsimd_abi::RawShapeError,
                 ) -> u32 {
                     // SAFETY: the caller's promise.
-                    unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, output, error) }
+                    unsafe { #gpsimd::ops::shape::#numbers(operands, operand_count, outputs, output_count, error) }
                 }
             };)*
+        };
 
-            #panic_handler
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            #without_std
         };
     })
+}
+
+/// Attributes that leave the symbols out where they are not this crate's to export: see `LIBRARY_VARIABLE`.
+struct Exports {
+    host: Option<TokenStream>,
+    image: Option<TokenStream>,
+}
+
+/// Without the variable nobody says which crate is the library. A program for a host needs no entry point then, and may
+/// hold several libraries; an image has one, and needs its exports.
+fn exports() -> Exports {
+    let named = std::env::var(gpsimd_descriptor::LIBRARY_VARIABLE).ok();
+    let is_named = named.is_some() && named == std::env::var("CARGO_CRATE_NAME").ok();
+    let unless = |exports: bool| (!exports).then(|| quote! { #[cfg(false)] });
+    Exports { host: unless(is_named), image: unless(is_named || named.is_none()) }
 }
 
 /// A block that calls the macro of an op. By a name that nothing else has: an op may be called like a macro. Where
@@ -131,20 +158,12 @@ fn lookup(op: &Path, arguments: &TokenStream) -> TokenStream {
     } }
 }
 
-/// The panic handler of an image. A crate that is linked with std has one already, and the compiler would say no more
-/// than that there are two.
-fn panic_handler(gpsimd: &TokenStream) -> TokenStream {
-    if is_std_linked() {
-        let message = "the crate of an op library begins with `#![no_std]`: a core has no operating system; what \
-                       kernels need is in `core` and `gpsimd`";
-        return quote! { #gpsimd::entry::core::compile_error!(#message); };
-    }
-    quote! {
-        #[panic_handler]
-        fn panicked(info: &#gpsimd::entry::core::panic::PanicInfo<'_>) -> ! {
-            #gpsimd::entry::panicked(info)
-        }
-    }
+/// An error where an image would be linked with std, which has a panic handler, too: the compiler would say no more than
+/// that there are two.
+fn without_std(gpsimd: &TokenStream) -> Option<TokenStream> {
+    let message = "the crate of an op library begins with `#![no_std]`: a core has no operating system; what kernels need \
+                   is in `core` and `gpsimd`";
+    is_std_linked().then(|| quote! { #gpsimd::entry::core::compile_error!(#message); })
 }
 
 /// Whether the library is in the root of a crate that does not say `no_std`. In another file nobody knows.
@@ -195,7 +214,13 @@ impl Parse for LibrarySyntax {
             return Err(syn::Error::new(span, "an op library has at least one op"));
         }
         if let Some(op) = ops.iter().nth(MAX_OPS) {
-            let message = format!("the {}th op: the vendor's limit is {MAX_OPS} in one library", MAX_OPS + 1);
+            let names: Vec<_> = ops.iter().map(op_name).collect();
+            let names = list(names.iter().map(String::as_str));
+            let message = format!(
+                "the {}th op: the vendor's limit is {MAX_OPS} in one library, and in one model, found {}: {names}",
+                MAX_OPS + 1,
+                ops.len()
+            );
             return Err(syn::Error::new_spanned(op, message));
         }
         for (i, op) in ops.iter().enumerate() {

@@ -20,20 +20,61 @@ pub fn dtype(core: &Core, tensor: u32) -> Option<abi::DType> {
     abi::DType::from_code(core.device.tensor_type(tensor).dtype)
 }
 
-/// The index of the output: the last tensor.
-pub fn output_index(core: &Core) -> u32 {
-    core.device.tensor_count() as u32 - 1
-}
-
-/// The scalars of the launch: tensor `tensor`, loaded and kept.
+/// The bits of the launch's scalars: tensor `tensor`, loaded and kept.
 ///
 /// # Errors
 /// As a load.
-pub fn scalars<const N: usize>(core: &Core, tensor: u32) -> OpResult<[f32; N]> {
-    let params = core.tcm().load(&Input::<f32>::whole(core, tensor), ..N)?;
-    let mut scalars = [0.0; N];
+pub fn scalars<const N: usize>(core: &Core, tensor: u32) -> OpResult<[i32; N]> {
+    let params = core.tcm().load(&Input::<i32>::whole(core, tensor), ..N)?;
+    let mut scalars = [0; N];
     scalars.copy_from_slice(&params);
     Ok(scalars)
+}
+
+/// The scalar of type `T` with these bits.
+#[inline(always)]
+pub fn scalar<T: Scalar>(bits: i32) -> T {
+    T::from_bits(bits)
+}
+
+/// The size that is the length of tensor `tensor`.
+#[inline(always)]
+pub fn size(core: &Core, tensor: u32) -> usize {
+    core.device.tensor_len(tensor)
+}
+
+/// What a scalar may be.
+pub trait Scalar {
+    /// The scalar with these bits.
+    fn from_bits(bits: i32) -> Self;
+}
+
+impl Scalar for f32 {
+    #[inline(always)]
+    fn from_bits(bits: i32) -> Self {
+        Self::from_bits(bits.cast_unsigned())
+    }
+}
+
+impl Scalar for i32 {
+    #[inline(always)]
+    fn from_bits(bits: i32) -> Self {
+        bits
+    }
+}
+
+impl Scalar for u32 {
+    #[inline(always)]
+    fn from_bits(bits: i32) -> Self {
+        bits.cast_unsigned()
+    }
+}
+
+impl Scalar for bool {
+    #[inline(always)]
+    fn from_bits(bits: i32) -> Self {
+        bits != 0
+    }
 }
 
 /// Whether `T` is the type of `dtype`; lets generated code compare without naming codes.
@@ -93,28 +134,29 @@ fn finish(core: &Core, result: OpResult, free: usize, at: &'static Location<'sta
     abi::STATUS_FAILED
 }
 
-/// Runs a shape function on `COUNT` operand types.
+/// Runs a shape function on `OPERANDS` operand types, which says the types of `OUTPUTS` outputs.
 ///
 /// # Safety
-/// `operands` leads to `operand_count` types; `output` and `error` may be written.
-pub unsafe fn shape<const COUNT: usize>(
-    operands: *const abi::RawTensorType,
-    operand_count: u32,
-    output: *mut abi::RawTensorType,
+/// `operands` and `outputs` lead to as many types; `outputs` and `error` may be written.
+pub unsafe fn shape<const OPERANDS: usize, const OUTPUTS: usize>(
+    operands: (*const abi::RawTensorType, u32),
+    outputs: (*mut abi::RawTensorType, u32),
     error: *mut abi::RawShapeError,
-    function: impl FnOnce([TensorType; COUNT]) -> Result<TensorType, ShapeError>,
+    function: impl FnOnce(&[TensorType; OPERANDS]) -> Result<[TensorType; OUTPUTS], ShapeError>,
 ) -> u32 {
-    let result = if operand_count as usize == COUNT {
-        // SAFETY: the caller's promise, and `i` is below `operand_count`.
-        let types = core::array::from_fn(|i| TensorType::new(unsafe { *operands.add(i) }, i as u32));
-        caught(|| function(types))
+    let result = if (operands.1 as usize, outputs.1 as usize) == (OPERANDS, OUTPUTS) {
+        // SAFETY: the caller's promise, and there are as many.
+        let types = core::array::from_fn(|i| TensorType::new(unsafe { &*operands.0.add(i) }, i as u32));
+        caught(|| function(&types))
     } else {
-        Err(ShapeError::new("the shape function was called with another number of operands"))
+        Err(ShapeError::new("the shape function was called with another number of operands or outputs"))
     };
-    match result {
-        Ok(ty) => {
-            // SAFETY: the caller's promise.
-            unsafe { output.write(ty.to_abi()) };
+    match &result {
+        Ok(types) => {
+            for (i, ty) in types.iter().enumerate() {
+                // SAFETY: the caller's promise, and there are as many.
+                unsafe { outputs.0.add(i).write(ty.to_abi()) };
+            }
             abi::STATUS_OK
         }
         Err(why) => {
@@ -126,7 +168,7 @@ pub unsafe fn shape<const COUNT: usize>(
 }
 
 /// Calls a shape function; on a host a panic of it is a refusal.
-fn caught(function: impl FnOnce() -> Result<TensorType, ShapeError>) -> Result<TensorType, ShapeError> {
+fn caught<T>(function: impl FnOnce() -> Result<T, ShapeError>) -> Result<T, ShapeError> {
     #[cfg(not(target_arch = "wasm32"))]
     return crate::panics::catch(function).unwrap_or_else(|panic| Err(ShapeError::panicked(panic.keep())));
     #[cfg(target_arch = "wasm32")]
@@ -180,8 +222,10 @@ pub const CPU_FEATURES: &str = {
     }
 };
 
-/// The panic handler of a kernel image: says where, and stops the core.
-#[cfg(target_arch = "wasm32")]
-pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
+/// The panic handler of kernel images: says where, and stops the core. Here, and not in the crate of each op library, of
+/// which an image may hold several.
+#[cfg(all(target_arch = "wasm32", not(test)))]
+#[panic_handler]
+fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
     crate::device::panicked(info)
 }

@@ -27,14 +27,15 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Core`] | the core a kernel runs on: its number, its share of the work, its TCM |
-//! | [`Core::map`], [`Core::rows`] | the tile walk: element by element, and row by row |
+//! | [`Core::map`], [`Core::rows`], [`Core::reduce`] | the tile walk: element by element, row by row, a result for every row |
 //! | [`Input::rows_at`], [`Input::narrow`], [`Core::scatter_rows`] | rows that lie apart: at indices, in a part of every dimension |
+//! | [`Core::fold_rows`], [`Core::combine`], [`Core::parts`] | two phases: a result for every column, other partial results |
 //! | [`Input`], [`Output`] | tensors in HBM |
-//! | [`Tcm`], [`Tile`], [`RowTile`], [`Stage`], [`Transform`], [`Buffer`] | by hand: memory in TCM and the DMAs that fill and empty it |
+//! | [`Tcm`], [`Tile`], [`RowTile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |
-//! | [`Lanes`] | 16-lane reductions |
+//! | [`lanes`] | reductions ([`Lanes`]), scans, selection and sorting in vectors |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
 #![no_std]
@@ -47,10 +48,11 @@ mod element;
 mod engine_core;
 mod error;
 mod indices;
-mod lanes;
+pub mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
+mod parts;
 mod print;
 pub mod random;
 mod shape;
@@ -68,11 +70,12 @@ pub use self::element::{Element, Float, Integer, Number, bf16, f16};
 pub use self::engine_core::Core;
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
+pub use self::parts::PARTS;
 #[doc(hidden)]
 pub use self::print::Print;
 pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
-pub use self::tcm::{Buffer, RowTile, Stage, Strided, Tcm, Tile, Transform, TransformRow};
+pub use self::tcm::{Buffer, RowTile, Stage, Strided, Tcm, Tile, Transform, TransformRow, Window};
 pub use self::tensor::{Input, Output};
 pub use self::walk::{Gather, Kept, Narrowed, Operand, Operands, Outputs, Row, Rows, Written};
 pub use gpsimd_macros::{custom_op, op_library, print};
@@ -80,8 +83,8 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 /// What a kernel needs, under one name.
 pub mod prelude {
     pub use crate::{
-        Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
-        ShapeError, Strided, TensorType, bf16, custom_op, f16, math, op_library, print, random,
+        Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, PARTS, Shape,
+        ShapeError, Strided, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }
 

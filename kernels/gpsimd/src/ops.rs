@@ -27,14 +27,15 @@ pub trait Op {
     #[cfg(target_arch = "wasm32")]
     fn run() -> u32;
 
-    /// Computes the type of the output.
+    /// Computes the types of the outputs.
     ///
     /// # Safety
     /// As `gpsimd_abi::OpFunctions::shape`.
     unsafe extern "C" fn shape(
         operands: *const abi::RawTensorType,
         operand_count: u32,
-        output: *mut abi::RawTensorType,
+        outputs: *mut abi::RawTensorType,
+        output_count: u32,
         error: *mut abi::RawShapeError,
     ) -> u32;
 }
@@ -45,8 +46,12 @@ pub struct OpInfo {
     /// Its name.
     pub name: &'static str,
     /// A letter for each operand: `t` a tensor of a type parameter, `f` of f32, `b` of bf16, `h` of f16, `i` of i32, `s` of
-    /// i16, `c` of i8, `u` of u8, `n` a scalar.
+    /// i16, `c` of i8, `u` of u8; `F` a scalar of f32, `I` of i32, `U` of u32, `B` a bool; `z` a size.
     pub operands: &'static str,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Name of the second phase, of an op with two: its outputs are the op's.
+    pub then: Option<&'static str>,
     /// The descriptor, JSON.
     pub descriptor: &'static str,
 }
@@ -94,14 +99,15 @@ where
 pub unsafe fn shape<O: Op, const NUMBER: u128>(
     operands: *const abi::RawTensorType,
     operand_count: u32,
-    output: *mut abi::RawTensorType,
+    outputs: *mut abi::RawTensorType,
+    output_count: u32,
     error: *mut abi::RawShapeError,
 ) -> u32
 where
     Ops: Numbered<O, NUMBER>,
 {
     // SAFETY: the caller's promise.
-    unsafe { O::shape(operands, operand_count, output, error) }
+    unsafe { O::shape(operands, operand_count, outputs, output_count, error) }
 }
 
 /// Whether the ops that gradients call are in the library and are called as they are declared. Evaluated at compile
@@ -118,6 +124,15 @@ pub mod check {
         }
     }
 
+    /// The library must have the second phase of an op.
+    #[track_caller]
+    pub const fn second_phase(ops: &[OpInfo], library: &str, name: &str) {
+        if find(ops, name).is_none() {
+            let message = Message::new().text("a second phase is `").text(name).text("`, which is not an op of `");
+            message.text(library).text("`: name it in `ops` of the op_library!").panic();
+        }
+    }
+
     /// The op must not have more operands.
     #[track_caller]
     pub const fn operands(ops: &[OpInfo], name: &str, found: usize) {
@@ -126,6 +141,24 @@ pub mod check {
         {
             let message = Message::new().text("op `").text(name).text("` has ").number(op.operands.len());
             message.text(" operands, and is called with ").number(found).panic();
+        }
+    }
+
+    /// The op must have one output, or as many as there are operands whose gradients they are.
+    #[track_caller]
+    pub const fn outputs(ops: &[OpInfo], name: &str, operands: usize) {
+        let Some(op) = find(ops, name) else { return };
+        let outputs = match op.then {
+            None => op.outputs,
+            Some(then) => match find(ops, then) {
+                Some(then) => then.outputs,
+                None => return,
+            },
+        };
+        if outputs != 1 && outputs != operands {
+            let message = Message::new().text("op `").text(name).text("` has ").number(outputs);
+            let message = message.text(" outputs, and this is the gradient of ").number(operands);
+            message.text(if operands == 1 { " operand" } else { " operands" }).panic();
         }
     }
 
@@ -143,8 +176,14 @@ pub mod check {
             return;
         }
         let (expected, found) = (op.operands.as_bytes()[index], kind as u8);
-        // What the type parameter stands for, the launch decides.
-        let fits = expected == found || (expected != b'n' && found != b'n' && (expected == b't' || found == b't'));
+        // What the type parameter stands for, the launch decides. A number in the source is of any type.
+        let fits = match found {
+            _ if expected == found => true,
+            b'n' => expected.is_ascii_uppercase() || expected == b'z',
+            b't' => expected.is_ascii_lowercase() && expected != b'z',
+            b'a'..=b'y' => expected == b't',
+            _ => false,
+        };
         if !fits {
             let message = Message::new().text("operand ").number(index + 1).text(" of op `").text(name).text("` is ");
             message.text(described(expected)).text(", and this is ").text(described(found)).panic();
@@ -154,6 +193,11 @@ pub mod check {
     const fn described(kind: u8) -> &'static str {
         match kind {
             b'n' => "a number",
+            b'F' => "an f32",
+            b'I' => "an i32",
+            b'U' => "a u32",
+            b'B' => "a bool",
+            b'z' => "a size",
             b'f' => "a tensor of f32",
             b'b' => "a tensor of bf16",
             b'h' => "a tensor of f16",

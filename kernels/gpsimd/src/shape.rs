@@ -9,32 +9,43 @@ use crate::element::Element;
 /// Sizes of a tensor, outermost dimension first; at most 8 (the vendor's limit).
 pub type Shape = heapless::Vec<usize, { abi::MAX_RANK }>;
 
-/// Shape and dtype of a tensor operand or of the output.
+/// Shape and dtype of a tensor operand or of an output.
+///
+/// Sizes have a core's width: on a core these are on its stack, of which there is 1 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorType {
-    ty: abi::RawTensorType,
+    dims: [usize; abi::MAX_RANK],
+    dtype: u16,
+    rank: u8,
     /// Index among the tensor operands, for messages.
-    operand: u32,
+    operand: u8,
 }
 
 impl TensorType {
-    pub(crate) fn new(ty: abi::RawTensorType, operand: u32) -> Self {
-        Self { ty, operand }
+    pub(crate) fn new(ty: &abi::RawTensorType, operand: u32) -> Self {
+        // Not `map`, which copies them all to the stack.
+        let dims = core::array::from_fn(|i| ty.dims[i] as usize);
+        Self { dims, dtype: ty.dtype as u16, rank: ty.rank as u8, operand: operand as u8 }
     }
 
     #[doc(hidden)]
-    pub fn to_abi(self) -> abi::RawTensorType {
-        self.ty
+    #[inline(always)]
+    pub fn to_abi(&self) -> abi::RawTensorType {
+        abi::RawTensorType {
+            dtype: self.dtype.into(),
+            rank: self.rank.into(),
+            dims: core::array::from_fn(|i| self.dims[i] as u64),
+        }
     }
 
     /// Number of dimensions.
     pub fn rank(&self) -> usize {
-        (self.ty.rank as usize).min(abi::MAX_RANK)
+        (self.rank as usize).min(abi::MAX_RANK)
     }
 
     /// The size of dimension `i`, counted from the outermost; 1 past the last, as for a broadcast.
     pub fn dim(&self, i: usize) -> usize {
-        if i < self.rank() { self.ty.dims[i] as usize } else { 1 }
+        if i < self.rank() { self.dims[i] } else { 1 }
     }
 
     /// The size of the innermost dimension; 1 for a tensor of rank 0.
@@ -100,10 +111,10 @@ impl TensorType {
         if shape.len() > abi::MAX_RANK {
             return Err(ShapeError::new("the output has more than 8 dimensions"));
         }
-        self.ty.rank = shape.len() as u32;
-        self.ty.dims = [0; abi::MAX_RANK];
-        for (dim, size) in self.ty.dims.iter_mut().zip(shape) {
-            *dim = *size as u64;
+        self.rank = shape.len() as u8;
+        self.dims = [0; abi::MAX_RANK];
+        for (dim, size) in self.dims.iter_mut().zip(shape) {
+            *dim = *size;
         }
         Ok(self)
     }
@@ -111,7 +122,7 @@ impl TensorType {
     /// The same shape with elements of type `T`.
     #[must_use]
     pub fn with_dtype<T: Element>(mut self) -> Self {
-        self.ty.dtype = T::DTYPE as u32;
+        self.dtype = T::DTYPE as u16;
         self
     }
 
@@ -125,49 +136,60 @@ impl TensorType {
         if holds {
             return Ok(self);
         }
-        Err(ShapeError(abi::RawShapeError {
-            code,
-            operand: self.operand,
-            dim: dim as u32,
-            expected: expected as u64,
-            found: found as u64,
-            message: abi::Text::new(""),
-        }))
+        let (code, dim) = (code as u8, dim as u8);
+        Err(ShapeError(Why::Operand { code, operand: self.operand, dim, expected, found }))
     }
 }
 
 /// Why operands do not go together. The host puts it into words, with the operand's name.
 #[derive(Clone, Copy)]
-pub struct ShapeError(abi::RawShapeError);
+pub struct ShapeError(Why);
+
+/// Small, as every check of a shape function returns one.
+#[derive(Clone, Copy)]
+enum Why {
+    /// A `SHAPE_ERROR_*` code of an operand.
+    Operand { code: u8, operand: u8, dim: u8, expected: usize, found: usize },
+    /// A message of the shape function's own.
+    Message(abi::Text),
+    /// A panic.
+    #[cfg(not(target_arch = "wasm32"))]
+    Panic(abi::Text),
+}
 
 impl ShapeError {
     /// An error with a message of its own.
     pub const fn new(message: &'static str) -> Self {
-        Self(abi::RawShapeError {
-            code: abi::SHAPE_ERROR_MESSAGE,
-            operand: 0,
-            dim: 0,
-            expected: 0,
-            found: 0,
-            message: abi::Text::new(message),
-        })
+        Self(Why::Message(abi::Text::new(message)))
     }
 
     /// A panic, as `message` says: readable until the next.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) const fn panicked(message: abi::Text) -> Self {
-        Self(abi::RawShapeError { code: abi::SHAPE_ERROR_PANIC, operand: 0, dim: 0, expected: 0, found: 0, message })
+        Self(Why::Panic(message))
     }
 
     #[doc(hidden)]
-    pub const fn to_abi(self) -> abi::RawShapeError {
-        self.0
+    #[inline(always)]
+    pub fn to_abi(self) -> abi::RawShapeError {
+        let none = abi::Text::new("");
+        let (code, [operand, dim], [expected, found], message) = match self.0 {
+            Why::Operand { code, operand, dim, expected, found } => {
+                (code.into(), [operand, dim], [expected, found], none)
+            }
+            Why::Message(message) => (abi::SHAPE_ERROR_MESSAGE, [0; 2], [0; 2], message),
+            #[cfg(not(target_arch = "wasm32"))]
+            Why::Panic(message) => (abi::SHAPE_ERROR_PANIC, [0; 2], [0; 2], message),
+        };
+        let ([operand, dim], [expected, found]) =
+            ([operand, dim].map(u32::from), [expected, found].map(|size| size as u64));
+        abi::RawShapeError { code, operand, dim, expected, found, message }
     }
 }
 
 impl core::fmt::Debug for ShapeError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let abi::RawShapeError { code, operand, dim, expected, found, .. } = self.0;
+        let abi::RawShapeError { code, operand, dim, expected, found, .. } = self.to_abi();
         write!(f, "ShapeError {{ code: {code}, operand: {operand}, dim: {dim}, expected: {expected}, found: {found} }}")
     }
 }

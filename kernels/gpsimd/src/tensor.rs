@@ -19,7 +19,7 @@ pub struct Input<'l, T> {
     element: PhantomData<T>,
 }
 
-/// The output: a tensor in HBM, or a contiguous part of one, that the kernel stores to.
+/// An output: a tensor in HBM, or a contiguous part of one, that the kernel stores to.
 pub struct Output<'l, T> {
     pub(crate) hbm: Hbm<'l>,
     element: PhantomData<T>,
@@ -161,13 +161,14 @@ impl Hbm<'_> {
         at: &'static Location<'static>,
     ) -> OpResult<Option<*mut u8>> {
         let Some(data) = self.direct_bytes(start, len, bytes) else { return Ok(None) };
-        let claimed = self.core.device.claim(self.start + start, len, at);
+        let claimed = self.core.device.claim(self.tensor, self.start + start, len, at);
         if claimed { Ok(Some(data)) } else { Err(OpError::Reported) }
     }
 
+    /// The output that has its storage.
     #[inline(always)]
-    pub(crate) fn shares_storage_with_output(&self) -> bool {
-        self.core.device.shares_storage_with_output(self.tensor)
+    pub(crate) fn output_in_place(&self) -> Option<u32> {
+        self.core.device.output_in_place_of(self.tensor)
     }
 
     /// Refuses in fast mode to read rows of it elsewhere than they are written, where it has the storage of an output: they
@@ -176,7 +177,7 @@ impl Hbm<'_> {
     /// # Errors
     /// Then.
     pub(crate) fn refuse_in_place(&self, at: &'static Location<'static>) -> OpResult {
-        if self.len == 0 || !self.shares_storage_with_output() || self.direct_bytes(0, 0, 1).is_none() {
+        if self.len == 0 || self.output_in_place().is_none() || self.direct_bytes(0, 0, 1).is_none() {
             return Ok(());
         }
         let message =

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gpsimd_emulator::{DType, Op, Tensor, TensorView, bf16};
+use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorView, bf16};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
@@ -13,7 +13,7 @@ pub struct GoldenCase {
     /// The tensor operands in order.
     pub operands: Vec<Tensor>,
     /// The scalar operands in order.
-    pub scalars: Vec<f32>,
+    pub scalars: Vec<Scalar>,
     /// The largest error of PyTorch's own operators.
     pub pytorch_error: f64,
     /// The result, element by element.
@@ -46,7 +46,7 @@ impl GoldenCase {
         Self {
             name,
             operands,
-            scalars: elements(get("scalars").data()),
+            scalars: elements::<f32>(get("scalars").data()).into_iter().map(Scalar::F32).collect(),
             pytorch_error: elements(get("pytorch_error").data())[0],
             reference: elements(get("reference").data()),
             unit: elements(get("unit").data()),

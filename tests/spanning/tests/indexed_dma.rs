@@ -223,7 +223,7 @@ proptest! {
         }
         for mode in [Mode::Checked, Mode::Fast] {
             let mut in_place = base.clone();
-            let launch = Launch { tensors: &[x.view(), ids.view()], scalars: &[], output: in_place.view_mut() };
+            let launch = Launch { tensors: &[x.view(), ids.view()], scalars: &[], outputs: vec![in_place.view_mut()] };
             engine(mode).launch_in_place(&op("set_rows"), launch).expect("in place");
             prop_assert_eq!(in_place.bytes(), y.bytes());
         }
@@ -295,7 +295,7 @@ fn each_row_is_a_dma() {
         let ids: Vec<i32> = (0..16).map(|i| i * step).collect();
         let ids = indices(&ids, &[16]);
         let mut y = numbers(DType::F32, &[16, 16]);
-        let launch = Launch { tensors: &[table.view(), ids.view()], scalars: &[], output: y.view_mut() };
+        let launch = Launch { tensors: &[table.view(), ids.view()], scalars: &[], outputs: vec![y.view_mut()] };
         let report = engine.launch(&op("gather_rows"), launch).expect("a launch");
         for core in &report.cores[..7] {
             // The core's indices, and those after them in one DMA of up to 64.

@@ -1,7 +1,7 @@
 //! Every op on tensors small enough for Miri (`cargo xtask miri`), which interprets the `unsafe` code of `kernels` and of
 //! the emulator's device table: direct access in fast mode, TCM reservations, in-place updates.
 
-use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor};
+use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Scalar, Tensor};
 
 fn engines() -> [Engine; 2] {
     [Mode::Checked, Mode::Fast]
@@ -15,7 +15,7 @@ fn tensor(shape: &[usize], seed: usize) -> Tensor {
 }
 
 /// The op's result on `operands`, which both modes have to agree on.
-fn run(op: &str, operands: &[Tensor], scalars: &[f32]) {
+fn run(op: &str, operands: &[Tensor], scalars: &[Scalar]) {
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op(op).unwrap();
     let views: Vec<_> = operands.iter().map(Tensor::view).collect();
     let [checked, fast] = engines().map(|engine| engine.call(&op, &views, scalars).unwrap());
@@ -35,20 +35,20 @@ fn rows_longer_than_the_tcm_run() {
     let (x, bias) = (tensor(&[2, 300], 0), tensor(&[300], 1));
     run("bias_gelu_forward", &[x, bias], &[]);
     let (scores, mask) = (tensor(&[1, 1, 1, 300], 0), tensor(&[1, 1, 1, 300], 1));
-    run("masked_softmax_forward", &[scores, mask], &[0.5]);
+    run("masked_softmax_forward", &[scores, mask], &[0.5.into()]);
 }
 
 #[test]
 fn masked_softmax_runs() {
     let (scores, mask) = (tensor(&[1, 2, 2, 17], 0), tensor(&[1, 1, 2, 17], 1));
-    run("masked_softmax_forward", &[scores, mask], &[0.5]);
+    run("masked_softmax_forward", &[scores, mask], &[0.5.into()]);
     let (dp, p) = (tensor(&[4, 17], 2), tensor(&[4, 17], 3));
-    run("masked_softmax_backward", &[dp, p], &[0.5]);
+    run("masked_softmax_backward", &[dp, p], &[0.5.into()]);
 }
 
 #[test]
 fn adamw_step_runs_in_place_and_not() {
-    let scalars = [0.01, 0.9, 0.999, 1e-8, 0.01, 2.0];
+    let scalars = [0.01, 0.9, 0.999, 1e-8, 0.01, 2.0].map(Scalar::F32);
     let state: Vec<f32> = (0..3 * 37).map(|i| i as f32 * 0.01).collect();
     let state = Tensor::from_vec(state, &[3, 37]).unwrap();
     let grad = tensor(&[37], 1);
@@ -56,7 +56,7 @@ fn adamw_step_runs_in_place_and_not() {
     for engine in engines() {
         let new = engine.call(&op, &[state.view(), grad.view()], &scalars).unwrap();
         let mut in_place = state.clone();
-        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: in_place.view_mut() };
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, outputs: vec![in_place.view_mut()] };
         engine.launch_in_place(&op, launch).unwrap();
         assert_eq!(new.bytes(), in_place.bytes());
     }

@@ -52,7 +52,7 @@ fn scatters_run_in_place_and_not() {
     let expected = run("set_rows", &[base.clone(), x.clone(), to.clone()]);
     for engine in engines() {
         let mut in_place = base.clone();
-        let launch = Launch { tensors: &[x.view(), to.view()], scalars: &[], output: in_place.view_mut() };
+        let launch = Launch { tensors: &[x.view(), to.view()], scalars: &[], outputs: vec![in_place.view_mut()] };
         engine.launch_in_place(&op("set_rows"), launch).unwrap();
         assert_eq!(in_place.bytes(), expected.bytes());
     }

@@ -1,7 +1,7 @@
 //! Every mistake of a kernel author that the emulator reports, made by a Rust kernel (`tests/faults/faulty-ops`), and the message
 //! that the author reads.
 
-use gpsimd_emulator::{Engine, Launch, LaunchError, Mode, Tensor, TensorView, bf16};
+use gpsimd_emulator::{Engine, Launch, LaunchError, Mode, Scalar, Tensor, TensorView, bf16};
 use gpsimd_tests::{library, without_lines};
 use insta::assert_snapshot;
 
@@ -130,10 +130,10 @@ fn an_error_does_not_depend_on_the_number_of_threads() {
 }
 
 /// Launches the first op, which takes x and returns the like.
-fn launch(tensors: &[TensorView<'_>], scalars: &[f32], output: &mut Tensor, in_place: bool) -> String {
+fn launch(tensors: &[TensorView<'_>], scalars: &[Scalar], output: &mut Tensor, in_place: bool) -> String {
     let library = library(&faulty_ops::OP_LIBRARY);
     let (op, engine) = (library.op("loads_past_the_end").expect("the op"), engine(Mode::Checked));
-    let launch = Launch { tensors, scalars, output: output.view_mut() };
+    let launch = Launch { tensors, scalars, outputs: vec![output.view_mut()] };
     let result = if in_place { engine.launch_in_place(&op, launch) } else { engine.launch(&op, launch) };
     result.expect_err("the launch is refused").to_string()
 }
@@ -146,7 +146,7 @@ fn operands_of_the_wrong_number_are_refused() {
 
 #[test]
 fn scalars_that_the_op_does_not_take_are_refused() {
-    assert_snapshot!(without_lines(launch(&[counting(16).view()], &[1.0], &mut counting(16), false)));
+    assert_snapshot!(without_lines(launch(&[counting(16).view()], &[1.0.into()], &mut counting(16), false)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use gpsimd::prelude::*;
 use gpsimd::print; // not std's
-use gpsimd_emulator::{Engine, Launch, LaunchError, LaunchReport, Mode, OpLibrary, PrintSink, Tensor};
+use gpsimd_emulator::{Engine, Launch, LaunchError, LaunchReport, Mode, OpLibrary, PrintSink, Scalar, Tensor};
 use gpsimd_tests::without_lines;
 use insta::assert_snapshot;
 
@@ -155,7 +155,7 @@ fn engine(mode: Mode) -> Engine {
 }
 
 fn in_place(mode: Mode, name: &str, x: &mut Tensor) -> Result<LaunchReport, LaunchError> {
-    engine(mode).launch_in_place(&op(name), Launch { tensors: &[], scalars: &[], output: x.view_mut() })
+    engine(mode).launch_in_place(&op(name), Launch { tensors: &[], scalars: &[], outputs: vec![x.view_mut()] })
 }
 
 /// The message of a checked launch that fails.
@@ -269,8 +269,8 @@ fn an_output_that_overlaps_an_operand_is_refused() {
                 gpsimd_emulator::TensorViewMut::from_raw(base.add(offset).cast(), ty),
             )
         };
-        let scalars: &[f32] = if name == "prints" { &[1.0] } else { &[] };
-        let launch = Launch { tensors: &[x], scalars, output: y };
+        let scalars: &[Scalar] = if name == "prints" { &[1.0.into()] } else { &[] };
+        let launch = Launch { tensors: &[x], scalars, outputs: vec![y] };
         let error = engine(Mode::Checked).launch(&op(name), launch).expect_err("an overlap");
         assert_snapshot!(format!("overlap_{name}_{offset}"), error);
     }
@@ -284,7 +284,7 @@ fn printed_lines_carry_op_and_core_in_order_of_the_cores() {
         PrintSink::Function(Arc::new(move |line: &str| lines.lock().expect("not poisoned").push(line.to_owned())))
     };
     let engine = Engine::builder().threads(4).mode(Mode::Fast).print(sink).build().expect("an engine");
-    engine.call(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
+    engine.call(&op("prints"), &[counting(20).view()], &[0.1.into()]).expect("a good launch");
     assert_snapshot!(lines.lock().expect("not poisoned").join("\n"));
 }
 
@@ -296,6 +296,6 @@ fn a_checked_launch_prints_once() {
         PrintSink::Function(Arc::new(move |_: &str| *count.lock().expect("not poisoned") += 1))
     };
     let engine = Engine::builder().threads(2).print(sink).build().expect("an engine");
-    engine.call(&op("prints"), &[counting(20).view()], &[0.1]).expect("a good launch");
+    engine.call(&op("prints"), &[counting(20).view()], &[0.1.into()]).expect("a good launch");
     assert_eq!(*count.lock().expect("not poisoned"), 8 + 1);
 }

@@ -1,7 +1,7 @@
 //! What holds for every operand of the ops of the BERT trainer, whatever its size.
 
 use bert_ops::OP_LIBRARY;
-use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, Tensor, TensorView, bf16};
+use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, Scalar, Tensor, TensorView, bf16};
 use gpsimd_tests::digest;
 use proptest::prelude::*;
 
@@ -39,13 +39,13 @@ impl Setup {
         Engine::builder().cores(cores).threads(threads).tcm_bytes(tcm_bytes).mode(mode).build().expect("an engine")
     }
 
-    fn run(self, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {
+    fn run(self, name: &str, operands: &[Tensor], scalars: &[Scalar]) -> Tensor {
         let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
         self.engine().call(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 
-fn on_device(name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {
+fn on_device(name: &str, operands: &[Tensor], scalars: &[Scalar]) -> Tensor {
     Setup::DEVICE.run(name, operands, scalars)
 }
 
@@ -87,7 +87,7 @@ fn widened(tensor: &Tensor) -> Tensor {
 struct Case {
     op: &'static str,
     operands: Vec<Tensor>,
-    scalars: Vec<f32>,
+    scalars: Vec<Scalar>,
 }
 
 fn gelu() -> impl Strategy<Value = Case> {
@@ -110,7 +110,7 @@ fn softmax_forward() -> impl Strategy<Value = Case> {
             let size = |i: usize, size: usize| if broadcast[i] { 1 } else { size };
             let scores = tensor(seed, &[b, h, q, keys]);
             let mask = tensor(!seed, &[size(0, b), size(1, h), size(2, q), keys]);
-            Case { op: "masked_softmax_forward", operands: vec![scores, mask], scalars: vec![0.25] }
+            Case { op: "masked_softmax_forward", operands: vec![scores, mask], scalars: vec![0.25.into()] }
         },
     )
 }
@@ -120,7 +120,11 @@ fn softmax_backward() -> impl Strategy<Value = Case> {
     (any::<u64>(), 1..12_usize, keys).prop_map(|(seed, rows, keys)| {
         let p = numbers(!seed, rows * keys).iter().map(|x| (x + 8.0) / 64.0).collect();
         let p = Tensor::from_vec::<f32>(p, &[rows, keys]).expect("as many numbers as the shape has");
-        Case { op: "masked_softmax_backward", operands: vec![tensor(seed, &[rows, keys]), p], scalars: vec![0.3] }
+        Case {
+            op: "masked_softmax_backward",
+            operands: vec![tensor(seed, &[rows, keys]), p],
+            scalars: vec![0.3.into()],
+        }
     })
 }
 
@@ -131,7 +135,7 @@ fn adamw() -> impl Strategy<Value = Case> {
             *v = v.abs();
         }
         let state = Tensor::from_vec(state, &[3, len]).expect("three rows");
-        let scalars = vec![1e-2, 0.8, 0.97, 1e-6, 0.1, step as f32];
+        let scalars = [1e-2, 0.8, 0.97, 1e-6, 0.1, step as f32].map(Scalar::F32).to_vec();
         Case { op: "adamw_step", operands: vec![state, tensor(!seed, &[len])], scalars }
     })
 }
@@ -178,7 +182,7 @@ proptest! {
         let apart = setup.run(name, &operands, &scalars);
         let grad = operands.pop().expect("the gradient");
         let mut state = operands.pop().expect("the state");
-        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, output: state.view_mut() };
+        let launch = Launch { tensors: &[grad.view()], scalars: &scalars, outputs: vec![state.view_mut()] };
         setup.engine().launch_in_place(&op(name), launch).expect("a good launch");
         prop_assert_eq!(digest(&state), digest(&apart));
     }
@@ -187,11 +191,11 @@ proptest! {
     fn operands_may_be_the_same_memory(seed in any::<u64>(), rows in 1..9_usize, len in 1..700_usize) {
         let (x, copy, bias) = (tensor(seed, &[rows, len]), tensor(seed, &[rows, len]), tensor(!seed, &[len]));
         let engine = Setup::DEVICE.engine();
-        let run = |name, tensors: &[&Tensor], scalars: &[f32]| {
+        let run = |name, tensors: &[&Tensor], scalars: &[Scalar]| {
             let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
             engine.call(&op(name), &views, scalars).expect("a good launch")
         };
-        for (name, scalars) in [("bias_gelu_backward", [].as_slice()), ("masked_softmax_backward", &[0.5])] {
+        for (name, scalars) in [("bias_gelu_backward", [].as_slice()), ("masked_softmax_backward", &[0.5.into()])] {
             let (mut same, mut apart) = (vec![&x, &x], vec![&x, &copy]);
             if name == "bias_gelu_backward" {
                 same.push(&bias);
@@ -258,7 +262,7 @@ proptest! {
         let p = on_device(case.op, &case.operands, &case.scalars);
         let dp = tensor(seed, p.ty().shape());
         let keys = p.ty().shape()[3];
-        let gradient = on_device("masked_softmax_backward", &[dp, p], &[1.0]);
+        let gradient = on_device("masked_softmax_backward", &[dp, p], &[1.0.into()]);
         for row in f32s(&gradient).chunks_exact(keys) {
             let sum: f64 = row.iter().copied().map(f64::from).sum();
             // |dp| is at most 8.

@@ -13,8 +13,8 @@ fn f32s<const N: usize>(shapes: [&[usize]; N]) -> [TensorType; N] {
 /// The output's type, or the message.
 fn shape(op: &str, operands: &[TensorType]) -> String {
     let library = gpsimd_tests::library(&bert_ops::OP_LIBRARY);
-    match library.op(op).expect("the op").shape(operands) {
-        Ok(ty) => ty.to_string(),
+    match library.op(op).expect("the op").shape(operands, &[]) {
+        Ok(types) => types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Err(error) => error.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 //! `bias_gelu_forward` is the kernel of the README.
 
 use gpsimd::math;
-use gpsimd_emulator::{Engine, Mode, Op, Tensor, TensorView, bf16};
+use gpsimd_emulator::{Engine, Mode, Op, Scalar, Tensor, TensorView, bf16};
 use gpsimd_tests::{cases, digest, library};
 
 /// Elements of a row. 1536 are BERT-small's, 3072 BERT-base's, 4096 BERT-large's; 3072 f32 are the default pool.
@@ -36,7 +36,7 @@ fn rounded(tensor: &Tensor) -> Tensor {
     Tensor::from_vec::<bf16>(elements, tensor.ty().shape()).expect("the same shape")
 }
 
-fn run(mode: Mode, name: &str, operands: &[Tensor], scalars: &[f32]) -> Tensor {
+fn run(mode: Mode, name: &str, operands: &[Tensor], scalars: &[Scalar]) -> Tensor {
     let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
     let engine = Engine::builder().mode(mode).build().expect("an engine");
     engine.call(&op(name), &views, scalars).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -75,7 +75,7 @@ fn rows_that_do_not_fit_have_the_bits_of_those_that_do() {
             let results = pools.map(|bytes| {
                 [1, 8].map(|cores| {
                     let engine = Engine::builder().mode(Mode::Fast).tcm_bytes(bytes).cores(cores).build();
-                    let result = engine.expect("an engine").call(&op(name), &views, &[0.5]);
+                    let result = engine.expect("an engine").call(&op(name), &views, &[0.5.into()]);
                     digest(&result.unwrap_or_else(|error| panic!("{name}: {error}")))
                 })
             });

@@ -171,7 +171,7 @@ fn what_is_staged_in_place_is_not_replaced_before_it_is_stored() {
     let expected: Vec<_> = (0_u8..20).map(|i| 2.0 * f32::from(i)).collect();
     for mode in [Mode::Fast, Mode::Checked] {
         let mut state = x();
-        let launch = Launch { tensors: &[], scalars: &[], output: state.view_mut() };
+        let launch = Launch { tensors: &[], scalars: &[], outputs: vec![state.view_mut()] };
         engine(mode).launch_in_place(&op("loads_while_it_stages"), launch).expect("a good launch");
         assert_eq!(state.as_slice::<f32>().expect("f32"), expected);
         assert_eq!(
@@ -188,7 +188,7 @@ fn fast_mode_reads_zeros_where_nothing_was_written() {
     for _ in 0..3 {
         // What the output and the pool held before does not matter.
         let (x, mut y) = (x(), x());
-        let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+        let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
         engine.launch(&op("reads_before_it_writes"), launch).expect("fast mode does not see it");
         assert_eq!(y.as_slice::<f32>().expect("f32"), [0.0; 20]);
         engine.call(&op("swaps_stages"), &[x.view()], &[]).expect("leaves numbers in the pool");

@@ -184,7 +184,7 @@ impl Setup {
         let views: Vec<TensorView<'_>> = others.iter().map(|operand| operand.view()).collect();
         let results = self.engines().map(|engine| {
             let mut state = state.clone();
-            let launch = Launch { tensors: &views, scalars: &[], output: state.view_mut() };
+            let launch = Launch { tensors: &views, scalars: &[], outputs: vec![state.view_mut()] };
             engine.launch_in_place(&op(name), launch).unwrap_or_else(|error| panic!("{error}"));
             state
         });
@@ -342,7 +342,7 @@ fn rows_that_lie_apart_are_not_read_from_what_is_replaced_in_place() {
         for mode in [Mode::Checked, Mode::Fast] {
             let engine = Engine::builder().mode(mode).build().expect("an engine");
             let mut in_place = x.clone();
-            let launch = Launch { tensors: &[order.view()], scalars: &[], output: in_place.view_mut() };
+            let launch = Launch { tensors: &[order.view()], scalars: &[], outputs: vec![in_place.view_mut()] };
             let error = engine.launch_in_place(&op("permutes"), launch).expect_err("in place");
             assert_snapshot!(format!("in_place_{rows}_{mode:?}"), without_lines(error));
             // Out of place, checked mode says what it would be in place.

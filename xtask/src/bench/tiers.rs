@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Tensor, TensorType, TensorView};
+use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, OpLibrary, Scalar, Tensor, TensorType, TensorView};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub(super) fn measure(names: &[String], rounds: u32, threads: u32, json: Option<
 /// Operands of an op.
 struct Case {
     tensors: Vec<Tensor>,
-    scalars: Vec<f32>,
+    scalars: Vec<Scalar>,
     /// Where the result goes. It starts as the operand that it replaces, in place, if there is one.
     output: Tensor,
     in_place: bool,
@@ -101,7 +101,7 @@ const CASES: [(&str, MakeCase); 5] = [
     ("adamw_step", || {
         let len = 22_000_000;
         let grad = numbers(6, &[len]);
-        let scalars = vec![1e-4, 0.9, 0.999, 1e-8, 0.01, 1.0];
+        let scalars = [1e-4, 0.9, 0.999, 1e-8, 0.01, 1.0].map(Scalar::F32).to_vec();
         Case { tensors: vec![grad], scalars, output: tensor(vec![0.0; 3 * len], &[3, len]), in_place: true }
     }),
 ];
@@ -111,13 +111,13 @@ impl Case {
     fn apart(tensors: Vec<Tensor>, scalars: &[f32]) -> Self {
         let like = tensors[0].view().ty();
         let output = Tensor::zeros(TensorType::new(DType::F32, like.shape()).expect("a tensor has it"));
-        Self { tensors, scalars: scalars.to_vec(), output, in_place: false }
+        Self { tensors, scalars: scalars.iter().copied().map(Scalar::F32).collect(), output, in_place: false }
     }
 
     /// Launches an op and returns the time that it takes.
     fn time(&mut self, engine: &Engine, op: &Op) -> anyhow::Result<Duration> {
         let tensors: Vec<TensorView<'_>> = self.tensors.iter().map(Tensor::view).collect();
-        let launch = Launch { tensors: &tensors, scalars: &self.scalars, output: self.output.view_mut() };
+        let launch = Launch { tensors: &tensors, scalars: &self.scalars, outputs: vec![self.output.view_mut()] };
         let start = Instant::now();
         if self.in_place {
             engine.launch_in_place(op, launch)?

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use cargo_metadata::Message;
+use gpsimd_emulator::gpsimd_descriptor::LIBRARY_VARIABLE;
 
 use crate::process;
 use crate::workspace::{OpCrate, is_same};
@@ -68,6 +69,7 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
             (image_flags(), "wasm")
         }
     };
+    cargo.env(LIBRARY_VARIABLE, library.library());
     // Of all ways to set flags, the one that goes before the others: what the environment and configuration files say is
     // for other programs.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");

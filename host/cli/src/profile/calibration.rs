@@ -81,7 +81,8 @@ fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostM
     let x = Tensor::from_vec(numbers(1, len), &[len])?;
     let mut y = Tensor::zeros(x.ty());
     let tensors: [TensorView<'_>; 1] = [x.view()];
-    let report = engine.launch(&library.op(op)?, Launch { tensors: &tensors, scalars: &[], output: y.view_mut() })?;
+    let report =
+        engine.launch(&library.op(op)?, Launch { tensors: &tensors, scalars: &[], outputs: vec![y.view_mut()] })?;
     Ok(model.seconds(&report))
 }
 

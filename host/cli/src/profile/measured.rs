@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use gpsimd_emulator::cost::{Cost, CostModel};
 use gpsimd_emulator::{
-    Dma, Engine, Launch, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView, TraceStep, Transfer,
+    Dma, Engine, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView, TraceStep, Transfer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +16,11 @@ use super::operands::Operands;
 pub(super) struct Measured {
     /// Name of the op.
     pub(super) op: String,
-    /// Name, dtype and shape of the tensor operands and the output.
+    /// Name, dtype and shape of the tensor operands and the outputs.
     pub(super) tensors: Vec<String>,
     /// The cores, in order.
     pub(super) cores: Vec<Core>,
-    /// Bytes that cannot be moved fewer: of every operand what is used of it in, and the output out, once.
+    /// Bytes that cannot be moved fewer: of every operand what is used of it in, and every output out, once.
     pub(super) least_bytes: u64,
     /// Rows of an operand that are loaded one by one, if there are any: of the operand that has the most.
     #[serde(default)]
@@ -95,10 +95,9 @@ impl Measured {
     ) -> anyhow::Result<(Self, LaunchReport)> {
         let engine = Engine::builder().mode(Mode::Fast).direct(false).trace(true).build()?;
         let views: Vec<TensorView<'_>> = operands.tensors.iter().map(Tensor::view).collect();
-        let types: Vec<_> = views.iter().map(TensorView::ty).collect();
-        let mut output = Tensor::zeros(engine.shape(op, &types)?);
-        let launch = Launch { tensors: &views, scalars: &operands.scalars, output: output.view_mut() };
-        let report = engine.launch(op, launch)?;
+        let bound = op.bind(&views, &operands.scalars)?;
+        let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
 
         let costs = model.cores(&report);
         let cores: Vec<_> = report.cores.iter().zip(&costs).map(|(core, cost)| Core::of(core, cost)).collect();
@@ -107,18 +106,20 @@ impl Measured {
         let intensity = of_floats as f64 / bytes.max(1) as f64;
         let tensors = operands.names.iter().zip(&operands.tensors);
         let mut shown: Vec<_> = tensors.map(|(name, tensor)| show(name, tensor)).collect();
-        shown.push(show(&op.descriptor().output.name, &output));
+        shown.extend(op.outputs().iter().zip(&outputs).map(|(output, tensor)| show(&output.name, tensor)));
         let of_operands: usize = operands
             .tensors
             .iter()
             .enumerate()
             .map(|(index, tensor)| tensor.bytes().len().min(loaded_bytes(&report, index) as usize))
             .sum();
-        let of_scalars = size_of_val(&operands.scalars[..]);
+        let of_outputs: usize = outputs.iter().map(|tensor| tensor.bytes().len()).sum();
+        // A size is the length of a tensor that nothing is loaded from.
+        let of_scalars = operands.scalars.iter().filter_map(|scalar| scalar.bits()).count() * size_of::<i32>();
         let measured = Self {
             op: op.name().to_owned(),
             tensors: shown,
-            least_bytes: (of_operands + of_scalars + output.bytes().len()) as u64,
+            least_bytes: (of_operands + of_scalars + of_outputs) as u64,
             rows_apart: rows_apart(&report, operands),
             tile_bytes_used: tile_bytes(&report, |_| true),
             tile_bytes_loaded: tile_bytes(&report, |dma| dma.transfer == Transfer::Load),

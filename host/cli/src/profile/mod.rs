@@ -44,7 +44,7 @@ use operands::{Given, operands};
 #[command(after_help = "Examples:\n\
 \x20 cargo gpsimd profile\n\
 \x20 cargo gpsimd profile --op bias_gelu_forward --shape x=8x128x768 --shape bias=768 --dtype bf16\n\
-\x20 cargo gpsimd profile --op my_op --shape x=64x512 --scalar factor=2\n\
+\x20 cargo gpsimd profile --op my_op --shape x=64x512 --scalar factor=2.5 --scalar k=8\n\
 \x20 cargo gpsimd profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
 \x20 cargo gpsimd profile --json before.json         # then change the kernel, and\n\
 \x20 cargo gpsimd profile --compare before.json\n\
@@ -67,8 +67,9 @@ pub struct Profile {
     /// --cpp ops; may be given several times
     #[arg(long, value_name = "OPERAND=8x128x3072|FILE")]
     shape: Vec<Shape>,
-    /// Value of a scalar operand [default: 1]; may be given several times
-    #[arg(long, value_name = "OPERAND=NUMBER")]
+    /// Value of a scalar or size: a number, an integer or `true`, of the type that the op takes [default: 1, or true]; may be given
+    /// several times
+    #[arg(long, value_name = "OPERAND=NUMBER|BOOL")]
     scalar: Vec<Given>,
     /// Element type of the generic operands
     #[arg(long, value_enum, default_value = "f32")]

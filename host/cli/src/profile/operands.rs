@@ -1,12 +1,13 @@
 //! What an op is profiled on: the shapes of BERT-base, or those of the command line.
 
 use anyhow::{Context, bail, ensure};
-use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
-use gpsimd_emulator::{DType, Op, Tensor, TensorType};
+use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, OperandDescriptor, OperandKind, ScalarType};
+use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
 
 use crate::numbers::numbers;
 
-/// `NAME=8x128x3072` or `NAME=8x128:i32`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar.
+/// `NAME=8x128x3072` or `NAME=8x128:i32`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar or
+/// size.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     name: String,
@@ -25,7 +26,8 @@ impl std::str::FromStr for Given {
 /// Operands of a launch.
 pub(super) struct Operands {
     pub(super) tensors: Vec<Tensor>,
-    pub(super) scalars: Vec<f32>,
+    /// Scalars and sizes.
+    pub(super) scalars: Vec<Scalar>,
     pub(super) names: Vec<String>,
 }
 
@@ -84,14 +86,31 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         operands.names.push(name.to_owned());
         operands.tensors.push(tensor(seed as u64 + 1, dtype, &shape)?);
     }
-    for name in descriptor.scalars() {
-        let text = value(name).unwrap_or_else(|| "1".into());
-        let number: f32 = text
-            .parse()
-            .with_context(|| format!("op `{}`: operand `{name}` is a number, found `{text}`", op.name()))?;
-        operands.scalars.push(number);
+    for operand in &descriptor.operands {
+        if let Some(scalar) = scalar(operand, value(&operand.name).as_deref()) {
+            operands.scalars.push(scalar.with_context(|| format!("op `{}`", op.name()))?);
+        }
     }
     Ok(operands)
+}
+
+/// The value of a scalar or size, by default 1 or true; none for a tensor. No value is rounded but an f32.
+fn scalar(operand: &OperandDescriptor, text: Option<&str>) -> Option<anyhow::Result<Scalar>> {
+    fn parsed<T: std::str::FromStr + Into<Scalar>>(text: &str) -> Option<Scalar> {
+        text.parse::<T>().ok().map(Into::into)
+    }
+    let text = text.unwrap_or(if operand.kind == OperandKind::Scalar(ScalarType::Bool) { "true" } else { "1" });
+    let (scalar, expected) = match operand.kind {
+        OperandKind::Tensor(_) => return None,
+        OperandKind::Scalar(ScalarType::F32) => (parsed::<f32>(text), "a number (f32)"),
+        OperandKind::Scalar(ScalarType::I32) => {
+            (parsed::<i32>(text), "an integer from -2147483648 to 2147483647 (i32)")
+        }
+        OperandKind::Scalar(ScalarType::U32) => (parsed::<u32>(text), "an integer from 0 to 4294967295 (u32)"),
+        OperandKind::Scalar(ScalarType::Bool) => (parsed::<bool>(text), "true or false"),
+        OperandKind::Size => (parsed::<usize>(text), "an integer of at least 0 (a size)"),
+    };
+    Some(scalar.with_context(|| format!("operand `{}` is `{text}`, expected {expected}", operand.name)))
 }
 
 fn listed(op: &OpDescriptor) -> String {
@@ -142,6 +161,36 @@ mod tests {
         for dtype in DType::ALL {
             assert_eq!(tensor(1, dtype, &[3, 4]).unwrap().ty(), TensorType::new(dtype, &[3, 4]).unwrap());
         }
+    }
+
+    #[test]
+    fn a_scalar_is_exact_or_refused() {
+        let of = |kind, text| {
+            let operand = OperandDescriptor { name: "k".into(), kind };
+            scalar(&operand, text).expect("no tensor").map_err(|error| error.to_string())
+        };
+        let of_type = |ty, text| of(OperandKind::Scalar(ty), Some(text));
+        assert_eq!(of_type(ScalarType::F32, "0.1"), Ok(Scalar::F32(0.1)));
+        assert_eq!(of_type(ScalarType::I32, "-2147483648"), Ok(Scalar::I32(i32::MIN)));
+        assert_eq!(of_type(ScalarType::U32, "4294967295"), Ok(Scalar::U32(u32::MAX)));
+        assert_eq!(of_type(ScalarType::Bool, "false"), Ok(Scalar::Bool(false)));
+        assert_eq!(of(OperandKind::Size, Some("64")), Ok(Scalar::Size(64)));
+        assert_eq!(of(OperandKind::Size, None), Ok(Scalar::Size(1)));
+        assert_eq!(of(OperandKind::Scalar(ScalarType::Bool), None), Ok(Scalar::Bool(true)));
+        let refused = [
+            of_type(ScalarType::F32, "a"),
+            of_type(ScalarType::I32, "2147483648"),
+            of_type(ScalarType::U32, "-1"),
+            of_type(ScalarType::Bool, "1"),
+            of(OperandKind::Size, Some("8.0")),
+        ];
+        insta::assert_snapshot!(refused.map(Result::unwrap_err).join("\n"), @"
+        operand `k` is `a`, expected a number (f32)
+        operand `k` is `2147483648`, expected an integer from -2147483648 to 2147483647 (i32)
+        operand `k` is `-1`, expected an integer from 0 to 4294967295 (u32)
+        operand `k` is `1`, expected true or false
+        operand `k` is `8.0`, expected an integer of at least 0 (a size)
+        ");
     }
 
     #[test]

@@ -92,10 +92,7 @@ impl Timeline {
 
 fn tensor_name(op: &Op, index: u32) -> String {
     let descriptor = op.descriptor();
-    let mut names: Vec<&str> = descriptor.tensors().map(|(name, _)| name).collect();
-    if descriptor.scalars().next().is_some() {
-        names.push("params");
-    }
-    names.push(&descriptor.output.name);
-    names.get(index as usize).map_or_else(|| format!("tensor {index}"), ToString::to_string)
+    let outputs = descriptor.outputs.iter().map(|output| output.name.as_str());
+    let mut names = descriptor.launch_operands().chain(outputs);
+    names.nth(index as usize).map_or_else(|| format!("tensor {index}"), ToString::to_string)
 }

@@ -10,7 +10,7 @@ namespace gpsimd {
 // An op as its adapter knows it.
 struct AdaptedOp {
   const char *name;
-  const char *const *tensor_names;  // the operands, `params` if there are scalars, the output
+  const char *const *tensor_names;  // the operands, the sizes, `params` if there are scalars, the outputs
   bool is_multicore;
   uint32_t scalars;
   torch::Tensor (*call)(const torch::Tensor *operands);
@@ -39,7 +39,7 @@ inline void write_returned(Core &core, const torch::Tensor &returned) {
 
 inline void run_op(const AdaptedOp &op, Core &core, TensorData *tensors) {
   const gpsimd_device &device = *core.device;
-  const uint32_t operands = device.tensor_count - 1;
+  const uint32_t operands = device.tensor_count - device.output_count;
   torch::Tensor handles[64];
   for (uint32_t i = 0; i < device.tensor_count; ++i) {
     const gpsimd_tensor &tensor = device.tensors[i];
@@ -48,6 +48,7 @@ inline void run_op(const AdaptedOp &op, Core &core, TensorData *tensors) {
                             static_cast<char *>(tensor.direct), element_bytes};
     handles[i] = torch::Tensor(&tensors[i]);
   }
+  // The one that there is: an op of several, a package's, takes them from the device table.
   core.output = &tensors[operands];
   const torch::Tensor returned = op.call(handles);
   for (uint32_t i = 0; i < core.buffer_count; ++i) {
@@ -147,18 +148,18 @@ void gpsimd_assert_fail(const char *condition, const char *file, unsigned line, 
 
 // Defined by `NEURON_LIBRARY` of the shape source.
 uint32_t gpsimd_call_shape(const char *op, const gpsimd_tensor_type *operands, uint32_t operand_count,
-                           gpsimd_tensor_type *output, gpsimd_shape_error *error);
+                           gpsimd_tensor_type *outputs, uint32_t output_count, gpsimd_shape_error *error);
 }
 
 namespace gpsimd {
 
-// Calls an op's shape function; `params` follows the tensors when the op has scalars.
+// Calls an op's shape function; `params` follows tensors and sizes when the op has scalars.
 inline uint32_t shape(const AdaptedOp &op, const gpsimd_tensor_type *operands, uint32_t count,
-                      gpsimd_tensor_type *output, gpsimd_shape_error *error) {
+                      gpsimd_tensor_type *outputs, uint32_t output_count, gpsimd_shape_error *error) {
   gpsimd_tensor_type all[64];
   memcpy(all, operands, count * sizeof *all);
-  if (op.scalars != 0) all[count++] = gpsimd_tensor_type{GPSIMD_F32, 1, {op.scalars}};
-  return gpsimd_call_shape(op.name, all, count, output, error);
+  if (op.scalars != 0) all[count++] = gpsimd_tensor_type{GPSIMD_I32, 1, {op.scalars}};
+  return gpsimd_call_shape(op.name, all, count, outputs, output_count, error);
 }
 
 // The CPU features that the compiler was allowed to use.

@@ -162,9 +162,9 @@ struct Core {
     const bool is_allowed = tensor.index < 0 || (&tensor == output) == (in != nullptr);
     if (tensor.memory != nullptr && is_allowed) {
       const gpsimd_location location = where.abi();
-      // Elements of the output belong to the core that writes them.
+      // Elements of an output belong to the core that writes them.
       if (in != nullptr && tensor.index >= 0 &&
-          device->claim(device->context, start, len, &location) != GPSIMD_STATUS_OK) {
+          device->claim(device->context, static_cast<uint32_t>(tensor.index), start, len, &location) != GPSIMD_STATUS_OK) {
         stop(*current_frame());
       }
       char *memory = tensor.memory + start * bytes;

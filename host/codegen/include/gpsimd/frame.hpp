@@ -69,6 +69,9 @@ struct Frame {
   Arena arena;
   Core *core = nullptr;             // null in a shape function
   char *message = nullptr;          // of MESSAGE_BYTES: where a shape function's refusal goes
+  // Where a shape function says the types of several outputs, which it packs in the one tensor that it returns.
+  gpsimd_tensor_type *outputs = nullptr;
+  uint32_t output_count = 0;
 };
 
 // The frame of this thread: cores run on several threads at once.

@@ -1,4 +1,5 @@
-// The numbers that an op takes besides tensors. A launch holds them as elements of one more operand, in f32.
+// The numbers that an op takes besides tensors. A launch holds them as elements of one more operand: the
+// bits of f32.
 #ifndef GPSIMD_NUMBERS_HPP
 #define GPSIMD_NUMBERS_HPP
 
@@ -27,8 +28,10 @@ T number_as(float value, const char *name, std::true_type) {
 template <class T>
 T number(const torch::Tensor &numbers, uint64_t index, const char *name) {
   const Location where{nullptr, 0};
+  int32_t bits;
+  core_for(name, where).read(numbers.data_of(name, where), index, 1, &bits, where);
   float value;
-  core_for(name, where).read(numbers.data_of(name, where), index, 1, &value, where);
+  memcpy(&value, &bits, sizeof value);
   return number_as<T>(value, name, std::integral_constant<bool, std::is_integral<T>::value && !std::is_same<T, bool>::value>{});
 }
 

@@ -54,7 +54,7 @@ inline gpsimd_tensor_type type_of_tensor(const torch::Tensor &tensor) {
 
 // Whether `call` comes to its end; otherwise `message` says why not.
 template <class Call>
-bool shape_guarded(char *message, size_t bytes, const Call &call) {
+bool shape_guarded(char *message, size_t bytes, gpsimd_tensor_type *, uint32_t, const Call &call) {
   try {
     call();
     return true;

@@ -117,17 +117,20 @@ inline gpsimd_tensor_type shape_of(const char *op, const gpsimd_tensor_type *ope
 
 // Answers a call of the emulator's. A shape function may look at shapes alone: one that takes numbers is called with several,
 // of which it may refuse some, and has to give the same type.
-inline uint32_t call_shape(const char *op, const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *output,
-                           gpsimd_shape_error *error) {
+inline uint32_t call_shape(const char *op, const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *outputs,
+                           uint32_t output_count, gpsimd_shape_error *error) {
   static thread_local char message[1024];  // of the first refusal
   char another[sizeof message];
   bool takes_numbers = false, has_output = false, differs = false;
   for (size_t probe = 0; probe == 0 || (takes_numbers && probe < gpsimd::PROBES); ++probe) {
     const bool is_first = probe == 0;
-    const bool succeeded = gpsimd::shape_guarded(is_first ? message : another, sizeof message, [&] {
+    char *const refusal = is_first ? message : another;
+    const bool succeeded = gpsimd::shape_guarded(refusal, sizeof message, outputs, output_count, [&] {
       const gpsimd_tensor_type found = shape_of(op, operands, count, probe, takes_numbers);
-      differs = differs || (has_output && memcmp(&found, output, sizeof found) != 0);
-      *output = found;
+      // Of several outputs, which a package alone has, it is the tensor that they are packed in.
+      if (output_count != 1) return;
+      differs = differs || (has_output && memcmp(&found, outputs, sizeof found) != 0);
+      *outputs = found;
     });
     has_output = has_output || succeeded;
   }
@@ -160,8 +163,9 @@ inline __attribute__((used)) void gpsimd_visit_shapes(::torchneuron::Library::Vi
 }
 
 inline __attribute__((used)) uint32_t gpsimd_call_shape(const char *op, const gpsimd_tensor_type *operands, uint32_t count,
-                                                        gpsimd_tensor_type *output, gpsimd_shape_error *error) {
-  return ::torchneuron::call_shape(op, operands, count, output, error);
+                                                        gpsimd_tensor_type *outputs, uint32_t output_count,
+                                                        gpsimd_shape_error *error) {
+  return ::torchneuron::call_shape(op, operands, count, outputs, output_count, error);
 }
 
 }

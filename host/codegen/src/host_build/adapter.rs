@@ -37,15 +37,12 @@ pub(super) fn adapter(
     let mut kernels_declared = String::new();
     let mut ops = String::new();
     for (index, (op, kernel)) in library.ops.iter().zip(kernels).enumerate() {
-        let mut names: Vec<_> = op.tensors().map(|(name, _)| name).collect();
-        let scalars = op.scalars().count();
-        if scalars > 0 {
-            names.push("params");
-        }
-        let operands = names.len();
-        names.push(&op.output.name);
+        let mut names: Vec<_> = op.launch_operands().collect();
+        let (operands, scalars) = (names.len(), op.scalars().count());
+        names.extend(op.outputs.iter().map(|output| output.name.as_str()));
         if names.len() > MAX_TENSORS {
-            return refused(format!("op `{}` has {operands} operands, at most {} can be", op.name, MAX_TENSORS - 1));
+            let most = MAX_TENSORS - op.outputs.len();
+            return refused(format!("op `{}` has {operands} operands, at most {most} can be", op.name));
         }
         // A package's shape function takes its scalars as one more tensor; others are not told of theirs.
         let in_shape = if kernel.takes_numbers() { 0 } else { scalars };
@@ -62,9 +59,9 @@ torch::Tensor call_{index}(const torch::Tensor *{unused}) {{ {call} }}
 const char *const names_{index}[] = {{{names}}};
 const gpsimd::AdaptedOp op_{index} = {{{name}, names_{index}, {is_multicore}, {in_shape}, call_{index}}};
 uint32_t run_{index}(const gpsimd_device *device) {{ return gpsimd::run(op_{index}, device); }}
-uint32_t shape_{index}(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *output,
-                 gpsimd_shape_error *error) {{
-  return gpsimd::shape(op_{index}, operands, count, output, error);
+uint32_t shape_{index}(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *outputs,
+                 uint32_t output_count, gpsimd_shape_error *error) {{
+  return gpsimd::shape(op_{index}, operands, count, outputs, output_count, error);
 }}
 "
         );
@@ -109,7 +106,7 @@ fn call(kernel: &Kernel, op: &OpDescriptor) -> String {
                 format!("t[{}]", tensor - 1)
             }
             Passes::Number(from) => {
-                let (index, name) = scalars.next().expect("a scalar operand for each number");
+                let (index, (name, _)) = scalars.next().expect("a scalar operand for each number");
                 format!("gpsimd::number<{from}>(t[{tensors}], {index}, {})", literal(name))
             }
         };

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_descriptor::{
-    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor,
+    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor, ScalarType,
 };
 
 use super::adapter::adapter;
@@ -231,7 +231,7 @@ fn is_identifier(name: &str) -> bool {
 fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDescriptor {
     let operand = |(place, code): (usize, char)| OperandDescriptor {
         name: format!("arg{place}"),
-        kind: if code == 't' { OperandKind::Tensor(ElementType::Any) } else { OperandKind::Scalar },
+        kind: if code == 't' { OperandKind::Tensor(ElementType::Any) } else { OperandKind::Scalar(ScalarType::F32) },
     };
     let file = build.compute_sources.first().and_then(|path| path.file_name());
     let file = file.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -240,8 +240,13 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
         doc: String::new(),
         operands: op.operands.chars().enumerate().map(operand).collect(),
         types: Vec::new(),
-        output: OutputDescriptor { name: "output".into(), element: ElementType::Any },
-        replaces: None,
+        outputs: vec![OutputDescriptor {
+            name: "output".into(),
+            element: ElementType::Any,
+            replaces: None,
+            returned: None,
+        }],
+        then: None,
         gradients: Vec::new(),
         file: file.clone(),
     });

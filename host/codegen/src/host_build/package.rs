@@ -12,8 +12,8 @@ use super::workspace::{Workspace, file, write};
 
 /// A generated op package to build.
 ///
-/// The kernel function of an op has the op's name and takes its tensors, then `params` if it has scalars. The shape
-/// function has `_shape` after that and the same parameters, and is registered with `NEURON_LIBRARY`.
+/// The kernel function of an op has the op's name and takes its tensors, sizes as tensors, then `params` if it has
+/// scalars. The shape function has `_shape` after that and the same parameters, and is registered with `NEURON_LIBRARY`.
 #[derive(Clone, Debug)]
 pub struct PackageBuild<'a> {
     /// What the library says about itself.
@@ -40,8 +40,8 @@ pub struct PackageBuild<'a> {
 /// When a source does not compile, a function is missing, or a file cannot be written.
 pub fn build_package(build: &PackageBuild<'_>, compiler: &Compiler) -> Result<(), HostBuildError> {
     let workspace = Workspace::new(build.output)?;
-    let tensors = |op: &OpDescriptor| op.tensors().count() + usize::from(op.scalars().count() > 0);
-    let kernels: Vec<_> = build.descriptor.ops.iter().map(|op| Kernel::of_tensors(&op.name, tensors(op))).collect();
+    let kernel = |op: &OpDescriptor| Kernel::of_tensors(&op.name, op.launch_operands().count());
+    let kernels: Vec<_> = build.descriptor.ops.iter().map(kernel).collect();
     let adapter_source = workspace.path("adapter.cpp");
     write(&adapter_source, &adapter(build.descriptor, &kernels, build.is_multicore)?)?;
     let sources: Vec<_> = build.compute_sources.iter().chain(build.shape_sources).chain([&adapter_source]).collect();

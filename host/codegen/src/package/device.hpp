@@ -12,11 +12,30 @@ struct Place {
   u32 file_bytes, line, column;
 };
 
-// The tensors of a launch (operands, scalars packed into one, and last the output), and what went wrong in it.
+// An output: its type, and where it is in the tensor that the op returns, counted in elements of that.
+struct Output {
+  u32 dtype, rank;
+  u64 dims[MAX_RANK];
+  u64 len;
+#ifndef GPSIMD_EMULATED
+  u64 start;
+  u32 width;  // of an element
+#endif
+};
+
+// The outputs of an op: how many, and of several the function that says their types.
+struct Outputs {
+  u32 count;
+  ShapeFunction shape;
+  u32 shape_operands;  // tensors and sizes, the first operands
+};
+
+// The tensors of a launch (operands, sizes, scalars packed into one, and last the outputs), and what went wrong in it.
 struct Launch {
   const torch::Tensor* const* operands;
   u32 operand_count;
-  torch::Tensor output;
+  Output outputs[MAX_OUTPUTS];
+  torch::Tensor returned;
   // Of the failure that is reported now.
   char message[LONGEST_MESSAGE];
   u32 message_bytes;
@@ -38,9 +57,8 @@ struct Launch {
 
 GPSIMD_INLINE Launch& launch_of(const Instance& w) { return *static_cast<Launch*>(w.host); }
 
-GPSIMD_INLINE const torch::Tensor& tensor_of(const Instance& w, u32 tensor) {
-  const Launch& launch = launch_of(w);
-  return tensor < launch.operand_count ? *launch.operands[tensor] : launch.output;
+GPSIMD_INLINE const Output* output_of(const Launch& launch, u32 tensor) {
+  return tensor < launch.operand_count ? nullptr : &launch.outputs[tensor - launch.operand_count];
 }
 
 // Adds to the message of the failure that comes next; one that is too long is cut, not in the middle of a character.
@@ -69,21 +87,25 @@ __attribute__((unused, noinline, cold)) static void import_gpsimd_fail_number(In
 
 GPSIMD_INLINE u32 import_gpsimd_core_id(Instance&, u8*) { return get_cpu_id(); }
 GPSIMD_INLINE u32 import_gpsimd_core_count(Instance&, u8*) { return get_cpu_count(); }
-GPSIMD_INLINE u32 import_gpsimd_tensor_count(Instance& w, u8*) { return launch_of(w).operand_count + 1; }
 GPSIMD_INLINE u32 import_gpsimd_tensor_dtype(Instance& w, u8*, u32 tensor) {
-  const auto dtype = tensor_of(w, tensor).dtype();
-#define CODE(code, name, type) dtype == torch::name ? code :
-  return GPSIMD_DTYPES(CODE) 0u;
-#undef CODE
+  const Launch& launch = launch_of(w);
+  const Output* const output = output_of(launch, tensor);
+  return output == nullptr ? dtype_code(launch.operands[tensor]->dtype()) : output->dtype;
 }
 GPSIMD_INLINE u32 import_gpsimd_tensor_rank(Instance& w, u8*, u32 tensor) {
-  return static_cast<u32>(tensor_of(w, tensor).sizes().size());
+  const Launch& launch = launch_of(w);
+  const Output* const output = output_of(launch, tensor);
+  return output == nullptr ? static_cast<u32>(launch.operands[tensor]->sizes().size()) : output->rank;
 }
 GPSIMD_INLINE u64 import_gpsimd_tensor_dim(Instance& w, u8*, u32 tensor, u32 dim) {
-  return static_cast<u64>(tensor_of(w, tensor).sizes()[dim]);
+  const Launch& launch = launch_of(w);
+  const Output* const output = output_of(launch, tensor);
+  return output == nullptr ? static_cast<u64>(launch.operands[tensor]->sizes()[dim]) : output->dims[dim];
 }
 GPSIMD_INLINE u64 import_gpsimd_tensor_len(Instance& w, u8*, u32 tensor) {
-  const u64 elements = static_cast<u64>(tensor_of(w, tensor).numel());
+  const Launch& launch = launch_of(w);
+  const Output* const output = output_of(launch, tensor);
+  const u64 elements = output == nullptr ? static_cast<u64>(launch.operands[tensor]->numel()) : output->len;
   // Kernels count in 32 bits there.
   if (elements > 0xffffffffu) gpsimd_trap("a tensor has more than 4294967295 elements: split it");
   return elements;
@@ -176,14 +198,22 @@ GPSIMD_INLINE void import_gpsimd_print_unsigned(Instance& w, u8*, u64 value) {
 // Runs one core's part of a launch. The kernels' linear memory is the emulator's pool and, below that, what the library
 // has in TCM besides: stack and constants.
 static torch::Tensor launch(const torch::Tensor* const* operands, u32 operand_count,
-                            u32 (*run)(Instance&, u8* __restrict)) {
+                            u32 (*run)(Instance&, u8* __restrict), const Outputs& outputs) {
   Launch launch;
   launch.operands = operands;
   launch.operand_count = operand_count;
-  launch.output = get_dst_tensor();
+  launch.returned = get_dst_tensor();
   launch.message_bytes = 0;
   launch.message_is_cut = false;
   launch.device = gpsimd::core_for("launch", gpsimd::Location::here()).device;
+  for (u32 i = 0; i < outputs.count; ++i) {
+    const gpsimd_tensor& tensor = launch.device->tensors[operand_count + i];
+    Output& output = launch.outputs[i];
+    output.dtype = tensor.ty.dtype;
+    output.rank = tensor.ty.rank;
+    __builtin_memcpy(output.dims, tensor.ty.dims, sizeof output.dims);
+    output.len = tensor.len;
+  }
   u8* const memory = launch.device->tcm - GPSIMD_TCM_BELOW;
   Instance w = {};
   w.memory = memory;
@@ -191,7 +221,7 @@ static torch::Tensor launch(const torch::Tensor* const* operands, u32 operand_co
   w.host = &launch;
   instantiate(w, memory);
   if (run(w, memory) != 0) gpsimd::stop(*gpsimd::current_frame());
-  return launch.output;
+  return launch.returned;
 }
 
 #else
@@ -254,7 +284,8 @@ GPSIMD_INLINE void import_gpsimd_tcm_free(Instance& w, u8* m, u32 tcm, u32 bytes
 __attribute__((unused, noinline)) static u32 import_gpsimd_load(Instance& w, u8* m, u32 tensor, u64 start, u64 len,
                                                                 u32 tcm, u32 file, u32 file_bytes, u32 line,
                                                                 u32 column) {
-  const torch::Tensor& from = tensor_of(w, tensor);
+  if (tensor >= launch_of(w).operand_count) gpsimd_trap("a load of an output");
+  const torch::Tensor& from = *launch_of(w).operands[tensor];
   const u64 elements = static_cast<u64>(from.numel());
   if (start > elements || len > elements - start) {
     dma_outside(place(m, file, file_bytes, line, column), "load", tensor, start, len, elements);
@@ -267,21 +298,26 @@ __attribute__((unused, noinline)) static u32 import_gpsimd_load(Instance& w, u8*
   return 0;
 }
 
+// Stores elements of the tensor that the op returns.
+GPSIMD_INLINE void store_returned(Launch& launch, u8* tcm, u64 start, u64 len) {
+  const size_t at = static_cast<size_t>(start), count = static_cast<size_t>(len);
+  torch::Tensor& to = launch.returned;
+#define STORE(code, name, type) \
+  if (to.dtype() == torch::name) to.tcm_accessor().tcm_to_tensor<type>(reinterpret_cast<type*>(tcm), at, count);
+  GPSIMD_DTYPES(STORE)
+#undef STORE
+}
+
 __attribute__((unused, noinline)) static u32 import_gpsimd_store(Instance& w, u8* m, u32 tensor, u64 start, u64 len,
                                                                  u32 tcm, u32 file, u32 file_bytes, u32 line,
                                                                  u32 column) {
   Launch& launch = launch_of(w);
-  if (tensor != launch.operand_count) gpsimd_trap("a store to an operand");
-  const u64 elements = static_cast<u64>(launch.output.numel());
-  if (start > elements || len > elements - start) {
-    dma_outside(place(m, file, file_bytes, line, column), "store", tensor, start, len, elements);
+  const Output* const output = output_of(launch, tensor);
+  if (output == nullptr) gpsimd_trap("a store to an operand");
+  if (start > output->len || len > output->len - start) {
+    dma_outside(place(m, file, file_bytes, line, column), "store", tensor, start, len, output->len);
   }
-  const size_t at = static_cast<size_t>(start), count = static_cast<size_t>(len);
-  torch::Tensor& to = launch.output;
-#define STORE(code, name, type) \
-  if (to.dtype() == torch::name) to.tcm_accessor().tcm_to_tensor<type>(reinterpret_cast<type*>(m + tcm), at, count);
-  GPSIMD_DTYPES(STORE)
-#undef STORE
+  store_returned(launch, m + tcm, output->start + start * output->width, len * output->width);
   return 0;
 }
 
@@ -325,16 +361,60 @@ GPSIMD_INLINE void import_gpsimd_print_unsigned(Instance&, u8*, u64 value) {
 
 // ---- The ops ----
 
+// The output that is the tensor that the op returns.
+GPSIMD_INLINE void find_output(Launch& launch) {
+  Output& output = launch.outputs[0];
+  output.dtype = dtype_code(launch.returned.dtype());
+  output.rank = static_cast<u32>(launch.returned.sizes().size());
+  for (u32 dim = 0; dim < output.rank; ++dim) output.dims[dim] = static_cast<u64>(launch.returned.sizes()[dim]);
+  output.len = static_cast<u64>(launch.returned.numel());
+  output.start = 0;
+  output.width = 1;
+}
+
+// Several outputs: the shape function says their types again. The pool, which nobody uses yet, has room for them.
+__attribute__((unused, noinline)) static void find_outputs(Instance& w, u8* m, Launch& launch, const Outputs& outputs) {
+  const u32 types = POOL_START + outputs.shape_operands * TYPE_BYTES, error = types + outputs.count * TYPE_BYTES;
+  for (u32 i = 0; i < outputs.shape_operands; ++i) write_type(m, POOL_START + i * TYPE_BYTES, *launch.operands[i]);
+  if (outputs.shape(w, m, POOL_START, outputs.shape_operands, types, outputs.count, error) != 0) {
+    gpsimd_trap("the shape function refuses the operands of a launch");
+  }
+  const Packing packing = packing_of(m, types, outputs.count);
+  if (packing.len > 0xffffffffu) gpsimd_trap("the outputs take more than 4294967295 elements when packed: split them");
+  const u32 dtype = dtype_code(launch.returned.dtype());
+  if (packing.dtype != dtype || packing.len != static_cast<u64>(launch.returned.numel())) {
+    gpsimd_trap("the outputs do not fit the tensor that the shape function made: build both sources of the package again");
+  }
+  for (u32 i = 0; i < outputs.count; ++i) {
+    const u32 type = types + i * TYPE_BYTES;
+    Output& output = launch.outputs[i];
+    output.dtype = i32_load(m, type, 0u);
+    output.rank = i32_load(m, type, 4u);
+    for (u32 dim = 0; dim < output.rank; ++dim) output.dims[dim] = i64_load(m, type, 8u + 8u * dim);
+    output.len = elements_of_type(m, type);
+    output.start = packing.starts[i];
+    output.width = bytes_of_dtype(output.dtype) / packing.element_bytes;
+  }
+  if (get_cpu_id() != 0) return;
+  // What is between two outputs is the same in every launch, too.
+  __builtin_memset(m + POOL_START, 0, 64);
+  for (u32 i = 1; i < outputs.count; ++i) {
+    const Output& before = launch.outputs[i - 1];
+    const u64 end = before.start + before.len * before.width;
+    if (end < launch.outputs[i].start) store_returned(launch, m + POOL_START, end, launch.outputs[i].start - end);
+  }
+}
+
 // Runs one core's part of a launch in a block of TCM that is the kernels' linear memory.
 static torch::Tensor launch(const torch::Tensor* const* operands, u32 operand_count,
-                            u32 (*run)(Instance&, u8* __restrict)) {
+                            u32 (*run)(Instance&, u8* __restrict), const Outputs& outputs) {
   void* const block = torch::neuron::tcm_malloc(TCM_BYTES + 64);
   if (block == nullptr) gpsimd_trap("the TCM pool is exhausted");
   u8* const memory = reinterpret_cast<u8*>((reinterpret_cast<uintptr_t>(block) + 63) & ~static_cast<uintptr_t>(63));
   Launch launch;
   launch.operands = operands;
   launch.operand_count = operand_count;
-  launch.output = get_dst_tensor();
+  launch.returned = get_dst_tensor();
   launch.message_bytes = 0;
   launch.message_is_cut = false;
   launch.tcm_top = 0;
@@ -345,10 +425,15 @@ static torch::Tensor launch(const torch::Tensor* const* operands, u32 operand_co
   w.memory_bytes = TCM_BYTES;
   w.host = &launch;
   instantiate(w, memory);
+  if (MAX_OUTPUTS > 1 && outputs.count > 1) {
+    find_outputs(w, memory, launch, outputs);
+  } else {
+    find_output(launch);
+  }
   if (run(w, memory) != 0) gpsimd_trap("the kernel failed");
   if (launch.has_dropped) fail_at(launch.dropped_at, launch.dropped, launch.dropped_bytes);
   torch::neuron::tcm_free(block);
-  return launch.output;
+  return launch.returned;
 }
 #endif
 

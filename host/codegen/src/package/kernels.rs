@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use gpsimd_abi::{FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC};
+use gpsimd_abi::{DType, FAILURE_DEVICE, FAILURE_DROPPED, FAILURE_PANIC};
+use gpsimd_descriptor::OpDescriptor;
 
 use super::comments::{comment, heading};
 use super::dtypes::dtypes;
@@ -25,8 +26,13 @@ pub(super) fn kernels(image: &Image<'_>, runs: &Emitted, counters: &str) -> (Str
          {}\n",
         dtypes(&image.descriptor)
     );
+    source.append(&output_limits(image));
     // The instance comes before the device that is kept in it, and the device before the functions that call it.
     source.append(&runs.instance);
+    source.append(include_str!("types.hpp"));
+    source.append("\n");
+    source.append(include_str!("packing.hpp"));
+    source.append("\n");
     source.append(include_str!("device.hpp"));
     let before = source.append_source(&runs.code);
     let mut definitions: Vec<_> = runs.definitions.iter().map(|definition| definition.below(before)).collect();
@@ -39,16 +45,36 @@ pub(super) fn kernels(image: &Image<'_>, runs: &Emitted, counters: &str) -> (Str
         let _ = writeln!(
             source,
             "torch::Tensor {}({}) {{\n  const torch::Tensor* const operands[] = {{{}}};\n  return launch(operands, {}, \
-             {});\n}}",
+             {}, {});\n}}",
             op.name,
             declared.join(", "),
             pointers.join(", "),
             parameters.len(),
             runs.functions[functions.run as usize],
+            outputs(op, &runs.functions[functions.shape as usize]),
         );
         let lines = first..=source.next_line() - 1;
         definitions.push(Definition { function: op.name.clone(), lines, hot_loops: Vec::new() });
         source.append("\n");
     }
     (source.into_text(), definitions)
+}
+
+/// What `packing.hpp` needs to know of a library.
+pub(super) fn output_limits(image: &Image<'_>) -> String {
+    let most = image.descriptor.ops.iter().map(|op| op.outputs.len()).max().unwrap_or(1);
+    format!(
+        "enum {{ MAX_OUTPUTS = {most}, DTYPE_I32 = {}, DTYPE_I16 = {}, DTYPE_U8 = {} }};\n\n",
+        DType::I32 as u32,
+        DType::I16 as u32,
+        DType::U8 as u32
+    )
+}
+
+/// The outputs of an op as `device.hpp` takes them. Of one, the tensor that is returned has the type.
+fn outputs(op: &OpDescriptor, shape: &str) -> String {
+    match op.outputs.len() {
+        1 => "Outputs{1, nullptr, 0}".into(),
+        several => format!("Outputs{{{several}, {shape}, {}}}", op.tensors().count() + op.sizes().count()),
+    }
 }

@@ -10,13 +10,14 @@ mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpsimd_descriptor::OpDescriptor;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cpp::{Definition, Emitted, Options, RED_ZONE, Refused, emit_roots};
 use crate::error::ImageError;
-use crate::hot_loops::{HotLoop, LANES};
+use crate::hot_loops::HotLoop;
 use crate::image::{Image, OpFunctions};
 use build_script::build_script;
 use kernels::kernels;
@@ -27,11 +28,14 @@ use shapes::shape_functions;
 /// 8 KiB are in local memory (custom-c++-operators-devguide).
 const DEEPEST_RECURSION: u32 = 64;
 
+/// Bytes of `TensorType` and `ShapeError` of the ABI in a core's memory: as `types.hpp` has them.
+const TYPE_BYTES: usize = size_of::<gpsimd_abi::RawTensorType>();
+const SHAPE_ERROR_BYTES: usize = 40;
+
 /// What `device.hpp` defines of the imports of module `gpsimd`; `fma` and `sqrt` are instructions.
-const DEVICE_CALLS: [&str; 20] = [
+const DEVICE_CALLS: [&str; 19] = [
     "core_id",
     "core_count",
-    "tensor_count",
     "tensor_dtype",
     "tensor_rank",
     "tensor_dim",
@@ -73,8 +77,8 @@ pub struct Package {
 pub struct Manifest {
     /// Name, as in `torch.ops.<name>`.
     pub library: String,
-    /// Name that the Neuron SDK registers it under, `<name>_neuron`: `torch.ops.<name>` is `gpsimd_torch`'s, which has scalars
-    /// and gradients that the SDK's ops lack, and calls these with the scalars packed into `params`.
+    /// Name that the Neuron SDK registers it under, `<name>_neuron`: `torch.ops.<name>` is `gpsimd_torch`'s, which has scalars,
+    /// several outputs and gradients, which the SDK's ops lack, and calls these with the scalars packed into `params`.
     pub neuron_library: String,
     /// Version of the crate that holds the kernels.
     pub version: String,
@@ -121,13 +125,17 @@ impl Package {
     /// there is.
     pub fn generate(image: &Image<'_>, wasm: &[u8]) -> Result<Self, ImageError> {
         let library = &image.descriptor;
-        let runs = image.emit(|op| op.run, None)?;
-        let shapes = image.emit(|op| op.shape, None)?;
+        let runs = image.emit(image.kernel_roots(), None)?;
+        let shapes = image.emit(image.ops.iter().map(|op| op.shape).collect(), None)?;
         let mut ops = Vec::new();
         for (op, functions) in library.ops.iter().zip(&image.ops) {
-            let run = runs.reached_from(functions.run);
+            let mut run = runs.reached_from(functions.run);
             image.check_calls(&op.name, Caller::Kernel, &run)?;
             image.check_calls(&op.name, Caller::ShapeFunction, &shapes.reached_from(functions.shape))?;
+            if op.outputs.len() > 1 {
+                image.check_room_for_types(op)?;
+                run.extend(runs.reached_from(functions.shape));
+            }
             let defined = run.iter().filter(|index| **index >= image.module.import_count());
             let names: BTreeSet<&str> = defined.clone().map(|index| &*runs.functions[*index as usize]).collect();
             let definitions = runs.definitions.iter().filter(|definition| names.contains(&*definition.function));
@@ -175,12 +183,12 @@ impl Package {
         let mut places = BTreeMap::new();
         for hot in vectors {
             let place = places.entry(&hot.function).or_insert(0);
-            if hot.width.is_some_and(|width| width >= LANES) {
+            if hot.is_vectorized() {
                 count.insert((hot.function.clone(), *place));
             }
             *place += 1;
         }
-        let runs = image.emit(|op| op.run, Some(count))?;
+        let runs = image.emit(image.kernel_roots(), Some(count))?;
         Ok(kernels(image, &runs, include_str!("operations.hpp")).0)
     }
 
@@ -197,14 +205,17 @@ impl Package {
 }
 
 impl Image<'_> {
-    /// Emits one of the functions of every op, with all that they call.
-    fn emit(
-        &self,
-        root: impl Fn(&OpFunctions) -> u32,
-        count: Option<BTreeSet<(String, usize)>>,
-    ) -> Result<Emitted, ImageError> {
+    /// What kernels are made of: a core asks the shape functions of ops with several outputs, too, as the vendor tells it
+    /// the type of one.
+    fn kernel_roots(&self) -> Vec<u32> {
+        let shapes = self.descriptor.ops.iter().zip(&self.ops).filter(|(op, _)| op.outputs.len() > 1);
+        self.ops.iter().map(|op| op.run).chain(shapes.map(|(_, functions)| functions.shape)).collect()
+    }
+
+    /// Emits functions of ops, with all that they call.
+    fn emit(&self, roots: Vec<u32>, count: Option<BTreeSet<(String, usize)>>) -> Result<Emitted, ImageError> {
         let options = Options {
-            roots: self.ops.iter().map(&root).collect(),
+            roots,
             stack: Some(self.stack_pointer),
             deepest_recursion: Some(DEEPEST_RECURSION),
             zeroed: self.memory.zeroed(),
@@ -212,12 +223,29 @@ impl Image<'_> {
             count,
         };
         emit_roots(&self.module, &options).map_err(|Refused { root: refused, error }| {
-            let op = self.descriptor.ops.iter().zip(&self.ops).find(|(_, functions)| root(functions) == refused);
+            let is_of = |functions: &OpFunctions| [functions.run, functions.shape].contains(&refused);
+            let op = self.descriptor.ops.iter().zip(&self.ops).find(|(_, functions)| is_of(functions));
             match op {
                 Some((op, _)) => error.in_op(&op.name),
                 None => error,
             }
         })
+    }
+
+    /// On a core the types of operands and outputs are in the pool while a shape function runs.
+    fn check_room_for_types(&self, op: &OpDescriptor) -> Result<(), ImageError> {
+        let types = op.tensors().count() + op.sizes().count() + op.outputs.len();
+        let needed = types * TYPE_BYTES + SHAPE_ERROR_BYTES;
+        if needed > self.memory.pool as usize {
+            return Err(ImageError::Limit {
+                what: format!("room in tile buffers for the types of operands and outputs of op `{}`", op.name),
+                found: needed as u64,
+                limit: u64::from(self.memory.pool),
+                unit: " bytes",
+                help: "give tile buffers more with `tcm: BYTES` in op_library!",
+            });
+        }
+        Ok(())
     }
 
     fn check_stack(&self, runs: &Emitted, shapes: &Emitted) -> Result<(), ImageError> {

@@ -4,11 +4,11 @@ use gpsimd_descriptor::OpDescriptor;
 
 /// Names of the kernel function's parameters. In C++ they end in `_`, as no word does that means something there.
 pub(super) fn parameters(op: &OpDescriptor) -> Vec<String> {
-    let params = op.scalars().next().map(|_| "params");
-    op.tensors().map(|(name, _)| name).chain(params).map(str::to_string).collect()
+    op.launch_operands().map(str::to_string).collect()
 }
 
-/// Schema of the op on the device: scalars are packed into one tensor.
+/// Schema of the op on the device: a size is the length of a tensor, scalars are packed into one, and so are several
+/// outputs.
 pub(super) fn schema(op: &OpDescriptor) -> String {
     let operands: Vec<_> = parameters(op).iter().map(|name| format!("Tensor {name}")).collect();
     format!("{}({}) -> Tensor", op.name, operands.join(", "))

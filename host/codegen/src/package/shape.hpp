@@ -1,22 +1,15 @@
 // ---- Shapes ----
 
-// As the kernels' memory holds them: `TensorType` and `ShapeError` of the ABI, with pointers of 32 bits.
-enum { MAX_RANK = 8, TYPE_BYTES = 8 + 8 * MAX_RANK, ERROR_BYTES = 40, PANIC_STACK_BYTES = 4096 };
+enum { PANIC_STACK_BYTES = 4096 };
 
-// An operand: its name, what it may be in words and as bits by code, and the type parameter that it has, or -1.
+// An operand: its name, what it may be in words and as bits by code, and the type parameter that it has, or -1. A size
+// has no bits: the dtype of the tensor whose length it is does not matter.
 struct Operand {
   const char* name;
   const char* expected;
   u32 dtypes;
   int parameter;
 };
-
-// Code and name of a dtype: 0 where no op of the library has it.
-static u32 dtype_code(torch::ScalarType dtype) {
-#define CODE(code, name, type) dtype == torch::name ? code :
-  return GPSIMD_DTYPES(CODE) 0u;
-#undef CODE
-}
 
 static torch::ScalarType dtype_of(u32 of) {
 #define DTYPE(code, name, type) of == code ? torch::name :
@@ -48,11 +41,39 @@ GPSIMD_INLINE void copy_text(char* to, u32 size, const u8* text, u32 len) {
 
 GPSIMD_INLINE const char* plural(u64 count) { return count == 1 ? "" : "s"; }
 
+// A tensor of the type that is at `type`.
+static torch::Tensor tensor_of_type(const u8* m, u32 type) {
+  int64_t sizes[MAX_RANK] = {};
+  const u32 rank = i32_load(m, type, 4u);
+  for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) {
+    sizes[dim] = static_cast<int64_t>(i64_load(m, type, 8u + 8u * dim));
+  }
+  return torch::empty(torch::IntArrayRef(sizes, rank), dtype_of(i32_load(m, type, 0u)));
+}
+
+// The tensor that outputs of the types at `types` are packed in.
+static torch::Tensor packed_tensor(const char* op, const u8* m, u32 types, u32 count) {
+  for (u32 i = 0; i < count; ++i) {
+    TORCH_CHECK(bytes_of_dtype(i32_load(m, types + i * TYPE_BYTES, 0u)) != 0, "op `", op,
+                "`: its shape function says of output ", i, " that it has a dtype which no tensor of the library has");
+  }
+#ifdef GPSIMD_EMULATED
+  // The emulator has a tensor for each.
+  if (gpsimd::takes_outputs(count)) {
+    for (u32 i = 0; i < count; ++i) gpsimd::take_output(i, tensor_of_type(m, types + i * TYPE_BYTES));
+  }
+#endif
+  const Packing packing = packing_of(m, types, count);
+  const int64_t len = static_cast<int64_t>(packing.len);
+  return torch::empty(torch::IntArrayRef(&len, 1), dtype_of(packing.dtype));
+}
+
 // Calls a shape function with the types of the operands and makes a tensor of the type that it gives.
 static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const Operand* operands, u32 count,
-                           u32 (*shape)(Instance&, u8* __restrict, u32, u32, u32, u32)) {
-  const u32 types = MEMORY_BYTES + PANIC_STACK_BYTES, output = types + count * TYPE_BYTES, error = output + TYPE_BYTES;
-  alignas(8) u8 m[MEMORY_BYTES + PANIC_STACK_BYTES + (MAX_OPERANDS + 1) * TYPE_BYTES + ERROR_BYTES] = {};
+                           u32 output_count, ShapeFunction shape) {
+  const u32 types = MEMORY_BYTES + PANIC_STACK_BYTES, outputs = types + count * TYPE_BYTES;
+  const u32 error = outputs + output_count * TYPE_BYTES;
+  alignas(8) u8 m[MEMORY_BYTES + PANIC_STACK_BYTES + (MAX_OPERANDS + MAX_OUTPUTS) * TYPE_BYTES + ERROR_BYTES] = {};
   Call call = {op, tensors, operands, count, {}, 0};
   Instance w = {};
   w.host = &call;
@@ -65,8 +86,11 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
   for (u32 i = 0; i < count; ++i) {
     const auto dtype = tensors[i].scalar_type();
     const u32 code = dtype_code(dtype);
-    TORCH_CHECK(code != 0 && (operands[i].dtypes >> code & 1) != 0, "op `", op, "`: operand `", operands[i].name, "` is ",
-                dtype, ", expected ", operands[i].expected);
+    const bool is_size = operands[i].dtypes == 0;
+    TORCH_CHECK(!is_size || tensors[i].sizes().size() == 1, "op `", op, "`: size `", operands[i].name,
+                "` is the length of a tensor with ", tensors[i].sizes().size(), " dimensions, expected 1");
+    TORCH_CHECK(is_size || (code != 0 && (operands[i].dtypes >> code & 1) != 0), "op `", op, "`: operand `",
+                operands[i].name, "` is ", dtype, ", expected ", operands[i].expected);
     if (operands[i].parameter >= 0) {
       u32& expected = resolved[operands[i].parameter];
       if (expected == 0) expected = code;
@@ -75,20 +99,10 @@ static torch::Tensor infer(const char* op, const torch::Tensor* tensors, const O
     }
     TORCH_CHECK(tensors[i].sizes().size() <= MAX_RANK, "op `", op, "`: operand `", operands[i].name, "` has ",
                 tensors[i].sizes().size(), " dimensions, expected at most ", static_cast<int>(MAX_RANK));
-    const u32 at = types + i * TYPE_BYTES;
-    i32_store(m, at, 0u, code);
-    i32_store(m, at, 4u, static_cast<u32>(tensors[i].sizes().size()));
-    for (size_t dim = 0; dim < tensors[i].sizes().size(); ++dim) {
-      i64_store(m, at, 8u + 8u * static_cast<u32>(dim), static_cast<u64>(tensors[i].sizes()[dim]));
-    }
+    write_type(m, types + i * TYPE_BYTES, tensors[i]);
   }
-  if (shape(w, m, types, count, output, error) == 0) {
-    int64_t sizes[MAX_RANK] = {};
-    const u32 rank = i32_load(m, output, 4u);
-    for (u32 dim = 0; dim < rank && dim < MAX_RANK; ++dim) {
-      sizes[dim] = static_cast<int64_t>(i64_load(m, output, 8u + 8u * dim));
-    }
-    return torch::empty(torch::IntArrayRef(sizes, rank), dtype_of(i32_load(m, output, 0u)));
+  if (shape(w, m, types, count, outputs, output_count, error) == 0) {
+    return output_count == 1 ? tensor_of_type(m, outputs) : packed_tensor(op, m, outputs, output_count);
   }
   const u32 code = i32_load(m, error, 0u), dim = i32_load(m, error, 8u);
   const u64 expected = i64_load(m, error, 16u), found = i64_load(m, error, 24u);
@@ -130,7 +144,12 @@ __attribute__((unused, noinline, cold)) static void import_gpsimd_fail_text(Inst
   add("op `%s`: its shape function panicked for ", call.op);
   for (u32 i = 0; i < call.count; ++i) {
     const torch::Tensor& tensor = call.tensors[i];
-    add("%s`%s` %s[", i == 0 ? "" : ", ", call.operands[i].name, dtype_name(dtype_code(tensor.scalar_type())));
+    add("%s`%s` ", i == 0 ? "" : ", ", call.operands[i].name);
+    if (call.operands[i].dtypes == 0) {
+      add("%lld", static_cast<long long>(tensor.numel()));
+      continue;
+    }
+    add("%s[", dtype_name(dtype_code(tensor.scalar_type())));
     for (size_t dim = 0; dim < tensor.sizes().size(); ++dim) {
       add("%s%lld", dim == 0 ? "" : ", ", static_cast<long long>(tensor.sizes()[dim]));
     }

@@ -6,6 +6,7 @@ use gpsimd_descriptor::{ElementType, OpDescriptor};
 
 use super::comments::heading;
 use super::dtypes::dtypes;
+use super::kernels::output_limits;
 use super::neuron_library;
 use crate::cpp::{Emitted, PRELUDE};
 use crate::image::Image;
@@ -19,30 +20,36 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
     text += PRELUDE;
     let _ = write!(
         text,
-        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}\n{}{}{}",
+        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}{}\n{}{}\n{}\n{}{}",
         image.memory.pool_start,
-        image.descriptor.ops.iter().map(|op| op.tensors().count()).max().unwrap_or(0),
+        image.descriptor.ops.iter().map(|op| op.tensors().count() + op.sizes().count()).max().unwrap_or(0),
+        output_limits(image),
         dtypes(&image.descriptor),
         shapes.instance,
+        include_str!("types.hpp"),
+        include_str!("packing.hpp"),
         include_str!("shape.hpp"),
         shapes.code.text(),
     );
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
-        let mut declared: Vec<_> = op.tensors().map(|(name, _)| format!("torch::Tensor {name}_")).collect();
+        let names: Vec<_> =
+            op.tensors().map(|(name, _)| name).chain(op.sizes()).map(|name| format!("{name}_")).collect();
+        let mut declared: Vec<_> = names.iter().map(|name| format!("torch::Tensor {name}")).collect();
         if op.scalars().next().is_some() {
             declared.push("torch::Tensor /* params */".into());
         }
-        let names: Vec<_> = op.tensors().map(|(name, _)| format!("{name}_")).collect();
-        let operands: Vec<_> = op.tensors().map(|(name, element)| operand(op, name, element)).collect();
+        let tensors = op.tensors().map(|(name, element)| operand(op, name, element));
+        let operands: Vec<_> = tensors.chain(op.sizes().map(|name| format!("{{\"{name}\", \"\", 0, -1}}"))).collect();
         let _ = writeln!(
             text,
             "torch::Tensor {0}_shape({1}) {{\n  const torch::Tensor tensors[] = {{{2}}};\n  const Operand operands[] = \
-             {{{3}}};\n  return infer(\"{0}\", tensors, operands, {4}, {5});\n}}\n",
+             {{{3}}};\n  return infer(\"{0}\", tensors, operands, {4}, {5}, {6});\n}}\n",
             op.name,
             declared.join(", "),
             names.join(", "),
             operands.join(", "),
             names.len(),
+            op.outputs.len(),
             shapes.functions[functions.shape as usize],
         );
     }

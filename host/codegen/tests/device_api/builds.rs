@@ -7,7 +7,8 @@ use gpsimd_codegen::host_build::{
     Compiler, HostBuildError, Optimisation, PackageBuild, TorchFolder, build_cpp, build_package, write_headers,
 };
 use gpsimd_emulator::gpsimd_descriptor::{
-    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor, TypeParameter,
+    ElementType, LibraryDescriptor, OpDescriptor, OperandDescriptor, OperandKind, OutputDescriptor, ScalarType,
+    TypeParameter,
 };
 use gpsimd_emulator::{DType, Mode, OpLibrary, Tensor};
 
@@ -145,9 +146,18 @@ fn scaled_add() -> LibraryDescriptor {
             name: "scaled_add".into(),
             doc: "x + a y: \"quoted\", \\ and ü.".into(),
             types: vec![TypeParameter { name: "T".into(), dtypes: vec![DType::F32, DType::Bf16] }],
-            operands: vec![tensor("x"), tensor("y"), OperandDescriptor { name: "a".into(), kind: OperandKind::Scalar }],
-            output: OutputDescriptor { name: "z".into(), element: ElementType::Parameter(0) },
-            replaces: None,
+            operands: vec![
+                tensor("x"),
+                tensor("y"),
+                OperandDescriptor { name: "a".into(), kind: OperandKind::Scalar(ScalarType::F32) },
+            ],
+            outputs: vec![OutputDescriptor {
+                name: "z".into(),
+                element: ElementType::Parameter(0),
+                replaces: None,
+                returned: None,
+            }],
+            then: None,
             gradients: Vec::new(),
             file: "src/lib.rs".into(),
         }],
@@ -179,10 +189,10 @@ fn a_generated_package_takes_scalars_as_params() {
         assert_eq!(*library.descriptor(), scaled_add());
         let x = Tensor::from_vec((0..1000).map(|i| i as f32).collect(), &[10, 100]).unwrap();
         let op = library.op("scaled_add").unwrap();
-        let z = engine(Mode::Checked).call(&op, &[x.view(), x.view()], &[0.5]).unwrap();
+        let z = engine(Mode::Checked).call(&op, &[x.view(), x.view()], &[0.5_f32.into()]).unwrap();
         assert!(z.as_slice::<f32>().unwrap().iter().enumerate().all(|(i, z)| *z == i as f32 * 1.5));
         let y = Tensor::from_vec(vec![0.0_f32; 3], &[3]).unwrap();
-        let error = engine(Mode::Checked).call(&op, &[x.view(), y.view()], &[0.5]).unwrap_err();
+        let error = engine(Mode::Checked).call(&op, &[x.view(), y.view()], &[0.5_f32.into()]).unwrap_err();
         insta::allow_duplicates! { insta::assert_snapshot!(error, @"op `scaled_add`: operand `y` has the shape [3], expected [10, 100]"); }
     }
 }

@@ -59,5 +59,5 @@ fn the_descriptor_leaves_element_types_to_the_op() {
     let op = DTYPES.op("take");
     let kinds: Vec<_> = op.descriptor().operands.iter().map(|operand| operand.kind).collect();
     assert_eq!(kinds, [OperandKind::Tensor(ElementType::Any); 2]);
-    assert_eq!(op.descriptor().output.element, ElementType::Any);
+    assert_eq!(op.descriptor().outputs[0].element, ElementType::Any);
 }

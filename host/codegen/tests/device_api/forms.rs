@@ -19,7 +19,7 @@ fn run(op: &str, operands: &[&Tensor]) -> Vec<f32> {
 
 fn report(op: &str, x: &Tensor) -> LaunchReport {
     let mut y = Tensor::zeros(x.ty());
-    let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     engine(Mode::Checked).launch(&FORMS.op(op), launch).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -1,4 +1,4 @@
-// In the form of a generated package: x + a y, `a` in `params`.
+// In the form of a generated package: x + a y, the bits of `a` in `params`.
 #include <neuron/neuron-utils.hpp>
 #include <torch/torch.h>
 
@@ -11,7 +11,7 @@ torch::Tensor scaled_add(const torch::Tensor& x, const torch::Tensor& y, const t
   float* a = reinterpret_cast<float*>(tcm);
   float* tile_x = reinterpret_cast<float*>(tcm + 64);
   float* tile_y = reinterpret_cast<float*>(tcm + 8192);
-  params.tcm_accessor().tensor_to_tcm<float>(a, 0, 1);
+  params.tcm_accessor().tensor_to_tcm<int32_t>(reinterpret_cast<int32_t*>(tcm), 0, 1);
   for (size_t start = first; start < end; start += 1024) {
     const size_t count = end - start < 1024 ? end - start : 1024;
     x.tcm_accessor().tensor_to_tcm<float>(tile_x, start, count);

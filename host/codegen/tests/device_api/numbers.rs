@@ -1,7 +1,7 @@
 //! Ops that take numbers besides tensors.
 
-use gpsimd_emulator::gpsimd_descriptor::OperandKind;
-use gpsimd_emulator::{LaunchError, Mode, Op, Tensor};
+use gpsimd_emulator::gpsimd_descriptor::{OperandKind, ScalarType};
+use gpsimd_emulator::{LaunchError, Mode, Op, Scalar, Tensor};
 
 use crate::fixtures::{NUMBERS, NUMBERS_MULTICORE, build_and_load, cpp_build, engine, source, torch};
 
@@ -11,8 +11,9 @@ fn tensor(data: &[f32]) -> Tensor {
 
 fn run(op: &Op, tensors: &[&Tensor], numbers: &[f32]) -> Result<Vec<f32>, LaunchError> {
     let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
-    let fast = engine(Mode::Fast).call(op, &views, numbers);
-    let checked = engine(Mode::Checked).call(op, &views, numbers)?;
+    let numbers: Vec<_> = numbers.iter().copied().map(Scalar::from).collect();
+    let fast = engine(Mode::Fast).call(op, &views, &numbers);
+    let checked = engine(Mode::Checked).call(op, &views, &numbers)?;
     assert_eq!(checked.bytes(), fast.unwrap().bytes());
     Ok(checked.as_slice::<f32>().unwrap().to_vec())
 }
@@ -32,7 +33,7 @@ fn double_and_scalar_on_all_cores() {
 fn the_descriptor_says_which_operands_are_numbers() {
     let op = NUMBERS.op("mixed");
     let operands = &op.descriptor().operands;
-    let scalars: Vec<_> = operands.iter().map(|operand| operand.kind == OperandKind::Scalar).collect();
+    let scalars: Vec<_> = operands.iter().map(|operand| operand.kind == OperandKind::Scalar(ScalarType::F32)).collect();
     assert_eq!(scalars, [true, false, true, false, true, true, true]);
     assert_eq!(operands[4].name, "arg4");
 }

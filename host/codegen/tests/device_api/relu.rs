@@ -39,7 +39,7 @@ fn through_tcm_on_all_cores() {
 fn one_core_alone_runs_an_op_of_a_library_for_one() {
     let x = Tensor::from_vec(vec![1.0_f32; 3000], &[3000]).unwrap();
     let mut y = Tensor::zeros(x.ty());
-    let launch = gpsimd_emulator::Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = gpsimd_emulator::Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     let report = engine(Mode::Checked).launch(&RELU.op("relu_tcm"), launch).unwrap();
     let loads: Vec<_> = report.cores.iter().map(|core| core.loads).collect();
     assert_eq!(loads, [3, 0, 0, 0, 0, 0, 0, 0]);

@@ -6,7 +6,7 @@ use std::process::Command;
 use gpsimd_codegen::host_build::write_headers;
 use object::{Object, ObjectSection};
 
-use crate::images::{SMALL_OPS, package};
+use crate::images::{PACKED_OPS, SMALL_OPS, for_the_device, package};
 
 /// What the emitted sources promise.
 const FLAGS: [&str; 9] = [
@@ -21,21 +21,21 @@ const FLAGS: [&str; 9] = [
     "-c",
 ];
 
-/// The package of `small-ops` and the headers, in a folder that goes away.
+/// The packages of `small-ops` and `packed-ops` and the headers, in a folder that goes away.
 struct Sources(PathBuf);
 
 impl Sources {
     fn write(test: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
         write_headers(&folder.join("include")).unwrap();
-        for (name, text) in package(SMALL_OPS).unwrap().files() {
-            std::fs::write(folder.join(&name), &text).unwrap();
-            if name == "small_ops.cpp" {
-                // What the device's compiler sees, as far as our headers have it.
-                assert!(text.contains("#ifdef GPSIMD_EMULATED"));
-                std::fs::write(folder.join("for_the_device.cpp"), text.replace("#ifdef GPSIMD_EMULATED", "#if 0"))
-                    .unwrap();
+        for (package, name) in
+            [(SMALL_OPS, "small_ops"), (PACKED_OPS, "packed_ops")].map(|(image, name)| (package(image).unwrap(), name))
+        {
+            for (file, text) in package.files() {
+                std::fs::write(folder.join(&file), &text).unwrap();
             }
+            std::fs::write(folder.join(format!("{name}_for_the_device.cpp")), for_the_device(&package.kernels))
+                .unwrap();
         }
         Self(folder)
     }
@@ -98,12 +98,15 @@ fn compiles_without_a_warning(test: &str, compiler: Option<Vec<String>>) {
     let include = format!("-I{}", sources.file("include").display());
     for level in ["-Os", "-O3"] {
         let arguments = [&["-std=c++14", level, &include][..], &FLAGS].concat();
-        for name in ["small_ops.cpp", "small_ops_shape.cpp", "for_the_device.cpp"] {
+        for name in ["small_ops", "packed_ops"]
+            .iter()
+            .flat_map(|name| ["", "_shape", "_for_the_device"].map(|part| format!("{name}{part}.cpp")))
+        {
             let object = sources.file("object.o");
-            compile(&compiler, &arguments, &sources.file(name), &object);
+            compile(&compiler, &arguments, &sources.file(&name), &object);
             let mut found = needs_before_main(&object);
             // Our NEURON_LIBRARY registers its block before `main`, on the host.
-            found.retain(|section| name != "small_ops_shape.cpp" || !section.starts_with(".init_array"));
+            found.retain(|section| !name.ends_with("_shape.cpp") || !section.starts_with(".init_array"));
             assert!(found.is_empty(), "{name} {level}: {found:?}");
         }
     }
@@ -156,5 +159,7 @@ fn shape_functions_compile_against_pytorch() {
         [torch.join("include"), torch.join("include/torch/csrc/api/include"), sources.file("include")].map(include);
     let mut arguments = vec!["-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror", "-fPIC", "-c"];
     arguments.extend(includes.iter().map(String::as_str));
-    compile(&["c++".to_owned()], &arguments, &sources.file("small_ops_shape.cpp"), &sources.file("shape.o"));
+    for name in ["small_ops_shape.cpp", "packed_ops_shape.cpp"] {
+        compile(&["c++".to_owned()], &arguments, &sources.file(name), &sources.file("shape.o"));
+    }
 }

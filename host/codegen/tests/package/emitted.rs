@@ -2,10 +2,11 @@
 
 use gpsimd_codegen::PRELUDE;
 
-use crate::images::{SMALL_OPS, image, package};
+use crate::images::{PACKED_OPS, SMALL_OPS, image, package};
 
 fn file(name: &str) -> String {
-    let files = package(SMALL_OPS).unwrap_or_else(|error| panic!("{error}")).files();
+    let image = if name.starts_with("packed_ops") { PACKED_OPS } else { SMALL_OPS };
+    let files = package(image).unwrap_or_else(|error| panic!("{error}")).files();
     files.into_iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name}")).1
 }
 
@@ -36,9 +37,32 @@ fn the_build_script_of_a_small_op() {
     insta::assert_snapshot!(file("build.py"));
 }
 
+/// What comes after the functions of the image: what PyTorch calls.
+fn called_by_pytorch(name: &str, first: &str) -> String {
+    let text = file(name);
+    text[text.find(first).unwrap_or_else(|| panic!("no {first}"))..].to_owned()
+}
+
+#[test]
+fn what_pytorch_calls_of_ops_with_several_outputs() {
+    let parts = [
+        called_by_pytorch("packed_ops.cpp", "torch::Tensor take("),
+        called_by_pytorch("packed_ops_shape.cpp", "torch::Tensor take_shape("),
+    ];
+    insta::assert_snapshot!(parts.join("\n"));
+}
+
+#[test]
+fn the_schemas_of_ops_with_several_outputs() {
+    let manifest = package(PACKED_OPS).unwrap().manifest;
+    let schemas: Vec<_> = manifest.ops.iter().map(|op| op.schema.as_str()).collect();
+    let both = "both(Tensor x) -> Tensor";
+    assert_eq!(schemas, ["take(Tensor x, Tensor k, Tensor params) -> Tensor", "split(Tensor x) -> Tensor", both]);
+}
+
 #[test]
 fn the_same_image_gives_the_same_bytes() {
-    for wasm in [SMALL_OPS, &image(&[])] {
+    for wasm in [SMALL_OPS, PACKED_OPS, &image(&[])] {
         let (first, second) = (package(wasm).unwrap(), package(wasm).unwrap());
         assert_eq!(first.files(), second.files());
     }

@@ -5,6 +5,9 @@ use gpsimd_codegen::{Image, ImageError, Package};
 /// The image of `small-ops`; its manifest says how it is made.
 pub(crate) const SMALL_OPS: &[u8] = include_bytes!("small_ops.wasm");
 
+/// The image of `packed-ops`; likewise.
+pub(crate) const PACKED_OPS: &[u8] = include_bytes!("packed_ops.wasm");
+
 /// The package of an image.
 pub(crate) fn package(wasm: &[u8]) -> Result<Package, ImageError> {
     Package::generate(&Image::read(wasm)?, wasm)
@@ -23,10 +26,10 @@ pub(crate) const TEXT: &str = r#"(module
   (data (i32.const 1040) "\00\30\00\00")
   (func $my_ops::scale::run (export "run:scale") (result i32)
     i32.const 0)
-  (func $my_ops::scale::shape (export "shape:scale") (param i32 i32 i32 i32) (result i32)
+  (func $my_ops::scale::shape (export "shape:scale") (param i32 i32 i32 i32 i32) (result i32)
     i32.const 0)
   (@custom "linking" "\02")
-  (@custom "gpsimd.descriptor" "{'name':'my_ops','version':'1.0','ops':[{'name':'scale','doc':'','operands':[{'name':'x','kind':{'tensor':'f32'}}],'output':{'name':'y','element':'f32'},'replaces':null,'gradients':[],'file':'src/lib.rs'}]}")
+  (@custom "gpsimd.descriptor" "{'name':'my_ops','version':'1.0','ops':[{'name':'scale','doc':'','operands':[{'name':'x','kind':{'tensor':'f32'}}],'outputs':[{'name':'y','element':'f32'}],'gradients':[],'file':'src/lib.rs'}]}")
 )"#;
 
 /// Assembles [`TEXT`] with parts of it replaced: `(what, by what)`.
@@ -37,4 +40,10 @@ pub(crate) fn image(replaced: &[(&str, &str)]) -> Vec<u8> {
         text = text.replace(what, by);
     }
     wat::parse_str(text.replace('\'', "\\22")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the device's compiler sees of kernels, as far as our headers have it.
+pub(crate) fn for_the_device(kernels: &str) -> String {
+    assert!(kernels.contains("#ifdef GPSIMD_EMULATED") && kernels.contains("#ifndef GPSIMD_EMULATED"));
+    kernels.replace("#ifdef GPSIMD_EMULATED", "#if 0").replace("#ifndef GPSIMD_EMULATED", "#if 1")
 }

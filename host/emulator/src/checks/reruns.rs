@@ -7,10 +7,10 @@ use crate::error::{KernelError, Misuse, count};
 use crate::prepared_launch::PreparedLaunch;
 use crate::tcm::Poison;
 
-/// The output and the outcomes of a run.
+/// The outputs and the outcomes of a run.
 pub(crate) struct RunResult<'a> {
     pub(crate) poison: Poison,
-    pub(crate) output: &'a [u8],
+    pub(crate) outputs: &'a [&'a [u8]],
     pub(crate) outcomes: &'a [CoreOutcome],
 }
 
@@ -24,19 +24,22 @@ pub(crate) fn compare(
         let what = format!("the second fails: {}", error.misuse);
         return Some(KernelError { misuse: Misuse::BehaviourDependsOnTcm { what }, ..error });
     }
-    output_difference(launch, first, second).or_else(|| behaviour_difference(launch, first.outcomes, second.outcomes))
+    let differs = |output| output_difference(launch, output, first, second);
+    (0..launch.outputs()).find_map(differs).or_else(|| behaviour_difference(launch, first.outcomes, second.outcomes))
 }
 
 fn output_difference(
     launch: &PreparedLaunch<'_>,
+    output: usize,
     first: &RunResult<'_>,
     second: &RunResult<'_>,
 ) -> Option<KernelError> {
-    if first.output == second.output {
+    let (a, b) = (first.outputs[output], second.outputs[output]);
+    if a == b {
         return None;
     }
-    let bytes = launch.element_bytes(launch.output);
-    let pairs = || first.output.chunks_exact(bytes).zip(second.output.chunks_exact(bytes));
+    let bytes = launch.element_bytes(launch.first_output + output);
+    let pairs = || a.chunks_exact(bytes).zip(b.chunks_exact(bytes));
     let start = pairs().position(|(a, b)| a != b)?;
     // Elements that carry poison as it was are one finding, those computed from it another.
     let carried = |(a, b): (&[u8], &[u8])| is_poison(a, first.poison) && is_poison(b, second.poison);
@@ -44,12 +47,14 @@ fn output_difference(
     let len = pairs().skip(start).take_while(|&(a, b)| a != b && carried((a, b)) == verbatim).count();
 
     let start = start as u64;
-    let writer =
-        second.outcomes.iter().position(|core| core.accesses.written.first_in(&(start..start + 1)).is_some())?;
-    let accesses = &second.outcomes[writer].accesses;
+    let writer = second
+        .outcomes
+        .iter()
+        .position(|core| core.accesses[output].written.first_in(&(start..start + 1)).is_some())?;
+    let accesses = &second.outcomes[writer].accesses[output];
     // Every element has a writer: `judge` found none missing. What another core wrote is another finding.
     let range = accesses.written.first_in(&(start..start + len as u64))?;
-    let tensor = launch.name(launch.output);
+    let tensor = launch.output_name(output);
     let misuse =
         if verbatim { Misuse::TcmNeverWritten { tensor, range } } else { Misuse::DependsOnTcm { tensor, range } };
     Some(launch.error(Some(writer as u32), misuse, accesses.stored_at(start)))

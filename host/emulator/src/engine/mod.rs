@@ -17,13 +17,14 @@ use crate::error::{KernelError, LastDma, LaunchError, Misuse, OperandError};
 use crate::guard::Reason;
 use crate::interrupt::InterruptHandle;
 use crate::launch::Launch;
-use crate::library::Op;
+use crate::library::{Op, PhaseArgument};
 use crate::operands;
 use crate::prepared_launch::PreparedLaunch;
 use crate::print::PrintSink;
 use crate::report::LaunchReport;
+use crate::scalar::Scalar;
 use crate::tcm::{Poison, TcmMemory};
-use crate::tensor::{Tensor, TensorType, TensorView, TensorViewMut};
+use crate::tensor::{Tensor, TensorView, TensorViewMut};
 use crate::watchdog::{Interrupts, Watched};
 use crate::workers::SharedWorkers;
 
@@ -98,14 +99,6 @@ impl Engine {
         self.interrupts.clone()
     }
 
-    /// The type of the output of `op` for operands of these types; runs no kernel.
-    ///
-    /// # Errors
-    /// When the operands do not fit the descriptor or the op's shape function refuses them.
-    pub fn shape(&self, op: &Op, operands: &[TensorType]) -> Result<TensorType, OperandError> {
-        op.shape(operands)
-    }
-
     /// Runs `op` and waits for its end.
     ///
     /// # Errors
@@ -115,34 +108,54 @@ impl Engine {
     /// # Panics
     /// When the workers swallow a panic.
     pub fn launch(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let Launch { tensors, scalars, output } = launch;
-        self.launch_bound(op.bind(tensors, scalars)?, output)
+        let Launch { tensors, scalars, outputs } = launch;
+        self.launch_bound(op.bind(tensors, scalars)?, outputs)
     }
 
     /// As [`Self::launch`], of an op whose operands have been verified.
     ///
     /// # Errors
-    /// When the output is not of the [type](BoundOp::output_type) that it has to be of, and as [`Self::launch`].
+    /// When the outputs are not of the [types](BoundOp::output_types) that they have to be of, and as [`Self::launch`].
     ///
     /// # Panics
     /// When the workers swallow a panic.
-    #[expect(clippy::needless_pass_by_value, reason = "during the launch nothing else reaches the output")]
-    pub fn launch_bound(&self, bound: BoundOp<'_>, output: TensorViewMut<'_>) -> Result<LaunchReport, LaunchError> {
-        let launch = PreparedLaunch::new(bound, &output, self.cores)?;
-        self.execute(launch)
+    #[expect(clippy::needless_pass_by_value, reason = "during the launch nothing else reaches the outputs")]
+    pub fn launch_bound(
+        &self,
+        bound: BoundOp<'_>,
+        outputs: Vec<TensorViewMut<'_>>,
+    ) -> Result<LaunchReport, LaunchError> {
+        let Some((second, arguments)) = bound.op.second_phase() else {
+            return self.execute(PreparedLaunch::new(bound, &outputs, self.cores)?);
+        };
+        let mut workspace: Vec<_> = bound.phase_types.iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let (tensors, scalars) = (bound.tensors, bound.scalars);
+        let views: Vec<_> = workspace.iter_mut().map(Tensor::view_mut).collect();
+        let first = self.execute(PreparedLaunch::new(bound, &views, self.cores)?)?;
+        let (mut passed, mut numbers) = (Vec::new(), Vec::new());
+        for argument in arguments {
+            match *argument {
+                PhaseArgument::Output(output) => passed.push(workspace[output].view()),
+                PhaseArgument::Tensor(tensor) => passed.push(tensors[tensor]),
+                PhaseArgument::Scalar(scalar, _) => numbers.push(scalars[scalar]),
+            }
+        }
+        let second = PreparedLaunch::new(second.bind(&passed, &numbers)?, &outputs, self.cores)?;
+        Ok(first.followed_by(self.execute(second)?))
     }
 
-    /// Runs an op whose output replaces one of its operands, in the place of that operand: `launch.output` is the
-    /// operand, and `launch.tensors` are the others.
+    /// Runs an op with outputs that replace operands, in the place of those: in `launch.outputs` they stand for the
+    /// outputs that replace them, and `launch.tensors` are the others.
     ///
     /// # Errors
-    /// As [`Self::launch`]. In checked mode the operand is then what it was before the launch; in fast mode cores that
-    /// had finished have replaced their part.
+    /// As [`Self::launch`]. In checked mode the operands are then what they were before the launch; in fast mode cores
+    /// that had finished have replaced their part.
     ///
     /// # Panics
     /// When the workers swallow a panic.
+    #[expect(clippy::needless_pass_by_value, reason = "during the launch nothing else reaches the outputs")]
     pub fn launch_in_place(&self, op: &Op, launch: Launch<'_>) -> Result<LaunchReport, LaunchError> {
-        let launch = PreparedLaunch::in_place(op, launch, self.cores)?;
+        let launch = PreparedLaunch::in_place(op, &launch, self.cores)?;
         self.execute(launch)
     }
 
@@ -159,7 +172,7 @@ impl Engine {
         &self,
         op: &Op,
         tensors: &[TensorView<'_>],
-        scalars: &[f32],
+        scalars: &[Scalar],
         rows: &mut [TensorViewMut<'_>],
     ) -> Result<LaunchReport, LaunchError> {
         if self.mode == Mode::Fast {
@@ -173,7 +186,7 @@ impl Engine {
             whole.view_mut().bytes_mut()[start..start + row.len()].copy_from_slice(row);
             start += row.len();
         }
-        let report = self.launch_in_place(op, Launch { tensors, scalars, output: whole.view_mut() })?;
+        let report = self.launch_in_place(op, Launch { tensors, scalars, outputs: vec![whole.view_mut()] })?;
         let mut rest = whole.bytes();
         for row in rows {
             let (part, after) = rest.split_at(row.ty().bytes());
@@ -183,18 +196,39 @@ impl Engine {
         Ok(report)
     }
 
-    /// Runs `op` and returns its output, in memory of its own.
+    /// Runs `op`, which has one output, and returns that, in memory of its own.
+    ///
+    /// # Errors
+    /// As [`Self::launch`], and when the op has several outputs.
+    ///
+    /// # Panics
+    /// When the workers swallow a panic.
+    pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[Scalar]) -> Result<Tensor, LaunchError> {
+        let expected = op.outputs().len();
+        let wrong_count = || OperandError::OutputCount { op: op.name().into(), expected, found: 1 };
+        if expected != 1 {
+            return Err(wrong_count().into());
+        }
+        Ok(self.call_all(op, tensors, scalars)?.pop().ok_or_else(wrong_count)?)
+    }
+
+    /// Runs `op` and returns its outputs, in memory of their own.
     ///
     /// # Errors
     /// As [`Self::launch`].
     ///
     /// # Panics
     /// When the workers swallow a panic.
-    pub fn call(&self, op: &Op, tensors: &[TensorView<'_>], scalars: &[f32]) -> Result<Tensor, LaunchError> {
+    pub fn call_all(
+        &self,
+        op: &Op,
+        tensors: &[TensorView<'_>],
+        scalars: &[Scalar],
+    ) -> Result<Vec<Tensor>, LaunchError> {
         let bound = op.bind(tensors, scalars)?;
-        let mut output = Tensor::zeros(bound.output_type());
-        self.launch_bound(bound, output.view_mut())?;
-        Ok(output)
+        let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+        self.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
+        Ok(outputs)
     }
 
     fn execute(&self, mut launch: PreparedLaunch<'_>) -> Result<LaunchReport, LaunchError> {
@@ -226,8 +260,10 @@ impl Engine {
         launch.poison = Some(Poison::Signalling);
         let first = self.run_cores(launch, watched);
         let report = self.conclude(launch, watched, &first)?;
-        // SAFETY: no core runs until the copy is made.
-        let first_output = unsafe { launch.output() }.to_vec();
+        // SAFETY: no core runs until the copies are made.
+        let first_outputs: Vec<_> =
+            (0..launch.outputs()).map(|output| unsafe { launch.output(output) }.to_vec()).collect();
+        let first_outputs: Vec<_> = first_outputs.iter().map(Vec::as_slice).collect();
 
         launch.poison = Some(Poison::Large);
         let second = self.run_cores(launch, watched);
@@ -235,9 +271,9 @@ impl Engine {
             return Err(error.into());
         }
         // SAFETY: no core runs any more.
-        let second_output = unsafe { launch.output() };
-        let first = RunResult { poison: Poison::Signalling, output: &first_output, outcomes: &first };
-        let second = RunResult { poison: Poison::Large, output: second_output, outcomes: &second };
+        let second_outputs: Vec<_> = (0..launch.outputs()).map(|output| unsafe { launch.output(output) }).collect();
+        let first = RunResult { poison: Poison::Signalling, outputs: &first_outputs, outcomes: &first };
+        let second = RunResult { poison: Poison::Large, outputs: &second_outputs, outcomes: &second };
         checks::compare(launch, &first, &second).map_or(Ok(report), |error| Err(error.into()))
     }
 

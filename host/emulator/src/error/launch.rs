@@ -1,6 +1,7 @@
 //! [`LaunchError`], [`OperandError`]: why an op cannot be launched, or its launch failed.
 
 use gpsimd_abi::DType;
+use gpsimd_descriptor::{OperandKind, ScalarType};
 
 use super::{KernelError, Misuse, count};
 use crate::tensor::TensorType;
@@ -61,9 +62,41 @@ pub enum OperandError {
     ScalarCount {
         /// The op.
         op: String,
-        /// Scalar operands of the descriptor.
+        /// Scalars and sizes of the descriptor.
         expected: usize,
-        /// Scalars given.
+        /// Scalars and sizes given.
+        found: usize,
+    },
+    /// A scalar of another type.
+    #[error("op `{op}`: operand `{operand}` is {}, found {}", described(*expected), described(*found))]
+    ScalarType {
+        /// The op.
+        op: String,
+        /// The operand.
+        operand: String,
+        /// What the descriptor says that it is.
+        expected: OperandKind,
+        /// What was given.
+        found: OperandKind,
+    },
+    /// Wrong number of sizes, for a shape function.
+    #[error("op `{op}` takes {}, found {found}", count(*expected as u64, "size"))]
+    SizeCount {
+        /// The op.
+        op: String,
+        /// Sizes of the descriptor.
+        expected: usize,
+        /// Sizes given.
+        found: usize,
+    },
+    /// Wrong number of outputs.
+    #[error("op `{op}` has {}, found {found}", count(*expected as u64, "output"))]
+    OutputCount {
+        /// The op.
+        op: String,
+        /// Outputs of the descriptor.
+        expected: usize,
+        /// Outputs given.
         found: usize,
     },
     /// An operand of a dtype that it does not take.
@@ -145,6 +178,16 @@ pub enum OperandError {
         operand: String,
         /// Whether this is the operand that the op can replace in place.
         replaces: bool,
+    },
+    /// The memory of two outputs overlaps.
+    #[error("op `{op}`: outputs `{other}` and `{output}` share memory: give each memory of its own")]
+    OutputOverlap {
+        /// The op.
+        op: String,
+        /// The output.
+        output: String,
+        /// One before it.
+        other: String,
     },
     /// A launch in place of an op that replaces nothing.
     #[error("op `{op}` cannot be launched in place: its output replaces no operand (see `replaces` in its descriptor)")]
@@ -267,4 +310,15 @@ pub enum ConfigError {
         /// What the pool says.
         source: rayon::ThreadPoolBuildError,
     },
+}
+
+fn described(kind: OperandKind) -> &'static str {
+    match kind {
+        OperandKind::Tensor(_) => "a tensor",
+        OperandKind::Scalar(ScalarType::F32) => "an f32",
+        OperandKind::Scalar(ScalarType::I32) => "an i32",
+        OperandKind::Scalar(ScalarType::U32) => "a u32",
+        OperandKind::Scalar(ScalarType::Bool) => "a bool",
+        OperandKind::Size => "a size",
+    }
 }

@@ -36,7 +36,7 @@ pub enum LoadError {
         source: libloading::Error,
     },
     /// A shared library, but not an op library.
-    #[error("{} is not an op library: it does not export `{ENTRY_POINT}` (does its crate call `op_library!`?)", path.display())]
+    #[error("{} is not an op library: it does not export `{ENTRY_POINT}` (does its crate call `op_library!`? `cargo gpsimd build` builds it)", path.display())]
     NoEntryPoint {
         /// The file.
         path: PathBuf,

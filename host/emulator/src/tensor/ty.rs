@@ -92,6 +92,13 @@ impl TensorType {
         Ok(Self { dtype, rank: shape.len(), dims })
     }
 
+    /// The tensor that the size `size` travels as: so many elements that nobody reads.
+    pub(crate) const fn of_size(size: usize) -> Self {
+        let mut dims = [0; MAX_RANK];
+        dims[0] = size;
+        Self { dtype: DType::U8, rank: 1, dims }
+    }
+
     /// Element type.
     pub const fn dtype(&self) -> DType {
         self.dtype

@@ -11,12 +11,16 @@ fn full() -> Value {
     let tensor = |name: &str, element: &str| json!({"name": name, "kind": {"tensor": element}});
     let op = |name: &str| {
         json!({
-            "name": name, "doc": "y = a x", "types": [{"name": "T", "dtypes": ["f32", "i8"]}], "file": "src/lib.rs", "replaces": "x",
-            "operands": [json!({"name": "x", "kind": {"tensor": {"parameter": 0}}}), tensor("mask", "f32"), {"name": "a", "kind": "scalar"}],
-            "output": {"name": "y", "element": "bf16"},
+            "name": name, "doc": "y = a x", "types": [{"name": "T", "dtypes": ["f32", "i8"]}], "file": "src/lib.rs",
+            "operands": [json!({"name": "x", "kind": {"tensor": {"parameter": 0}}}), tensor("mask", "f32"), {"name": "a", "kind": {"scalar": "u32"}}, {"name": "k", "kind": "size"}],
+            "outputs": [
+                {"name": "y", "element": "bf16"},
+                {"name": "new_x", "element": {"parameter": 0}, "replaces": "x"},
+            ],
             "gradients": [
-                {"operands": ["x"], "op": "backward", "arguments": ["grad", {"operand": "mask"}, {"number": 1.5}]},
-                {"operands": ["mask"], "value": "grad"},
+                {"operands": ["x", "mask"], "op": "backward", "arguments": [
+                    {"operand": "x"}, {"grad": "y"}, {"number": 1.5}, {"operand": "k"},
+                ]},
             ],
         })
     };
@@ -67,9 +71,9 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 #[test]
 fn a_gradient_that_does_not_depend_on_that_of_the_output_is_refused() {
-    for value in [json!("output"), json!({"operand": "x"}), json!({"number": 1.0})] {
+    for value in [json!({"output": "y"}), json!({"operand": "x"}), json!({"number": 1.0})] {
         let mut constant = full();
-        constant["ops"][0]["gradients"][1]["value"] = value;
+        constant["ops"][0]["gradients"] = json!([{"operands": ["x"], "value": value}]);
         let error = LibraryDescriptor::parse(constant.to_string().as_bytes()).unwrap_err().to_string();
         assert!(error.contains("op `forward`: its gradient is"), "{error}");
     }
@@ -95,10 +99,13 @@ proptest! {
         if let Ok(parsed) = LibraryDescriptor::parse(changed.to_string().as_bytes()) {
             // What is accepted holds together.
             for op in &parsed.ops {
-                prop_assert_eq!(op.replaces.is_some(), op.replaced_tensor().is_some());
+                for (index, output) in op.outputs.iter().enumerate() {
+                    prop_assert_eq!(output.replaces.is_some(), op.replaced_tensor(index).is_some());
+                }
                 let holds = |gradient: &Gradient| match &gradient.formula {
                     Formula::Op { op, .. } => parsed.op(op).is_some(),
-                    Formula::Value { value } => *value == GradientArgument::Grad,
+                    Formula::Value { value: GradientArgument::Grad(name) } => op.outputs.iter().any(|output| output.name == *name),
+                    Formula::Value { .. } => false,
                 };
                 prop_assert!(op.gradients.iter().all(holds));
             }

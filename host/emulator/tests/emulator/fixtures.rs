@@ -95,7 +95,7 @@ pub(crate) fn error_in_place(name: &str) -> KernelError {
     let (state, step, op) = (iota(LEN), iota(LEN), op(name));
     let result = same(checked_engines().iter().map(|engine| {
         let mut replaced = state.clone();
-        let launch = Launch { tensors: &[step.view()], scalars: &[], output: replaced.view_mut() };
+        let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![replaced.view_mut()] };
         let result = engine.launch_in_place(&op, launch);
         assert_eq!(replaced, state, "the state is as it was");
         result

@@ -116,7 +116,7 @@ fn a_file_that_is_no_shared_library_is_an_error() {
 
 #[test]
 fn a_library_without_the_entry_point_is_an_error() {
-    assert_broken!(["SYMBOL=something_else"], LoadError::NoEntryPoint { .. }, @"libx.so is not an op library: it does not export `gpsimd_op_library` (does its crate call `op_library!`?)");
+    assert_broken!(["SYMBOL=something_else"], LoadError::NoEntryPoint { .. }, @"libx.so is not an op library: it does not export `gpsimd_op_library` (does its crate call `op_library!`? `cargo gpsimd build` builds it)");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn table(mode: Mode, in_place: bool) -> Vec<f32> {
     let engine = Engine::builder().mode(mode).cores(3).tcm_bytes(4096).build().unwrap();
     let (mut state, step) = (iota(8), iota(8));
     if in_place {
-        let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
+        let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![state.view_mut()] };
         engine.launch_in_place(&op("table_in_place"), launch).unwrap();
         return state.as_slice().unwrap().to_vec();
     }
@@ -41,7 +41,7 @@ fn fast_mode_without_direct_access_copies_tiles_to_the_same_bits() {
 
     let [replaced_direct, replaced_copying] = [&direct, &copying].map(|engine| {
         let (mut state, step) = (iota(100_003), iota(100_003));
-        let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
+        let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![state.view_mut()] };
         engine.launch_in_place(&op("add"), launch).unwrap();
         state
     });
@@ -55,7 +55,7 @@ fn rows_that_lie_apart_are_updated_where_they_are_to_the_same_bits() {
     let engines = [fast.clone().build(), fast.direct(false).build(), Engine::builder().threads(2).build()];
     for row_len in [0, 1, 7, 100, 12_345] {
         let (mut whole, step) = (iota(3 * row_len), iota(3 * row_len));
-        let launch = Launch { tensors: &[step.view()], scalars: &[], output: whole.view_mut() };
+        let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![whole.view_mut()] };
         engine(Mode::Checked, 1).launch_in_place(&op("add"), launch).unwrap();
         let step = Tensor::from_vec(step.as_slice::<f32>().unwrap().to_vec(), &[3, row_len]).unwrap();
         for engine in &engines {
@@ -85,9 +85,9 @@ fn both_modes_give_the_same_bits() {
         let results = [Mode::Checked, Mode::Fast].map(|mode| {
             let engine = engine(mode, 2);
             let mut state = x.clone();
-            let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
+            let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![state.view_mut()] };
             engine.launch_in_place(&op("add"), launch).unwrap();
-            let scaled = engine.call(&op("scale_add"), &[x.view()], &[0.1, 0.3]).unwrap();
+            let scaled = engine.call(&op("scale_add"), &[x.view()], &[0.1.into(), 0.3.into()]).unwrap();
             let copied = engine.call(&op("copy"), &[x.view()], &[]).unwrap();
             assert_eq!(copied, x);
             [state.bytes(), scaled.bytes()].concat()
@@ -98,7 +98,7 @@ fn both_modes_give_the_same_bits() {
 
 #[test]
 fn scalars_arrive_in_the_descriptors_order() {
-    let y = engine(Mode::Checked, 1).call(&op("scale_add"), &[iota(4).view()], &[2.0, 0.5]).unwrap();
+    let y = engine(Mode::Checked, 1).call(&op("scale_add"), &[iota(4).view()], &[2.0.into(), 0.5.into()]).unwrap();
     assert_eq!(y.as_slice::<f32>().unwrap(), [0.5, 2.5, 4.5, 6.5]);
 }
 
@@ -135,7 +135,7 @@ fn a_kernel_may_use_none_of_the_device_and_give_nothing() {
 #[test]
 fn a_launch_counts_what_every_core_transfers() {
     let (x, mut y) = (iota(1000), iota(1000));
-    let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     let report = engine(Mode::Checked, 2).launch(&op("copy"), launch).unwrap();
     // 125 elements in tiles of 64.
     let core = report.cores[7];
@@ -177,17 +177,18 @@ mod in_process {
     unsafe extern "C" fn shape(
         _operands: *const abi::RawTensorType,
         _operand_count: u32,
-        output: *mut abi::RawTensorType,
+        outputs: *mut abi::RawTensorType,
+        _output_count: u32,
         _error: *mut abi::RawShapeError,
     ) -> u32 {
         SHAPES.set(SHAPES.get() + 1);
-        // SAFETY: a shape function is given room for its output.
-        unsafe { output.write(abi::RawTensorType { dtype: 1, rank: 0, dims: [0; 8] }) };
+        // SAFETY: a shape function is given room for its outputs.
+        unsafe { outputs.write(abi::RawTensorType { dtype: 1, rank: 0, dims: [0; 8] }) };
         abi::STATUS_OK
     }
 
     const DESCRIPTOR: &str = r#"{"name": "here", "version": "1", "ops": [{"name": "tired", "doc": "", "operands": [],
-        "output": {"name": "y", "element": "f32"}, "replaces": null, "gradients": [], "file": ""}]}"#;
+        "outputs": [{"name": "y", "element": "f32"}], "gradients": [], "file": ""}]}"#;
 
     pub(super) static LIBRARY: abi::LibraryTable = abi::LibraryTable {
         magic: abi::MAGIC,
@@ -227,13 +228,13 @@ fn a_launch_calls_the_shape_function_once() {
     assert_eq!(calls(&|| engine.call(&op, &[], &[]).is_err()), 1);
     let allocated = || {
         let bound = op.bind(&[], &[]).unwrap();
-        let mut y = Tensor::zeros(bound.output_type());
-        engine.launch_bound(bound, y.view_mut()).is_err()
+        let mut y = Tensor::zeros(bound.output_types()[0]);
+        engine.launch_bound(bound, vec![y.view_mut()]).is_err()
     };
     assert_eq!(calls(&allocated), 1);
     let given = || {
         let mut y = Tensor::from_vec(vec![0.0_f32], &[]).unwrap();
-        engine.launch(&op, Launch { tensors: &[], scalars: &[], output: y.view_mut() }).is_err()
+        engine.launch(&op, Launch { tensors: &[], scalars: &[], outputs: vec![y.view_mut()] }).is_err()
     };
     assert_eq!(calls(&given), 1);
 }

@@ -1,14 +1,14 @@
 //! Launches whose operands do not fit the descriptor.
 
 use gpsimd_emulator::{
-    DType, Engine, Launch, LaunchError, Mode, OperandError, Tensor, TensorError, TensorType, TensorView, TensorViewMut,
-    bf16,
+    DType, Engine, Launch, LaunchError, Mode, OperandError, Scalar, Tensor, TensorError, TensorType, TensorView,
+    TensorViewMut, bf16,
 };
 
 use crate::assert_error;
 use crate::fixtures::{checked_engines, engine, iota, op};
 
-fn run(name: &str, tensors: &[&Tensor], scalars: &[f32]) -> LaunchError {
+fn run(name: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> LaunchError {
     let views: Vec<_> = tensors.iter().map(|tensor| tensor.view()).collect();
     let errors = [Mode::Checked, Mode::Fast].map(|mode| engine(mode, 1).call(&op(name), &views, scalars).unwrap_err());
     assert_eq!(errors[0], errors[1]);
@@ -28,7 +28,7 @@ fn a_wrong_number_of_tensors_is_an_error() {
 
 #[test]
 fn a_wrong_number_of_scalars_is_an_error() {
-    let error = run("scale_add", &[&iota(8)], &[1.0]);
+    let error = run("scale_add", &[&iota(8)], &[1.0.into()]);
     assert_error!(error, LaunchError::Operands(OperandError::ScalarCount { .. }), @"op `scale_add` takes 2 scalars, found 1");
 }
 
@@ -67,10 +67,10 @@ fn more_dimensions_than_a_core_takes_are_an_error() {
 fn sizes_beyond_the_vendors_limits_are_an_error() {
     let ty = |shape: &[usize]| TensorType::new(DType::F32, shape).unwrap();
     for fits in [&[65535, 0, 1, 1, 1, 1, 1, 65535][..], &[0, 4_294_967_295, 1, 1], &[], &[0]] {
-        assert_eq!(op("copy").shape(&[ty(fits)]).unwrap(), ty(fits));
+        assert_eq!(op("copy").shape(&[ty(fits)], &[]).unwrap(), [ty(fits)]);
     }
     for beyond in [&[65536, 1, 1, 1, 0][..], &[4_294_967_296, 0]] {
-        assert!(op("copy").shape(&[ty(beyond)]).is_err(), "{beyond:?}");
+        assert!(op("copy").shape(&[ty(beyond)], &[]).is_err(), "{beyond:?}");
     }
     let error = run("copy", &[&Tensor::zeros(ty(&[65536, 1, 1, 1, 1]))], &[]);
     assert_error!(error, LaunchError::Operands(OperandError::Dims { .. }), @"op `copy`: tensor `x` of type f32[65536, 1, 1, 1, 1] is beyond the vendor's limits, at most 8 dimensions of at most 65535 or 4 of at most 4294967295: reshape it");
@@ -79,7 +79,7 @@ fn sizes_beyond_the_vendors_limits_are_an_error() {
 #[test]
 fn an_output_of_another_type_is_an_error() {
     let (x, mut y) = (iota(8), iota(9));
-    let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     let error = checked_engines()[0].launch(&op("copy"), launch).unwrap_err();
     assert_error!(error, LaunchError::Operands(OperandError::OutputType { .. }), @"op `copy`: output `y` is f32[9], expected f32[8]");
 }
@@ -97,7 +97,7 @@ fn launch_overlapping(name: &str, offset: usize) -> Result<(), LaunchError> {
     let tensors = [x, step.view()];
     let tensors = if name == "copy" { &tensors[..1] } else { &tensors };
     let engine = Engine::builder().threads(1).build().unwrap();
-    engine.launch(&op(name), Launch { tensors, scalars: &[], output: y }).map(drop)
+    engine.launch(&op(name), Launch { tensors, scalars: &[], outputs: vec![y] }).map(drop)
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_output_beside_an_operand_is_no_error() {
 #[test]
 fn launching_in_place_what_replaces_nothing_is_an_error() {
     let mut x = iota(8);
-    let launch = Launch { tensors: &[], scalars: &[], output: x.view_mut() };
+    let launch = Launch { tensors: &[], scalars: &[], outputs: vec![x.view_mut()] };
     let error = checked_engines()[0].launch_in_place(&op("copy"), launch).unwrap_err();
     assert_error!(error, LaunchError::Operands(OperandError::NotInPlace { .. }), @"op `copy` cannot be launched in place: its output replaces no operand (see `replaces` in its descriptor)");
 }
@@ -127,7 +127,7 @@ fn launching_in_place_what_replaces_nothing_is_an_error() {
 #[test]
 fn giving_the_replaced_operand_twice_is_an_error() {
     let (step, mut state) = (iota(8), iota(8));
-    let launch = Launch { tensors: &[step.view(), step.view()], scalars: &[], output: state.view_mut() };
+    let launch = Launch { tensors: &[step.view(), step.view()], scalars: &[], outputs: vec![state.view_mut()] };
     let error = checked_engines()[0].launch_in_place(&op("add"), launch).unwrap_err();
     assert_error!(error, LaunchError::Operands(OperandError::TensorCount { .. }), @"op `add` takes 1 tensor besides `state`, which it replaces, found 2");
 }

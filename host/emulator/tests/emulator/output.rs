@@ -16,7 +16,7 @@ fn an_op_that_replaces_an_operand_gives_the_same_in_place() {
     for engine in checked_engines() {
         let sum = engine.call(&op, &[state.view(), step.view()], &[]).unwrap();
         let mut replaced = state.clone();
-        let launch = Launch { tensors: &[step.view()], scalars: &[], output: replaced.view_mut() };
+        let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![replaced.view_mut()] };
         engine.launch_in_place(&op, launch).unwrap();
         assert_eq!(replaced, sum);
         assert_eq!(sum.as_slice::<f32>().unwrap()[999], 1998.0);

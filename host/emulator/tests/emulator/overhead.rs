@@ -12,7 +12,7 @@ fn microseconds(engine: &Engine, len: usize) -> f64 {
     let (step, mut state, op) = (iota(len), iota(len), op("add"));
     let mut times: Vec<_> = (0..2_000)
         .map(|_| {
-            let launch = Launch { tensors: &[step.view()], scalars: &[], output: state.view_mut() };
+            let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![state.view_mut()] };
             let start = Instant::now();
             engine.launch_in_place(&op, launch).unwrap();
             start.elapsed().as_secs_f64() * 1e6

@@ -12,7 +12,7 @@ fn printed_by(name: &str, mode: Mode, threads: usize) -> (Vec<String>, Option<Ve
     let sink = PrintSink::Function(Arc::new(move |line| sink.lock().unwrap().push(line.to_owned())));
     let engine = Engine::builder().mode(mode).threads(threads).print(sink).build().unwrap();
     let (x, mut y) = (iota(LEN), iota(LEN));
-    let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     let report = engine.launch(&op(name), launch);
     let lines = lines.lock().unwrap().clone();
     (lines, report.ok().map(|report| report.printed))

@@ -13,7 +13,7 @@ fn an_exhausted_pool_that_the_kernel_handles_is_no_error() {
 #[test]
 fn buffers_that_live_at_the_end_are_no_error_and_count_in_the_high_water_mark() {
     let (x, mut y) = (iota(80), iota(80));
-    let launch = Launch { tensors: &[x.view()], scalars: &[], output: y.view_mut() };
+    let launch = Launch { tensors: &[x.view()], scalars: &[], outputs: vec![y.view_mut()] };
     let report = checked_engines()[0].launch(&op("never_freed"), launch).unwrap();
     // 1, 0 and 65 bytes, and the tile of 256.
     assert_eq!(report.cores[3].tcm_high_water, 64 + 128 + 256);

@@ -73,7 +73,7 @@ fn workers_of_the_host_program_run_every_core_once() {
     let engine = Engine::builder().workers(shared).build().unwrap();
     let (state, step) = (iota(80), iota(80));
     let mut replaced = state.clone();
-    let launch = Launch { tensors: &[step.view()], scalars: &[], output: replaced.view_mut() };
+    let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![replaced.view_mut()] };
     engine.launch_in_place(&op("add"), launch).unwrap();
     assert_eq!(replaced.as_slice::<f32>().unwrap()[79], 158.0);
     assert_eq!(workers.calls.load(Ordering::Relaxed), 2, "checked mode runs twice");

@@ -29,6 +29,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) core_count: u32,
     pub(crate) in_place: u32,
     pub(crate) tcm_bytes: u32,
+    pub(crate) output_count: u32,
     pub(crate) tensors: &'a [LaunchTensor],
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn table(launch: &Launch<'_>) -> DeviceTable {
         in_place: launch.in_place,
         tcm: pool(),
         tcm_bytes: launch.tcm_bytes,
-        reserved: 0,
+        output_count: launch.output_count,
         tcm_top: core::ptr::null_mut(),
         tcm_alloc,
         tcm_free,
@@ -168,6 +169,6 @@ unsafe extern "C" fn fail(_: *mut c_void, code: u32, message: Text, location: *c
 }
 
 /// Nobody's call: there is no direct access.
-unsafe extern "C" fn claim(_: *mut c_void, _start: u64, _len: u64, _: *const Location) -> u32 {
+unsafe extern "C" fn claim(_: *mut c_void, _tensor: u32, _start: u64, _len: u64, _: *const Location) -> u32 {
     gpsimd_abi::STATUS_FAILED
 }

@@ -7,10 +7,10 @@
 //! | from | message | fields | answer |
 //! |---|---|---|---|
 //! | program | [`HELLO`] | ABI version (u32), address and bytes of the pool (u32), descriptor (text) | |
-//! | host | [`RUN`] | op, core, cores, in place, bytes of TCM, tensors (u32); of each tensor its type and length (u64) | [`DONE`] |
-//! | host | [`SHAPE`] | op, operands (u32); of each its type | [`SHAPED`] |
+//! | host | [`RUN`] | op, core, cores, in place, bytes of TCM, outputs, tensors (u32); of each tensor its type and length (u64) | [`DONE`] |
+//! | host | [`SHAPE`] | op, outputs, operands (u32); of each operand its type | [`SHAPED`] |
 //! | program | [`DONE`] | status, bytes of stack (u32) | |
-//! | program | [`SHAPED`] | status; a type, or code, operand, dim (u32), expected, found (u64), message (text) | |
+//! | program | [`SHAPED`] | status; the outputs' types, or code, operand, dim (u32), expected, found (u64), message (text) | |
 //! | program | [`TCM_ALLOC`] | bytes (u32), place | address or 0 (u32); if not 0, what these bytes hold |
 //! | program | [`TCM_FREE`] | address (u32), place | |
 //! | program | [`TCM_LEFT`] | | bytes (u32) |
@@ -24,7 +24,7 @@
 //! address of [`HELLO`]. The bytes of a [`STORE`] are as many of the elements as lie in the pool.
 
 /// The first word of a program; raised when anything here changes.
-pub const HELLO: u32 = u32::from_le_bytes(*b"gpi\x01");
+pub const HELLO: u32 = u32::from_le_bytes(*b"gpi\x02");
 
 /// Run an op.
 pub const RUN: u32 = 1;

@@ -1,8 +1,8 @@
 //! The program's life: it says who it is, and then does what the host asks.
 
 use gpsimd_abi::{
-    ABI_VERSION, LaunchTensor, LibraryTable, MAX_RANK, OpFunctions, RawShapeError, RawTensorType, STATUS_FAILED,
-    STATUS_OK, Text,
+    ABI_VERSION, LaunchTensor, LibraryTable, MAX_OUTPUTS, MAX_RANK, OpFunctions, RawShapeError, RawTensorType,
+    STATUS_FAILED, STATUS_OK, Text,
 };
 
 use crate::device::{self, Launch};
@@ -45,7 +45,7 @@ pub(crate) extern "C" fn serve() -> ! {
 }
 
 fn run(op: &OpFunctions) {
-    let [core_id, core_count, in_place, tcm_bytes, count] = core::array::from_fn(|_| get_u32());
+    let [core_id, core_count, in_place, tcm_bytes, output_count, count] = core::array::from_fn(|_| get_u32());
     let count = count as usize;
     if count > MAX_TENSORS || tcm_bytes as usize > POOL_BYTES {
         linux::exit(2);
@@ -56,7 +56,7 @@ fn run(op: &OpFunctions) {
         tensor.ty = get_type();
         tensor.len = get_u64();
     }
-    let launch = Launch { core_id, core_count, in_place, tcm_bytes, tensors: &tensors[..count] };
+    let launch = Launch { core_id, core_count, in_place, tcm_bytes, output_count, tensors: &tensors[..count] };
     let table = device::table(&launch);
     panics::set(Activity::Run);
     // SAFETY: the op of a library, with a table that keeps what the ABI says; ops do not call each other.
@@ -69,23 +69,23 @@ fn run(op: &OpFunctions) {
 const NO_TYPE: RawTensorType = RawTensorType { dtype: 0, rank: 0, dims: [0; MAX_RANK] };
 
 fn shape(op: &OpFunctions) {
-    let count = get_u32();
-    if count as usize > MAX_TENSORS {
+    let (output_count, count) = (get_u32(), get_u32());
+    if count as usize > MAX_TENSORS || output_count as usize > MAX_OUTPUTS {
         linux::exit(2);
     }
     let mut operands = [NO_TYPE; MAX_TENSORS];
     for operand in &mut operands[..count as usize] {
         *operand = get_type();
     }
-    let mut output = NO_TYPE;
+    let mut outputs = [NO_TYPE; MAX_OUTPUTS];
     let mut error = RawShapeError { code: 0, operand: 0, dim: 0, expected: 0, found: 0, message: Text::new("") };
     panics::set(Activity::Shape);
-    // SAFETY: `count` operands, and places for the output and the error.
-    let status = unsafe { (op.shape)(operands.as_ptr(), count, &raw mut output, &raw mut error) };
+    // SAFETY: `count` operands, and places for the outputs and the error.
+    let status = unsafe { (op.shape)(operands.as_ptr(), count, outputs.as_mut_ptr(), output_count, &raw mut error) };
     if status == STATUS_OK {
         put_u32(SHAPED);
         put_u32(status);
-        put_type(&output);
+        outputs[..output_count as usize].iter().for_each(put_type);
     } else {
         refuse_shape(&error);
     }

@@ -2,6 +2,7 @@
 
 use gpsimd_neff::{Call, Graph, GraphLibrary, HashCheck, Neff, NeffBuilder, NeffDType, Summary, TensorSpec};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use crate::fixtures::{device_files, emulated, emulated_neff, graph, gzip, neff, tar};
 
@@ -37,11 +38,20 @@ fn mend_sums(archive: &mut [u8]) {
 }
 
 /// A valid graph: every call reads what was there before it.
+fn scalars() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<i16>().prop_map(|value| Value::from(f64::from(value) / 8.0)),
+    ]
+}
+
 fn graphs() -> impl Strategy<Value = Graph> {
     let spec = (prop::sample::select(&NeffDType::ALL[..]), prop::collection::vec(0_u32..100, 0..5));
     let call = (
         prop::collection::vec(any::<prop::sample::Index>(), 0..4),
-        prop::collection::vec(-1e30_f32..1e30, 0..3),
+        prop::collection::vec(scalars(), 0..3),
         any::<bool>(),
     );
     let libraries = 1..4_usize;
@@ -67,7 +77,12 @@ fn graphs() -> impl Strategy<Value = Graph> {
                 let list = if is_output { &mut graph.outputs } else { &mut graph.intermediates };
                 list.push(tensor(output.clone(), spec));
                 names.push(output.clone());
-                graph.calls.push(Call { op: format!("l{}.op{i}", i % libraries), tensors, scalars, output });
+                graph.calls.push(Call {
+                    op: format!("l{}.op{i}", i % libraries),
+                    tensors,
+                    scalars,
+                    outputs: vec![output],
+                });
             }
             graph
         },

@@ -17,8 +17,8 @@ pub(crate) fn graph() -> Graph {
     let call = |op: &str, tensors: &[&str], scalars: &[f32], output: &str| Call {
         op: op.into(),
         tensors: tensors.iter().map(|&name| name.into()).collect(),
-        scalars: scalars.into(),
-        output: output.into(),
+        scalars: scalars.iter().map(|&scalar| scalar.into()).collect(),
+        outputs: vec![output.into()],
     };
     Graph {
         version: Graph::VERSION,

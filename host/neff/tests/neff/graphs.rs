@@ -32,14 +32,14 @@ fn refusals() -> Vec<GraphError> {
         |graph| graph.calls[1].op = "other.relu".into(),
         |graph| graph.libraries.clear(),
         |graph| graph.calls[0].tensors[1] = "z".into(),
-        |graph| graph.calls[2].output = "z".into(),
+        |graph| graph.calls[2].outputs[0] = "z".into(),
         |graph| graph.calls.swap(0, 1),
         |graph| graph.calls[0].tensors[0] = "h".into(),
-        |graph| graph.calls[2].output = "x".into(),
-        |graph| graph.calls[2].output = "h".into(),
+        |graph| graph.calls[2].outputs[0] = "x".into(),
+        |graph| graph.calls[2].outputs[0] = "h".into(),
+        |graph| graph.calls[2].outputs.push("p".into()),
         |graph| drop(graph.calls.pop()),
         |graph| graph.intermediates.push(TensorSpec { name: "i".into(), dtype: NeffDType::Int8, shape: vec![] }),
-        |graph| graph.calls[2].scalars[0] = f32::INFINITY,
     ];
     cases.iter().map(|case| changed(case).validate().unwrap_err()).collect()
 }
@@ -68,7 +68,7 @@ fn names_have_up_to_255_bytes() {
     let named = |name: String| {
         changed(|graph| {
             graph.outputs[1].name.clone_from(&name);
-            graph.calls[2].output = name;
+            graph.calls[2].outputs = vec![name];
         })
     };
     assert_eq!(named("ä".repeat(127) + "b").validate(), Ok(()));
@@ -96,10 +96,18 @@ fn none_of_them_is_written() {
 }
 
 #[test]
-fn a_scalar_beyond_f32_is_refused_where_it_is_read() {
-    let json = serde_json::to_string(&graph()).unwrap().replace("0.125", "1e39");
-    let graph: Graph = serde_json::from_str(&json).unwrap();
-    assert!(matches!(graph.validate(), Err(GraphError::Scalar { index: 2, scalar: 0, .. })));
+fn the_output_of_a_call_may_be_written_alone() {
+    let alone = serde_json::to_string(&graph()).unwrap().replace(r#""outputs":["h"]"#, r#""output":"h""#);
+    let refusal = |json: &str| {
+        let error = serde_json::from_str::<Graph>(json).unwrap_err().to_string();
+        error.split(" at line").next().unwrap_or_default().to_owned()
+    };
+    assert!(alone.contains(r#""output":"h""#));
+    assert_eq!(serde_json::from_str::<Graph>(&alone).unwrap(), graph());
+    let twice = alone.replace(r#""output":"h""#, r#""output":"h","outputs":["h"]"#);
+    insta::assert_snapshot!(refusal(&twice), @"duplicate field `outputs`");
+    let number = alone.replace(r#""output":"h""#, r#""output":7"#);
+    insta::assert_snapshot!(refusal(&number), @"expected the name of a tensor, or a list of names");
 }
 
 #[test]

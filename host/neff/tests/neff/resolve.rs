@@ -17,7 +17,7 @@ fn resolved(change: impl FnOnce(&mut Graph)) -> Result<Vec<String>, ResolveError
     let calls = graph.resolve(|name| (name == library.name()).then_some(&library))?;
     let shown = calls.iter().map(|call| {
         let operands: Vec<_> = call.operands.iter().map(ToString::to_string).collect();
-        format!("{} = {}({})", call.output, call.op.descriptor().name, operands.join(", "))
+        format!("{} = {}({})", call.outputs[0], call.op.descriptor().name, operands.join(", "))
     });
     Ok(shown.collect())
 }
@@ -45,8 +45,16 @@ fn every_message() {
         |graph| graph.calls[0].op = "bert_ops.relu".into(),
         |graph| drop(graph.calls[0].tensors.pop()),
         |graph| graph.calls[0].tensors.push("mask".into()),
-        |graph| graph.calls[0].scalars.push(1.0),
+        |graph| graph.calls[0].scalars.push(1.into()),
         |graph| graph.calls[2].scalars.clear(),
+        |graph| graph.calls[2].scalars[0] = true.into(),
+        |graph| graph.calls[2].scalars[0] = 1e39.into(),
+        |graph| graph.calls[2].scalars[0] = "0.125".repeat(20).into(),
+        |graph| {
+            let second = TensorSpec { name: "q".into(), ..graph.outputs[1].clone() };
+            graph.outputs.push(second);
+            graph.calls[2].outputs.push("q".into());
+        },
         |graph| graph.inputs[1].shape = vec![7],
         |graph| graph.inputs[1].dtype = NeffDType::Bfloat16,
         |graph| graph.inputs[0].dtype = NeffDType::Int32,

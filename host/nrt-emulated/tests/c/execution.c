@@ -258,6 +258,22 @@ static void attached_buffers_of_any_alignment_are_executed_in_place(void) {
   nrt_close();
 }
 
+static void a_call_may_write_several_outputs(void) {
+  init();
+  nrt_model_t *model = load("twice_and_once", 0);
+  ready r = prepare_loaded(model, 0);
+  nrt_tensor_t *y = r.y, *z = device_tensor(0, 32);
+  OK(nrt_add_tensor_to_tensor_set(r.out, "z", z));
+  OK(nrt_execute(r.model, r.in, r.out));
+  expect_y(&r, 2, 0);
+  r.y = z;
+  expect_y(&r, 1, 0);
+  r.y = y;
+  release(&r);
+  nrt_tensor_free(&z);
+  nrt_close();
+}
+
 static void kernels_print(void) {
   init();
   ready r = prepare("prints", 0);
@@ -275,4 +291,5 @@ RUN_CASES(CASE(a_graph_of_calls_is_computed), CASE(an_op_of_the_bert_trainer_is_
           CASE(close_waits_for_an_execution_that_timed_out), CASE(a_time_of_zero_never_runs_out),
           CASE(repeated_executions_take_the_outputs_before_as_inputs),
           CASE(a_model_whose_outputs_are_no_inputs_cannot_be_repeated),
-          CASE(attached_buffers_of_any_alignment_are_executed_in_place), CASE(kernels_print))
+          CASE(attached_buffers_of_any_alignment_are_executed_in_place),
+          CASE(a_call_may_write_several_outputs), CASE(kernels_print))

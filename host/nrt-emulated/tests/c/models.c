@@ -71,8 +71,8 @@ static void a_neff_for_more_cores_than_there_are_is_not_loaded(void) {
 }
 
 static void a_neff_that_does_not_fit_its_library_is_invalid(void) {
-  const char *neffs[] = {"no_such_op", "too_few_operands", "too_many_scalars", "output_of_another_shape",
-                         "int64", "garbage_for_a_library"};
+  const char *neffs[] = {"no_such_op", "too_few_operands", "too_many_scalars", "scalar_of_another_type",
+                         "too_few_outputs", "output_of_another_shape", "int64", "garbage_for_a_library"};
   init();
   for (size_t i = 0; i < sizeof(neffs) / sizeof(neffs[0]); i++) {
     nrt_model_t *model = NULL;

@@ -53,6 +53,19 @@ static uint32_t slow(device d) {
   return doubles(d);
 }
 
+/* y = 2 x, and z = x where the scalar, a u32, is the largest there is: tensors x, params, y, z. */
+static uint32_t twice_and_once(device d) {
+  if (d->core_id != 0) return GPSIMD_STATUS_OK;
+  uint64_t len = d->tensors[0].len;
+  float *x = d->tcm_alloc(d->context, 1024, AT(12));
+  uint32_t *largest = d->tcm_alloc(d->context, 64, AT(13));
+  TRY(d->load(d->context, 1, 0, 1, largest, AT(14)));
+  TRY(d->load(d->context, 0, 0, len, x, AT(15)));
+  if (*largest == UINT32_MAX) TRY(d->store(d->context, 3, 0, len, x, AT(16)));
+  for (uint64_t i = 0; i < len; i++) x[i] *= 2;
+  return d->store(d->context, 2, 0, len, x, AT(17));
+}
+
 static uint32_t past_the_end(device d) {
   float *tile = d->tcm_alloc(d->context, 64, AT(20));
   return d->load(d->context, 0, d->tensors[0].len, 1, tile, AT(21));
@@ -75,23 +88,26 @@ static uint32_t prints(device d) {
   return doubles(d);
 }
 
-static uint32_t like_x(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *output,
-                       gpsimd_shape_error *error) {
+static uint32_t like_x(const gpsimd_tensor_type *operands, uint32_t count, gpsimd_tensor_type *outputs,
+                       uint32_t output_count, gpsimd_shape_error *error) {
   (void)count, (void)error;
-  *output = operands[0];
+  for (uint32_t i = 0; i < output_count; i++) outputs[i] = operands[0];
   return GPSIMD_STATUS_OK;
 }
 
 #define X "{\"name\": \"x\", \"kind\": {\"tensor\": \"f32\"}}"
-#define X_AND_SCALAR X ", {\"name\": \"value\", \"kind\": \"scalar\"}"
+#define X_AND_SCALAR X ", {\"name\": \"value\", \"kind\": {\"scalar\": \"f32\"}}"
+#define X_AND_U32 X ", {\"name\": \"value\", \"kind\": {\"scalar\": \"u32\"}}"
+#define Y "{\"name\": \"y\", \"element\": \"f32\"}"
+#define Y_AND_Z Y ", {\"name\": \"z\", \"element\": \"f32\"}"
 #define OPS(OP, AND)                                                                                        \
-  OP(doubles, X) AND OP(not_a_number, X) AND OP(add, X_AND_SCALAR) AND OP(slow, X_AND_SCALAR) AND           \
-  OP(past_the_end, X) AND OP(past_the_tile, X) AND OP(past_the_end_unnoticed, X) AND OP(refuses, X) AND     \
-  OP(prints, X)
-#define DESCRIBE(name, operands)                                                                            \
-  "{\"name\": \"" #name "\", \"doc\": \"\", \"operands\": [" operands "], \"output\": {\"name\": \"y\", "   \
-  "\"element\": \"f32\"}, \"replaces\": null, \"gradients\": [], \"file\": \"ops.c\"}"
-#define ENTRY(name, operands) {name, like_x},
+  OP(doubles, X, Y) AND OP(not_a_number, X, Y) AND OP(add, X_AND_SCALAR, Y) AND OP(slow, X_AND_SCALAR, Y)   \
+  AND OP(past_the_end, X, Y) AND OP(past_the_tile, X, Y) AND OP(past_the_end_unnoticed, X, Y) AND           \
+  OP(refuses, X, Y) AND OP(prints, X, Y) AND OP(twice_and_once, X_AND_U32, Y_AND_Z)
+#define DESCRIBE(name, operands, outputs)                                                                   \
+  "{\"name\": \"" #name "\", \"doc\": \"\", \"operands\": [" operands "], \"outputs\": [" outputs "], "     \
+  "\"gradients\": [], \"file\": \"ops.c\"}"
+#define ENTRY(name, operands, outputs) {name, like_x},
 #define COMMA ", "
 #define NOTHING
 

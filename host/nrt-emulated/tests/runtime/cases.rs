@@ -72,6 +72,7 @@ cases! { execution, Sanitized:
     an_execution_that_takes_too_long_times_out
     close_waits_for_an_execution_that_timed_out
     a_time_of_zero_never_runs_out
+    a_call_may_write_several_outputs
     repeated_executions_take_the_outputs_before_as_inputs
     a_model_whose_outputs_are_no_inputs_cannot_be_repeated
     attached_buffers_of_any_alignment_are_executed_in_place

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use gpsimd_neff::{Call, Graph, GraphLibrary, Header, Neff, NeffBuilder, NeffDType, TensorSpec};
+use serde_json::Value;
 
 use crate::fixtures;
 
@@ -46,6 +47,9 @@ fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("too_many_scalars", pack(&x_to_y(vec![call("doubles", &["x"], &[1.0], "y")]))),
         ("chain", pack(&chain())),
         ("two_outputs", pack(&two_outputs())),
+        ("twice_and_once", pack(&twice_and_once(u32::MAX.into(), &["y", "z"]))),
+        ("scalar_of_another_type", pack(&twice_and_once(0.5.into(), &["y", "z"]))),
+        ("too_few_outputs", pack(&twice_and_once(u32::MAX.into(), &["y"]))),
         ("mixed", pack(&mixed())),
         ("output_of_another_shape", pack(&with_output(tensor("y", NeffDType::Float32, &[4, 2])))),
         ("int64", pack(&with_output(tensor("y", NeffDType::Int64, &[8])))),
@@ -96,6 +100,14 @@ fn two_outputs() -> Graph {
     Graph { outputs: vec![floats("y"), floats("z")], ..x_to_y(calls) }
 }
 
+/// One call of an op of two outputs.
+fn twice_and_once(scalar: Value, outputs: &[&str]) -> Graph {
+    let mut call = call("twice_and_once", &["x"], &[], "y");
+    call.scalars = vec![scalar];
+    call.outputs = outputs.iter().map(ToString::to_string).collect();
+    Graph { outputs: outputs.iter().map(|name| floats(name)).collect(), ..x_to_y(vec![call]) }
+}
+
 /// Inputs of several types, of which a call reads one.
 fn mixed() -> Graph {
     let wide = tensor("wide", NeffDType::Int64, &[1, 2, 3]);
@@ -118,26 +130,26 @@ fn bert_ops() -> Vec<u8> {
         inputs: vec![matrix("x"), tensor("bias", NeffDType::Float32, &[4])],
         outputs: vec![matrix("y")],
         intermediates: Vec::new(),
-        libraries: vec![GraphLibrary { name: "bert_ops".into(), file: "libbert_ops.so".into() }],
+        libraries: vec![GraphLibrary { name: "exported_ops".into(), file: "libexported_ops.so".into() }],
         calls: vec![Call {
-            op: "bert_ops.bias_gelu_forward".into(),
+            op: "exported_ops.bias_gelu_forward".into(),
             tensors: vec!["x".into(), "bias".into()],
             scalars: Vec::new(),
-            output: "y".into(),
+            outputs: vec!["y".into()],
         }],
     };
-    let library = std::fs::read(fixtures::built().join("libbert_ops.so")).unwrap();
-    NeffBuilder::new("gelu", graph).library("libbert_ops.so", library).build().unwrap()
+    let library = std::fs::read(fixtures::built().join("libexported_ops.so")).unwrap();
+    NeffBuilder::new("gelu", graph).library("libexported_ops.so", library).build().unwrap()
 }
 
 /// A Rust kernel with a mistake: its vectors of 16 elements go past the end of a tensor of 8, or its index does.
 fn faulty_ops(op: &str) -> Vec<u8> {
     let mut call = call("doubles", &["x"], &[], "y");
-    call.op = format!("faulty_ops.{op}");
-    let libraries = vec![GraphLibrary { name: "faulty_ops".into(), file: "libfaulty_ops.so".into() }];
+    call.op = format!("exported_ops.{op}");
+    let libraries = vec![GraphLibrary { name: "exported_ops".into(), file: "libexported_ops.so".into() }];
     let graph = Graph { libraries, ..x_to_y(vec![call]) };
-    let library = std::fs::read(fixtures::built().join("libfaulty_ops.so")).unwrap();
-    NeffBuilder::new("faulty", graph).library("libfaulty_ops.so", library).build().unwrap()
+    let library = std::fs::read(fixtures::built().join("libexported_ops.so")).unwrap();
+    NeffBuilder::new("faulty", graph).library("libexported_ops.so", library).build().unwrap()
 }
 
 /// A NEFF without a graph, as the Neuron compiler's are: here one with nothing at all in its archive.
@@ -185,7 +197,12 @@ fn pack(graph: &Graph) -> Vec<u8> {
 
 fn call(op: &str, tensors: &[&str], scalars: &[f32], output: &str) -> Call {
     let tensors = tensors.iter().map(ToString::to_string).collect();
-    Call { op: format!("ops.{op}"), tensors, scalars: scalars.to_vec(), output: output.into() }
+    Call {
+        op: format!("ops.{op}"),
+        tensors,
+        scalars: scalars.iter().map(|&scalar| scalar.into()).collect(),
+        outputs: vec![output.into()],
+    }
 }
 
 fn floats(name: &str) -> TensorSpec {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use gpsimd_emulator::{DType, Engine, Op, OpLibrary, Tensor, TensorType, bf16};
+use gpsimd_emulator::{DType, Engine, Op, OpLibrary, Scalar, Tensor, TensorType, bf16};
 use gpsimd_neff::{Call, Graph, GraphLibrary, NeffBuilder, NeffDType, TensorSpec};
 use gpsimd_nrt::{Error, Model, NrtError, Placement, Runtime, Status, TensorSet};
 use gpsimd_tests::GoldenCase;
+use serde_json::Value;
 
 const OPS: [&str; 2] = ["bias_gelu_forward", "masked_softmax_forward"];
 const LIBRARY_FILE: &str = "libbert_ops.so";
@@ -159,11 +160,21 @@ fn graph(library: &str, parts: &[Part<'_>]) -> anyhow::Result<Graph> {
         graph.calls.push(Call {
             op: format!("{library}.{}", part.op.name()),
             tensors: part.operands().map(|(name, _)| name).collect(),
-            scalars: part.case.scalars.clone(),
-            output: part.output(),
+            scalars: part.case.scalars.iter().map(|scalar| json(*scalar)).collect(),
+            outputs: vec![part.output()],
         });
     }
     Ok(graph)
+}
+
+fn json(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::F32(value) => value.into(),
+        Scalar::I32(value) => value.into(),
+        Scalar::U32(value) => value.into(),
+        Scalar::Bool(value) => value.into(),
+        Scalar::Size(value) => value.into(),
+    }
 }
 
 fn spec(name: String, ty: TensorType) -> anyhow::Result<TensorSpec> {

@@ -12,60 +12,83 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
+# What an op returns: one tensor, or several.
+Result = torch.Tensor | tuple[torch.Tensor, ...]
+
 
 class Formula:
-    """How the gradients of an op's operands follow from the gradient of its output."""
+    """How the gradients of an op's operands follow from those of its outputs."""
 
-    def __init__(self, library: str, descriptor: dict[str, Any]) -> None:
-        """`descriptor` is that of an op of `library`."""
+    def __init__(self, library: str, descriptor: dict[str, Any], outputs: list[str]) -> None:
+        """`descriptor` is that of an op of `library`, which returns `outputs`."""
         self.library = library
         self.op = f"{library}::{descriptor['name']}"
         self.operands: list[str] = [operand["name"] for operand in descriptor["operands"]]
-        self.is_scalar = [operand["kind"] == "scalar" for operand in descriptor["operands"]]
+        self.is_tensor = [is_tensor(operand) for operand in descriptor["operands"]]
+        self.outputs = outputs
         self.gradients: list[dict[str, Any]] = descriptor["gradients"]
-        arguments = [argument for gradient in self.gradients for argument in gradient.get("arguments", ())]
-        self._uses_output = "output" in arguments
-        self._used = {argument["operand"] for argument in arguments if _is_operand(argument)}
+        used = [
+            argument for gradient in self.gradients for argument in gradient.get("arguments", [gradient.get("value")])
+        ]
+        self._used = {name for kind, name in map(_named, used) if kind == "operand"}
+        self._used_outputs = {name for kind, name in map(_named, used) if kind == "output"}
+        self._differentiated = {name for kind, name in map(_named, used) if kind == "grad"}
 
     def reads(self, operand: str) -> bool:
         """Whether backward needs the value that the operand had."""
         return operand in self._used
 
-    def save(self, ctx: Any, inputs: Sequence[Any], output: torch.Tensor) -> None:
+    def save(self, ctx: Any, inputs: Sequence[Any], outputs: Sequence[torch.Tensor]) -> None:
         """Keep for `backward` what it needs."""
-        operands = list(zip(self.operands, inputs, self.is_scalar, strict=True))
-        kept = [value if name in self._used else None for name, value, is_scalar in operands if not is_scalar]
-        ctx.save_for_backward(*kept, output if self._uses_output else None)
-        ctx.scalars = [value for _, value, is_scalar in operands if is_scalar]
-        ctx.shapes = {name: value.shape for name, value, is_scalar in operands if not is_scalar}
+        operands = list(zip(self.operands, inputs, self.is_tensor, strict=True))
+        kept = [value if name in self._used else None for name, value, is_tensor in operands if is_tensor]
+        results = zip(self.outputs, outputs, strict=True)
+        kept_outputs = [value if name in self._used_outputs else None for name, value in results]
+        ctx.save_for_backward(*kept, *kept_outputs)
+        ctx.scalars = [value for _, value, is_tensor in operands if not is_tensor]
+        ctx.shapes = {name: value.shape for name, value, is_tensor in operands if is_tensor}
+        ctx.mark_non_differentiable(*self._constant(outputs))
 
-    def backward(self, ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def _constant(self, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Outputs without a gradient: integers, and those that no declared gradient depends on."""
+        return [
+            value
+            for name, value in zip(self.outputs, outputs, strict=True)
+            if not value.is_floating_point() or (self.gradients and name not in self._differentiated)
+        ]
+
+    def backward(self, ctx: Any, grads: Sequence[torch.Tensor]) -> tuple[torch.Tensor | None, ...]:
         """The gradients of the operands that want one."""
         if not self.gradients:
             raise RuntimeError(
                 f"{self.op} declares no gradient: add `gradient(operand) = op(grad, ..)` to its #[custom_op], "
                 "or call it under torch.no_grad()"
             )
-        *tensors, output = ctx.saved_tensors
-        tensors, scalars = iter(tensors), iter(ctx.scalars)
+        saved = list(ctx.saved_tensors)
+        outputs = dict(zip(self.outputs, saved[len(saved) - len(self.outputs) :], strict=True))
+        tensors, scalars = iter(saved), iter(ctx.scalars)
         values = {
-            name: next(scalars if is_scalar else tensors)
-            for name, is_scalar in zip(self.operands, self.is_scalar, strict=True)
+            ("operand", name): next(tensors if is_tensor else scalars)
+            for name, is_tensor in zip(self.operands, self.is_tensor, strict=True)
         }
+        values |= {("output", name): value for name, value in outputs.items()}
+        values |= {("grad", name): grad for name, grad in zip(self.outputs, grads, strict=True)}
         wanted = {name for name, need in zip(self.operands, ctx.needs_input_grad, strict=True) if need}
         gradients: dict[str, torch.Tensor] = {}
         for gradient in self.gradients:
-            operands = wanted.intersection(gradient["operands"])
-            if not operands:
+            if not wanted.intersection(gradient["operands"]):
                 continue
             if "value" in gradient:  # `gradient(b) = grad`
-                result = _argument(gradient["value"], grad, output, values)
+                results = [_argument(gradient["value"], values)]
             else:
-                arguments = [_argument(argument, grad, output, values) for argument in gradient["arguments"]]
-                result = getattr(getattr(torch.ops, self.library), gradient["op"])(*arguments)
-            for name in operands:
-                shape = ctx.shapes[name]
-                gradients[name] = result if result.shape == shape else result.sum_to_size(shape)
+                arguments = [_argument(argument, values) for argument in gradient["arguments"]]
+                results = as_sequence(getattr(getattr(torch.ops, self.library), gradient["op"])(*arguments))
+            if len(results) == 1:
+                results = results * len(gradient["operands"])
+            for name, result in zip(gradient["operands"], results, strict=True):
+                if name in wanted:
+                    shape = ctx.shapes[name]
+                    gradients[name] = result if result.shape == shape else result.sum_to_size(shape)
         missing = wanted.difference(gradients)
         if missing:
             names = ", ".join(f"`{name}`" for name in sorted(missing))
@@ -87,7 +110,7 @@ class Formula:
 
 
 def functions(
-    formula: Formula, call: Callable[..., torch.Tensor]
+    formula: Formula, call: Callable[..., Result]
 ) -> tuple[type[torch.autograd.Function], type[torch.autograd.Function]]:
     """`torch.autograd.Function`s of an op: one for autograd alone, one for the transforms of `torch.func`.
 
@@ -96,30 +119,30 @@ def functions(
 
     class Autograd(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, *arguments: Any) -> torch.Tensor:
+        def forward(ctx: Any, *arguments: Any) -> Result:
             output = below_autograd(call, arguments)
-            formula.save(ctx, arguments, output)
+            formula.save(ctx, arguments, as_sequence(output))
             return output
 
         @staticmethod
-        def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-            return formula.backward(ctx, grad)
+        def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+            return formula.backward(ctx, grads)
 
         @staticmethod
-        def jvp(ctx: Any, *tangents: Any) -> torch.Tensor:
+        def jvp(ctx: Any, *tangents: Any) -> Result:
             raise formula.no_forward_mode()
 
     class Transformed(Autograd):
         @staticmethod
-        def forward(*arguments: Any) -> torch.Tensor:
+        def forward(*arguments: Any) -> Result:
             return below_autograd(call, arguments)
 
         @staticmethod
-        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-            formula.save(ctx, inputs, output)
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Result) -> None:
+            formula.save(ctx, inputs, as_sequence(output))
 
         @staticmethod
-        def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[torch.Tensor, int]:
+        def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Result, Any]:
             return _one_by_one(call, info.batch_size, in_dims, arguments)
 
     for function in (Autograd, Transformed):
@@ -134,39 +157,55 @@ def below_autograd(call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         return call(*arguments)
 
 
+def as_sequence(result: Result) -> Sequence[torch.Tensor]:
+    """What an op returns, one tensor or several, as a sequence."""
+    return (result,) if isinstance(result, torch.Tensor) else result
+
+
+def as_result(outputs: Sequence[torch.Tensor]) -> Result:
+    """The outputs of an op as it returns them: one tensor, or a tuple."""
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def is_tensor(operand: dict[str, Any]) -> bool:
+    """Whether an operand of a descriptor is a tensor, and not a scalar or a size."""
+    return isinstance(operand["kind"], dict) and "tensor" in operand["kind"]
+
+
 def _one_by_one(
-    call: Callable[..., torch.Tensor], count: int, in_dims: tuple[int | None, ...], arguments: Sequence[Any]
-) -> tuple[torch.Tensor, int]:
+    call: Callable[..., Result], count: int, in_dims: tuple[int | None, ...], arguments: Sequence[Any]
+) -> tuple[Result, Any]:
     """The op over a batch: what it computes of each sample, since a kernel says nothing about batches."""
 
-    def sample(index: int) -> torch.Tensor:
-        return call(*(a if dim is None else a.select(dim, index) for a, dim in zip(arguments, in_dims, strict=True)))
+    def sample(index: int) -> Sequence[torch.Tensor]:
+        selected = (a if dim is None else a.select(dim, index) for a, dim in zip(arguments, in_dims, strict=True))
+        return as_sequence(call(*selected))
 
     if count > 0:
-        return torch.stack([sample(index) for index in range(count)]), 0
-    # No sample has a shape to stack: that of one of zeros.
-    zeros = [
-        a if dim is None else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])
-        for a, dim in zip(arguments, in_dims, strict=True)
-    ]
-    like = call(*zeros)
-    return like.new_empty((0, *like.shape)), 0
+        outputs = [torch.stack(samples) for samples in zip(*map(sample, range(count)), strict=True)]
+    else:
+        # No sample has a shape to stack: that of one of zeros.
+        zeros = [
+            a if dim is None else a.new_zeros(a.shape[:dim] + a.shape[dim + 1 :])
+            for a, dim in zip(arguments, in_dims, strict=True)
+        ]
+        outputs = [like.new_empty((0, *like.shape)) for like in as_sequence(call(*zeros))]
+    return as_result(outputs), 0 if len(outputs) == 1 else (0,) * len(outputs)
 
 
-def _is_operand(argument: Any) -> bool:
-    return isinstance(argument, dict) and "operand" in argument
+def _named(argument: Any) -> tuple[str, str]:
+    """Kind and name of a gradient formula's argument: `("grad", "y")`; no name for a number."""
+    if isinstance(argument, dict):
+        kind, name = next(iter(argument.items()))
+        if kind in ("operand", "output", "grad"):
+            return kind, name
+    return "", ""
 
 
-def _argument(argument: Any, grad: torch.Tensor, output: torch.Tensor, values: dict[str, Any]) -> Any:
+def _argument(argument: Any, values: dict[tuple[str, str], Any]) -> Any:
     """Return what a gradient formula's argument stands for."""
-    match argument:
-        case "grad":
-            return grad
-        case "output":
-            return output
-        case {"operand": name}:
-            return values[name]
-        case {"number": number}:
-            return number
-        case _:
-            raise RuntimeError(f"unknown gradient argument {argument!r}: library and package differ in version")
+    if isinstance(argument, dict) and "number" in argument:
+        return argument["number"]
+    if _named(argument) not in values:
+        raise RuntimeError(f"unknown gradient argument {argument!r}: library and package differ in version")
+    return values[_named(argument)]

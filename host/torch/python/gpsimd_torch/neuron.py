@@ -1,8 +1,9 @@
 """Op libraries built with the Neuron SDK, as `torch_neuronx` loads them. Not run on a Trainium yet.
 
 `cargo gpsimd build --neuron` makes `lib<library>_neuron.so`. `torch_neuronx` registers its ops as
-`torch.ops.<library>_neuron.<op>`, of tensors alone: the scalars of an op are packed into a last one, `params` (f32, one
-element each, in the order of the operands), so that a learning rate that changes recompiles no graph.
+`torch.ops.<library>_neuron.<op>`, of tensors alone: a size is the length of a tensor (uint8), the scalars of an op are
+packed into a last one, `params` (int32, the bits of each, in the order of the operands), so that a learning rate that
+changes recompiles no graph. Several outputs come packed in one tensor.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import importlib
 import importlib.util
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ from typing import Any
 
 import torch
 
-from gpsimd_torch._native import LibraryError
+from gpsimd_torch._native import LibraryError, packing
+from gpsimd_torch.differentiation import is_tensor
+from gpsimd_torch.dtypes import DTYPES
 
 # Where torch_neuronx unpacks libraries, in a folder of its own. The processes of a job are one user's.
 _UNPACKING = pathlib.Path("/var/tmp")
@@ -51,12 +55,37 @@ class NeuronBuild:
                 "build it again with `cargo gpsimd build --neuron`"
             )
 
-    def launch(self, op: str, tensors: list[torch.Tensor], scalars: list[float]) -> torch.Tensor:
-        """Call an op on XLA tensors."""
-        if scalars:
+    def launch(
+        self,
+        op: str,
+        tensors: list[torch.Tensor],
+        sizes: list[int],
+        params: list[int],
+        outputs: list[tuple[str, list[int]]],
+    ) -> list[torch.Tensor]:
+        """Call an op on XLA tensors; `outputs` are the dtype names and shapes of what it returns."""
+        device = tensors[0].device
+        passed = [*tensors, *(torch.empty(size, dtype=torch.uint8, device=device) for size in sizes)]
+        if params:
             # Data of the graph, not constants in it.
-            tensors = [*tensors, torch.tensor(scalars, dtype=torch.float32).to(tensors[0].device)]
-        return getattr(self._ops, op)(*tensors)
+            passed.append(torch.tensor(params, dtype=torch.int32).to(device))
+        result = getattr(self._ops, op)(*passed)
+        return [result] if len(outputs) == 1 else unpacked(result, outputs)
+
+
+def unpacked(packed: torch.Tensor, outputs: list[tuple[str, list[int]]]) -> list[torch.Tensor]:
+    """The outputs of these dtype names and shapes that are packed in a tensor."""
+    starts = packing([(name, math.prod(shape)) for name, shape in outputs])
+    width = packed.element_size()
+    found = []
+    for start, (name, shape) in zip(starts, outputs, strict=True):
+        dtype = DTYPES[name]
+        count = math.prod(shape) * dtype.itemsize // width
+        part = packed[start : start + count]
+        # Not `view`: below the dispatcher's functionalisation, where this runs, PyTorch/XLA has only this form.
+        bits = part if part.dtype == dtype else torch.ops.aten.view_copy.dtype(part, dtype)
+        found.append(bits.reshape(shape))
+    return found
 
 
 def is_neuron_host() -> bool:
@@ -138,9 +167,10 @@ def _check_manifest(path: pathlib.Path, descriptor: dict[str, Any]) -> None:
 
 def _schema(op: dict[str, Any]) -> str:
     """The schema of an op on the device, as manifests have it."""
-    tensors = [operand["name"] for operand in op["operands"] if operand["kind"] != "scalar"]
-    params = ["params"] if len(tensors) < len(op["operands"]) else []
-    return f"{op['name']}({', '.join(f'Tensor {name}' for name in tensors + params)}) -> Tensor"
+    tensors = [operand["name"] for operand in op["operands"] if is_tensor(operand)]
+    sizes = [operand["name"] for operand in op["operands"] if operand["kind"] == "size"]
+    params = ["params"] if len(tensors) + len(sizes) < len(op["operands"]) else []
+    return f"{op['name']}({', '.join(f'Tensor {name}' for name in tensors + sizes + params)}) -> Tensor"
 
 
 def _text(error: BaseException) -> str:

@@ -54,14 +54,19 @@ class OpLibrary:
         self.ops: list[str] = [op["name"] for op in self.descriptor["ops"]]
         # The registrations live as long as this object, which `_loaded` keeps for good.
         self._registrations = torch.library.Library(self.name, "DEF")
-        for op in self.descriptor["ops"]:
-            Op(self, op).register(self._registrations)
+        self.registered = {op["name"]: Op(self, op) for op in self.descriptor["ops"]}
+        for op in self.registered.values():
+            op.register(self._registrations)
         # What runs the ops on XLA tensors.
         self._build = build
         # As it was when the library was loaded: PyTorch/XLA chooses its devices once, too.
         self._is_on_host = is_neuron_host()
         # The file when it was loaded, as `_identity` sees it.
         self._file: tuple[int, ...] | None = None
+
+    def described(self, op: str) -> dict[str, Any]:
+        """The descriptor of an op."""
+        return next(described for described in self.descriptor["ops"] if described["name"] == op)
 
     @property
     def neuron(self) -> pathlib.Path | None:

@@ -22,7 +22,7 @@ from gpsimd_torch._native import OperandError
 
 Size = int | torch.SymInt
 Type = tuple[str, Sequence[Size]]
-ShapeFunction = Callable[[list[tuple[str, list[int]]]], tuple[str, list[int]]]
+ShapeFunction = Callable[[list[tuple[str, list[int]]]], list[tuple[str, list[int]]]]
 # A size or what is made of sizes, and its values in all answers.
 Measure = tuple[Size, list[int]]
 
@@ -35,6 +35,8 @@ _PRIMES = (
     (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049),
     (307, 311, 313, 317, 331, 337, 347, 349),
     (2003, 2011, 2017, 2027, 2029, 2039, 2053, 2063),
+    (83, 89, 97, 101, 103, 107, 109, 113),
+    (419, 421, 431, 433, 439, 443, 449, 457),
 )
 # Factors for functions that take multiples of a tile only.
 _SCALES = (1, 16, 128)
@@ -46,12 +48,11 @@ class _Answer(NamedTuple):
     """What a shape function says to operands of these types."""
 
     operands: list[tuple[str, list[int]]]
-    dtype: str
-    sizes: list[int]
+    outputs: list[tuple[str, list[int]]]
 
 
-def output_type(op: str, shape: ShapeFunction, types: list[Type]) -> tuple[str, list[Size]]:
-    """The dtype name and the sizes of the output of `op`, whose shape function is `shape`; sizes may be symbols.
+def output_types(op: str, shape: ShapeFunction, types: list[Type]) -> list[Type]:
+    """The dtype names and sizes of the outputs of `op`, whose shape function is `shape`; sizes may be symbols.
 
     Where no expression fits, the sizes are fixed to what they are now, with a warning: a program is then compiled once
     per size. Raises what `shape` raises.
@@ -69,7 +70,7 @@ def output_type(op: str, shape: ShapeFunction, types: list[Type]) -> tuple[str, 
         return found
     result = shape(_numbers(types))
     warnings.warn(
-        f"{op}: its output's sizes are no simple expression of its operands' sizes (a size, or a sum, product or "
+        f"{op}: its outputs' sizes are no simple expression of its operands' sizes (a size, or a sum, product or "
         "quotient of two), so that a program with it is compiled once for every size",
         stacklevel=2,
     )
@@ -132,20 +133,25 @@ def _answers(shape: ShapeFunction, types: list[Type], fixed: Mapping[Any, int] =
             chosen = {**fixed, **dict(zip(symbols, values, strict=True))}
             tried = [(dtype, [int(_expression(size).xreplace(chosen)) for size in sizes]) for dtype, sizes in types]
             with contextlib.suppress(OperandError):
-                answers.append(_Answer(tried, *shape(tried)))
+                answers.append(_Answer(tried, shape(tried)))
         if len(answers) >= _LEAST:
             return answers
     return []
 
 
-def _fit(types: list[Type], answers: list[_Answer]) -> tuple[str, list[Size]] | None:
-    if len({(answer.dtype, len(answer.sizes)) for answer in answers}) != 1:
+def _fit(types: list[Type], answers: list[_Answer]) -> list[Type] | None:
+    if len({tuple((dtype, len(sizes)) for dtype, sizes in answer.outputs) for answer in answers}) != 1:
         return None
     values = zip(*(_measures(answer.operands) for answer in answers), strict=True)
     measures = list(zip(_measures(types), map(list, values), strict=True))
-    outputs = zip(*(answer.sizes for answer in answers), strict=True)
-    sizes = [_expressed(measures, list(output)) for output in outputs]
-    return None if None in sizes else (answers[0].dtype, sizes)
+    found = []
+    for output, (dtype, _) in enumerate(answers[0].outputs):
+        answered = zip(*(answer.outputs[output][1] for answer in answers), strict=True)
+        sizes = [_expressed(measures, list(values)) for values in answered]
+        if None in sizes:
+            return None
+        found.append((dtype, sizes))
+    return found
 
 
 def _measures(types: list[Type]) -> list[Size]:

@@ -53,7 +53,7 @@ types! {
     gpsimd_tensor = LaunchTensor { ty, len, direct, rows }
     gpsimd_location = Location { file, line, column }
     gpsimd_device = DeviceTable {
-        context, core_id, core_count, tensors, tensor_count, in_place, tcm, tcm_bytes, reserved, tcm_top, tcm_alloc,
+        context, core_id, core_count, tensors, tensor_count, in_place, tcm, tcm_bytes, output_count, tcm_top, tcm_alloc,
         tcm_free, tcm_left, load, store, print_text, print_float, print_signed, print_unsigned, fail, claim,
     }
     gpsimd_op = OpFunctions { run, shape }
@@ -71,7 +71,7 @@ pub(crate) fn constants() -> Vec<(String, usize)> {
         ($($name:ident),* $(,)?) => { vec![$((stringify!($name), abi::$name as usize)),*] };
     }
     let constants = named! {
-        MAX_RANK, TCM_ALIGN, TCM_BELOW, STATUS_OK, STATUS_FAILED, FAILURE_REFUSED, FAILURE_PANIC, FAILURE_DEVICE,
+        MAX_RANK, MAX_OUTPUTS, TCM_ALIGN, TCM_BELOW, STATUS_OK, STATUS_FAILED, FAILURE_REFUSED, FAILURE_PANIC, FAILURE_DEVICE,
         FAILURE_DTYPE, FAILURE_DROPPED, FAILURE_LEAKED, SHAPE_ERROR_RANK, SHAPE_ERROR_DIM, SHAPE_ERROR_MIN_RANK,
         SHAPE_ERROR_BROADCAST, SHAPE_ERROR_MESSAGE, SHAPE_ERROR_PANIC,
     };

@@ -42,10 +42,6 @@ impl Device {
         self.table().core_count as usize
     }
 
-    pub(crate) fn tensor_count(&self) -> usize {
-        self.table().tensor_count as usize
-    }
-
     pub(crate) fn tensor_type(&self, tensor: u32) -> abi::RawTensorType {
         self.tensors()[tensor as usize].ty
     }
@@ -89,7 +85,7 @@ impl Device {
         Some(unsafe { (*tensor.rows.add(row)).add(start * bytes) })
     }
 
-    /// Whether the output has the storage of the operand that it replaces.
+    /// Whether an output has the storage of the operand that it replaces.
     #[inline(always)]
     pub(crate) fn is_in_place(&self) -> bool {
         self.table().in_place != 0
@@ -102,11 +98,18 @@ impl Device {
         !self.table().tcm_top.is_null()
     }
 
-    /// Whether the tensor is the operand that this launch replaces in place.
+    /// The output that has the storage of this tensor, an operand.
     #[inline(always)]
-    pub(crate) fn shares_storage_with_output(&self, tensor: u32) -> bool {
-        let output = self.tensors().last().map(|output| output.direct);
-        self.is_in_place() && Some(self.tensors()[tensor as usize].direct) == output
+    pub(crate) fn output_in_place_of(&self, tensor: u32) -> Option<u32> {
+        if !self.is_in_place() {
+            return None;
+        }
+        let first = self.table().tensor_count - self.table().output_count;
+        let storage = self.tensors()[tensor as usize].direct;
+        (0..self.table().output_count)
+            .filter(|output| self.table().in_place & (1 << output) != 0)
+            .map(|output| first + output)
+            .find(|output| self.tensors()[*output as usize].direct == storage)
     }
 
     #[inline(always)]
@@ -145,13 +148,13 @@ impl Device {
         if tcm.is_null() { None } else { Some(tcm) }
     }
 
-    /// Says that this core is about to write elements of the output where they are. On an error, which has been
+    /// Says that this core is about to write elements of tensor `tensor`, an output, where they are. On an error, which has been
     /// reported, it may not.
-    pub(crate) fn claim(&self, start: usize, len: usize, at: &'static Location<'static>) -> bool {
+    pub(crate) fn claim(&self, tensor: u32, start: usize, len: usize, at: &'static Location<'static>) -> bool {
         let table = self.table();
         let location = location(at);
         // SAFETY: a call of the table with its own context; it checks every other argument.
-        let status = unsafe { (table.claim)(table.context, start as u64, len as u64, &raw const location) };
+        let status = unsafe { (table.claim)(table.context, tensor, start as u64, len as u64, &raw const location) };
         status == abi::STATUS_OK
     }
 

@@ -14,7 +14,6 @@ use gpsimd_abi as abi;
 unsafe extern "C" {
     safe fn core_id() -> u32;
     safe fn core_count() -> u32;
-    safe fn tensor_count() -> u32;
     safe fn tensor_dtype(tensor: u32) -> u32;
     safe fn tensor_rank(tensor: u32) -> u32;
     safe fn tensor_dim(tensor: u32, dim: u32) -> u64;
@@ -75,10 +74,6 @@ impl Device {
         core_count() as usize
     }
 
-    pub(crate) fn tensor_count(&self) -> usize {
-        tensor_count() as usize
-    }
-
     pub(crate) fn tensor_type(&self, tensor: u32) -> abi::RawTensorType {
         let rank = tensor_rank(tensor).min(abi::MAX_RANK as u32);
         let mut dims = [0; abi::MAX_RANK];
@@ -116,12 +111,12 @@ impl Device {
         false
     }
 
-    pub(crate) fn claim(&self, _start: usize, _len: usize, _at: &'static Location<'static>) -> bool {
+    pub(crate) fn claim(&self, _tensor: u32, _start: usize, _len: usize, _at: &'static Location<'static>) -> bool {
         true
     }
 
-    pub(crate) fn shares_storage_with_output(&self, _tensor: u32) -> bool {
-        false
+    pub(crate) fn output_in_place_of(&self, _tensor: u32) -> Option<u32> {
+        None
     }
 
     pub(crate) fn tcm_left(&self) -> usize {

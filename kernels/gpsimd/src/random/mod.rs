@@ -23,4 +23,5 @@ mod distributions;
 mod philox;
 
 pub use distributions::{bernoulli, normal, threshold, uniform, uniform_above_0};
+pub(crate) use philox::GROUP;
 pub use philox::Philox;

@@ -21,7 +21,7 @@ pub struct Philox {
 /// Numbers of one block.
 const WORDS: usize = 4;
 /// Elements that share sixteen blocks.
-const GROUP: usize = WORDS * LANES;
+pub(crate) const GROUP: usize = WORDS * LANES;
 
 impl Philox {
     /// The generator of a seed, at stream 0.
@@ -89,7 +89,7 @@ impl Philox {
 
     /// The numbers of the 64 elements of a group.
     #[inline(always)]
-    fn group(self, group: u64) -> [u32; GROUP] {
+    pub(crate) fn group(self, group: u64) -> [u32; GROUP] {
         let mut numbers = [0; GROUP];
         for lane in 0..LANES {
             let block = self.block(LANES as u64 * group + lane as u64);

@@ -33,6 +33,7 @@ mod rows;
 mod stage;
 mod tile;
 mod transform;
+mod window;
 
 use core::marker::PhantomData;
 use core::ops::{Range, RangeBounds};
@@ -48,6 +49,7 @@ pub use self::rows::{RowTile, Strided};
 pub use self::stage::Stage;
 pub use self::tile::Tile;
 pub use self::transform::{Transform, TransformRow};
+pub use self::window::Window;
 use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::OpResult;
@@ -86,7 +88,7 @@ impl<'c> Tcm<'c> {
         let range = input.hbm.resolve(&range, at)?;
         let reservation = Reservation::take::<T>(self.core, range.len(), at)?;
         let data = match input.hbm.direct::<T>(&range) {
-            Some(data) if !input.hbm.shares_storage_with_output() => data,
+            Some(data) if input.hbm.output_in_place().is_none() => data,
             _ => {
                 dma_load(self.core, &input.hbm, &range, reservation.tcm, at)?;
                 reservation.tcm.cast()

@@ -194,7 +194,7 @@ impl<'c> Tcm<'c> {
     ) -> OpResult<RowTile<'c, 'i, T>> {
         let reservation = Reservation::take::<T>(self.core, rows.saturating_mul(columns), at)?;
         let (data, place) = match hbm.direct::<T>(&(0..hbm.len)) {
-            Some(data) if !hbm.shares_storage_with_output() => (data.wrapping_add(place.0), place.1),
+            Some(data) if hbm.output_in_place().is_none() => (data.wrapping_add(place.0), place.1),
             _ => {
                 dma_load_rows(self.core, hbm, size_of::<T>(), (rows, columns), start, reservation.tcm, at)?;
                 (reservation.tcm.cast(), Place::Every(columns))

@@ -57,7 +57,7 @@ impl Source<'_> {
         self.is_apart = false;
         if Device::HAS_DIRECT
             && is_direct
-            && !self.hbm.shares_storage_with_output()
+            && self.hbm.output_in_place().is_none()
             && let Some(data) = self.hbm.direct_bytes(0, self.hbm.len, self.dtype.bytes())
         {
             self.data = data.wrapping_add(area.column * self.dtype.bytes());
@@ -81,7 +81,7 @@ impl Source<'_> {
         let (start, len) = self.resident;
         if self.first < start || self.first + rows > start + len {
             self.resident = match tensor.direct::<i32>(&(0..tensor.len)) {
-                Some(data) if !tensor.shares_storage_with_output() => {
+                Some(data) if tensor.output_in_place().is_none() => {
                     self.indices = data;
                     (0, tensor.len)
                 }

@@ -22,6 +22,11 @@ impl<'l> Extent<'l> {
         Self { hbm, rows: hbm.len.checked_div(columns).unwrap_or(0), columns }
     }
 
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.hbm.len
+    }
+
     /// The same elements as one row.
     pub(crate) fn flat(self) -> Self {
         Self { rows: 1, columns: self.hbm.len, ..self }

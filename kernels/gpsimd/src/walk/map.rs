@@ -9,6 +9,7 @@ use super::plan::{Area, Fit, Walk};
 use crate::LANES;
 use crate::engine_core::Core;
 use crate::error::OpResult;
+use crate::random::{GROUP, Philox};
 use crate::share::Share;
 
 impl Core {
@@ -39,35 +40,90 @@ impl Core {
         outputs: O,
         f: impl Fn(I::Elements) -> O::Elements,
     ) -> OpResult {
-        let mut walk = Walk::<I, O>::new(self, operands, outputs, 0, Location::caller());
-        walk.prepare()?;
-        if walk.plan.extent.rows * walk.plan.extent.columns == 0 {
-            return Ok(());
-        }
-        let mut tiles = Tiles::of(&mut walk);
-        let _reservation = walk.take(tiles.rows, tiles.columns)?;
-        match tiles.cut {
-            Cut::Elements => walk.claim(tiles.next, tiles.end)?,
-            Cut::Rows => walk.claim(tiles.next * tiles.columns, tiles.end * tiles.columns)?,
-            Cut::Parts if tiles.has_own_rows => {
-                let columns = walk.plan.extent.columns;
-                walk.claim(tiles.first_row * columns, (tiles.first_row + tiles.row_count) * columns)?;
-            }
-            Cut::Parts => {}
-        }
-        while let Some(area) = tiles.next(&walk) {
-            if matches!(tiles.cut, Cut::Parts) && !tiles.has_own_rows {
-                let start = area.row * walk.plan.extent.columns + area.column;
-                walk.claim(start, start + area.columns)?;
-            }
-            walk.load(&area)?;
-            for row in 0..area.rows {
-                walk.write(&area, row, |_, elements| f(elements));
-            }
-            walk.store(&area)?;
-        }
-        Ok(())
+        let walk = Walk::<I, O>::new(self, operands, outputs, 0, Location::caller());
+        walk_tiles(walk, |walk, area, row| walk.write(area, row, |_, elements| f(elements)))
     }
+
+    /// As [`map`](Core::map), with 32 random bits for each element of the outputs: those that `numbers` has for its
+    /// index, on whichever core and in whichever tile.
+    ///
+    /// ```
+    /// # use gpsimd::prelude::*;
+    /// # fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
+    /// /// y = x plus noise from 0 to `amount`.  y: like x.
+    /// #[custom_op(shape = like_x)]
+    /// pub fn add_noise(core: &Core, x: Input<f32>, amount: f32, seed: u32, y: Output<f32>) -> OpResult {
+    ///     let numbers = random::Philox::new(seed.into());
+    ///     core.map_random(numbers, &x, y, |x, bits| math::fma(amount, random::uniform(bits), x))
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// As [`map`](Core::map).
+    #[track_caller]
+    #[inline(always)]
+    pub fn map_random<'l, I: Operands<'l>, O: Outputs<'l>>(
+        &'l self,
+        numbers: Philox,
+        operands: I,
+        outputs: O,
+        f: impl Fn(I::Elements, u32) -> O::Elements,
+    ) -> OpResult {
+        let walk = Walk::<I, O>::new(self, operands, outputs, 0, Location::caller());
+        walk_tiles(walk, |walk, area, row| {
+            let first = walk.plan.first_of_row(area, row);
+            let mut next = 0;
+            while next < area.columns {
+                let at = first + next as u64;
+                let (bits, skip) = (numbers.group(at / GROUP as u64), (at % GROUP as u64) as usize);
+                let part = next..area.columns.min(next + GROUP - skip);
+                next = part.end;
+                if part.len() == GROUP {
+                    // Of a length that is known at compile time.
+                    let part = part.start..part.start + GROUP;
+                    walk.write_part(area, row, part.clone(), |i, elements| f(elements, bits[i - part.start]));
+                } else {
+                    walk.write_part(area, row, part.clone(), |i, elements| f(elements, bits[skip + i - part.start]));
+                }
+            }
+        })
+    }
+}
+
+/// Walks the tiles of this core's share; `write` writes a row of one.
+#[inline(always)]
+fn walk_tiles<'l, I: Operands<'l>, O: Outputs<'l>>(
+    mut walk: Walk<'l, I, O>,
+    write: impl Fn(&Walk<'l, I, O>, &Area, usize),
+) -> OpResult {
+    walk.prepare()?;
+    if walk.plan.extent.rows * walk.plan.extent.columns == 0 {
+        return Ok(());
+    }
+    let mut tiles = Tiles::of(&mut walk);
+    let _reservation = walk.take(tiles.rows, tiles.columns)?;
+    match tiles.cut {
+        Cut::Elements => walk.claim(tiles.next, tiles.end)?,
+        Cut::Rows => walk.claim(tiles.next * tiles.columns, tiles.end * tiles.columns)?,
+        Cut::Parts if tiles.has_own_rows => {
+            let columns = walk.plan.extent.columns;
+            walk.claim(tiles.first_row * columns, (tiles.first_row + tiles.row_count) * columns)?;
+        }
+        Cut::Parts => {}
+    }
+    while let Some(area) = tiles.next(&walk) {
+        if matches!(tiles.cut, Cut::Parts) && !tiles.has_own_rows {
+            let start = area.row * walk.plan.extent.columns + area.column;
+            walk.claim(start, start + area.columns)?;
+        }
+        walk.load(&area)?;
+        for row in 0..area.rows {
+            write(&walk, &area, row);
+        }
+        walk.store(&area)?;
+    }
+    Ok(())
 }
 
 /// The areas of a core's share.

@@ -3,10 +3,13 @@
 //! | call | for |
 //! |---|---|
 //! | [`Core::map`] | outputs whose every element follows from the elements beside it: activations, an optimizer's update |
-//! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation, an argmax |
+//! | [`Core::rows`] | outputs whose rows follow from whole rows: softmax, normalisation |
+//! | [`Core::reduce`] | outputs with an element for every row: a sum, a maximum, a loss |
+//! | [`Core::fold_rows`], [`Core::combine`] | outputs with an element for every column, in two phases: the gradient of a bias |
 //!
-//! Both walk the shape of the output. Operands are broadcast against it as PyTorch does, aligned at the last dimension:
-//! a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask `[B, 1, 1, K]` meets the rows of its batch.
+//! The first two walk the shape of the output, the others that of their first operand. Operands are broadcast against it
+//! as PyTorch does, aligned at the last dimension: a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask
+//! `[B, 1, 1, K]` meets the rows of its batch.
 //! [`Input::rows_at`](crate::Input::rows_at) and [`Input::narrow`](crate::Input::narrow) make operands whose rows lie
 //! apart, each a DMA of its own. [`Core::scatter_rows`] is no walk of the output but of indices.
 //! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
@@ -29,6 +32,7 @@
 mod apart;
 mod broadcast;
 mod destination;
+mod fold_rows;
 mod gather;
 mod layout;
 mod map;
@@ -36,6 +40,8 @@ mod narrow;
 mod operands;
 mod outputs;
 mod plan;
+mod reduce;
+mod results;
 mod row;
 mod rows;
 mod scatter;

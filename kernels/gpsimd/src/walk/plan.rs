@@ -1,6 +1,7 @@
 //! [`Walk`]: the tensors of a walk with their TCM, and how large its tiles are.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::panic::Location;
 
 use gpsimd_abi::{DType, TCM_ALIGN};
@@ -148,7 +149,7 @@ impl<'l> Plan<'l> {
         start: usize,
         end: usize,
     ) -> OpResult {
-        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(to.hbm.start));
+        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
         for destination in destinations {
             is_direct = is_direct && destination.claim(start, end - start, self.at)?;
         }
@@ -167,6 +168,11 @@ impl<'l> Plan<'l> {
     /// First element of an area in the outputs.
     fn start(&self, area: &Area) -> usize {
         area.row * self.extent.columns + area.column
+    }
+
+    /// Index in the outputs of the first element of row `row` of an area.
+    pub(super) fn first_of_row(&self, area: &Area, row: usize) -> u64 {
+        (self.start(area) + row * area.columns) as u64
     }
 
     #[inline(never)]
@@ -190,10 +196,10 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         kept_bytes: usize,
         at: &'static Location<'static>,
     ) -> Self {
-        let destinations = outputs.destinations();
-        let extent = Extent::of(destinations.as_ref()[0].hbm);
-        let plan = Plan { core, extent, kept_bytes, is_direct: false, at };
-        Self { plan, sources: operands.sources(), destinations, kinds: PhantomData }
+        let (sources, destinations) = (operands.sources(), outputs.destinations());
+        let hbm = destinations.as_ref().first().map_or_else(|| sources.as_ref()[0].hbm, |output| output.hbm);
+        let plan = Plan { core, extent: Extent::of(hbm), kept_bytes, is_direct: false, at };
+        Self { plan, sources, destinations, kinds: PhantomData }
     }
 
     /// Verifies the tensors against each other. Apart from `new`, which can so make the walk where it stays.
@@ -278,7 +284,19 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     /// Writes every element of row `row` of the area that was loaded: what `f` says of its number in the row's part and
     /// the operands' elements.
     #[inline(always)]
-    pub(super) fn write(&self, area: &Area, row: usize, mut f: impl FnMut(usize, I::Elements) -> O::Elements) {
+    pub(super) fn write(&self, area: &Area, row: usize, f: impl FnMut(usize, I::Elements) -> O::Elements) {
+        self.write_part(area, row, 0..area.columns, f);
+    }
+
+    /// As [`write`](Self::write), of the columns in `part`: a row is written in parts from the first to the last.
+    #[inline(always)]
+    pub(super) fn write_part(
+        &self,
+        area: &Area,
+        row: usize,
+        part: Range<usize>,
+        mut f: impl FnMut(usize, I::Elements) -> O::Elements,
+    ) {
         let (sources, destinations) = (self.sources.as_ref(), self.destinations.as_ref());
         let is_direct = Device::HAS_DIRECT && self.plan.is_direct;
         let to = O::pointers(destinations, self.plan.start(area), row, area.columns, is_direct);
@@ -288,19 +306,19 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
             let apart = I::pointers(sources, row, area.columns);
             let (in_place, shared) = I::in_place::<O>(apart, to);
             if in_place == 0 {
-                for i in 0..area.columns {
+                for i in part {
                     // SAFETY: all pointers lead to the `columns` elements of this row of the area: operands that `load`
                     // found inside their tensors, outputs that this core has claimed. No operand is where an output is.
                     unsafe { O::write(to, i, f(i, I::read(apart, i))) };
                 }
                 return;
             }
-            if in_place < shared {
+            if in_place < shared && part.start == 0 {
                 // SAFETY: as above.
                 unsafe { I::bring::<O>(apart, to, area.columns) };
             }
         }
-        for i in 0..area.columns {
+        for i in part {
             // SAFETY: as above, or in the TCM of this walk, which has room for the area. An operand where an output is
             // is read before it is written.
             unsafe { O::write(to, i, f(i, I::read(from, i))) };

@@ -6,6 +6,7 @@ use core::panic::Location;
 use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
+use super::results::Results;
 use super::row::{Row, RowPart, Written};
 use crate::element::Element;
 use crate::engine_core::Core;
@@ -68,39 +69,95 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
     /// Those of `body`; when an operand cannot be broadcast, or the pool has no room for 16 elements of each tensor.
     #[inline(always)]
     pub fn each(self, mut body: impl for<'r> FnMut(Row<'r, 'l, I, O, K>) -> OpResult<Written<'r>>) -> OpResult {
+        self.each_with((), |row| Ok((body(row)?, ())))
+    }
+
+    /// As [`each`](Self::each), and `body` returns the elements of `results` for the row, too: `y` or a tuple of outputs,
+    /// which have as many elements as there are rows, whatever their shape.
+    ///
+    /// ```
+    /// # use gpsimd::prelude::*;
+    /// # fn shape(x: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+    /// #     let shape = x.expect_rank_at_least(1)?.shape();
+    /// #     Ok([*x, x.with_shape(&shape[..shape.len() - 1])?])
+    /// # }
+    /// /// y = x - mean over the last dimension of x.  x: `[.., H]`, y: like x, mean: `[..]`.
+    /// #[custom_op(shape = shape)]
+    /// pub fn center(core: &Core, x: Input<f32>, y: Output<f32>, mean: Output<f32>) -> OpResult {
+    ///     core.rows(&x, y).each_with(mean, |mut row| {
+    ///         let mean = row.fold(Lanes::splat(0.0), |sum, x| sum + x)?.sum() / row.len() as f32;
+    ///         Ok((row.map(|x| x - mean)?, mean))
+    ///     })
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// A row of no elements has results, too.
+    ///
+    /// # Errors
+    /// As [`each`](Self::each), and when results have another number of elements, or the pool has no room for 64 of each.
+    #[inline(always)]
+    pub fn each_with<R: Outputs<'l>>(
+        self,
+        results: R,
+        mut body: impl for<'r> FnMut(Row<'r, 'l, I, O, K>) -> OpResult<(Written<'r>, R::Elements)>,
+    ) -> OpResult {
         let Self { core, operands, outputs, kept_bytes, at, .. } = self;
-        let mut walk = Walk::<I, O>::new(core, operands, outputs, kept_bytes, at);
-        walk.prepare()?;
-        let (rows, columns) = (walk.plan.extent.rows, walk.plan.extent.columns);
-        if rows == 0 || columns == 0 {
-            return Ok(());
-        }
-        let share = core.share(rows, 1).range();
-        let (fitting, part) = match walk.fit(share.len(), columns) {
-            Fit::Rows(fitting) => (fitting, columns),
-            Fit::Columns(part) => (1, part),
-        };
-        let reservation = walk.take(fitting, part)?;
-        walk.claim(share.start * columns, share.end * columns)?;
-        // Nothing is copied then: only what is kept needs TCM, a row at a time.
-        let fitting = if part == columns && walk.copies_nothing() { share.len() } else { fitting };
-        let mut next = share.start;
-        while next < share.end {
-            let is_whole = part == columns;
-            let count = walk.rows_from(next, fitting.min(share.end - next));
+        let walk = Walk::<I, O>::new(core, operands, outputs, kept_bytes, at);
+        walk_rows(walk, Results::new(core, results, at), |row: Row<'_, 'l, I, O, K>| Ok(body(row)?.1))
+    }
+}
+
+/// Calls `body` with every row of this core's share, in order, and stores what it returns.
+#[inline(always)]
+pub(super) fn walk_rows<'l, I: Operands<'l>, O: Outputs<'l>, R: Outputs<'l>, K>(
+    mut walk: Walk<'l, I, O>,
+    mut results: Results<'l, R>,
+    mut body: impl for<'r> FnMut(Row<'r, 'l, I, O, K>) -> OpResult<R::Elements>,
+) -> OpResult {
+    walk.prepare()?;
+    let columns = walk.plan.extent.columns;
+    // Rows of no elements are counted by their results alone.
+    let has_results = Results::<'l, R>::are_there();
+    let rows = if has_results { results.verify(walk.plan.extent.len(), columns)? } else { walk.plan.extent.rows };
+    if rows == 0 {
+        return Ok(());
+    }
+    let share = walk.plan.core.share(rows, 1).range();
+    let _of_results = results.take(share.start, share.len())?;
+    let group = Results::<'l, R>::group();
+    let (fitting, part) = match walk.fit(share.len().min(group), columns) {
+        Fit::Rows(fitting) => (fitting, columns),
+        Fit::Columns(part) => (1, part),
+    };
+    let reservation = walk.take(fitting, part)?;
+    walk.claim(share.start * columns, share.end * columns)?;
+    let is_whole = part == columns;
+    // Nothing is copied then: only what is kept needs TCM, a row at a time.
+    let fitting = if is_whole && walk.copies_nothing() { share.len() } else { fitting };
+    let mut next = share.start;
+    while next < share.end {
+        let (first, end) = (next, share.end.min(next.saturating_add(group)));
+        let to = results.pointers(first);
+        while next < end {
+            let count = walk.rows_from(next, fitting.min(end - next));
             let area = Area { row: next, rows: count, column: 0, columns };
-            if is_whole {
+            let is_loaded = is_whole && columns > 0;
+            if is_loaded {
                 walk.load(&area)?;
             }
             for row in 0..count {
                 let part = RowPart { area, row, part, is_whole };
-                let _: Written<'_> = body(Row::new(&mut walk, part, reservation.tcm.cast()))?;
+                let elements = body(Row::new(&mut walk, part, reservation.tcm.cast()))?;
+                // SAFETY: each leads to this core's elements from `first` on, or to room for a group in TCM.
+                unsafe { R::write(to, next - first + row, elements) };
             }
-            if is_whole {
+            if is_loaded {
                 walk.store(&area)?;
             }
             next += count;
         }
-        Ok(())
+        results.store(first, next - first)?;
     }
+    Ok(())
 }

@@ -174,10 +174,9 @@ impl<'l> Scatter<'l> {
         }
         let Some(to) = self.y.claim_bytes(start, len, bytes, self.at)? else { return Ok(None) };
         // What is read in place stays where it is.
-        let is_apart = !self.x.shares_storage_with_output()
+        let is_apart = self.x.output_in_place().is_none()
             && self.base.is_none_or(|base| {
-                !base.shares_storage_with_output()
-                    || base.direct_bytes(start, len, bytes).is_some_and(|from| from == to)
+                base.output_in_place().is_none() || base.direct_bytes(start, len, bytes).is_some_and(|from| from == to)
             });
         Ok(is_apart.then(|| to.wrapping_sub(start * bytes)))
     }
@@ -246,7 +245,7 @@ impl<'l> Scatter<'l> {
     /// Brings indices from element `first` on: where they are, and how many.
     fn load_indices(&self, slots: &Slots, first: usize) -> OpResult<(*const i32, usize)> {
         let left = self.indices.len - first;
-        if !self.indices.shares_storage_with_output()
+        if self.indices.output_in_place().is_none()
             && let Some(data) = self.indices.direct::<i32>(&(first..self.indices.len))
         {
             return Ok((data, left));

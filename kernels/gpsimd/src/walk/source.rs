@@ -130,7 +130,7 @@ impl<'l> Source<'l> {
         // What is replaced in place is read before it is, or where it is.
         if Device::HAS_DIRECT
             && is_direct
-            && (self.is_shared || !self.hbm.shares_storage_with_output())
+            && (self.is_shared || self.hbm.output_in_place().is_none())
             && let Some(data) = self.hbm.direct_bytes(start, len, self.dtype.bytes())
         {
             self.data = data;
@@ -152,8 +152,9 @@ impl<'l> Source<'l> {
         if self.map.steps { data.wrapping_add(row * columns) } else { data }
     }
 
-    /// Whether it is part of the output's storage, but not the part that starts at `output`.
-    pub(super) fn is_entangled(&self, output: usize) -> bool {
-        self.is_shared && self.hbm.shares_storage_with_output() && self.hbm.start != output
+    /// Whether it is part of an output's storage, but not the part that `output`, that of its position, is.
+    pub(super) fn is_entangled(&self, output: &Hbm<'_>) -> bool {
+        let is_elsewhere = |tensor| (tensor, self.hbm.start) != (output.tensor, output.start);
+        self.is_shared && self.hbm.output_in_place().is_some_and(is_elsewhere)
     }
 }

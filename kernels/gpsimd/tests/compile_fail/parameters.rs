@@ -32,11 +32,6 @@ pub fn takes_a_tuple(core: &Core, (x, z): (Input<f32>, Input<f32>), y: Output<f3
 }
 
 #[custom_op(shape = like_x)]
-pub fn has_two_outputs(core: &Core, x: Input<f32>, y: Output<f32>, z: Output<f32>) -> OpResult {
-    todo!()
-}
-
-#[custom_op(shape = like_x)]
 pub fn has_its_output_first(core: &Core, y: Output<f32>, x: Input<f32>) -> OpResult {
     todo!()
 }
@@ -52,7 +47,7 @@ pub fn has_no_tensor(core: &Core, scale: f32, y: Output<f32>) -> OpResult {
 }
 
 #[custom_op(shape = like_x)]
-pub fn has_an_integer(core: &Core, x: Input<f32>, axis: usize, y: Output<f32>) -> OpResult {
+pub fn has_an_integer(core: &Core, x: Input<f32>, axis: i64, y: Output<f32>) -> OpResult {
     todo!()
 }
 

@@ -1,4 +1,4 @@
-"""`python -m gpsimd_torch.bench`: every op of `bert_ops` against PyTorch, on the same data in the same run.
+"""`python -m gpsimd_torch.bench`: every op of the bundled libraries against PyTorch, on the same data in the same run.
 
 The ops run in fast mode on PyTorch's threads. Each round times every contender once, in turn, so that what else the
 machine does meets all alike; the table shows medians. `limit` is what moving the op's bytes once takes this machine,
@@ -9,15 +9,12 @@ the size of the op's own as the op does. (A tensor that is written and not read 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import io
 import json
 import pathlib
 import statistics
-import sys
 import time
 import warnings
-from collections.abc import Callable
 
 import torch
 from rich import box
@@ -26,123 +23,10 @@ from rich.progress import track
 from rich.table import Table
 
 import gpsimd_torch
-
-Call = Callable[[], object]
-
+from gpsimd_torch.bench.cases import CASES, Call, Case
 
 # Nothing but a rule under the heads, in ASCII.
 _RULE = box.Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
-
-
-@dataclasses.dataclass
-class Case:
-    """One op with its contenders: `rust`, PyTorch `eager`, and what `torch.compile` is to compile."""
-
-    op: str
-    shape: str
-    rust: Call
-    eager: Call
-    compiled: Call | None
-    limit: Call
-    """Moves the op's bytes, and computes next to nothing."""
-
-
-def cases() -> list[Case]:
-    """BERT-base: batch 8, sequence 128, hidden 3072 in the feed-forward, 12 heads; AdamW on 22 million parameters."""
-    gpsimd_torch.load_library("bert_ops")
-    ops = torch.ops.bert_ops
-    functional = torch.nn.functional
-    generator = torch.Generator().manual_seed(0)
-
-    def randn(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    x, bias, dy = randn(8, 128, 3072), randn(3072), randn(8, 128, 3072)
-    scores, dp, scale = randn(8, 12, 128, 128), randn(8, 12, 128, 128), 0.125
-    mask = torch.zeros(8, 1, 1, 128)
-    mask[..., 100:] = torch.finfo(torch.float32).min
-    p = torch.softmax(scale * scores + mask, -1)
-    n = 22_000_000
-    state, grad = torch.zeros(3, n), 0.01 * randn(n)
-    parameter = torch.nn.Parameter(torch.zeros(n))
-    parameter.grad = grad
-    hyperparameters = {"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
-    fused = torch.optim.AdamW([parameter], fused=True, **hyperparameters)
-
-    def bias_gelu(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        return functional.gelu(x + bias)
-
-    def bias_gelu_backward(dy: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        return torch.ops.aten.gelu_backward(dy, x + bias)
-
-    def masked_softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(scale * scores + mask, -1)
-
-    def masked_softmax_backward(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-        return scale * torch.ops.aten._softmax_backward_data(dp, p, -1, torch.float32)
-
-    def case(op: str, shape: str, rust: Call, function: Callable, *operands: torch.Tensor, limit: Call) -> Case:
-        compiled = torch.compile(function, dynamic=False)
-        return Case(op, shape, rust, lambda: function(*operands), lambda: compiled(*operands), limit)
-
-    def copy(x: torch.Tensor) -> Call:
-        result = torch.empty_like(x)
-        return lambda: result.copy_(x)
-
-    def add(x: torch.Tensor, y: torch.Tensor) -> Call:
-        result = torch.empty_like(x)
-        return lambda: torch.add(x, y, out=result)
-
-    # AdamW reads four tensors and writes three of them.
-    in_place = torch.ones(7 * n // 2)
-    return [
-        case(
-            "bias_gelu_forward",
-            "[8, 128, 3072]",
-            lambda: ops.bias_gelu_forward(x, bias),
-            bias_gelu,
-            x,
-            bias,
-            limit=copy(x),
-        ),
-        case(
-            "bias_gelu_backward",
-            "[8, 128, 3072]",
-            lambda: ops.bias_gelu_backward(dy, x, bias),
-            bias_gelu_backward,
-            dy,
-            x,
-            bias,
-            limit=add(dy, x),
-        ),
-        case(
-            "masked_softmax_forward",
-            "[8, 12, 128, 128]",
-            lambda: ops.masked_softmax_forward(scores, mask, scale),
-            masked_softmax,
-            scores,
-            mask,
-            limit=copy(scores),
-        ),
-        case(
-            "masked_softmax_backward",
-            "[8, 12, 128, 128]",
-            lambda: ops.masked_softmax_backward(dp, p, scale),
-            masked_softmax_backward,
-            dp,
-            p,
-            limit=add(dp, p),
-        ),
-        # PyTorch's fused AdamW is its fastest; `torch.compile` makes the foreach version of it, far slower.
-        Case(
-            "adamw_step",
-            "[3, 22000000]",
-            lambda: ops.adamw_step_(state, grad, 1e-4, 0.9, 0.999, 1e-8, 0.01, 1.0),
-            fused.step,
-            None,
-            in_place.neg_,
-        ),
-    ]
 
 
 def measure(case: Case, rounds: int) -> dict[str, float | str | None]:
@@ -215,12 +99,12 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="torch")
 
     with gpsimd_torch.emulation("fast"):
-        chosen = cases()
-        unknown = set(options.op or ()).difference(case.op for case in chosen)
+        unknown = set(options.op or ()).difference(name for name, _ in CASES)
         if unknown:
-            names = ", ".join(case.op for case in chosen)
+            names = ", ".join(dict.fromkeys(name for name, _ in CASES))
             parser.error(f"argument --op: expected {names}, found {', '.join(map(repr, sorted(unknown)))}")
-        rows = [measure(case, options.rounds) for case in chosen if not options.op or case.op in options.op]
+        # One at a time: the largest have gigabytes of operands.
+        rows = [measure(make(), options.rounds) for name, make in CASES if not options.op or name in options.op]
     # Before the table: it must not be lost with an output that is closed or full.
     if options.json:
         result = {
@@ -246,7 +130,3 @@ def _file(text: str) -> pathlib.Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("expected the name of a file, found an empty one")
     return pathlib.Path(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

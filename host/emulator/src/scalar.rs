@@ -1,0 +1,54 @@
+//! [`Scalar`]: an operand that is a number.
+
+use gpsimd_descriptor::{OperandKind, ScalarType};
+
+/// An operand that is a number: a scalar, or a size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    /// Of an op's `f32`.
+    F32(f32),
+    /// Of an op's `i32`.
+    I32(i32),
+    /// Of an op's `u32`.
+    U32(u32),
+    /// Of an op's `bool`.
+    Bool(bool),
+    /// Of an op's `usize`, which its shape function sees.
+    Size(usize),
+}
+
+impl Scalar {
+    /// What an operand has to be for this number, as its descriptor says it.
+    pub(crate) const fn kind(self) -> OperandKind {
+        match self {
+            Self::F32(_) => OperandKind::Scalar(ScalarType::F32),
+            Self::I32(_) => OperandKind::Scalar(ScalarType::I32),
+            Self::U32(_) => OperandKind::Scalar(ScalarType::U32),
+            Self::Bool(_) => OperandKind::Scalar(ScalarType::Bool),
+            Self::Size(_) => OperandKind::Size,
+        }
+    }
+
+    /// The bits that travel to the cores, in the tensor `params`; none for a size.
+    pub const fn bits(self) -> Option<i32> {
+        match self {
+            Self::F32(value) => Some(value.to_bits().cast_signed()),
+            Self::I32(value) => Some(value),
+            Self::U32(value) => Some(value.cast_signed()),
+            Self::Bool(value) => Some(value as i32),
+            Self::Size(_) => None,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident: $ty:ty),+) => {
+        $(impl From<$ty> for Scalar {
+            fn from(value: $ty) -> Self {
+                Self::$variant(value)
+            }
+        })+
+    };
+}
+
+from! { F32: f32, I32: i32, U32: u32, Bool: bool, Size: usize }

@@ -1,0 +1,58 @@
+"""Ops of the bundled libraries as functions with PyTorch's names and arguments.
+
+An op takes what its kernel takes: every number, a seed as a tensor. These functions have PyTorch's defaults, and draw
+seeds from PyTorch's generators.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from gpsimd_torch.ops import load_library
+
+
+def cross_entropy(
+    input: torch.Tensor,
+    target: torch.Tensor,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
+    """Return the cross-entropy of logits `input` [.., V] and classes `target` [..], in f32.
+
+    As `torch.nn.functional.cross_entropy`, with the classes in the last dimension and no weights: a row whose target is
+    `ignore_index` counts nothing; `label_smoothing` is from 0 to 1; `reduction` is `"mean"` (over the rows that count),
+    `"sum"` or `"none"` (the shape of `target`). `input` is f32, bf16 or f16; `target` is int64 or int32.
+
+    Raises `KernelError` when a target is neither a class nor `ignore_index`.
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'the reduction is "{reduction}", expected "mean", "sum" or "none"')
+    load_library("bert_ops")
+    losses, _ = torch.ops.bert_ops.cross_entropy_forward(input, target, ignore_index, label_smoothing)
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    return losses.sum() / (target != ignore_index).sum()
+
+
+def dropout(
+    input: torch.Tensor, p: float = 0.5, training: bool = True, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Return `input` with elements dropped with probability `p` and the others divided by `1 - p`.
+
+    Without `training`, it is as it was. As `torch.nn.functional.dropout`. The seed of a call is drawn from
+    `generator`, or from PyTorch's default generator of the device: so the same numbers come after `torch.manual_seed`,
+    and a part of a model that `torch.utils.checkpoint` computes again, with the generator's state of the first time,
+    drops the same elements. Backward stores no mask: it computes it again. `input` is f32, bf16 or f16.
+
+    Raises `ValueError` when `p` is no probability.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"the probability is {p}, expected one from 0 to 1")
+    if not training or p == 0.0:
+        return input
+    load_library("index_ops")
+    seed = torch.randint(-(2**31), 2**31, (2,), dtype=torch.int32, device=input.device, generator=generator)
+    return torch.ops.index_ops.dropout(input, seed, p)
