@@ -171,6 +171,21 @@ impl Hbm<'_> {
         self.core.device.output_in_place_of(self.tensor)
     }
 
+    /// Refuses in fast mode to read rows of it elsewhere than they are written, where it has the storage of an output: they
+    /// may have been replaced before. In checked mode the host sees what is read.
+    ///
+    /// # Errors
+    /// Then.
+    pub(crate) fn refuse_in_place(&self, at: &'static Location<'static>) -> OpResult {
+        if self.len == 0 || self.output_in_place().is_none() || self.direct_bytes(0, 0, 1).is_none() {
+            return Ok(());
+        }
+        let message =
+            "rows of `{{}}`, replaced in place, are read elsewhere than written: some may have been replaced already";
+        self.core.device.fail_with(abi::FAILURE_REFUSED, message, &[self.tensor as usize], at);
+        Err(OpError::Reported)
+    }
+
     #[inline(always)]
     fn contains(&self, range: &Range<usize>) -> bool {
         range.start <= range.end && range.end <= self.len

@@ -100,6 +100,12 @@ fn scatters_to_more(core: &Core, x: Input<f32>, to: Input<i32>, y: Output<f32>) 
     core.scatter_rows(&x, &to, y)
 }
 
+/// Rows of x in another order, gathered or, of an odd number, scattered: from what it may replace.
+#[custom_op(shape = like_2, replaces = x)]
+fn permutes(core: &Core, x: Input<f32>, order: Input<i32>, y: Output<f32>) -> OpResult {
+    if x.dim(0) % 2 == 1 { core.scatter_rows(&x, &order, y) } else { core.map(&x.rows_at(&order), y, |x| x) }
+}
+
 op_library! {
     name: "walk_ops",
     ops: [
@@ -112,6 +118,7 @@ op_library! {
         broadcasts_first,
         writes_parts_of_two_sizes,
         scatters_to_more,
+        permutes,
     ],
 }
 
@@ -325,6 +332,24 @@ fn outputs_of_two_sizes_are_an_error() {
 fn a_row_that_nothing_is_scattered_to_is_an_error() {
     let to = Tensor::from_vec(vec![9, 1, 0, 2, 4, 5, 6, 8, 7], &[9]).expect("a tensor");
     assert_snapshot!(message("scatters_to_more", &[&integers(&[9, 2], 0), &to]));
+}
+
+#[test]
+fn rows_that_lie_apart_are_not_read_from_what_is_replaced_in_place() {
+    for rows in [20_usize, 21] {
+        let order: Vec<i32> = (0..rows as i32).rev().collect();
+        let (x, order) = (integers(&[rows, 2], 0), Tensor::from_vec(order, &[rows]).expect("a tensor"));
+        for mode in [Mode::Checked, Mode::Fast] {
+            let engine = Engine::builder().mode(mode).build().expect("an engine");
+            let mut in_place = x.clone();
+            let launch = Launch { tensors: &[order.view()], scalars: &[], outputs: vec![in_place.view_mut()] };
+            let error = engine.launch_in_place(&op("permutes"), launch).expect_err("in place");
+            assert_snapshot!(format!("in_place_{rows}_{mode:?}"), without_lines(error));
+            // Out of place, checked mode says what it would be in place.
+            let y = engine.call(&op("permutes"), &[x.view(), order.view()], &[]);
+            assert_eq!(y.is_err(), mode == Mode::Checked);
+        }
+    }
 }
 
 #[test]

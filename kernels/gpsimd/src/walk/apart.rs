@@ -29,9 +29,14 @@ impl Source<'_> {
         if matches!(self.layout, Layout::Gathered(_)) { slot_bytes(DType::I32, capacity(rows)) } else { 0 }
     }
 
-    /// Whether its rows lie apart in the output's storage: others than a core reads may have been replaced before.
-    pub(super) fn is_apart_in_place(&self) -> bool {
-        !matches!(self.layout, Layout::Dense) && self.hbm.output_in_place().is_some()
+    /// Fails where its rows, or the indices of them, are replaced in place.
+    pub(super) fn verify_apart(&self, at: &'static Location<'static>) -> OpResult {
+        match self.layout {
+            Layout::Dense => return Ok(()),
+            Layout::Gathered(indices) => indices.refuse_in_place(at)?,
+            Layout::Region(_) => {}
+        }
+        self.hbm.refuse_in_place(at)
     }
 
     /// As [`load`](Self::load).

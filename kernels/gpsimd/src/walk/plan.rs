@@ -149,8 +149,7 @@ impl<'l> Plan<'l> {
         start: usize,
         end: usize,
     ) -> OpResult {
-        let is_entangled = sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
-        let mut is_direct = !is_entangled && !sources.iter().any(Source::is_apart_in_place);
+        let mut is_direct = !sources.iter().zip(&*destinations).any(|(source, to)| source.is_entangled(&to.hbm));
         for destination in destinations {
             is_direct = is_direct && destination.claim(start, end - start, self.at)?;
         }

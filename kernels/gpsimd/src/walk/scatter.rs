@@ -120,6 +120,8 @@ impl<'l> Scatter<'l> {
 
     /// The number of rows to scatter.
     fn verify(&self, columns: usize) -> OpResult<usize> {
+        self.x.refuse_in_place(self.at)?;
+        self.indices.refuse_in_place(self.at)?;
         let (x, y) = (self.x.tensor as usize, self.y.tensor as usize);
         if self.x.row_len() != columns {
             let message = "rows of `{{}}` go to rows of `{{}}`, and have {} elements, not {}";

@@ -67,6 +67,7 @@ impl<'l> Source<'l> {
         at: &'static Location<'static>,
     ) -> OpResult {
         self.map = if APART {
+            self.verify_apart(at)?;
             RowMap::of(core, walk, &self.shaped(), index, at)?
         } else {
             RowMap::of(core, walk, &self.hbm, index, at)?
