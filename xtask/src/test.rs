@@ -148,9 +148,10 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 7] = [
+    let runs: [(&str, &[&str]); 8] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
         ("tests/ops/math-ops", &["math"]),
+        ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/faults/image-ops", &["image"]),
@@ -159,7 +160,7 @@ fn package() -> anyhow::Result<()> {
     ];
     for (library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
-        if library.starts_with("kernels") || library == "tests/ops/math-ops" {
+        if library.starts_with("kernels") || ["tests/ops/math-ops", "tests/ops/lane-ops"].contains(&library) {
             results.expect_vectors()?;
         }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
@@ -181,7 +182,7 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 8] = [
+    let runs: [(&str, &[&str]); 9] = [
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
@@ -189,6 +190,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/ops/element-ops", &["elements"]),
         ("tests/ops/index-dma-ops", &["indexed_dma"]),
         ("tests/ops/math-ops", &["math"]),
+        ("tests/ops/lane-ops", &["lanes"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];

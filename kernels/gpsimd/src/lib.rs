@@ -34,7 +34,7 @@
 //! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |
-//! | [`Lanes`] | 16-lane reductions |
+//! | [`lanes`] | reductions ([`Lanes`]), scans, selection and sorting in vectors |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
 #![no_std]
@@ -47,7 +47,7 @@ mod element;
 mod engine_core;
 mod error;
 mod indices;
-mod lanes;
+pub mod lanes;
 pub mod math;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
@@ -81,7 +81,7 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, Shape,
-        ShapeError, Strided, TensorType, bf16, custom_op, f16, math, op_library, print, random,
+        ShapeError, Strided, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }
 

@@ -3,9 +3,10 @@
 use gpsimd_abi::DType;
 
 use super::{Element, Number};
+use crate::lanes::Lane;
 
 /// An integer type. A plain `+` panics on overflow in debug builds and wraps in others; these do the same everywhere.
-pub trait Integer: Number + Ord {
+pub trait Integer: Number + Ord + Lane {
     /// The value in 32 bits; exact.
     fn to_i32(self) -> i32;
 

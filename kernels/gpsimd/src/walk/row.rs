@@ -8,7 +8,7 @@ use super::outputs::Outputs;
 use super::plan::{Area, Walk};
 use crate::element::Element;
 use crate::error::OpResult;
-use crate::lanes::Lanes;
+use crate::lanes::{Lane, Lanes};
 
 /// One row of a walk: the elements of the operands that meet one row of the output.
 pub struct Row<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> {
@@ -87,12 +87,12 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
         self.part.area.columns
     }
 
-    /// Takes every element of the row into 16 lanes, in the order of [`Lanes::fold`]: `lane = f(lane, elements)`.
+    /// Takes every element of the row into lanes, in the order of [`Lanes::fold`]: `lane = f(lane, elements)`.
     ///
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn fold<L: Copy>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, I::Elements) -> L) -> OpResult<Lanes<L>> {
+    pub fn fold<L: Lane>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, I::Elements) -> L) -> OpResult<Lanes<L>> {
         pass!(self, |walk, area, row| {
             let pointers = walk.row(area, row);
             // SAFETY: `i` is below the number of columns that `load` brought.
@@ -151,12 +151,12 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element, F: Fn(I::Elements) -> 
         kept
     }
 
-    /// Takes every value kept into 16 lanes, in the order of [`Lanes::fold`]: `lane = f(lane, value)`.
+    /// Takes every value kept into lanes, in the order of [`Lanes::fold`]: `lane = f(lane, value)`.
     ///
     /// # Errors
     /// When a DMA fails.
     #[inline(always)]
-    pub fn fold<L: Copy>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, K) -> L) -> OpResult<Lanes<L>> {
+    pub fn fold<L: Lane>(&mut self, mut lanes: Lanes<L>, f: impl Fn(L, K) -> L) -> OpResult<Lanes<L>> {
         pass!(self.row, |_, area, row| {
             let kept = self.compute(area, row);
             // SAFETY: `i` is below the number of columns, and so many values were written.

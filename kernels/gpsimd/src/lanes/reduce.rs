@@ -1,36 +1,46 @@
-//! Reductions over a row, in the 16 lanes of a core's vector unit.
-//!
-//! The order of additions is part of a kernel's meaning: lane `i` takes the elements `i`, `i + 16`, `i + 32`, ..., and
-//! the lanes are added pairwise at the end. So a sum has the same bits on every tier, and however a row is cut into
-//! tiles, as long as every tile but the last is a multiple of 16 elements ([`Tcm::tile_len`](crate::Tcm::tile_len) is).
+//! [`Lanes`]: reductions over a row, in the lanes of a core's vector unit.
 
+use super::Lane;
 use crate::LANES;
 use crate::element::Integer;
 
-/// Elements that [`Lanes::fold`] and [`Lanes::fold2`] take of each operand at a time where there are as many: four
-/// vectors. In a kernel image the lanes live in TCM; this way they are loaded and stored once for four vectors. It also
-/// keeps a maximum from becoming a masked store of the lanes that change, which costs an x86 CPU more than all the rest
-/// of the row.
-const STRIP: usize = 4 * LANES;
+/// Vectors that [`Lanes::fold`] and its like take of each operand at a time where there are as many. In a kernel image the
+/// lanes live in TCM; this way they are loaded and stored once for four vectors. It also keeps a maximum from becoming a
+/// masked store of the lanes that change, which costs an x86 CPU more than all the rest of the row.
+const STRIP: usize = 4;
 
-/// Sixteen partial results of a reduction, in f32 or an integer.
+/// As many partial results of a reduction as a vector has lanes: 16 of f32 and i32, 32 of i16, 64 of i8 and u8.
+///
+/// The order of additions is part of a kernel's meaning: of `n` lanes, lane `i` takes the elements `i`, `i + n`,
+/// `i + 2 n`, ..., and the lanes are added pairwise at the end. So a sum of floats has the same bits on every tier, and
+/// however a row is cut into tiles, as long as every tile but the last is a multiple of 16 elements
+/// ([`Tcm::tile_len`](crate::Tcm::tile_len) is). Sums of integers that wrap, minima and maxima are the same in any order.
+///
+/// ```
+/// use gpsimd::Lanes;
+///
+/// let mut squares = Lanes::splat(0.0);
+/// squares.fold(&[1.0, 2.0, 3.0], |sum, x: f32| sum + x * x);
+/// assert_eq!(squares.sum(), 14.0);
+/// ```
 ///
 /// Aligned to the vectors of a host, so that none lies across two cache lines on its stack. The frames of a kernel
 /// image are in TCM, whose stack is small.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(target_arch = "wasm32", target_arch = "xtensa")), repr(align(64)))]
-pub struct Lanes<T = f32>([T; LANES]);
+pub struct Lanes<T: Lane = f32>(T::Vector);
 
-impl<T: Copy> Lanes<T> {
+impl<T: Lane> Lanes<T> {
     /// All lanes start from `value`: 0 for a sum, the least number for a maximum.
-    pub const fn splat(value: T) -> Self {
-        Self([value; LANES])
+    #[inline(always)]
+    pub fn splat(value: T) -> Self {
+        Self(T::splat(value))
     }
 
     /// Takes the elements of `a`: `lane = f(lane, a)`.
     #[inline(always)]
     pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(T, A) -> T) {
-        self.fold2(a, a, |lane, a, _| f(lane, a));
+        self.fold_with(a.len(), |lane, i| f(lane, a[i]));
     }
 
     /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.
@@ -41,23 +51,33 @@ impl<T: Copy> Lanes<T> {
         self.fold_with(len, |lane, i| f(lane, a[i], b[i]));
     }
 
+    /// Takes the elements of `a`, `b` and `c` in threes: `lane = f(lane, a, b, c)`. What is longer than the shortest is left.
+    #[inline(always)]
+    pub fn fold3<A: Copy, B: Copy, C: Copy>(&mut self, a: &[A], b: &[B], c: &[C], f: impl Fn(T, A, B, C) -> T) {
+        let len = a.len().min(b.len()).min(c.len());
+        let (a, b, c) = (&a[..len], &b[..len], &c[..len]);
+        self.fold_with(len, |lane, i| f(lane, a[i], b[i], c[i]));
+    }
+
     /// Takes `len` things by their number: `lane = f(lane, i)`, in the order of [`fold`](Self::fold).
     #[inline(always)]
     pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(T, usize) -> T) {
-        let strips = len / STRIP * STRIP;
-        let vectors = len / LANES * LANES;
-        for start in (0..strips).step_by(STRIP) {
-            for (i, lane) in self.0.iter_mut().enumerate() {
+        let lanes = self.0.as_mut();
+        let count = T::COUNT;
+        let strips = len / (STRIP * count) * (STRIP * count);
+        let vectors = len / count * count;
+        for start in (0..strips).step_by(STRIP * count) {
+            for (i, lane) in lanes.iter_mut().enumerate() {
                 let i = start + i;
-                *lane = f(f(f(f(*lane, i), i + LANES), i + 2 * LANES), i + 3 * LANES);
+                *lane = f(f(f(f(*lane, i), i + count), i + 2 * count), i + 3 * count);
             }
         }
-        for start in (strips..vectors).step_by(LANES) {
-            for (i, lane) in self.0.iter_mut().enumerate() {
+        for start in (strips..vectors).step_by(count) {
+            for (i, lane) in lanes.iter_mut().enumerate() {
                 *lane = f(*lane, start + i);
             }
         }
-        for (i, lane) in self.0.iter_mut().take(len % LANES).enumerate() {
+        for (i, lane) in lanes.iter_mut().take(len % count).enumerate() {
             *lane = f(*lane, vectors + i);
         }
     }
@@ -72,8 +92,10 @@ impl<T: Copy> Lanes<T> {
 
     /// As one expression: an array halved in place would be stored and loaded again at every step.
     #[inline(always)]
-    fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
-        let of_8 = |i| f(self.0[i], self.0[i + 8]);
+    pub(super) fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
+        let lanes = self.0.as_ref();
+        let of_16 = |i: usize| (1..T::COUNT / LANES).fold(lanes[i], |lane, vector| f(lane, lanes[i + vector * LANES]));
+        let of_8 = |i| f(of_16(i), of_16(i + 8));
         let of_4 = |i| f(of_8(i), of_8(i + 4));
         let of_2 = |i| f(of_4(i), of_4(i + 2));
         f(of_2(0), of_2(1))

@@ -1,0 +1,125 @@
+//! [`any`], [`position`], [`compact`]: which elements satisfy a condition.
+
+use super::Lane;
+use super::reduce::Lanes;
+
+/// Elements that are looked at at a time: a vector of 8-bit elements, four of f32.
+const BLOCK: usize = 64;
+
+/// Whether an element satisfies a condition. The condition is evaluated for every element, whatever comes out.
+///
+/// ```
+/// use gpsimd::lanes::any;
+///
+/// assert!(any(&[1.0, f32::NAN], f32::is_nan));
+/// ```
+#[inline(always)]
+pub fn any<T: Copy>(x: &[T], is: impl Fn(T) -> bool) -> bool {
+    // A flag for each lane, of the size of the elements: as many fit in a vector.
+    match size_of::<T>() {
+        1 => flags(x, is, 0_u8, |flag, is| flag | u8::from(is)),
+        2 => flags(x, is, 0_u16, |flag, is| flag | u16::from(is)),
+        _ => x.iter().fold(0, |any, x| any | u32::from(is(*x))) != 0,
+    }
+}
+
+#[inline(always)]
+fn flags<T: Copy, F: Lane + Ord>(x: &[T], is: impl Fn(T) -> bool, zero: F, or: impl Fn(F, bool) -> F) -> bool {
+    let mut flags = Lanes::splat(zero);
+    flags.fold(x, |flag, x| or(flag, is(x)));
+    flags.reduce(Ord::max) != zero
+}
+
+/// The number of the first element that satisfies a condition.
+///
+/// ```
+/// use gpsimd::lanes::position;
+///
+/// assert_eq!(position(&[3, 0, 0], |x| x == 0), Some(1));
+/// ```
+#[inline(always)]
+pub fn position<T: Copy>(x: &[T], is: impl Fn(T) -> bool) -> Option<usize> {
+    let (number, block) = x.chunks(BLOCK).enumerate().find(|(_, block)| any(block, &is))?;
+    let first = match size_of::<T>() {
+        1 => first(block, is, u8::MAX, |i| i as u8) as usize,
+        2 => first(block, is, u16::MAX, |i| i as u16) as usize,
+        _ => first(block, is, u32::MAX, |i| i as u32) as usize,
+    };
+    Some(number * BLOCK + first)
+}
+
+/// The least number of an element that satisfies a condition, or `none`.
+#[inline(always)]
+fn first<T: Copy, I: Lane + Ord>(x: &[T], is: impl Fn(T) -> bool, none: I, number: impl Fn(usize) -> I) -> I {
+    let mut least = Lanes::splat(none);
+    least.fold_with(x.len(), |least, i| least.min(if is(x[i]) { number(i) } else { none }));
+    least.reduce(Ord::min)
+}
+
+/// What [`compact`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Elements that were looked at.
+    pub taken: usize,
+    /// Of these, those that satisfy the condition.
+    pub found: usize,
+}
+
+/// Writes the numbers of the elements of `x` that satisfy a condition, `first` added to each, to the front of `indices`.
+///
+/// It goes on while there is room for 64 more numbers, whatever the elements are, or for all that is left of `x`:
+/// where `taken` is less than the length of `x`, the caller makes room and calls again for the rest.
+///
+/// 64 elements are looked at at a time in vectors, and passed over if none satisfies the condition, which is evaluated
+/// for all. The numbers of those that do are then appended one by one, without branches.
+///
+/// ```
+/// use gpsimd::lanes::compact;
+///
+/// let mut indices = [0; 4];
+/// let compacted = compact(&[0.0, 2.0, 0.0, 1.0], 100, |x| x != 0.0, &mut indices);
+/// assert_eq!((compacted.taken, compacted.found), (4, 2));
+/// assert_eq!(indices[..2], [101, 103]);
+/// ```
+#[inline(always)]
+pub fn compact<T: Copy>(x: &[T], first: i32, is: impl Fn(T) -> bool, indices: &mut [i32]) -> Compacted {
+    let (mut taken, mut found) = (0, 0);
+    for block in x.chunks(BLOCK) {
+        let room = &mut indices[found..];
+        if room.len() < block.len() {
+            break;
+        }
+        if any(block, &is) {
+            let mut numbers = [0_u8; BLOCK];
+            let mut count = 0;
+            for (i, x) in block.iter().enumerate() {
+                numbers[count % BLOCK] = i as u8;
+                count += usize::from(is(*x));
+            }
+            let start = first.wrapping_add(taken as i32);
+            for (index, number) in room.iter_mut().zip(&numbers[..count]) {
+                *index = start.wrapping_add(i32::from(*number));
+            }
+            found += count;
+        }
+        taken += block.len();
+    }
+    Compacted { taken, found }
+}
+
+/// Element `indices[i] - first` of `x` becomes element `i` of `y`: the elements that [`compact`] found, or any others.
+///
+/// # Panics
+/// When an index is not that of an element, or `y` is shorter than `indices`.
+#[track_caller]
+#[inline(always)]
+pub fn gather<T: Copy>(x: &[T], first: i32, indices: &[i32], y: &mut [T]) {
+    let last = x.len().saturating_sub(1);
+    let mut greatest = Lanes::splat(0);
+    greatest.fold(indices, |greatest: u32, i: i32| greatest.max(i.wrapping_sub(first) as u32));
+    assert!(indices.is_empty() || (greatest.reduce(Ord::max) as usize) < x.len(), "an index outside of the elements");
+    for (y, i) in y[..indices.len()].iter_mut().zip(indices) {
+        // Without a branch: it is no more than `last`.
+        *y = x[(i.wrapping_sub(first) as usize).min(last)];
+    }
+}
