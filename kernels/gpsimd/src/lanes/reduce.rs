@@ -1,5 +1,7 @@
 //! [`Lanes`]: reductions over a row, in the lanes of a core's vector unit.
 
+use core::ops::Range;
+
 use super::Lane;
 use crate::LANES;
 use crate::element::Integer;
@@ -40,45 +42,53 @@ impl<T: Lane> Lanes<T> {
     /// Takes the elements of `a`: `lane = f(lane, a)`.
     #[inline(always)]
     pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(T, A) -> T) {
-        self.fold_with(a.len(), |lane, i| f(lane, a[i]));
+        self.fold_parts(a.len(), |part| &a[part], |lane, a, i| f(lane, a[i]));
     }
 
     /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.
     #[inline(always)]
     pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
         let len = a.len().min(b.len());
-        let (a, b) = (&a[..len], &b[..len]);
-        self.fold_with(len, |lane, i| f(lane, a[i], b[i]));
+        self.fold_parts(len, |part| (&a[part.clone()], &b[part]), |lane, (a, b), i| f(lane, a[i], b[i]));
     }
 
     /// Takes the elements of `a`, `b` and `c` in threes: `lane = f(lane, a, b, c)`. What is longer than the shortest is left.
     #[inline(always)]
     pub fn fold3<A: Copy, B: Copy, C: Copy>(&mut self, a: &[A], b: &[B], c: &[C], f: impl Fn(T, A, B, C) -> T) {
         let len = a.len().min(b.len()).min(c.len());
-        let (a, b, c) = (&a[..len], &b[..len], &c[..len]);
-        self.fold_with(len, |lane, i| f(lane, a[i], b[i], c[i]));
+        let parts = |part: Range<usize>| (&a[part.clone()], &b[part.clone()], &c[part]);
+        self.fold_parts(len, parts, |lane, (a, b, c), i| f(lane, a[i], b[i], c[i]));
     }
 
     /// Takes `len` things by their number: `lane = f(lane, i)`, in the order of [`fold`](Self::fold).
     #[inline(always)]
     pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(T, usize) -> T) {
+        self.fold_parts(len, |part| part.start, |lane, start, i| f(lane, start + i));
+    }
+
+    /// Takes `len` things part by part: `lane = f(lane, part, i)`, where `i` is below the length of the part. The compiler
+    /// knows the length of most parts, so that it checks no index in a loop.
+    #[inline(always)]
+    fn fold_parts<P: Copy>(&mut self, len: usize, part: impl Fn(Range<usize>) -> P, f: impl Fn(T, P, usize) -> T) {
         let lanes = self.0.as_mut();
         let count = T::COUNT;
         let strips = len / (STRIP * count) * (STRIP * count);
         let vectors = len / count * count;
         for start in (0..strips).step_by(STRIP * count) {
+            let part = part(start..start + STRIP * count);
             for (i, lane) in lanes.iter_mut().enumerate() {
-                let i = start + i;
-                *lane = f(f(f(f(*lane, i), i + count), i + 2 * count), i + 3 * count);
+                *lane = f(f(f(f(*lane, part, i), part, i + count), part, i + 2 * count), part, i + 3 * count);
             }
         }
         for start in (strips..vectors).step_by(count) {
+            let part = part(start..start + count);
             for (i, lane) in lanes.iter_mut().enumerate() {
-                *lane = f(*lane, start + i);
+                *lane = f(*lane, part, i);
             }
         }
-        for (i, lane) in lanes.iter_mut().take(len % count).enumerate() {
-            *lane = f(*lane, vectors + i);
+        let part = part(vectors..len);
+        for (i, lane) in lanes.iter_mut().take(len - vectors).enumerate() {
+            *lane = f(*lane, part, i);
         }
     }
 

@@ -52,7 +52,8 @@ pub fn position<T: Copy>(x: &[T], is: impl Fn(T) -> bool) -> Option<usize> {
 #[inline(always)]
 fn first<T: Copy, I: Lane + Ord>(x: &[T], is: impl Fn(T) -> bool, none: I, number: impl Fn(usize) -> I) -> I {
     let mut least = Lanes::splat(none);
-    least.fold_with(x.len(), |least, i| least.min(if is(x[i]) { number(i) } else { none }));
+    let numbers: [I; BLOCK] = core::array::from_fn(number);
+    least.fold2(x, &numbers, |least, x, number| least.min(if is(x) { number } else { none }));
     least.reduce(Ord::min)
 }
 
