@@ -1,14 +1,10 @@
 //! Which hot loops of a package are vectorised, by what Clang says about them.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpp::Definition;
-
-/// Elements of a 512-bit vector of f32: what a hot loop should handle at a time.
-pub const LANES: usize = 16;
+use crate::cpp::{Definition, HotLines};
 
 /// A loop that the generator marks as hot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,19 +15,28 @@ pub struct HotLoop {
     pub first: usize,
     /// Its last line.
     pub last: usize,
+    /// Elements of a vector of what it computes with: 16 of 32 bits, 32 of 16, 64 of 8.
+    pub lanes: usize,
     /// Elements that it handles at a time; none if it is not vectorised.
     pub width: Option<usize>,
+}
+
+impl HotLoop {
+    /// Whether it is vectorised, in whole vectors.
+    pub fn is_vectorized(&self) -> bool {
+        self.width.is_some_and(|width| width >= self.lanes)
+    }
 }
 
 /// The hot loops of the functions of a package's kernels, with what the remarks of `clang++ -Rpass=loop-vectorize` say.
 pub fn hot_loops(functions: &[Definition], remarks: &str) -> Vec<HotLoop> {
     let widths: BTreeMap<usize, usize> = remarks.lines().filter_map(vectorized).collect();
     let of = |function: &Definition| {
-        let hot = |lines: &RangeInclusive<usize>| {
-            let (first, last) = (*lines.start(), *lines.end());
+        let hot = |hot: &HotLines| {
+            let (first, last) = (*hot.lines.start(), *hot.lines.end());
             // Remarks name the first line of a loop, or that of its condition.
             let width = widths.get(&first).or_else(|| widths.get(&last)).copied();
-            HotLoop { function: function.function.clone(), first, last, width }
+            HotLoop { function: function.function.clone(), first, last, lanes: hot.lanes, width }
         };
         function.hot_loops.iter().map(hot).collect::<Vec<_>>()
     };
@@ -52,7 +57,11 @@ mod tests {
 
     #[test]
     fn a_remark_belongs_to_the_loop_of_its_line() {
-        let function = Definition { function: "f".into(), lines: 1..=8, hot_loops: vec![2..=4, 5..=7] };
+        let function = Definition {
+            function: "f".into(),
+            lines: 1..=8,
+            hot_loops: [2..=4, 5..=7].map(|lines| HotLines { lines, lanes: 16 }).to_vec(),
+        };
         let remarks = "k.cpp:4:5: remark: vectorized loop (vectorization width: 16, interleaved count: 1) [-Rpass]\n";
         let loops = hot_loops(&[function], remarks);
         let found: Vec<_> =

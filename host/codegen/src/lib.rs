@@ -11,7 +11,7 @@ mod package;
 
 pub use cpp::{Definition, Emitted, Options, PRELUDE, emit};
 pub use error::ImageError;
-pub use hot_loops::{HotLoop, LANES, hot_loops};
+pub use hot_loops::{HotLoop, hot_loops};
 pub use image::{Image, MemoryMap, OpFunctions};
 pub use module::{Export, Module};
 pub use package::{Manifest, ManifestOp, Package};

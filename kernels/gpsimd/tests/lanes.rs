@@ -244,7 +244,7 @@ proptest! {
             sort(&mut a, &mut of_a, order);
             sort(&mut b, &mut of_b, order);
             let (all_keys, all_indices) = ([&*a, &*b].concat(), [&*of_a, &*of_b].concat());
-            merge((&mut a, &mut of_a), (&mut b, &mut of_b), order);
+            merge((&mut a, &mut of_a), (&b, &of_b), order);
             prop_assert_eq!(pairs(&a, &of_a), sorted(&all_keys, &all_indices, order)[..len].to_vec());
         }
     }

@@ -210,7 +210,7 @@ impl Results {
             })?;
             ensure!(
                 vectorized == op.hot_loops,
-                "op `{}`: {vectorized} of {} hot loops became vectors of 16 f32, those of lines {:?} of {} did not; \
+                "op `{}`: {vectorized} of {} hot loops became vectors of 512 bits, those of lines {:?} of {} did not; \
                  `clang++ -Rpass-analysis=loop-vectorize` says why",
                 op.name,
                 op.hot_loops,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gpsimd_codegen::host_build::{Compiler, Optimisation, PackageBuild, build_package, remarks};
-use gpsimd_codegen::{HotLoop, Image, LANES, Manifest, Package, hot_loops};
+use gpsimd_codegen::{HotLoop, Image, Manifest, Package, hot_loops};
 use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,7 @@ pub(super) struct Measured {
     pub(super) code_bytes: u64,
     /// Loops that are marked as hot.
     pub(super) hot_loops: usize,
-    /// Of these, those that were vectorised, by at least 16 elements, on a CPU with 512-bit vectors; none if the compiler does
-    /// not say.
+    /// Of these, those that were vectorised, by whole vectors, on a CPU with 512-bit vectors; none if the compiler does not say.
     pub(super) vectorized: Option<usize>,
     /// Lines of the source where the others start.
     pub(super) missed: Vec<usize>,
@@ -111,7 +110,7 @@ fn measure(manifest: &Manifest, loops: &[HotLoop], has_remarks: bool, library: &
     let measure = |op: &gpsimd_codegen::ManifestOp| {
         let of_op: Vec<_> = loops.iter().filter(|found| op.functions.contains(&found.function)).collect();
         let (vectors, others): (Vec<_>, Vec<_>) =
-            of_op.iter().copied().partition(|found: &&HotLoop| found.width.is_some_and(|width| width >= LANES));
+            of_op.iter().copied().partition(|found: &&HotLoop| found.is_vectorized());
         Measured {
             name: op.name.clone(),
             code_bytes: code_bytes(&op.functions),

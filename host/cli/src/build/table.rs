@@ -15,7 +15,7 @@ pub(super) fn print(results: &Results) {
         manifest.tcm, manifest.tcm_limit, manifest.stack, manifest.tile_buffers
     );
     println!();
-    let mut table = table(&["op", "stack", "C++ lines", "code bytes", "hot loops: 16 x f32"], 1);
+    let mut table = table(&["op", "stack", "C++ lines", "code bytes", "hot loops vectorised"], 1);
     for (op, measured) in manifest.ops.iter().zip(&results.built.ops) {
         let stack = op.stack.map_or("?".into(), |bytes| bytes.to_string());
         let vectorized = measured.vectorized.map_or("?".into(), |count| count.to_string());

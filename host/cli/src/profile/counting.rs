@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use gpsimd_codegen::{HotLoop, Image, LANES, Package};
+use gpsimd_codegen::{HotLoop, Image, Package};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 
@@ -44,7 +44,7 @@ pub(super) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Count
         );
     }
     let is_vector = |hot: &HotLoop| match vectors {
-        Vectors::Compiler if knows => hot.width.is_some_and(|width| width >= LANES),
+        Vectors::Compiler if knows => hot.is_vectorized(),
         Vectors::Compiler => true,
         #[cfg(test)]
         Vectors::All => true,
@@ -52,8 +52,11 @@ pub(super) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Count
     };
     let wasm = fs::read(&built.image).with_context(|| format!("cannot read {}", built.image.display()))?;
     let image = Image::read(&wasm)?;
-    let loops: Vec<HotLoop> =
-        built.hot_loops().iter().map(|hot| HotLoop { width: is_vector(hot).then_some(LANES), ..hot.clone() }).collect();
+    let loops: Vec<HotLoop> = built
+        .hot_loops()
+        .iter()
+        .map(|hot| HotLoop { width: is_vector(hot).then_some(hot.lanes), ..hot.clone() })
+        .collect();
     let kernels = Package::counting_kernels(&image, &loops)?;
     let file = compile(&built, &image, &kernels, library.workspace())?;
     Ok(Counting {

@@ -66,8 +66,17 @@ pub struct Definition {
     pub function: String,
     /// Its lines, counted from 1.
     pub lines: RangeInclusive<usize>,
-    /// The lines of its hot loops, in order.
-    pub hot_loops: Vec<RangeInclusive<usize>>,
+    /// Its hot loops, in order.
+    pub hot_loops: Vec<HotLines>,
+}
+
+/// Where a hot loop is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HotLines {
+    /// Its lines, counted from 1.
+    pub lines: RangeInclusive<usize>,
+    /// Elements of a vector of what it computes with.
+    pub lanes: usize,
 }
 
 impl Definition {
@@ -77,7 +86,11 @@ impl Definition {
         Self {
             function: self.function.clone(),
             lines: moved(&self.lines),
-            hot_loops: self.hot_loops.iter().map(moved).collect(),
+            hot_loops: self
+                .hot_loops
+                .iter()
+                .map(|hot| HotLines { lines: moved(&hot.lines), lanes: hot.lanes })
+                .collect(),
         }
     }
 }
@@ -192,7 +205,7 @@ fn lower_roots(module: &Module<'_>, names: &Names, options: &Options) -> Result<
 }
 
 /// What stands before the functions, and after what they are written with.
-const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n// A loop over floats that may run \
+const FUNCTIONS: &str = "// ---- Functions, with the Rust paths they come from ----\n// A loop over a row that may run \
                                          often says that it is hot: a vectoriser should make vectors of it.\n\n";
 
 /// What stands before a loop over the lanes of a vector.

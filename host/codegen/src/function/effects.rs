@@ -88,7 +88,7 @@ impl Expression {
         if let [variable] = variables[..] { Some(variable) } else { None }
     }
 
-    fn visit(&self, see: &mut impl FnMut(&Self)) {
+    pub(super) fn visit(&self, see: &mut impl FnMut(&Self)) {
         see(self);
         for operand in self.operands() {
             operand.visit(see);

@@ -1,5 +1,7 @@
 //! What a loop does, as far as its printing depends on it: whether it ends, how often it runs, whether it is hot.
 
+use std::collections::BTreeSet;
+
 use wasmparser::ValType;
 
 use super::expression::{BinaryOp, Comparison, Expression, FMA, Relation, Variable};
@@ -7,8 +9,10 @@ use super::statement::{self, Statement};
 
 use BinaryOp::{Add, Compare, Sub};
 
+/// Bytes of a vector register.
+const VECTOR: u32 = 64;
 /// Of a vector register, in f32.
-pub(super) const LANES: u32 = 16;
+const LANES: u32 = VECTOR / 4;
 
 /// Whether a loop ends.
 pub(super) enum LoopEnd {
@@ -103,18 +107,44 @@ fn is_pure(body: &[Statement]) -> bool {
     is_plain && !statement::any_expression(body, &|value| value.effects().traps)
 }
 
-/// Whether a loop's body has no control flow inside, and stores floats.
+/// Whether a loop's body has no control flow inside.
 pub(super) fn is_flat(body: &[Statement]) -> bool {
     body.iter().all(|statement| matches!(statement, Statement::Assign(..) | Statement::Do(_) | Statement::Count(_)))
-        && statement::any_expression(body, &is_float_store)
 }
 
-/// Whether a loop's body has no loop inside, and computes with floats that it loads.
-pub(super) fn is_over_floats(body: &[Statement]) -> bool {
+/// A loop over the elements of rows, in memory: one to make vectors of.
+pub(super) struct RowLoop {
+    /// Elements of a vector of what it computes with: 16 of floats, otherwise as many as there are of the largest integer.
+    pub(super) lanes: u32,
+    /// Elements of a vector of the largest that it loads or stores: fewer are the remainder of a row.
+    pub(super) elements: u32,
+}
+
+impl RowLoop {
+    /// The loop of this body, if it has no loop inside, and computes with floats that it loads, or loads and stores integers.
+    pub(super) fn of(body: &[Statement]) -> Option<Self> {
+        if !is_innermost(body) {
+            return None;
+        }
+        let is_over_floats = is_over_floats(body);
+        let rows = Rows::of(body);
+        let is_over_integers = rows.loads && rows.stores && !rows.calls;
+        let elements = VECTOR / rows.widest.max(1);
+        (rows.are_steady && (is_over_floats || is_over_integers))
+            .then_some(Self { lanes: if is_over_floats { LANES } else { elements }, elements })
+    }
+}
+
+fn is_innermost(body: &[Statement]) -> bool {
     let mut is_innermost = true;
     statement::visit(body, &mut |statement| {
         is_innermost &= !matches!(statement, Statement::DoWhile(..) | Statement::Forever(..) | Statement::Loop(..));
     });
+    is_innermost
+}
+
+/// Whether a loop's body computes with floats that it loads.
+fn is_over_floats(body: &[Statement]) -> bool {
     // Elements of 8 and 16 bits, floats among them, are loaded as integers.
     let loads = |part: &Expression| match part {
         Expression::Load(access, _) => access.ty == ValType::F32 || access.bytes <= 2,
@@ -126,7 +156,76 @@ pub(super) fn is_over_floats(body: &[Statement]) -> bool {
         _ => is_float_store(part),
     };
     let has = |what: &dyn Fn(&Expression) -> bool| statement::any_expression(body, &|value| value.any(&what));
-    is_innermost && has(&loads) && has(&computes)
+    has(&loads) && has(&computes)
+}
+
+/// What a loop loads and stores.
+struct Rows {
+    loads: bool,
+    stores: bool,
+    calls: bool,
+    /// Every address advances by the same in every round: it is not that of a gather, of a search, of the digits of a
+    /// number, or behind what was found so far.
+    are_steady: bool,
+    /// Bytes of the largest element.
+    widest: u32,
+}
+
+impl Rows {
+    fn of(body: &[Statement]) -> Self {
+        let assigned = statement::assigned(body);
+        let mut rows = Self { loads: false, stores: false, calls: false, are_steady: true, widest: 0 };
+        let mut add = |part: &Expression| {
+            let (access, address) = match part {
+                Expression::Load(access, address) => {
+                    rows.loads = true;
+                    (access, &**address)
+                }
+                Expression::Store(access, operands) => {
+                    rows.stores = true;
+                    (access, &operands[0])
+                }
+                Expression::Call(..) | Expression::Bulk(..) => return rows.calls = true,
+                _ => return,
+            };
+            rows.widest = rows.widest.max(access.bytes);
+            rows.are_steady &= is_steady(address, body, &assigned, 8);
+        };
+        statement::visit(body, &mut |statement| {
+            for value in statement::expressions(statement) {
+                value.visit(&mut add);
+            }
+        });
+        rows
+    }
+}
+
+/// Whether a number is the same in every round of a loop, or changes by the same: computed from variables that do, at most
+/// `depth` after each other.
+fn is_steady(value: &Expression, body: &[Statement], assigned: &BTreeSet<Variable>, depth: u32) -> bool {
+    let follows = |operands: &[Expression]| operands.iter().all(|operand| is_steady(operand, body, assigned, depth));
+    match value {
+        Expression::Constant(_) => true,
+        Expression::Variable(variable, _) if !assigned.contains(variable) => true,
+        Expression::Variable(variable, _) => {
+            // In a block inside it would depend on a condition.
+            let mut values = body.iter().filter_map(|statement| match statement {
+                Statement::Assign(to, value) if to == variable => Some(value),
+                _ => None,
+            });
+            let (Some(value), None) = (values.next(), values.next()) else { return false };
+            let own = |operand: &Expression| operand.is(*variable);
+            match value {
+                Expression::Binary(Add | Sub, operands) if own(&operands[0]) => {
+                    operands[1].integer().is_some()
+                        || matches!(operands[1], Expression::Variable(by, _) if !assigned.contains(&by))
+                }
+                value => depth > 0 && is_steady(value, body, assigned, depth - 1),
+            }
+        }
+        Expression::Binary(Add | Sub | BinaryOp::Mul | BinaryOp::Shl, operands) => follows(&operands[..]),
+        _ => false,
+    }
 }
 
 fn is_float_store(part: &Expression) -> bool {

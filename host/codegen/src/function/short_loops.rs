@@ -1,29 +1,30 @@
-//! [`ShortLoops`]: loops over the remainder of a row after whole vectors, fewer than 16 steps.
+//! [`ShortLoops`]: loops over the remainder of a row after whole vectors, fewer steps than a vector has elements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expression::{BinaryOp, Expression, Variable};
+use super::expression::{BinaryOp, Comparison, Expression, Relation, Variable};
 use super::statement::{self, Label, Statement};
 
-/// Variables that are below 16, wherever control comes from; `None` where it does not come at all.
-type Below16 = Option<BTreeSet<Variable>>;
+/// Variables that are below a number, wherever control comes from; `None` where it does not come at all.
+type Below = Option<BTreeMap<Variable, u64>>;
 
-/// Finds them by following what is below 16 through a function: `n & 15`, copies of that, and that in bytes.
+/// Finds them by following what is below 16, 32 or 64 through a function: `n & 15`, copies of that, and that in bytes.
 pub(super) struct ShortLoops {
-    loops: BTreeSet<*const Statement>,
-    here: Below16,
+    /// With what their steps are fewer than.
+    loops: BTreeMap<*const Statement, u64>,
+    here: Below,
     /// After blocks, by the gotos that lead there.
-    after: BTreeMap<Label, Below16>,
+    after: BTreeMap<Label, Below>,
     /// After the loops that this is in, by what leaves them; the innermost last.
-    after_loops: Vec<Below16>,
+    after_loops: Vec<Below>,
 }
 
 impl ShortLoops {
     /// Those of a function's body.
     pub(super) fn of(body: &[Statement]) -> Self {
         let mut found = Self {
-            loops: BTreeSet::new(),
-            here: Some(BTreeSet::new()),
+            loops: BTreeMap::new(),
+            here: Some(BTreeMap::new()),
             after: BTreeMap::new(),
             after_loops: Vec::new(),
         };
@@ -31,9 +32,9 @@ impl ShortLoops {
         found
     }
 
-    /// Whether a statement of the function is such a loop.
-    pub(super) fn contain(&self, statement: &Statement) -> bool {
-        self.loops.contains(&std::ptr::from_ref(statement))
+    /// Whether a statement of the function is such a loop, where a vector has so many elements.
+    pub(super) fn contain(&self, statement: &Statement, lanes: u32) -> bool {
+        self.loops.get(&std::ptr::from_ref(statement)).is_some_and(|steps| *steps <= u64::from(lanes))
     }
 
     fn follow_all(&mut self, statements: &[Statement]) {
@@ -63,9 +64,9 @@ impl ShortLoops {
             Statement::Forever(_, body) => self.repeat(body, false),
             Statement::DoWhile(body, condition) => {
                 if let (Some(counter), Some(below)) = (condition.only_variable(), &self.here)
-                    && below.contains(&counter)
+                    && let Some(steps) = below.get(&counter)
                 {
-                    self.loops.insert(std::ptr::from_ref(statement));
+                    self.loops.insert(std::ptr::from_ref(statement), *steps);
                 }
                 self.repeat(body, true);
             }
@@ -103,30 +104,54 @@ impl ShortLoops {
 
     fn assign(&mut self, variable: Variable, value: &Expression) {
         let Some(below) = &mut self.here else { return };
-        let is_below = match value {
-            Expression::Variable(of, _) => below.contains(of),
-            Expression::Binary(BinaryOp::And, operands) => operands[1].integer() == Some(15),
-            Expression::Binary(BinaryOp::Shl, _) => value.only_variable().is_some_and(|of| below.contains(&of)),
-            _ => false,
+        let bound = bound(value, below);
+        match bound {
+            Some(bound) => below.insert(variable, bound),
+            None => below.remove(&variable),
         };
-        if is_below {
-            below.insert(variable);
-        } else {
-            below.remove(&variable);
-        }
     }
 
     fn forget(&mut self, variables: &BTreeSet<Variable>) {
         if let Some(below) = &mut self.here {
-            below.retain(|variable| !variables.contains(variable));
+            below.retain(|variable, _| !variables.contains(variable));
         }
     }
 }
 
+/// What a value is below: a variable, what the bits of a mask hold, that in bytes, the lesser of two.
+fn bound(value: &Expression, below: &BTreeMap<Variable, u64>) -> Option<u64> {
+    match value {
+        Expression::Variable(of, _) => below.get(of).copied(),
+        Expression::Binary(BinaryOp::And, operands) => {
+            operands[1].integer().filter(|mask| matches!(mask, 15 | 31 | 63)).map(|mask| mask + 1)
+        }
+        Expression::Binary(BinaryOp::Shl, _) => value.only_variable().and_then(|of| below.get(&of).copied()),
+        Expression::Select(operands) if is_lesser(operands) => {
+            [&operands[1], &operands[2]].into_iter().filter_map(|operand| bound(operand, below)).min()
+        }
+        _ => None,
+    }
+}
+
+/// Whether a choice, by its condition, is that of the lesser number.
+fn is_lesser([condition, first, second]: &[Expression; 3]) -> bool {
+    let Expression::Binary(BinaryOp::Compare(Comparison { relation, is_signed: false }), operands) = condition else {
+        return false;
+    };
+    match relation {
+        Relation::Less | Relation::LessOrEqual => operands[0] == *first && operands[1] == *second,
+        Relation::Greater | Relation::GreaterOrEqual => operands[1] == *first && operands[0] == *second,
+        _ => false,
+    }
+}
+
 /// What holds where control comes from both.
-fn meet(here: &mut Below16, there: Below16) {
+fn meet(here: &mut Below, there: Below) {
     *here = match (here.take(), there) {
-        (Some(here), Some(there)) => Some(here.intersection(&there).copied().collect()),
+        (Some(here), Some(there)) => {
+            let greater = |(variable, bound): (Variable, u64)| Some((variable, bound.max(*there.get(&variable)?)));
+            Some(here.into_iter().filter_map(greater).collect())
+        }
         (here, there) => here.or(there),
     };
 }

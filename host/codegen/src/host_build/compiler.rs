@@ -24,9 +24,16 @@ const DEVICE_FLAGS: &[&str] = &["-std=c++14", "-fno-exceptions", "-fno-rtti", "-
 /// Shape sources against libtorch, whose headers take long enough without optimisation.
 const LIBTORCH_FLAGS: &[&str] = &["-std=c++17", "-O0"];
 
-/// What stands in for the device: vectors of 16 f32, fused multiply-add.
-const REMARK_FLAGS: &[&str] =
-    &["-O3", "-mavx512f", "-mfma", "-mprefer-vector-width=512", "-Rpass=loop-vectorize", "-fno-color-diagnostics"];
+/// What stands in for the device: vectors of 16 f32, 32 i16 and 64 u8, fused multiply-add.
+const REMARK_FLAGS: &[&str] = &[
+    "-O3",
+    "-mavx512f",
+    "-mavx512bw",
+    "-mfma",
+    "-mprefer-vector-width=512",
+    "-Rpass=loop-vectorize",
+    "-fno-color-diagnostics",
+];
 
 /// A C++ compiler of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]

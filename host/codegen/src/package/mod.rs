@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cpp::{Definition, Emitted, Options, RED_ZONE, Refused, emit_roots};
 use crate::error::ImageError;
-use crate::hot_loops::{HotLoop, LANES};
+use crate::hot_loops::HotLoop;
 use crate::image::{Image, OpFunctions};
 use build_script::build_script;
 use kernels::kernels;
@@ -175,7 +175,7 @@ impl Package {
         let mut places = BTreeMap::new();
         for hot in vectors {
             let place = places.entry(&hot.function).or_insert(0);
-            if hot.width.is_some_and(|width| width >= LANES) {
+            if hot.is_vectorized() {
                 count.insert((hot.function.clone(), *place));
             }
             *place += 1;

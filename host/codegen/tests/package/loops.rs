@@ -85,7 +85,10 @@ fn a_package_says_where_its_functions_and_hot_loops_are() {
         assert!(is_recursive || first.contains(&format!(" {}(", definition.function)), "{first}");
         assert!(first.ends_with('{') && last == "}", "{first} {last}");
         hot.extend(
-            definition.hot_loops.iter().map(|lines| (&*definition.function, line(lines.start()), line(lines.end()))),
+            definition
+                .hot_loops
+                .iter()
+                .map(|hot| (&*definition.function, line(hot.lines.start()), line(hot.lines.end()))),
         );
     }
     assert_eq!(hot, [("my_ops_scale_run", "  do {  // hot", "  } while (n0 != 0u);")]);

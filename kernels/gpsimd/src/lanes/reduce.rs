@@ -42,34 +42,56 @@ impl<T: Lane> Lanes<T> {
     /// Takes the elements of `a`: `lane = f(lane, a)`.
     #[inline(always)]
     pub fn fold<A: Copy>(&mut self, a: &[A], f: impl Fn(T, A) -> T) {
-        self.fold_parts(a.len(), |part| &a[part], |lane, a, i| f(lane, a[i]));
+        let vectors = self.fold_vectors(a.len(), |part| &a[part], |lane, a, i| f(lane, a[i]));
+        for (lane, a) in self.0.as_mut()[..a.len() % T::COUNT].iter_mut().zip(&a[vectors..]) {
+            *lane = f(*lane, *a);
+        }
     }
 
     /// Takes the elements of `a` and `b` in pairs: `lane = f(lane, a, b)`. The longer slice's rest is left.
     #[inline(always)]
     pub fn fold2<A: Copy, B: Copy>(&mut self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
         let len = a.len().min(b.len());
-        self.fold_parts(len, |part| (&a[part.clone()], &b[part]), |lane, (a, b), i| f(lane, a[i], b[i]));
+        let (a, b) = (&a[..len], &b[..len]);
+        let parts = |part: Range<usize>| (&a[part.clone()], &b[part]);
+        let vectors = self.fold_vectors(len, parts, |lane, (a, b), i| f(lane, a[i], b[i]));
+        let lanes = self.0.as_mut()[..len % T::COUNT].iter_mut();
+        for ((lane, a), b) in lanes.zip(&a[vectors..]).zip(&b[vectors..]) {
+            *lane = f(*lane, *a, *b);
+        }
     }
 
     /// Takes the elements of `a`, `b` and `c` in threes: `lane = f(lane, a, b, c)`. What is longer than the shortest is left.
     #[inline(always)]
     pub fn fold3<A: Copy, B: Copy, C: Copy>(&mut self, a: &[A], b: &[B], c: &[C], f: impl Fn(T, A, B, C) -> T) {
         let len = a.len().min(b.len()).min(c.len());
+        let (a, b, c) = (&a[..len], &b[..len], &c[..len]);
         let parts = |part: Range<usize>| (&a[part.clone()], &b[part.clone()], &c[part]);
-        self.fold_parts(len, parts, |lane, (a, b, c), i| f(lane, a[i], b[i], c[i]));
+        let vectors = self.fold_vectors(len, parts, |lane, (a, b, c), i| f(lane, a[i], b[i], c[i]));
+        let lanes = self.0.as_mut()[..len % T::COUNT].iter_mut();
+        for (((lane, a), b), c) in lanes.zip(&a[vectors..]).zip(&b[vectors..]).zip(&c[vectors..]) {
+            *lane = f(*lane, *a, *b, *c);
+        }
     }
 
     /// Takes `len` things by their number: `lane = f(lane, i)`, in the order of [`fold`](Self::fold).
     #[inline(always)]
     pub(crate) fn fold_with(&mut self, len: usize, f: impl Fn(T, usize) -> T) {
-        self.fold_parts(len, |part| part.start, |lane, start, i| f(lane, start + i));
+        let vectors = self.fold_vectors(len, |part| part.start, |lane, start, i| f(lane, start + i));
+        for (i, lane) in self.0.as_mut().iter_mut().take(len % T::COUNT).enumerate() {
+            *lane = f(*lane, vectors + i);
+        }
     }
 
-    /// Takes `len` things part by part: `lane = f(lane, part, i)`, where `i` is below the length of the part. The compiler
-    /// knows the length of most parts, so that it checks no index in a loop.
+    /// Takes whole vectors of `len` things, part by part: `lane = f(lane, part, i)`, where `i` is below the length of the
+    /// part, a constant, so that no index is checked in a loop. Returns where the remainder starts.
     #[inline(always)]
-    fn fold_parts<P: Copy>(&mut self, len: usize, part: impl Fn(Range<usize>) -> P, f: impl Fn(T, P, usize) -> T) {
+    fn fold_vectors<P: Copy>(
+        &mut self,
+        len: usize,
+        part: impl Fn(Range<usize>) -> P,
+        f: impl Fn(T, P, usize) -> T,
+    ) -> usize {
         let lanes = self.0.as_mut();
         let count = T::COUNT;
         let strips = len / (STRIP * count) * (STRIP * count);
@@ -86,10 +108,7 @@ impl<T: Lane> Lanes<T> {
                 *lane = f(*lane, part, i);
             }
         }
-        let part = part(vectors..len);
-        for (i, lane) in lanes.iter_mut().take(len - vectors).enumerate() {
-            *lane = f(*lane, part, i);
-        }
+        vectors
     }
 
     /// [`fold_with`](Self::fold_with) on a copy: no pointer that `f` reads through can lead to it, so that the lanes
@@ -103,9 +122,15 @@ impl<T: Lane> Lanes<T> {
     /// As one expression: an array halved in place would be stored and loaded again at every step.
     #[inline(always)]
     pub(super) fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
-        let lanes = self.0.as_ref();
-        let of_16 = |i: usize| (1..T::COUNT / LANES).fold(lanes[i], |lane, vector| f(lane, lanes[i + vector * LANES]));
-        let of_8 = |i| f(of_16(i), of_16(i + 8));
+        let mut lanes = [self.0.as_ref()[0]; LANES];
+        let (of_16, others) = self.0.as_ref().split_at(LANES);
+        lanes.copy_from_slice(of_16);
+        for others in others.chunks_exact(LANES) {
+            for (lane, other) in lanes.iter_mut().zip(others) {
+                *lane = f(*lane, *other);
+            }
+        }
+        let of_8 = |i| f(lanes[i], lanes[i + 8]);
         let of_4 = |i| f(of_8(i), of_8(i + 4));
         let of_2 = |i| f(of_4(i), of_4(i + 2));
         f(of_2(0), of_2(1))

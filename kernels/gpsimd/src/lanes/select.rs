@@ -40,21 +40,9 @@ fn flags<T: Copy, F: Lane + Ord>(x: &[T], is: impl Fn(T) -> bool, zero: F, or: i
 #[inline(always)]
 pub fn position<T: Copy>(x: &[T], is: impl Fn(T) -> bool) -> Option<usize> {
     let (number, block) = x.chunks(BLOCK).enumerate().find(|(_, block)| any(block, &is))?;
-    let first = match size_of::<T>() {
-        1 => first(block, is, u8::MAX, |i| i as u8) as usize,
-        2 => first(block, is, u16::MAX, |i| i as u16) as usize,
-        _ => first(block, is, u32::MAX, |i| i as u32) as usize,
-    };
+    // The least of all numbers is a reduction; a loop that ends at the first is not.
+    let first = block.iter().enumerate().fold(BLOCK, |first, (i, x)| if is(*x) { first.min(i) } else { first });
     Some(number * BLOCK + first)
-}
-
-/// The least number of an element that satisfies a condition, or `none`.
-#[inline(always)]
-fn first<T: Copy, I: Lane + Ord>(x: &[T], is: impl Fn(T) -> bool, none: I, number: impl Fn(usize) -> I) -> I {
-    let mut least = Lanes::splat(none);
-    let numbers: [I; BLOCK] = core::array::from_fn(number);
-    least.fold2(x, &numbers, |least, x, number| least.min(if is(x) { number } else { none }));
-    least.reduce(Ord::min)
 }
 
 /// What [`compact`] did.
@@ -115,10 +103,12 @@ pub fn compact<T: Copy>(x: &[T], first: i32, is: impl Fn(T) -> bool, indices: &m
 #[track_caller]
 #[inline(always)]
 pub fn gather<T: Copy>(x: &[T], first: i32, indices: &[i32], y: &mut [T]) {
-    let last = x.len().saturating_sub(1);
+    let Some(last) = x.len().checked_sub(1) else {
+        return assert!(indices.is_empty(), "an index where there are no elements");
+    };
     let mut greatest = Lanes::splat(0);
     greatest.fold(indices, |greatest: u32, i: i32| greatest.max(i.wrapping_sub(first) as u32));
-    assert!(indices.is_empty() || (greatest.reduce(Ord::max) as usize) < x.len(), "an index outside of the elements");
+    assert!(greatest.reduce(Ord::max) as usize <= last, "an index outside of the elements");
     for (y, i) in y[..indices.len()].iter_mut().zip(indices) {
         // Without a branch: it is no more than `last`.
         *y = x[(i.wrapping_sub(first) as usize).min(last)];

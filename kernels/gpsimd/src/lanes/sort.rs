@@ -68,7 +68,7 @@ pub fn sort(keys: &mut [i32], indices: &mut [i32], order: Order) {
     }
 }
 
-/// Keeps the first of two sorted sequences of keys, as many as fit in `keys`, in order; `others` becomes unspecified.
+/// Keeps the first of two sorted sequences of keys, as many as there are in the first, in order.
 /// Where `others` is shorter, it is as if the keys that come last followed it.
 ///
 /// Of `k` best elements so far and some more sorted ones it makes the `k` best of all.
@@ -77,19 +77,19 @@ pub fn sort(keys: &mut [i32], indices: &mut [i32], order: Order) {
 /// When a number of keys is not a power of two from 32 on or not that of indices, or there are more others than keys.
 #[track_caller]
 #[inline(always)]
-pub fn merge(best: (&mut [i32], &mut [i32]), others: (&mut [i32], &mut [i32]), order: Order) {
+pub fn merge(best: (&mut [i32], &mut [i32]), others: (&[i32], &[i32]), order: Order) {
     let ((keys, indices), (other_keys, other_indices)) = (best, others);
     expect_lengths(keys, indices);
     expect_lengths(other_keys, other_indices);
     assert!(other_keys.len() <= keys.len(), "more elements to merge in than there are");
     let flip = flip_of(order);
     let start = keys.len() - other_keys.len();
-    let own = keys[start..].iter_mut().zip(&mut indices[start..]);
-    let reversed = other_keys.iter().zip(other_indices.iter()).rev();
-    for ((key, index), (other_key, other_index)) in own.zip(reversed) {
-        let is_first = precedes(*key, *index, *other_key, *other_index, flip);
-        *key = if is_first { *key } else { *other_key };
-        *index = if is_first { *index } else { *other_index };
+    let own = keys[start..].chunks_exact_mut(LANES).zip(indices[start..].chunks_exact_mut(LANES));
+    let others = other_keys.chunks_exact(LANES).zip(other_indices.chunks_exact(LANES));
+    for ((keys, indices), (other_keys, other_indices)) in own.zip(others.rev()) {
+        let mut reversed_keys: [i32; LANES] = core::array::from_fn(|i| other_keys[LANES - 1 - i]);
+        let mut reversed_indices: [i32; LANES] = core::array::from_fn(|i| other_indices[LANES - 1 - i]);
+        exchange((keys, indices), (&mut reversed_keys, &mut reversed_indices), flip, false);
     }
     let size = keys.len();
     steps(keys, indices, size, flip);
@@ -141,10 +141,18 @@ fn exchange(a: (&mut [i32], &mut [i32]), b: (&mut [i32], &mut [i32]), flip: i32,
     let pairs_b = b.0.iter_mut().zip(b.1);
     for ((key_a, index_a), (key_b, index_b)) in pairs_a.zip(pairs_b) {
         let (a, of_a, b, of_b) = (*key_a, *index_a, *key_b, *index_b);
-        let stays = precedes(a, of_a, b, of_b, flip) != is_reversed;
-        (*key_a, *key_b) = if stays { (a, b) } else { (b, a) };
-        (*index_a, *index_b) = if stays { (of_a, of_b) } else { (of_b, of_a) };
+        // As a mask: the compiler would make a branch of a condition that decides all of a pair.
+        let swaps = mask(precedes(a, of_a, b, of_b, flip) == is_reversed);
+        let (change, change_of_index) = ((a ^ b) & swaps, (of_a ^ of_b) & swaps);
+        (*key_a, *key_b) = (a ^ change, b ^ change);
+        (*index_a, *index_b) = (of_a ^ change_of_index, of_b ^ change_of_index);
     }
+}
+
+/// All bits, or none.
+#[inline(always)]
+fn mask(is: bool) -> i32 {
+    -i32::from(is)
 }
 
 #[inline(always)]
@@ -160,6 +168,7 @@ fn shuffle(keys: &mut [i32; BLOCK], indices: &mut [i32; BLOCK], phase: usize, fl
         for step in 0..SHUFFLES {
             // Pairs are at a distance of 2 to the power of this; at greater ones than the phase's they are only moved.
             let distance = SHUFFLES - 1 - step;
+            let compares = mask(distance < phase);
             // The bit of an element's place in its block, or of the block's, that says which way around its part is
             // sorted; after so many shuffles.
             let bit = if phase < SHUFFLES { 1 << ((phase + step) % SHUFFLES) } else { BLOCK };
@@ -167,12 +176,12 @@ fn shuffle(keys: &mut [i32; BLOCK], indices: &mut [i32; BLOCK], phase: usize, fl
             let (mut shuffled_keys, mut shuffled_indices) = ([0; BLOCK], [0; BLOCK]);
             for i in 0..LANES {
                 let (a, of_a, b, of_b) = (keys[i], indices[i], keys[i + LANES], indices[i + LANES]);
-                let is_in_order = precedes(a, of_a, b, of_b, flip) != ((block | i) & bit != 0);
-                let stays = is_in_order | (distance >= phase);
-                shuffled_keys[2 * i] = if stays { a } else { b };
-                shuffled_keys[2 * i + 1] = if stays { b } else { a };
-                shuffled_indices[2 * i] = if stays { of_a } else { of_b };
-                shuffled_indices[2 * i + 1] = if stays { of_b } else { of_a };
+                let swaps = mask(precedes(a, of_a, b, of_b, flip) == ((block | i) & bit != 0)) & compares;
+                let (change, change_of_index) = ((a ^ b) & swaps, (of_a ^ of_b) & swaps);
+                shuffled_keys[2 * i] = a ^ change;
+                shuffled_keys[2 * i + 1] = b ^ change;
+                shuffled_indices[2 * i] = of_a ^ change_of_index;
+                shuffled_indices[2 * i + 1] = of_b ^ change_of_index;
             }
             (*keys, *indices) = (shuffled_keys, shuffled_indices);
         }

@@ -150,6 +150,8 @@ pub fn topk(core: &Core, x: Input<f32>, k: Input<f32>, mut y: Output<i32>) -> Op
     let kept = k.next_power_of_two().max(CANDIDATES);
     let (mut best_keys, mut best_indices) = (tcm.buffer::<i32>(kept)?, tcm.buffer::<i32>(kept)?);
     let (mut keys, mut indices) = (tcm.buffer::<i32>(CANDIDATES)?, tcm.buffer::<i32>(CANDIDATES)?);
+    let mut values = tcm.buffer::<f32>(CANDIDATES)?;
+    values.fill(0.0);
     for row in core.share(x.dim(0), 1).range() {
         let mut y = tcm.stage(&mut y, row_of(row, k))?;
         best_keys.fill(i32::MIN);
@@ -166,16 +168,18 @@ pub fn topk(core: &Core, x: Input<f32>, k: Input<f32>, mut y: Output<i32>) -> Op
                 let (rest, at) = (&x[taken..], first + taken as i32);
                 // Also if it is NaN.
                 let compacted = lanes::compact(rest, at, |x| is_above(x, threshold), &mut indices[count..]);
-                for (key, index) in keys[count..].iter_mut().zip(&indices[count..count + compacted.found]) {
-                    *key = lanes::key(x[(index - first) as usize]);
+                let found = count..count + compacted.found;
+                lanes::gather(&x, first, &indices[found.clone()], &mut values);
+                for (key, value) in keys[found.clone()].iter_mut().zip(&*values) {
+                    *key = lanes::key(*value);
                 }
-                count += compacted.found;
+                count = found.end;
                 taken += compacted.taken;
                 if taken < x.len() || is_last {
                     keys[count..].fill(i32::MIN);
                     indices[count..].fill(i32::MAX);
                     lanes::sort(&mut keys, &mut indices, Order::Descending);
-                    lanes::merge((&mut best_keys, &mut best_indices), (&mut keys, &mut indices), Order::Descending);
+                    lanes::merge((&mut best_keys, &mut best_indices), (&keys, &indices), Order::Descending);
                     count = 0;
                     let least = (best_keys[k - 1], best_indices[k - 1]);
                     threshold = if least.1 == i32::MAX { f32::NAN } else { lanes::from_key(least.0) };

@@ -11,7 +11,6 @@ pub(super) use expressions::ExpressionPrinter;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 
 use wasmparser::ValType;
 
@@ -19,7 +18,7 @@ use super::effects::Uses;
 use super::expression::Variable;
 use super::statement::{self, Statement, remove_dead};
 use super::{Function, Named};
-use crate::cpp::{Names, Source};
+use crate::cpp::{HotLines, Names, Source};
 use statements::StatementPrinter;
 
 /// Appends the definition of a function: `head` is what stands before its parameters. Returns the lines of its hot loops.
@@ -31,7 +30,7 @@ pub(crate) fn print(
     head: &str,
     names: &Names,
     vectors: &BTreeSet<usize>,
-) -> Vec<RangeInclusive<usize>> {
+) -> Vec<HotLines> {
     let read = remove_unread(&mut function.body);
     let parameters = parameters(&function, &read);
     let _ = writeln!(source, "{head}({parameters}) {{");

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{Arguments, Write as _};
-use std::ops::RangeInclusive;
 
 use super::expressions::{Change, ExpressionPrinter};
-use crate::cpp::{Names, Source, results_name};
+use crate::cpp::{HotLines, Names, Source, results_name};
 use crate::function::Function;
 use crate::function::expression::{BinaryOp, Expression, Variable};
-use crate::function::loops::{self, LANES, LoopEnd};
+use crate::function::loops::{self, LoopEnd, RowLoop};
 use crate::function::operations::KINDS;
 use crate::function::short_loops::ShortLoops;
 use crate::function::statement::{self, Label, Statement, count};
@@ -27,7 +26,7 @@ pub(super) struct StatementPrinter<'f> {
     source: &'f mut Source,
     depth: usize,
     /// Lines of the hot loops so far.
-    pub(super) hot_loops: Vec<RangeInclusive<usize>>,
+    pub(super) hot_loops: Vec<HotLines>,
     /// What comes is in a loop that is vectorised.
     in_vectors: bool,
 }
@@ -149,13 +148,13 @@ impl<'f> StatementPrinter<'f> {
         if count(body, label) != 0 {
             self.label(format_args!("again_{label}:"));
         }
-        let is_hot = loops::is_over_floats(body);
+        let lanes = RowLoop::of(body).map(|row| row.lanes);
         let first = self.source.next_line();
-        self.line(format_args!("for (;;) {{{}", if is_hot { "  // hot" } else { "" }));
+        self.line(format_args!("for (;;) {{{}", if lanes.is_some() { "  // hot" } else { "" }));
         self.line(format_args!("{MAY_NOT_END}"));
-        self.repeated(body, is_hot);
+        self.repeated(body, lanes.is_some());
         self.line(format_args!("}}"));
-        self.note(first, is_hot);
+        self.note(first, lanes);
     }
 
     fn do_while(&mut self, before: &[Statement], whole: &Statement, body: &[Statement], condition: &Expression) {
@@ -167,29 +166,29 @@ impl<'f> StatementPrinter<'f> {
             // With another distance the counter passes its end for ever, which C++ may take not to happen.
             self.line(format_args!("expect_multiple({}, {step}u);", self.expressions.number(distance)));
         }
-        if steps == Some(LANES) && loops::is_flat(body) {
+        let row = RowLoop::of(body);
+        let is_of = |row: &RowLoop| steps.is_some_and(|steps| steps == row.lanes || steps == row.elements);
+        if row.as_ref().is_some_and(is_of) && loops::is_flat(body) {
             // Clang's vectoriser wants to be told, as such a loop is short and what it reads and writes might
             // overlap; it then compares the addresses first.
             self.line(format_args!("GPSIMD_LANES"));
         }
-        let is_short = steps.is_some_and(|steps| steps < LANES) || self.short_loops.contain(whole);
-        let is_over_floats = loops::is_over_floats(body);
-        let is_hot = is_over_floats && !is_short;
+        let is_short = |row: &RowLoop| {
+            steps.is_some_and(|steps| steps < row.elements) || self.short_loops.contain(whole, row.elements)
+        };
+        let (comment, hot) = match &row {
+            Some(row) if is_short(row) => (format!("  // fewer than {} times", row.elements), None),
+            Some(row) => ("  // hot".to_owned(), Some(row.lanes)),
+            None => (String::new(), None),
+        };
         let first = self.source.next_line();
-        self.line(format_args!(
-            "do {{{}",
-            match (is_hot, is_over_floats) {
-                (true, _) => "  // hot",
-                (false, true) => "  // fewer than 16 times",
-                (false, false) => "",
-            }
-        ));
+        self.line(format_args!("do {{{comment}"));
         if matches!(end, LoopEnd::Unknown) {
             self.line(format_args!("{MAY_NOT_END}"));
         }
-        self.repeated(body, is_hot);
+        self.repeated(body, hot.is_some());
         self.line(format_args!("}} while ({});", self.expressions.plain(condition)));
-        self.note(first, is_hot);
+        self.note(first, hot);
     }
 
     fn repeated(&mut self, body: &[Statement], is_hot: bool) {
@@ -199,10 +198,10 @@ impl<'f> StatementPrinter<'f> {
         self.in_vectors = false;
     }
 
-    /// Notes the lines of a loop whose last line was the last that was printed.
-    fn note(&mut self, first: usize, is_hot: bool) {
-        if is_hot {
-            self.hot_loops.push(first..=self.source.next_line() - 1);
+    /// Notes the lines of a loop whose last line was the last that was printed, if it is hot.
+    fn note(&mut self, first: usize, hot: Option<u32>) {
+        if let Some(lanes) = hot {
+            self.hot_loops.push(HotLines { lines: first..=self.source.next_line() - 1, lanes: lanes as usize });
         }
     }
 
