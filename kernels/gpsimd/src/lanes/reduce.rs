@@ -119,22 +119,31 @@ impl<T: Lane> Lanes<T> {
         self
     }
 
-    /// As one expression: an array halved in place would be stored and loaded again at every step.
+    /// One of all lanes.
     #[inline(always)]
     pub(super) fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
-        let mut lanes = [self.0.as_ref()[0]; LANES];
-        let (of_16, others) = self.0.as_ref().split_at(LANES);
-        lanes.copy_from_slice(of_16);
-        for others in others.chunks_exact(LANES) {
-            for (lane, other) in lanes.iter_mut().zip(others) {
+        let lanes = self.0.as_ref();
+        if T::COUNT == LANES {
+            return reduce_16(|i| lanes[i], f);
+        }
+        let mut of_16 = [lanes[0]; LANES];
+        of_16.copy_from_slice(&lanes[..LANES]);
+        for others in lanes[LANES..].chunks_exact(LANES) {
+            for (lane, other) in of_16.iter_mut().zip(others) {
                 *lane = f(*lane, *other);
             }
         }
-        let of_8 = |i| f(lanes[i], lanes[i + 8]);
-        let of_4 = |i| f(of_8(i), of_8(i + 4));
-        let of_2 = |i| f(of_4(i), of_4(i + 2));
-        f(of_2(0), of_2(1))
+        reduce_16(|i| of_16[i], f)
     }
+}
+
+/// As one expression: an array halved in place would be stored and loaded again at every step.
+#[inline(always)]
+fn reduce_16<T>(lane: impl Fn(usize) -> T, f: impl Fn(T, T) -> T) -> T {
+    let of_8 = |i| f(lane(i), lane(i + 8));
+    let of_4 = |i| f(of_8(i), of_8(i + 4));
+    let of_2 = |i| f(of_4(i), of_4(i + 2));
+    f(of_2(0), of_2(1))
 }
 
 impl Lanes<f32> {
