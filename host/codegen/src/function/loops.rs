@@ -128,7 +128,7 @@ impl RowLoop {
         }
         let is_over_floats = is_over_floats(body);
         let rows = Rows::of(body);
-        let is_over_integers = rows.loads && rows.stores && !rows.calls;
+        let is_over_integers = rows.loads > 0 && rows.stores > 0 && !rows.calls;
         let elements = VECTOR / rows.widest.max(1);
         (!rows.follow_data && (is_over_floats || is_over_integers))
             .then_some(Self { lanes: if is_over_floats { LANES } else { elements }, elements })
@@ -161,8 +161,8 @@ fn is_over_floats(body: &[Statement]) -> bool {
 
 /// What a loop loads and stores.
 struct Rows {
-    loads: bool,
-    stores: bool,
+    loads: u32,
+    stores: u32,
     calls: bool,
     /// An address follows from what was loaded: of a gather, of a search, of the digits of a number, or behind what was
     /// found so far.
@@ -173,15 +173,15 @@ struct Rows {
 
 impl Rows {
     fn of(body: &[Statement]) -> Self {
-        let mut rows = Self { loads: false, stores: false, calls: false, follow_data: false, widest: 0 };
+        let mut rows = Self { loads: 0, stores: 0, calls: false, follow_data: false, widest: 0 };
         let mut add = |part: &Expression| {
             let (access, address) = match part {
                 Expression::Load(access, address) => {
-                    rows.loads = true;
+                    rows.loads += 1;
                     (access, &**address)
                 }
                 Expression::Store(access, operands) => {
-                    rows.stores = true;
+                    rows.stores += 1;
                     (access, &operands[0])
                 }
                 Expression::Call(..) | Expression::Bulk(..) => return rows.calls = true,
