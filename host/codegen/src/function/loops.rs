@@ -128,9 +128,9 @@ impl RowLoop {
         }
         let is_over_floats = is_over_floats(body);
         let rows = Rows::of(body);
-        let is_over_integers = rows.loads && rows.stores && !rows.calls;
+        let is_over_integers = rows.loads > 0 && rows.stores > 0 && !rows.calls;
         let elements = VECTOR / rows.widest.max(1);
-        (rows.are_steady && (is_over_floats || is_over_integers))
+        (!rows.follow_data && (is_over_floats || is_over_integers))
             .then_some(Self { lanes: if is_over_floats { LANES } else { elements }, elements })
     }
 }
@@ -160,37 +160,35 @@ fn is_over_floats(body: &[Statement]) -> bool {
 }
 
 /// What a loop loads and stores.
-#[expect(clippy::struct_excessive_bools, reason = "what a loop does, each for itself")]
 struct Rows {
-    loads: bool,
-    stores: bool,
+    loads: u32,
+    stores: u32,
     calls: bool,
-    /// Every address advances by the same in every round: it is not that of a gather, of a search, of the digits of a
-    /// number, or behind what was found so far.
-    are_steady: bool,
+    /// An address follows from what was loaded: of a gather, of a search, of the digits of a number, or behind what was
+    /// found so far.
+    follow_data: bool,
     /// Bytes of the largest element.
     widest: u32,
 }
 
 impl Rows {
     fn of(body: &[Statement]) -> Self {
-        let assigned = statement::assigned(body);
-        let mut rows = Self { loads: false, stores: false, calls: false, are_steady: true, widest: 0 };
+        let mut rows = Self { loads: 0, stores: 0, calls: false, follow_data: false, widest: 0 };
         let mut add = |part: &Expression| {
             let (access, address) = match part {
                 Expression::Load(access, address) => {
-                    rows.loads = true;
+                    rows.loads += 1;
                     (access, &**address)
                 }
                 Expression::Store(access, operands) => {
-                    rows.stores = true;
+                    rows.stores += 1;
                     (access, &operands[0])
                 }
                 Expression::Call(..) | Expression::Bulk(..) => return rows.calls = true,
                 _ => return,
             };
             rows.widest = rows.widest.max(access.bytes);
-            rows.are_steady &= is_steady(address, body, &assigned, 8);
+            rows.follow_data |= follows_data(address, body, &mut BTreeSet::new());
         };
         statement::visit(body, &mut |statement| {
             for value in statement::expressions(statement) {
@@ -201,32 +199,27 @@ impl Rows {
     }
 }
 
-/// Whether a number is the same in every round of a loop, or changes by the same: computed from variables that do, at most
-/// `depth` after each other.
-fn is_steady(value: &Expression, body: &[Statement], assigned: &BTreeSet<Variable>, depth: u32) -> bool {
-    let follows = |operands: &[Expression]| operands.iter().all(|operand| is_steady(operand, body, assigned, depth));
-    match value {
-        Expression::Constant(_) => true,
-        Expression::Variable(variable, _) if !assigned.contains(variable) => true,
-        Expression::Variable(variable, _) => {
-            // In a block inside it would depend on a condition.
-            let mut values = body.iter().filter_map(|statement| match statement {
-                Statement::Assign(to, value) if to == variable => Some(value),
-                _ => None,
-            });
-            let (Some(value), None) = (values.next(), values.next()) else { return false };
-            let own = |operand: &Expression| operand.is(*variable);
-            match value {
-                Expression::Binary(Add | Sub, operands) if own(&operands[0]) => {
-                    operands[1].integer().is_some()
-                        || matches!(operands[1], Expression::Variable(by, _) if !assigned.contains(&by))
-                }
-                value => depth > 0 && is_steady(value, body, assigned, depth - 1),
-            }
-        }
-        Expression::Binary(Add | Sub | BinaryOp::Mul | BinaryOp::Shl, operands) => follows(&operands[..]),
-        _ => false,
+/// Whether a number is computed from one that the loop loads, or by a division, as digits are. `seen` are the variables that
+/// were followed.
+fn follows_data(value: &Expression, body: &[Statement], seen: &mut BTreeSet<Variable>) -> bool {
+    if value.any(&|part| matches!(part, Expression::Load(..) | Expression::Binary(BinaryOp::Div | BinaryOp::Rem, _))) {
+        return true;
     }
+    let mut variables = BTreeSet::new();
+    value.add_variables(&mut variables);
+    variables.into_iter().any(|variable| {
+        let mut follows = false;
+        if seen.insert(variable) {
+            statement::visit(body, &mut |statement| {
+                if let Statement::Assign(to, value) = statement
+                    && *to == variable
+                {
+                    follows |= follows_data(value, body, seen);
+                }
+            });
+        }
+        follows
+    })
 }
 
 fn is_float_store(part: &Expression) -> bool {

@@ -68,6 +68,65 @@ fn a_counter_that_a_loop_changes_is_not_what_is_left_of_a_row() {
     assert_eq!(text.matches("do {  // hot").count(), 1, "{text}");
 }
 
+/// A loop over integers that runs `$n` times, from one row to another, and what it does with an element.
+fn integer_loop(load: &str, store: &str, bytes: u32, body: &str) -> String {
+    format!(
+        "call $core_id i32.const 64 i32.add local.set $to
+        loop $next
+          local.get $to  local.get $at {load}  i32.const 3  i32.add  {store}
+          {body}
+          local.get $at i32.const {bytes} i32.add local.set $at
+          local.get $to i32.const {bytes} i32.add local.set $to
+          local.get $n i32.const 1 i32.sub local.tee $n
+          br_if $next
+        end"
+    )
+}
+
+const INTEGER_LOCALS: &str = "(local $n i32) (local $at i32) (local $to i32)";
+
+/// The lanes of the hot loops of a kernel.
+fn lanes(body: &str) -> Vec<usize> {
+    let package = generated(INTEGER_LOCALS, body, "");
+    package.definitions.iter().flat_map(|definition| &definition.hot_loops).map(|hot| hot.lanes).collect()
+}
+
+#[test]
+fn a_loop_over_a_row_of_integers_is_hot_in_as_many_lanes_as_a_vector_has() {
+    let all = "call $core_id local.set $n";
+    for (load, store, bytes) in
+        [("i32.load8_u", "i32.store8", 1), ("i32.load16_s", "i32.store16", 2), ("i32.load", "i32.store", 4)]
+    {
+        assert_eq!(lanes(&format!("{all} {}", integer_loop(load, store, bytes, ""))), [64 / bytes as usize]);
+    }
+}
+
+#[test]
+fn a_loop_over_the_remainder_of_a_row_of_integers_is_not_hot() {
+    let remainder = |mask: u32| format!("call $core_id i32.const {mask} i32.and local.set $n");
+    let bytes = integer_loop("i32.load8_u", "i32.store8", 1, "");
+    assert_eq!(lanes(&format!("{} {bytes}", remainder(63))), [0; 0]);
+    let words = integer_loop("i32.load", "i32.store", 4, "");
+    assert_eq!(lanes(&format!("{} {words}", remainder(63))), [16], "more than a vector");
+    assert_eq!(lanes(&format!("{} {words}", remainder(15))), [0; 0]);
+}
+
+#[test]
+fn the_lesser_of_a_remainder_and_another_number_is_a_remainder() {
+    let words = integer_loop("i32.load", "i32.store", 4, "");
+    let lesser = "call $core_id i32.const 15 i32.and local.set $n  call $core_id local.set $at
+        local.get $n local.get $at  local.get $n local.get $at i32.lt_u  select local.set $n";
+    assert_eq!(lanes(&format!("{lesser} {words}")), [0; 0]);
+}
+
+#[test]
+fn a_loop_that_stores_behind_what_it_found_is_not_hot() {
+    // Ahead by 4 where the element is not 0.
+    let found = "local.get $to  local.get $at i32.load i32.const 0 i32.ne i32.const 2 i32.shl  i32.add local.set $to";
+    let body = format!("call $core_id local.set $n {}", integer_loop("i32.load", "i32.store", 4, found));
+    assert_eq!(lanes(&body), [0; 0]);
+}
+
 /// A function that calls itself.
 const AGAIN: &str = "(func $again (param i32) (result i32)
         local.get 0 if (result i32) local.get 0 i32.const 1 i32.sub call $again else i32.const 7 end)";

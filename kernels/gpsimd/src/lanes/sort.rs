@@ -6,6 +6,8 @@
 //! become elements `2 i` and `2 i + 1`. By this perfect shuffle the next step has pairs at half the distance in the same
 //! places, and after five the elements are back (H. S. Stone, Parallel processing with the perfect shuffle, 1971).
 
+use core::hint::black_box;
+
 use super::Order;
 use crate::LANES;
 
@@ -84,12 +86,11 @@ pub fn merge(best: (&mut [i32], &mut [i32]), others: (&[i32], &[i32]), order: Or
     assert!(other_keys.len() <= keys.len(), "more elements to merge in than there are");
     let flip = flip_of(order);
     let start = keys.len() - other_keys.len();
-    let own = keys[start..].chunks_exact_mut(LANES).zip(indices[start..].chunks_exact_mut(LANES));
-    let others = other_keys.chunks_exact(LANES).zip(other_indices.chunks_exact(LANES));
-    for ((keys, indices), (other_keys, other_indices)) in own.zip(others.rev()) {
-        let mut reversed_keys: [i32; LANES] = core::array::from_fn(|i| other_keys[LANES - 1 - i]);
-        let mut reversed_indices: [i32; LANES] = core::array::from_fn(|i| other_indices[LANES - 1 - i]);
-        exchange((keys, indices), (&mut reversed_keys, &mut reversed_indices), flip, false);
+    let own = keys[start..].iter_mut().zip(&mut indices[start..]);
+    for ((key, index), (other_key, other_index)) in own.zip(other_keys.iter().zip(other_indices).rev()) {
+        let swaps = mask(!precedes(*key, *index, *other_key, *other_index, flip));
+        *key ^= (*key ^ *other_key) & swaps;
+        *index ^= (*index ^ *other_index) & swaps;
     }
     let size = keys.len();
     steps(keys, indices, size, flip);
@@ -168,7 +169,8 @@ fn shuffle(keys: &mut [i32; BLOCK], indices: &mut [i32; BLOCK], phase: usize, fl
         for step in 0..SHUFFLES {
             // Pairs are at a distance of 2 to the power of this; at greater ones than the phase's they are only moved.
             let distance = SHUFFLES - 1 - step;
-            let compares = mask(distance < phase);
+            // The compiler would make a second loop for those that are only moved.
+            let compares = black_box(mask(distance < phase));
             // The bit of an element's place in its block, or of the block's, that says which way around its part is
             // sorted; after so many shuffles.
             let bit = if phase < SHUFFLES { 1 << ((phase + step) % SHUFFLES) } else { BLOCK };
