@@ -148,8 +148,10 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 8] = [
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
+    let runs: [(&str, &[&str]); 10] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
+        ("kernels/index-ops", &["dropout"]),
+        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
@@ -182,8 +184,10 @@ fn isa() -> anyhow::Result<()> {
         return Ok(());
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: [(&str, &[&str]); 9] = [
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
+    let runs: [(&str, &[&str]); 11] = [
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
+        ("kernels/index-ops", &["dropout"]),
+        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),

@@ -57,7 +57,7 @@ fn is_same(found: f64, exact: f64) -> bool {
     found == exact || (found.is_nan() && exact.is_nan())
 }
 
-/// A unit of the last place of `exact`, in a type of floats.
+/// A unit of the last place of `exact`, in a type of floats; 0 of what is not finite.
 fn unit(dtype: DType, exact: f64) -> f64 {
     // Bits of the significand, and the exponent of the smallest number.
     let (digits, smallest) = match dtype {
@@ -65,6 +65,9 @@ fn unit(dtype: DType, exact: f64) -> f64 {
         DType::Bf16 => (8, -133),
         _ => (11, -24),
     };
+    if !exact.is_finite() {
+        return 0.0;
+    }
     let exponent = if exact == 0.0 { smallest } else { exact.abs().log2().floor() as i32 + 1 - digits };
     f64::from(exponent.max(smallest)).exp2()
 }
