@@ -160,7 +160,9 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes"]),
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
+        ("kernels/index-ops", &["dropout"]),
+        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -197,7 +199,9 @@ fn isa() -> anyhow::Result<()> {
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "isa"]),
+        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
+        ("kernels/index-ops", &["dropout"]),
+        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),

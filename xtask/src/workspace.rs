@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 2] = ["kernels/bert-ops", "kernels/index-ops"];
+pub(crate) const BUNDLED: [&str; 3] = ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops"];
 
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {

@@ -26,14 +26,16 @@
 
 mod digest;
 mod error;
+mod numbers;
 mod ops;
 mod tier;
 
 pub use digest::digest;
-pub use error::error_in_ulps;
+pub use error::{assert_within, error_in_ulps, values};
 pub use gpsimd_emulator::gpsimd_abi::LibraryTable;
 pub use gpsimd_emulator::{
     self, DType, Engine, Launch, LaunchError, Mode, Op, OpLibrary, Scalar, Tensor, TensorType, TensorView, bf16, f16,
 };
+pub use numbers::numbers;
 pub use ops::Ops;
 pub use tier::{ISA, PACKAGE, cases, library};

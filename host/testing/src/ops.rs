@@ -3,7 +3,7 @@
 use gpsimd_emulator::gpsimd_abi::LibraryTable;
 use gpsimd_emulator::{Engine, LaunchError, Mode, OpLibrary, Scalar, Tensor, TensorView};
 
-use crate::tier;
+use crate::{digest, tier};
 
 /// The ops of a library on the tier under test, and an engine for each mode.
 #[derive(Debug)]
@@ -48,10 +48,31 @@ impl Ops {
     pub fn run_all<const N: usize>(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> [Tensor; N] {
         let checked = self.launch(&self.checked, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
         let fast = self.launch(&self.fast, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
-        let same = checked.iter().zip(&fast).all(|(checked, fast)| checked.bytes() == fast.bytes());
+        let same = checked.iter().map(digest).eq(fast.iter().map(digest));
         assert!(same, "op `{op}` has other bits in fast mode than in checked mode");
         let found = checked.len();
         checked.try_into().unwrap_or_else(|_| panic!("op `{op}` has {found} outputs, expected {N} here"))
+    }
+
+    /// As [`run_all`](Self::run_all), and again on engines of 1 to 8 cores with TCM pools of other sizes, in either mode.
+    ///
+    /// # Panics
+    /// As [`run_all`](Self::run_all), and when one of them computes another bit.
+    #[track_caller]
+    pub fn run_everywhere<const N: usize>(&self, op: &str, tensors: &[&Tensor], scalars: &[Scalar]) -> [Tensor; N] {
+        let expected = self.run_all::<N>(op, tensors, scalars);
+        let most = tier::cases(24) as usize;
+        let engines = (1..=8).flat_map(|cores| [64, 4, 7].map(|kib| (cores, kib * 1024)));
+        // With few cases, engines far apart.
+        for (i, (cores, tcm_bytes)) in engines.enumerate().filter(|(i, _)| most == 24 || i % 11 == 1) {
+            let mode = if i % 2 == 0 { Mode::Fast } else { Mode::Checked };
+            let engine = Engine::builder().cores(cores).tcm_bytes(tcm_bytes).mode(mode).build();
+            let engine = engine.unwrap_or_else(|error| panic!("{error}"));
+            let found = self.launch(&engine, op, tensors, scalars).unwrap_or_else(|error| panic!("{error}"));
+            let is_same = found.iter().map(digest).eq(expected.iter().map(digest));
+            assert!(is_same, "op `{op}` has other bits on {cores} cores with {tcm_bytes} bytes of TCM, {mode:?}");
+        }
+        expected
     }
 
     /// Runs an op in checked mode and returns its outputs.

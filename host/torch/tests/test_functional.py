@@ -1,5 +1,7 @@
 """Functions over the bundled ops: PyTorch's values, and its rules for seeds."""
 
+from collections.abc import Callable
+
 import gpsimd_torch
 import pytest
 import torch
@@ -115,3 +117,104 @@ def test_dropout_passes_opcheck_and_compiles():
     torch.library.opcheck(torch.ops.index_ops.dropout.default, (torch.randn(3, 4, requires_grad=True), seed, 0.5))
     compiled = torch.compile(functional.dropout, fullgraph=True)
     assert compiled(torch.ones(1000), 0.5).count_nonzero() in range(400, 600)
+
+
+def gradients(norm: Callable, *tensors: torch.Tensor) -> list[torch.Tensor]:
+    """What `norm` returns, and its gradients for a gradient of the output that is the same every time."""
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    output = norm(*tensors)
+    grad = torch.randn(output.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).to(output)
+    return [output.detach(), *torch.autograd.grad(output, tensors, grad)]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 768), (2, 3, 5, 33), (100, 4), (3, 4096), (0, 8)])
+def test_norms_are_those_of_float64_and_so_are_their_gradients(shape):
+    wide = [torch.randn(size, dtype=torch.float64) for size in (shape, shape[-1:], shape[-1:])]
+    narrow = [tensor.float() for tensor in wide]
+    wide = [tensor.double() for tensor in narrow]
+    for ours, theirs, count in [
+        (functional.layer_norm, torch.nn.functional.layer_norm, 3),
+        (functional.rms_norm, torch.nn.functional.rms_norm, 2),
+    ]:
+        found = gradients(lambda x, *w, norm=ours: norm(x, shape[-1:], *w, eps=1e-5), *narrow[:count])
+        expected = gradients(lambda x, *w, norm=theirs: norm(x, shape[-1:], *w, eps=1e-5), *wide[:count])
+        for found_one, expected_one in zip(found, expected, strict=True):
+            assert found_one.dtype == torch.float32
+            torch.testing.assert_close(found_one.double(), expected_one, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_norms_of_narrow_floats_are_rounded_once(dtype):
+    x, weight, bias = torch.randn(6, 200, dtype=dtype), torch.randn(200, dtype=dtype), torch.randn(200, dtype=dtype)
+    half_a_unit = torch.finfo(dtype).eps / 2
+    found = functional.layer_norm(x, (200,), weight, bias)
+    expected = torch.nn.functional.layer_norm(x.double(), (200,), weight.double(), bias.double())
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=half_a_unit * 1.01, atol=1e-6)
+    found = functional.rms_norm(x, (200,), weight)
+    expected = torch.nn.functional.rms_norm(x.double(), (200,), weight.double(), torch.finfo(dtype).eps)
+    torch.testing.assert_close(found.double(), expected, rtol=half_a_unit * 1.01, atol=1e-6)
+
+
+def test_norms_take_several_dimensions_and_no_parameters():
+    x = torch.randn(4, 3, 5, 2)
+    weight = torch.randn(5, 2)
+    for shape, parameters in [((5, 2), ()), ((5, 2), (weight,)), ((3, 5, 2), ())]:
+        torch.testing.assert_close(
+            functional.layer_norm(x, shape, *parameters), torch.nn.functional.layer_norm(x, shape, *parameters)
+        )
+        torch.testing.assert_close(
+            functional.rms_norm(x, shape, *parameters), torch.nn.functional.rms_norm(x, shape, *parameters)
+        )
+    transposed = torch.randn(8, 6).T
+    torch.testing.assert_close(
+        functional.layer_norm(transposed, (8,)), torch.nn.functional.layer_norm(transposed, (8,))
+    )
+
+
+def test_norms_refuse_shapes_that_do_not_fit():
+    x = torch.randn(3, 4)
+    for norm in (functional.layer_norm, functional.rms_norm):
+        with pytest.raises(ValueError, match=r"`input` has shape \(3, 4\), expected its last sizes to be \(5,\)"):
+            norm(x, (5,))
+        with pytest.raises(ValueError, match=r"`weight` has shape \(3,\), expected \(4,\)"):
+            norm(x, (4,), torch.ones(3))
+        with pytest.raises(ValueError, match="`normalized_shape` is empty"):
+            norm(x, ())
+
+
+def test_norms_pass_opcheck_and_compile():
+    gpsimd_torch.load_library("bert_ops")
+    gpsimd_torch.load_library("nn_ops")
+    x, weight = torch.randn(4, 7, requires_grad=True), torch.randn(7, requires_grad=True)
+    torch.library.opcheck(torch.ops.bert_ops.layer_norm_forward.default, (x, weight, weight, 1e-5))
+    torch.library.opcheck(torch.ops.nn_ops.rms_norm_forward.default, (x, weight, 1e-5))
+    torch.library.opcheck(torch.ops.nn_ops.residual_layer_norm_forward.default, (x, x, weight, weight, 1e-5))
+    torch.library.opcheck(torch.ops.nn_ops.swiglu_forward.default, (x, x))
+    for norm in (functional.layer_norm, functional.rms_norm):
+        assert torch.equal(torch.compile(norm, fullgraph=True)(x, (7,), weight), norm(x, (7,), weight))
+
+
+def test_a_residual_with_its_norm_has_the_gradients_of_both():
+    gpsimd_torch.load_library("nn_ops")
+    tensors = [torch.randn(size) for size in ((5, 33), (5, 33), (33,), (33,))]
+
+    def ours(x, residual, weight, bias):
+        y, total, _, _ = torch.ops.nn_ops.residual_layer_norm_forward(x, residual, weight, bias, 1e-5)
+        return torch.cat([y, total])
+
+    def theirs(x, residual, weight, bias):
+        total = x + residual
+        return torch.cat([torch.nn.functional.layer_norm(total, (33,), weight, bias), total])
+
+    expected = gradients(theirs, *map(torch.Tensor.double, tensors))
+    for found, expected_one in zip(gradients(ours, *tensors), expected, strict=True):
+        torch.testing.assert_close(found.double(), expected_one, rtol=1e-5, atol=1e-5)
+
+
+def test_swiglu_has_the_gradients_of_float64():
+    gpsimd_torch.load_library("nn_ops")
+    gate, up = torch.randn(3, 50) * 5, torch.randn(3, 50)
+    expected = gradients(lambda gate, up: torch.nn.functional.silu(gate) * up, gate.double(), up.double())
+    for found, expected_one in zip(gradients(torch.ops.nn_ops.swiglu_forward, gate, up), expected, strict=True):
+        torch.testing.assert_close(found.double(), expected_one, rtol=2e-6, atol=1e-6)

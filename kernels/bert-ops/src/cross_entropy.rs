@@ -95,10 +95,10 @@ pub fn cross_entropy_backward<T: Float>(
         };
         let (dloss, lse) = (dloss.get(index)?, lse.get(index)?);
         let (others, own) = (label_smoothing / classes as f32, 1.0 - label_smoothing);
-        let (class, mut next) = (class as u32, 0_u32);
-        row.map(|x| {
-            let target = others + if next == class { own } else { 0.0 };
-            next += 1;
+        // As 32-bit numbers, of which a vector has as many as of f32.
+        let class = class as u32;
+        row.map_indexed(|i, x| {
+            let target = others + if i as u32 == class { own } else { 0.0 };
             T::from_f32(dloss * (math::exp_nonpositive(x.to_f32() - lse) - target))
         })
     })

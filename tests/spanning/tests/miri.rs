@@ -14,12 +14,13 @@ fn tensor(shape: &[usize], seed: usize) -> Tensor {
     Tensor::from_vec((0..len).map(value).collect::<Vec<f32>>(), shape).unwrap()
 }
 
-/// The op's result on `operands`, which both modes have to agree on.
+/// The op's results on `operands`, which both modes have to agree on.
 fn run(op: &str, operands: &[Tensor], scalars: &[Scalar]) {
     let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap().op(op).unwrap();
     let views: Vec<_> = operands.iter().map(Tensor::view).collect();
-    let [checked, fast] = engines().map(|engine| engine.call(&op, &views, scalars).unwrap());
-    assert_eq!(checked.bytes(), fast.bytes());
+    let [checked, fast] = engines().map(|engine| engine.call_all(&op, &views, scalars).unwrap());
+    let bytes = |outputs: &[Tensor]| outputs.iter().flat_map(|output| output.bytes().to_vec()).collect::<Vec<_>>();
+    assert_eq!(bytes(&checked), bytes(&fast));
 }
 
 #[test]
@@ -44,6 +45,25 @@ fn masked_softmax_runs() {
     run("masked_softmax_forward", &[scores, mask], &[0.5.into()]);
     let (dp, p) = (tensor(&[4, 17], 2), tensor(&[4, 17], 3));
     run("masked_softmax_backward", &[dp, p], &[0.5.into()]);
+}
+
+/// Results beside rows, folds of columns, two phases: rows that fit in TCM, and that do not.
+#[test]
+fn layer_norm_runs() {
+    for columns in [17, 150] {
+        let (x, gamma, beta) = (tensor(&[5, columns], 0), tensor(&[columns], 1), tensor(&[columns], 2));
+        run("layer_norm_forward", &[x.clone(), gamma.clone(), beta], &[1e-5.into()]);
+        let (dy, mean, rstd) = (tensor(&[5, columns], 3), tensor(&[5], 4), tensor(&[5], 5));
+        run("layer_norm_backward", &[dy, x, gamma, mean, rstd], &[]);
+    }
+}
+
+#[test]
+fn cross_entropy_runs() {
+    let (logits, labels) = (tensor(&[5, 33], 0), Tensor::from_vec(vec![0_i32, 32, -1, 7, 8], &[5]).unwrap());
+    let scalars = [Scalar::I32(-1), 0.25.into()];
+    run("cross_entropy_forward", &[logits.clone(), labels.clone()], &scalars);
+    run("cross_entropy_backward", &[tensor(&[5], 1), logits, labels, tensor(&[5], 2)], &scalars);
 }
 
 #[test]

@@ -260,7 +260,11 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     /// Whether all tensors are reached where they are: outputs claimed, and not in the place of an operand.
     #[inline(always)]
     pub(super) fn copies_nothing(&self) -> bool {
-        Device::HAS_DIRECT && self.plan.is_direct && !self.plan.core.device.is_in_place()
+        // A walk without outputs has claimed nothing that would say so.
+        Device::HAS_DIRECT
+            && self.plan.is_direct
+            && !self.plan.core.device.is_in_place()
+            && self.sources.as_ref().iter().all(Source::is_reached)
     }
 
     /// Rows from `row` on, at most `rows`, that one load of each operand brings.

@@ -116,6 +116,22 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K> Row<'r, 'l, I, O, K> {
         });
         Ok(Written(self.brand))
     }
+
+    /// As [`map`](Self::map), with the number of each element in the row.
+    ///
+    /// # Errors
+    /// When a DMA fails.
+    #[inline(always)]
+    pub fn map_indexed(self, f: impl Fn(usize, I::Elements) -> O::Elements) -> OpResult<Written<'r>> {
+        pass!(self, |walk, area, row| {
+            let start = area.column;
+            walk.write(area, row, |i, elements| f(start + i, elements));
+            if !self.part.is_whole {
+                walk.store(area)?;
+            }
+        });
+        Ok(Written(self.brand))
+    }
 }
 
 impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element> Row<'r, 'l, I, O, K> {

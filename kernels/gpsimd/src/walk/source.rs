@@ -87,6 +87,11 @@ impl<'l> Source<'l> {
         Shaped { tensor: &self.hbm, layout: self.layout }
     }
 
+    /// Whether all of it is reached where it is.
+    pub(super) fn is_reached(&self) -> bool {
+        self.hbm.direct_bytes(0, self.hbm.len, self.dtype.bytes()).is_some()
+    }
+
     /// Elements of an area of the walk.
     fn len(&self, rows: usize, columns: usize) -> usize {
         if self.map.steps { rows.saturating_mul(columns) } else { columns }
