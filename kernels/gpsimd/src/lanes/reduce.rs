@@ -119,9 +119,10 @@ impl<T: Lane> Lanes<T> {
         self
     }
 
-    /// As one expression: an array halved in place would be stored and loaded again at every step.
+    /// The lanes in one: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.
+    // As one expression: an array halved in place would be stored and loaded again at every step.
     #[inline(always)]
-    pub(super) fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
+    pub fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
         let mut lanes = [self.0.as_ref()[0]; LANES];
         let (of_16, others) = self.0.as_ref().split_at(LANES);
         lanes.copy_from_slice(of_16);
