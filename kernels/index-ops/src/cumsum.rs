@@ -37,9 +37,9 @@ pub fn cumsum<T: Number>(core: &Core, x: Input<T>, reverse: bool, mut sums: Outp
         return Ok(());
     }
     let rows = Rows::of(&x, reverse);
+    let mut buffer = core.tcm().buffer(core.tcm().tile_len::<T::Wide>(3))?;
     for range in core.share(sums.len(), 1).chunks(LANES) {
         let mut stage = core.tcm().stage(&mut sums, range.clone())?;
-        let mut buffer = core.tcm().buffer(core.tcm().tile_len::<T::Wide>(2))?;
         for (to, part) in stage.iter_mut().zip(range) {
             let mut lanes = Lanes::splat(T::Wide::ZERO);
             for range in Chunks::of(rows.part(part), buffer.len()) {
