@@ -255,6 +255,8 @@ pub enum GradientArgument {
     Output(String),
     /// An operand of the op.
     Operand(String),
+    /// The other value of a bool operand: `!name` in the source.
+    Not(String),
     /// A number.
     Number(f64),
 }
@@ -556,7 +558,9 @@ impl OpDescriptor {
             }
             for argument in arguments {
                 match argument {
-                    GradientArgument::Operand(name) if !self.operands.iter().any(|operand| operand.name == *name) => {
+                    GradientArgument::Operand(name) | GradientArgument::Not(name)
+                        if !self.operands.iter().any(|operand| operand.name == *name) =>
+                    {
                         return Err(dangling(name, "operand"));
                     }
                     GradientArgument::Grad(name) | GradientArgument::Output(name) if !is_output(name) => {

@@ -175,6 +175,10 @@ fn argument(expr: &Expr, kernel: &Kernel) -> syn::Result<GradientArgument> {
                 }
             }
         }
+        Expr::Unary(ExprUnary { op: UnOp::Not(_), expr: flag, .. }) => match argument(flag, kernel) {
+            Ok(GradientArgument::Operand(name)) if kind(flag, kernel) == 'B' => Ok(GradientArgument::Not(name)),
+            _ => Err(syn::Error::new_spanned(expr, "expected a bool operand of this op: `!flag`")),
+        },
         _ => number(expr).map(GradientArgument::Number),
     }
 }
@@ -186,7 +190,7 @@ fn kind(expr: &Expr, kernel: &Kernel) -> char {
             let output = kernel.outputs.iter().find(|output| output.name == name);
             output.map_or('t', |found| letter(OperandKind::Tensor(found.element)))
         }
-        Ok(GradientArgument::Operand(name)) => {
+        Ok(GradientArgument::Operand(name) | GradientArgument::Not(name)) => {
             kernel.operands.iter().find(|operand| operand.name == name).map_or('n', |found| letter(found.kind))
         }
         _ => 'n',

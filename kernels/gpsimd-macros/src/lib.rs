@@ -35,7 +35,7 @@ use proc_macro::TokenStream;
 /// | `replaces(y = x, m = n)` | the same, of an op with several outputs. |
 /// | `returns(y = i64)` | PyTorch gets the `Output<i32>` `y` as int64, or, with `bool`, an `Output<u8>` as bool. |
 /// | `then = op(partial, x)` | a second phase: when all cores have ended, `op`, of the same library, is launched on outputs and operands of this one, and its outputs are those of the op. The outputs of this function are a workspace between the two. |
-/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, or numbers; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
+/// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, numbers, or `!flag` of a bool operand; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 ///
 /// Two outputs, the first in the place of an operand, and a size:

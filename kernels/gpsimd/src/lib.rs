@@ -32,7 +32,7 @@
 //! | [`Core::fold_rows`], [`Core::combine`], [`Core::parts`] | two phases: a result for every column, other partial results |
 //! | [`Input`], [`Output`] | tensors in HBM |
 //! | [`Tcm`], [`Tile`], [`RowTile`], [`Stage`], [`Transform`], [`Buffer`], [`Window`] | by hand: memory in TCM and the DMAs that fill and empty it |
-//! | [`Element`], [`Number`], [`Float`], [`Integer`], [`bf16`], [`f16`](struct@f16) | element types |
+//! | [`Element`], [`Number`], [`Float`], [`Integer`], [`Wide`], [`bf16`], [`f16`](struct@f16) | element types |
 //! | [`math`] | elementary functions |
 //! | [`random`] | random numbers by element |
 //! | [`lanes`] | reductions ([`Lanes`]), scans, selection and sorting in vectors |
@@ -66,7 +66,7 @@ pub mod entry;
 #[doc(hidden)]
 pub mod ops;
 
-pub use self::element::{Element, Float, Integer, Number, bf16, f16};
+pub use self::element::{Element, Float, Integer, Number, Wide, bf16, f16};
 pub use self::engine_core::Core;
 pub use self::error::{OpError, OpResult};
 pub use self::lanes::{Lanes, greater};
@@ -84,7 +84,7 @@ pub use gpsimd_macros::{custom_op, op_library, print};
 pub mod prelude {
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, PARTS, Shape,
-        ShapeError, Strided, TensorType, bf16, custom_op, f16, lanes, math, op_library, print, random,
+        ShapeError, Strided, TensorType, Wide, bf16, custom_op, f16, lanes, math, op_library, print, random,
     };
 }
 

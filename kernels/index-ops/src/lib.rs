@@ -5,17 +5,29 @@
 //! pool cuts the work into tiles and however many cores share it.
 #![no_std]
 
+mod cumsum;
 mod dropout;
 mod gather_rows;
+mod nonzero;
+mod topk;
 
+pub use cumsum::{cumsum, cumsum_of_parts};
 pub use dropout::dropout;
 pub use gather_rows::{gather_rows, gather_rows_backward};
+pub use nonzero::{nonzero, nonzero_of_parts};
+pub use topk::{topk, topk_backward};
 
 gpsimd::op_library! {
     name: "index_ops",
     ops: [
+        cumsum::cumsum,
+        cumsum::cumsum_of_parts,
         dropout::dropout,
         gather_rows::gather_rows,
         gather_rows::gather_rows_backward,
+        nonzero::nonzero,
+        nonzero::nonzero_of_parts,
+        topk::topk,
+        topk::topk_backward,
     ],
 }

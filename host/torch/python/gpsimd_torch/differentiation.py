@@ -206,6 +206,8 @@ def _argument(argument: Any, values: dict[tuple[str, str], Any]) -> Any:
     """Return what a gradient formula's argument stands for."""
     if isinstance(argument, dict) and "number" in argument:
         return argument["number"]
+    if isinstance(argument, dict) and "not" in argument:
+        return not values["operand", argument["not"]]
     if _named(argument) not in values:
         raise RuntimeError(f"unknown gradient argument {argument!r}: library and package differ in version")
     return values[_named(argument)]

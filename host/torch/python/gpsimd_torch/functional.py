@@ -40,6 +40,18 @@ def cross_entropy(
     return losses.sum() / (target != ignore_index).sum()
 
 
+def cumsum(input: torch.Tensor, reverse: bool = False) -> torch.Tensor:
+    """Return the prefix sums of `input` along its last dimension, or, if `reverse`, those from the end.
+
+    As `torch.cumsum(input, -1)`, but the result has the dtype of `input`, and integers are added modulo 2^bits; int64
+    is int32 to the cores. Floats are added in f32, in an order that depends on nothing but the length of the dimension.
+    """
+    load_library("index_ops")
+    if input.dim() == 0:
+        return input.clone()
+    return torch.ops.index_ops.cumsum(input, reverse).to(input.dtype)
+
+
 def dropout(
     input: torch.Tensor, p: float = 0.5, training: bool = True, generator: torch.Generator | None = None
 ) -> torch.Tensor:
@@ -118,3 +130,30 @@ def _as_rows(
             raise ValueError(f"`{name}` has shape {tuple(parameter.shape)}, expected {shape}")
     columns = math.prod(shape)
     return input.reshape(*input.shape[: input.dim() - len(shape)], columns), columns
+
+
+def nonzero(input: torch.Tensor) -> torch.Tensor:
+    """Return the indices of the elements of `input` that are not 0, [n, dimensions] in int64, as `torch.nonzero`.
+
+    The shape depends on the values: the op returns as many indices as there are elements, and this function narrows
+    them.
+    """
+    load_library("index_ops")
+    indices, count = torch.ops.index_ops.nonzero(input)
+    indices = indices[: int(count)].long()
+    if input.dim() == 0:
+        return indices.new_empty(len(indices), 0)
+    return torch.stack(torch.unravel_index(indices, input.shape), dim=1)
+
+
+def topk(input: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the `k` greatest elements of `input` along its last dimension, the greatest first, and their indices.
+
+    As `torch.topk(input, k)`, and of equal elements the first, as of a stable sort, where PyTorch's order of equals is
+    unspecified. `k` is up to 1024; `input` has any dtype of the cores.
+    """
+    load_library("index_ops")
+    if input.dim() == 0:
+        values, indices = torch.ops.index_ops.topk(input.reshape(1), k)
+        return values.reshape(()), indices.reshape(())
+    return torch.ops.index_ops.topk(input, k)

@@ -34,6 +34,8 @@ impl Number for bf16 {
     const LEAST: Self = Self(0xff80);
     const GREATEST: Self = Self(0x7f80);
 
+    type Wide = f32;
+
     #[inline(always)]
     fn to_f32(self) -> f32 {
         f32::from_bits(u32::from(self.0) << 16)
@@ -46,6 +48,16 @@ impl Number for bf16 {
         let bits = value.to_bits();
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
         Self(if value.is_nan() { ((bits >> 16) | 0x40) as u16 } else { rounded as u16 })
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    fn narrow(wide: f32) -> Self {
+        Self::from_f32(wide)
     }
 }
 

@@ -47,6 +47,8 @@ impl Number for f16 {
     const LEAST: Self = Self(0xfc00);
     const GREATEST: Self = Self(0x7c00);
 
+    type Wide = f32;
+
     /// Exponent and fraction, moved to their place in a binary32, are the value times 2^-112, denormal ones too. The product
     /// is exact. Infinity and NaN have the greatest exponent instead.
     #[inline(always)]
@@ -74,6 +76,16 @@ impl Number for f16 {
         let special = if value.is_nan() { 0x7e00 | ((magnitude >> SHIFT) & 0x3ff) } else { 0x7c00 };
         let magnitude = if magnitude >= OVERFLOW { special } else { finite };
         Self((sign | magnitude) as u16)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    fn narrow(wide: f32) -> Self {
+        Self::from_f32(wide)
     }
 }
 

@@ -64,6 +64,8 @@ macro_rules! integers {
                 const LEAST: Self = $T::MIN;
                 const GREATEST: Self = $T::MAX;
 
+                type Wide = i32;
+
                 #[inline(always)]
                 fn to_f32(self) -> f32 {
                     self as f32
@@ -73,6 +75,16 @@ macro_rules! integers {
                 fn from_f32(value: f32) -> Self {
                     // The cast saturates, and takes NaN to 0.
                     rounded(value) as Self
+                }
+
+                #[inline(always)]
+                fn widen(self) -> i32 {
+                    self.to_i32()
+                }
+
+                #[inline(always)]
+                fn narrow(wide: i32) -> Self {
+                    Self::from_i32_wrapping(wide)
                 }
             }
 

@@ -21,6 +21,7 @@
 mod brain;
 mod half;
 mod integer;
+mod wide;
 
 use bytemuck::Pod;
 use gpsimd_abi::DType;
@@ -28,6 +29,7 @@ use gpsimd_abi::DType;
 pub use self::brain::bf16;
 pub use self::half::f16;
 pub use self::integer::Integer;
+pub use self::wide::Wide;
 
 /// An element type of tensors.
 pub trait Element: Pod {
@@ -45,11 +47,20 @@ pub trait Number: Element + PartialOrd {
     /// The greatest: infinity of a float, the greatest value of an integer.
     const GREATEST: Self;
 
+    /// The type of 32 bits in which kernels of any number sum and compare: f32 of floats, i32 of integers.
+    type Wide: Wide;
+
     /// The value in f32: exact, but for i32 beyond ±2^24, which is rounded to nearest, ties to even.
     fn to_f32(self) -> f32;
 
     /// The nearest value of this type, ties to even. Integers: NaN becomes 0, and what is beyond the type's range its end.
     fn from_f32(value: f32) -> Self;
+
+    /// The value in that type; exact.
+    fn widen(self) -> Self::Wide;
+
+    /// The nearest float, ties to even; the low bits of an integer.
+    fn narrow(wide: Self::Wide) -> Self;
 }
 
 /// A floating-point type. Kernels compute in f32 whatever the tensors hold.
@@ -64,6 +75,8 @@ impl Number for f32 {
     const LEAST: Self = Self::NEG_INFINITY;
     const GREATEST: Self = Self::INFINITY;
 
+    type Wide = Self;
+
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self
@@ -72,6 +85,16 @@ impl Number for f32 {
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn widen(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn narrow(wide: Self) -> Self {
+        wide
     }
 }
 

@@ -119,9 +119,9 @@ impl<T: Lane> Lanes<T> {
         self
     }
 
-    /// One of all lanes.
+    /// The lanes in one: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.
     #[inline(always)]
-    pub(super) fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
+    pub fn reduce(&self, f: impl Fn(T, T) -> T) -> T {
         let lanes = self.0.as_ref();
         if T::COUNT == LANES {
             return reduce_16(|i| lanes[i], f);
