@@ -212,3 +212,13 @@ fn other_floats_have_the_loss_of_f32_and_its_gradient_rounded() {
     check!(bf16);
     check!(f16);
 }
+
+/// Native library, op package and Xtensa program run this test, and have these bits.
+#[test]
+fn the_bits_are_those_of_every_tier() {
+    let (logits, labels) = (logits(11, 333, 4.0), labels(11, 333));
+    let dloss = Tensor::from_vec(numbers(4, 11), &[11]).unwrap();
+    let [losses, lse] = forward(&logits, &labels, 0.1);
+    let dlogits = backward(&dloss, &logits, &labels, &lse, 0.1);
+    assert_eq!([losses, lse, dlogits].each_ref().map(digest), [0; 3]);
+}

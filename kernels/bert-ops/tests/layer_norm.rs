@@ -204,3 +204,13 @@ fn other_floats_have_the_f32_result_rounded() {
     check!(bf16);
     check!(f16);
 }
+
+/// Native library, op package and Xtensa program run this test, and have these bits.
+#[test]
+fn the_bits_are_those_of_every_tier() {
+    let [x, gamma, beta] = operands(11, 333, 0.25);
+    let dy = tensor(numbers(7, 11 * 333), &[11, 333]);
+    let [y, mean, rstd] = forward(&x, &gamma, &beta);
+    let [dx, dgamma, dbeta] = backward(&dy, &x, &gamma, &mean, &rstd);
+    assert_eq!([y, mean, rstd, dx, dgamma, dbeta].each_ref().map(digest), [0; 6]);
+}

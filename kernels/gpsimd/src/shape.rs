@@ -172,18 +172,21 @@ impl ShapeError {
     #[doc(hidden)]
     #[inline(always)]
     pub fn to_abi(self) -> abi::RawShapeError {
-        let none = abi::Text::new("");
-        let (code, [operand, dim], [expected, found], message) = match self.0 {
-            Why::Operand { code, operand, dim, expected, found } => {
-                (code.into(), [operand, dim], [expected, found], none)
-            }
-            Why::Message(message) => (abi::SHAPE_ERROR_MESSAGE, [0; 2], [0; 2], message),
+        let of_message =
+            |code, message| abi::RawShapeError { code, operand: 0, dim: 0, expected: 0, found: 0, message };
+        match self.0 {
+            Why::Operand { code, operand, dim, expected, found } => abi::RawShapeError {
+                code: code.into(),
+                operand: operand.into(),
+                dim: dim.into(),
+                expected: expected as u64,
+                found: found as u64,
+                message: abi::Text::new(""),
+            },
+            Why::Message(message) => of_message(abi::SHAPE_ERROR_MESSAGE, message),
             #[cfg(not(target_arch = "wasm32"))]
-            Why::Panic(message) => (abi::SHAPE_ERROR_PANIC, [0; 2], [0; 2], message),
-        };
-        let ([operand, dim], [expected, found]) =
-            ([operand, dim].map(u32::from), [expected, found].map(|size| size as u64));
-        abi::RawShapeError { code, operand, dim, expected, found, message }
+            Why::Panic(message) => of_message(abi::SHAPE_ERROR_PANIC, message),
+        }
     }
 }
 

@@ -140,3 +140,15 @@ fn a_constant_row_is_beta_and_no_rows_are_nothing() {
     let empty = || tensor(vec![], &[0, 7]);
     assert!(forward(&[empty(), empty(), gamma, beta]).iter().all(|output| output.ty().len() == 0));
 }
+
+/// Native library, op package and Xtensa program run this test, and have these bits.
+#[test]
+fn the_bits_are_those_of_every_tier() {
+    let operands = operands(11, 333);
+    let [y, sum, mean, rstd] = forward(&operands);
+    let [dy, dsum] = [5, 6].map(|seed| tensor(numbers(seed, 11 * 333), &[11, 333]));
+    let gamma = &operands[2];
+    let [dx] = ops().run_all("residual_layer_norm_backward", &[&dy, &dsum, &sum, gamma, &mean, &rstd], &[]);
+    let [dgamma, dbeta] = ops().run_all("residual_layer_norm_weights", &[&dy, &sum, gamma, &mean, &rstd], &[]);
+    assert_eq!([y, sum, mean, rstd, dx, dgamma, dbeta].each_ref().map(digest), [0; 7]);
+}

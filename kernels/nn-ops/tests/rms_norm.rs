@@ -2,7 +2,7 @@
 //!
 //! Formula: Zhang, Sennrich, Root Mean Square Layer Normalization, 2019, equation 4, with eps as PyTorch has it.
 
-use gpsimd_testing::{Ops, Tensor, assert_within, numbers, values};
+use gpsimd_testing::{Ops, Tensor, assert_within, digest, numbers, values};
 
 /// Unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
@@ -107,4 +107,14 @@ fn gradients_are_those_of_float64_to_the_bounds_of_their_sums() {
         };
         assert_within(&dgamma, (0..columns).map(of_column));
     }
+}
+
+/// Native library, op package and Xtensa program run this test, and have these bits.
+#[test]
+fn the_bits_are_those_of_every_tier() {
+    let [x, dy] = [1, 2].map(|seed| tensor(numbers(seed, 11 * 333), &[11, 333]));
+    let gamma = tensor(numbers(3, 333), &[333]);
+    let [y, rstd] = forward(&x, &gamma);
+    let [dx, dgamma] = backward(&dy, &x, &gamma, &rstd);
+    assert_eq!([y, rstd, dx, dgamma].each_ref().map(digest), [0; 4]);
 }

@@ -1,7 +1,7 @@
 //! `SwiGLU` and its gradients against float64: every f16, and a sample of f32, on the tier under test, with the bits of every
 //! engine. Formula: Shazeer, GLU Variants Improve Transformer, 2020, equation 6.
 
-use gpsimd_testing::{Ops, Tensor, assert_within, bf16, cases, f16, numbers, values};
+use gpsimd_testing::{Ops, Tensor, assert_within, bf16, cases, digest, f16, numbers, values};
 
 /// Unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
@@ -86,4 +86,17 @@ fn specials_are_those_of_the_formula() {
     // -inf times 0.
     let expected = [f64::NAN, f64::INFINITY, f64::NAN, 0.0];
     assert_within(&y, expected.map(|y| (y, 0.0)));
+}
+
+/// Native library, op package and Xtensa program run this test, and have these bits.
+#[test]
+fn the_bits_are_those_of_every_tier() {
+    let sample = |seed| {
+        let data = numbers(seed, 1001).iter().map(|x| f16::from_f32(8.0 * x)).collect::<Vec<_>>();
+        Tensor::from_vec(data, &[7, 143]).unwrap()
+    };
+    let [gate, up, dy] = [1, 2, 3].map(sample);
+    let [y] = ops().run_all("swiglu_forward", &[&gate, &up], &[]);
+    let [dgate, dup] = ops().run_all("swiglu_backward", &[&dy, &gate, &up], &[]);
+    assert_eq!([y, dgate, dup].each_ref().map(digest), [0; 3]);
 }

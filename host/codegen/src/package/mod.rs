@@ -127,9 +127,10 @@ impl Package {
         let library = &image.descriptor;
         let runs = image.emit(image.kernel_roots(), None)?;
         let shapes = image.emit(image.ops.iter().map(|op| op.shape).collect(), None)?;
-        let mut ops = Vec::new();
+        let (mut ops, mut of_kernels) = (Vec::new(), BTreeSet::new());
         for (op, functions) in library.ops.iter().zip(&image.ops) {
             let mut run = runs.reached_from(functions.run);
+            of_kernels.extend(run.iter().filter_map(|index| runs.functions.get(*index as usize).cloned()));
             image.check_calls(&op.name, Caller::Kernel, &run)?;
             image.check_calls(&op.name, Caller::ShapeFunction, &shapes.reached_from(functions.shape))?;
             if op.outputs.len() > 1 {
@@ -162,7 +163,11 @@ impl Package {
             tile_buffers: image.memory.pool,
             ops,
         };
-        let (kernels, definitions) = kernels(image, &runs, "");
+        let (kernels, mut definitions) = kernels(image, &runs, "");
+        // Of a shape function, which computes sizes once in a launch, no loop runs often.
+        for definition in definitions.iter_mut().filter(|definition| !of_kernels.contains(&definition.function)) {
+            definition.hot_loops.clear();
+        }
         Ok(Self {
             name: library.name.clone(),
             kernels,
