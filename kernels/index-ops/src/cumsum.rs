@@ -135,8 +135,8 @@ const _: () = assert!(STEPS == 4);
 #[inline(always)]
 fn scan_step<W: Wide, const STEP: usize>(x: &mut [W]) {
     for i in LANES..x.len() {
-        let with_earlier = x[i - STEP].plus(x[i]);
-        x[i - LANES] = if i as u32 % LANES as u32 < STEP as u32 { x[i] } else { with_earlier };
+        let (lane, with_earlier) = (i as u32 % LANES as u32, x[i - STEP].plus(x[i]));
+        x[i - LANES] = if lane < STEP as u32 { x[i] } else { with_earlier };
     }
 }
 
