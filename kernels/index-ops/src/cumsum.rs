@@ -72,7 +72,9 @@ pub fn cumsum_of_parts<T: Number>(
     let granule = if is_shared { 1 } else { per_row };
     let own = core.share(rows.count * per_row, granule).range();
     let mut sums = core.tcm().window(&sums)?;
-    let mut buffer = core.tcm().buffer(core.tcm().tile_len::<T::Wide>(3))?;
+    let most = core.tcm().tile_len::<T::Wide>(3);
+    let mut buffer = core.tcm().buffer(most)?;
+    let most = most - STEPS * LANES;
     let mut before = T::Wide::ZERO;
     for part in own.start - own.start % per_row..own.start {
         before = before.plus(T::Wide::from_bits(sums.get(part)?));
@@ -83,20 +85,28 @@ pub fn cumsum_of_parts<T: Number>(
         }
         let needs_sum = !is_shared && (part + 1) % per_row != 0;
         let (mut carry, mut lanes) = (before, Lanes::splat(T::Wide::ZERO));
-        for range in Chunks::of(rows.part(part), buffer.len()) {
-            let x = rows.load(core, range.clone(), &mut buffer)?;
+        for range in Chunks::of(rows.part(part), most) {
+            let x = rows.load(core, range.clone(), &mut buffer[STEPS * LANES..])?;
             if needs_sum {
                 lanes.fold(x, T::Wide::plus);
             }
-            carry = lanes::scan(x, carry, T::Wide::plus);
+            let end = (STEPS * LANES + x.len()).next_multiple_of(LANES);
+            scan_blocks(&mut buffer[..end]);
+            let blocks = buffer.chunks_exact(LANES);
             let mut stage = core.tcm().stage(&mut y, rows.place(range))?;
             if reverse {
-                for (to, sum) in stage.iter_mut().zip(x.iter().rev()) {
-                    *to = T::narrow(*sum);
+                for (to, block) in stage.rchunks_mut(LANES).zip(blocks) {
+                    for (to, sum) in to.iter_mut().rev().zip(block) {
+                        *to = T::narrow(carry.plus(*sum));
+                    }
+                    carry = carry.plus(block[LANES - 1]);
                 }
             } else {
-                for (to, sum) in stage.iter_mut().zip(&*x) {
-                    *to = T::narrow(*sum);
+                for (to, block) in stage.chunks_mut(LANES).zip(blocks) {
+                    for (to, sum) in to.iter_mut().zip(block) {
+                        *to = T::narrow(carry.plus(*sum));
+                    }
+                    carry = carry.plus(block[LANES - 1]);
                 }
             }
             stage.store()?;
@@ -104,6 +114,30 @@ pub fn cumsum_of_parts<T: Number>(
         before = before.plus(if is_shared { T::Wide::from_bits(sums.get(part)?) } else { lanes.reduce(T::Wide::plus) });
     }
     Ok(())
+}
+
+/// Steps in which a block of [`LANES`] elements is scanned.
+const STEPS: usize = LANES.trailing_zeros() as usize;
+
+/// Scans every block of `x` by itself, as [`lanes::scan`] does, and moves it [`STEPS`] blocks to the front: by one at a step,
+/// so that a loop that goes forward finds all that it takes in as it was.
+#[inline(always)]
+fn scan_blocks<W: Wide>(x: &mut [W]) {
+    scan_step::<W, 1>(x);
+    scan_step::<W, 2>(x);
+    scan_step::<W, 4>(x);
+    scan_step::<W, 8>(x);
+}
+
+const _: () = assert!(STEPS == 4);
+
+/// Every element takes in the one `STEP` before it in its block.
+#[inline(always)]
+fn scan_step<W: Wide, const STEP: usize>(x: &mut [W]) {
+    for i in LANES..x.len() {
+        let (lane, with_earlier) = (i as u32 % LANES as u32, x[i - STEP].plus(x[i]));
+        x[i - LANES] = if lane < STEP as u32 { x[i] } else { with_earlier };
+    }
 }
 
 /// The rows of x in the direction in which they are summed: elements are counted from where their row begins.
