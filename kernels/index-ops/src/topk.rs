@@ -207,7 +207,7 @@ pub fn topk_backward<T: Float>(
                     return Err(OpError::Refused("an index is negative or not below the last dimension of x"));
                 }
                 let (low, high) = (range.start as i32, range.end as i32);
-                let found = lanes::compact(&indices, 0, |i| (low <= i) & (i < high), &mut places).found;
+                let found = lanes::compact(&indices, 0, |i| low <= i && i < high, &mut places).found;
                 for place in &places[..found] {
                     let place = *place as usize;
                     let to = &mut stage[indices[place] as usize - range.start];
