@@ -15,32 +15,28 @@ pub type Shape = heapless::Vec<usize, { abi::MAX_RANK }>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorType {
     dims: [usize; abi::MAX_RANK],
-    dtype: u16,
-    rank: u8,
-    /// Index among the tensor operands, for messages.
-    operand: u8,
+    /// From the low byte on: the rank, the index among the tensor operands, for messages, and in two the dtype. Not fields
+    /// of their own: LLVM for Xtensa fails at some functions that load bytes from beyond 255 bytes of stack.
+    what: u32,
 }
 
 impl TensorType {
     pub(crate) fn new(ty: &abi::RawTensorType, operand: u32) -> Self {
         // Not `map`, which copies them all to the stack.
         let dims = core::array::from_fn(|i| ty.dims[i] as usize);
-        Self { dims, dtype: ty.dtype as u16, rank: ty.rank as u8, operand: operand as u8 }
+        Self { dims, what: ty.rank & 0xff | (operand & 0xff) << 8 | ty.dtype << 16 }
     }
 
     #[doc(hidden)]
     #[inline(always)]
     pub fn to_abi(&self) -> abi::RawTensorType {
-        abi::RawTensorType {
-            dtype: self.dtype.into(),
-            rank: self.rank.into(),
-            dims: core::array::from_fn(|i| self.dims[i] as u64),
-        }
+        let dims = core::array::from_fn(|i| self.dims[i] as u64);
+        abi::RawTensorType { dtype: self.what >> 16, rank: self.what & 0xff, dims }
     }
 
     /// Number of dimensions.
     pub fn rank(&self) -> usize {
-        (self.rank as usize).min(abi::MAX_RANK)
+        ((self.what & 0xff) as usize).min(abi::MAX_RANK)
     }
 
     /// The size of dimension `i`, counted from the outermost; 1 past the last, as for a broadcast.
@@ -111,7 +107,7 @@ impl TensorType {
         if shape.len() > abi::MAX_RANK {
             return Err(ShapeError::new("the output has more than 8 dimensions"));
         }
-        self.rank = shape.len() as u8;
+        self.what = self.what & !0xff | shape.len() as u32;
         self.dims = [0; abi::MAX_RANK];
         for (dim, size) in self.dims.iter_mut().zip(shape) {
             *dim = *size;
@@ -122,7 +118,7 @@ impl TensorType {
     /// The same shape with elements of type `T`.
     #[must_use]
     pub fn with_dtype<T: Element>(mut self) -> Self {
-        self.dtype = T::DTYPE as u16;
+        self.what = self.what & 0xffff | (T::DTYPE as u32) << 16;
         self
     }
 
@@ -136,8 +132,8 @@ impl TensorType {
         if holds {
             return Ok(self);
         }
-        let (code, dim) = (code as u8, dim as u8);
-        Err(ShapeError(Why::Operand { code, operand: self.operand, dim, expected, found }))
+        let what = code | self.what & 0xff00 | (dim as u32) << 16;
+        Err(ShapeError(Why::Operand { what, expected, found }))
     }
 }
 
@@ -148,8 +144,8 @@ pub struct ShapeError(Why);
 /// Small, as every check of a shape function returns one.
 #[derive(Clone, Copy)]
 enum Why {
-    /// A `SHAPE_ERROR_*` code of an operand.
-    Operand { code: u8, operand: u8, dim: u8, expected: usize, found: usize },
+    /// From the low byte on: a `SHAPE_ERROR_*` code, the operand, the dimension.
+    Operand { what: u32, expected: usize, found: usize },
     /// A message of the shape function's own.
     Message(abi::Text),
     /// A panic.
@@ -175,10 +171,10 @@ impl ShapeError {
         let of_message =
             |code, message| abi::RawShapeError { code, operand: 0, dim: 0, expected: 0, found: 0, message };
         match self.0 {
-            Why::Operand { code, operand, dim, expected, found } => abi::RawShapeError {
-                code: code.into(),
-                operand: operand.into(),
-                dim: dim.into(),
+            Why::Operand { what, expected, found } => abi::RawShapeError {
+                code: what & 0xff,
+                operand: what >> 8 & 0xff,
+                dim: what >> 16,
                 expected: expected as u64,
                 found: found as u64,
                 message: abi::Text::new(""),
