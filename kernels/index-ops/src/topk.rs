@@ -67,10 +67,13 @@ pub fn topk<T: Number>(
             let x = tcm.load(&x, row * len + range.start..row * len + range.end)?;
             let mut taken = 0;
             while taken < x.len() {
-                let Some(least) = best.least else { break 'row };
+                if best.is_final {
+                    break 'row;
+                }
+                let (takes_all, last) = best.last::<T::Wide>();
                 let room = best.room();
                 let start = (range.start + taken) as i32;
-                let compacted = lanes::compact(&x[taken..], start, |x| x.widen().key() >= least, room);
+                let compacted = lanes::compact(&x[taken..], start, |x| takes_all | is_above(x.widen(), last), room);
                 lanes::gather(&x, range.start as i32, &room[..compacted.found], &mut found);
                 best.add(&found[..compacted.found]);
                 taken += compacted.taken;
@@ -106,14 +109,16 @@ struct Best<'c> {
     count: usize,
     new_keys: gpsimd::Buffer<'c, i32>,
     new_places: gpsimd::Buffer<'c, i32>,
-    /// What an element that is among them has at least, if there is such a key.
-    least: Option<i32>,
+    /// Whether there are k of them.
+    is_full: bool,
+    /// Whether no element that comes later can be among them.
+    is_final: bool,
 }
 
 impl<'c> Best<'c> {
     fn new(core: &'c Core, k: usize, len: usize) -> OpResult<Self> {
         let capacity = len.next_power_of_two().clamp(2 * LANES, CANDIDATES);
-        let kept = k.next_power_of_two().max(capacity);
+        let kept = k.next_power_of_two().max(2 * LANES);
         let buffer = |len| core.tcm().buffer::<i32>(len);
         Ok(Self {
             k,
@@ -123,7 +128,8 @@ impl<'c> Best<'c> {
             keys: buffer(kept)?,
             capacity,
             count: 0,
-            least: Some(i32::MIN),
+            is_full: false,
+            is_final: false,
         })
     }
 
@@ -131,7 +137,13 @@ impl<'c> Best<'c> {
         self.keys.fill(i32::MIN);
         self.places.fill(i32::MAX);
         self.count = 0;
-        self.least = Some(i32::MIN);
+        (self.is_full, self.is_final) = (false, false);
+    }
+
+    /// Whether every element may be among them; if not, the last of them, which those among them are above.
+    #[inline(always)]
+    fn last<W: Wide>(&self) -> (bool, W) {
+        (!self.is_full, W::from_key(self.keys[self.k - 1]))
     }
 
     /// Where the indices of more elements go.
@@ -160,16 +172,25 @@ impl<'c> Best<'c> {
         if self.count == 0 {
             return;
         }
-        self.new_keys[self.count..].fill(i32::MIN);
-        self.new_places[self.count..].fill(i32::MAX);
+        let sorted = self.count.next_power_of_two().max(2 * LANES);
+        let (keys, places) = (&mut self.new_keys[..sorted], &mut self.new_places[..sorted]);
+        keys[self.count..].fill(i32::MIN);
+        places[self.count..].fill(i32::MAX);
         self.count = 0;
-        lanes::sort(&mut self.new_keys, &mut self.new_places, Order::Descending);
-        let new = (&*self.new_keys, &*self.new_places);
+        lanes::sort(keys, places, Order::Descending);
+        let merged = sorted.min(self.keys.len());
+        let new = (&keys[..merged], &places[..merged]);
         lanes::merge((&mut self.keys, &mut self.places), new, Order::Descending);
-        // An element that comes later is after its equals.
-        let (key, place) = (self.keys[self.k - 1], self.places[self.k - 1]);
-        self.least = if place == i32::MAX { Some(i32::MIN) } else { key.checked_add(1) };
+        self.is_full = self.places[self.k - 1] != i32::MAX;
+        self.is_final = self.is_full && self.keys[self.k - 1] == i32::MAX;
     }
+}
+
+/// Also of a NaN that is above a number. No element is above NaN, of which [`Best::is_final`] knows.
+#[inline(always)]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is above every number")]
+fn is_above<W: Wide>(x: W, last: W) -> bool {
+    !(x <= last)
 }
 
 /// Indices that are looked at at a time.

@@ -138,16 +138,33 @@ fn steps(keys: &mut [i32], indices: &mut [i32], size: usize, flip: i32) {
 /// [`compare_exchange`], `is_reversed` of it, of slices of one length.
 #[inline(always)]
 fn exchange(a: (&mut [i32], &mut [i32]), b: (&mut [i32], &mut [i32]), flip: i32, is_reversed: bool) {
-    let pairs_a = a.0.iter_mut().zip(a.1);
-    let pairs_b = b.0.iter_mut().zip(b.1);
-    for ((key_a, index_a), (key_b, index_b)) in pairs_a.zip(pairs_b) {
-        let (a, of_a, b, of_b) = (*key_a, *index_a, *key_b, *index_b);
-        // As a mask: the compiler would make a branch of a condition that decides all of a pair.
-        let swaps = mask(precedes(a, of_a, b, of_b, flip) == is_reversed);
-        let (change, change_of_index) = ((a ^ b) & swaps, (of_a ^ of_b) & swaps);
-        (*key_a, *key_b) = (a ^ change, b ^ change);
-        (*index_a, *index_b) = (of_a ^ change_of_index, of_b ^ change_of_index);
+    // In vectors as long as there are any: of whole slices a host's compiler does not know that they are long enough.
+    let (keys_a, rest_keys_a) = a.0.as_chunks_mut::<LANES>();
+    let (of_a, rest_of_a) = a.1.as_chunks_mut::<LANES>();
+    let (keys_b, rest_keys_b) = b.0.as_chunks_mut::<LANES>();
+    let (of_b, rest_of_b) = b.1.as_chunks_mut::<LANES>();
+    for ((keys_a, of_a), (keys_b, of_b)) in keys_a.iter_mut().zip(of_a).zip(keys_b.iter_mut().zip(of_b)) {
+        let mut vectors = (*keys_a, *of_a, *keys_b, *of_b);
+        for i in 0..LANES {
+            (vectors.0[i], vectors.1[i], vectors.2[i], vectors.3[i]) =
+                exchanged((keys_a[i], of_a[i]), (keys_b[i], of_b[i]), flip, is_reversed);
+        }
+        (*keys_a, *of_a, *keys_b, *of_b) = vectors;
     }
+    let rest_a = rest_keys_a.iter_mut().zip(rest_of_a);
+    let rest_b = rest_keys_b.iter_mut().zip(rest_of_b);
+    for ((key_a, of_a), (key_b, of_b)) in rest_a.zip(rest_b) {
+        (*key_a, *of_a, *key_b, *of_b) = exchanged((*key_a, *of_a), (*key_b, *of_b), flip, is_reversed);
+    }
+}
+
+/// Two keys with their indices, the one that comes first first.
+#[inline(always)]
+fn exchanged((a, of_a): (i32, i32), (b, of_b): (i32, i32), flip: i32, is_reversed: bool) -> (i32, i32, i32, i32) {
+    // As a mask: the compiler would make a branch of a condition that decides all of a pair.
+    let swaps = mask(precedes(a, of_a, b, of_b, flip) == is_reversed);
+    let (change, change_of_index) = ((a ^ b) & swaps, (of_a ^ of_b) & swaps);
+    (a ^ change, of_a ^ change_of_index, b ^ change, of_b ^ change_of_index)
 }
 
 /// All bits, or none.
