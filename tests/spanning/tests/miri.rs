@@ -5,7 +5,7 @@ use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Scalar, Tensor};
 
 fn engines() -> [Engine; 2] {
     [Mode::Checked, Mode::Fast]
-        .map(|mode| Engine::builder().cores(2).threads(1).tcm_bytes(1024).mode(mode).build().unwrap())
+        .map(|mode| Engine::builder().cores(2).threads(1).tcm_bytes(1536).mode(mode).build().unwrap())
 }
 
 fn tensor(shape: &[usize], seed: usize) -> Tensor {

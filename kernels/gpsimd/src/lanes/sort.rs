@@ -137,6 +137,7 @@ fn steps(keys: &mut [i32], indices: &mut [i32], size: usize, flip: i32) {
 
 /// [`compare_exchange`], `is_reversed` of it, of slices of one length.
 #[inline(always)]
+#[expect(clippy::needless_pass_by_value, reason = "keys and numbers of a vector, a pair")]
 fn exchange(a: (&mut [i32], &mut [i32]), b: (&mut [i32], &mut [i32]), flip: i32, is_reversed: bool) {
     // In vectors as long as there are any: of whole slices a host's compiler does not know that they are long enough.
     let (keys_a, rest_keys_a) = a.0.as_chunks_mut::<LANES>();
