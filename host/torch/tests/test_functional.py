@@ -218,3 +218,97 @@ def test_swiglu_has_the_gradients_of_float64():
     expected = gradients(lambda gate, up: torch.nn.functional.silu(gate) * up, gate.double(), up.double())
     for found, expected_one in zip(gradients(torch.ops.nn_ops.swiglu_forward, gate, up), expected, strict=True):
         torch.testing.assert_close(found.double(), expected_one, rtol=2e-6, atol=1e-6)
+
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8]
+
+
+def of_dtype(shape, dtype):
+    """Numbers of which some are the same."""
+    x = (torch.randn(shape) * 8).round()
+    return x.abs().to(dtype) if dtype == torch.uint8 else x.to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "k"), [((), 1), ((0, 3), 2), ((4, 0), 0), ((2, 3, 15), 15), ((2, 3000), 100)])
+def test_topk_is_that_of_a_stable_sort(shape, k, dtype):
+    x = of_dtype(shape, dtype)
+    values, indices = functional.topk(x, k)
+    expected, order = torch.atleast_1d(x).sort(dim=-1, descending=True, stable=True)
+    assert values.dtype == dtype and indices.dtype == torch.int64
+    assert torch.equal(torch.atleast_1d(values), expected[..., :k])
+    assert torch.equal(torch.atleast_1d(indices), order[..., :k])
+    assert values.shape == torch.topk(x, k).values.shape
+
+
+def test_topk_puts_nan_first_and_keeps_the_sign_of_zero():
+    x = torch.tensor([-0.0, 0.0, -torch.inf, torch.nan, torch.inf, -0.0])
+    values, indices = functional.topk(x, 6)
+    assert indices.tolist() == [3, 4, 0, 1, 5, 2] and values.isnan().tolist() == [True] + 5 * [False]
+    assert values.signbit()[1:].tolist() == [False, True, False, True, True]
+
+
+def test_the_gradient_of_topk_is_that_of_pytorch():
+    x = torch.randn(3, 5, 200, requires_grad=True)
+    values, indices = functional.topk(x, 17)
+    assert values.requires_grad and not indices.requires_grad
+    grad = torch.randn_like(values)
+    expected = torch.autograd.grad(torch.topk(x, 17).values, x, grad)[0]
+    assert torch.equal(torch.autograd.grad(values, x, grad)[0], expected)
+
+
+def test_topk_refuses_a_k_that_is_too_large():
+    with pytest.raises(gpsimd_torch.OperandError, match="k is larger than the last dimension of x"):
+        functional.topk(torch.randn(2, 3), 4)
+    with pytest.raises(gpsimd_torch.OperandError, match="k is larger than 1024"):
+        functional.topk(torch.randn(2, 2000), 1025)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("shape", [(), (0, 3), (4, 0), (2, 3, 15), (1, 70000), (9, 20000)])
+def test_cumsum_is_that_of_float64(shape, reverse):
+    x = torch.rand(shape)
+    found = functional.cumsum(x, reverse)
+
+    def expected(x):
+        return x.flip(-1).cumsum(-1).flip(-1) if reverse and x.dim() > 0 else x.cumsum(-1)
+
+    torch.testing.assert_close(found.double(), expected(x.double()), rtol=1e-5, atol=0)
+    integers = torch.randint(-(2**31), 2**31, shape, dtype=torch.int32)
+    assert torch.equal(functional.cumsum(integers, reverse), expected(integers.long()).int())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cumsum_has_the_dtype_of_its_operand(dtype):
+    x = of_dtype((3, 5), dtype)
+    found = functional.cumsum(x)
+    assert found.dtype == dtype and torch.equal(found, x.cumsum(-1, dtype=dtype))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_gradient_of_cumsum_runs_the_other_way(reverse):
+    x = torch.randn(2, 33, requires_grad=True)
+    grad = torch.randn(2, 33, requires_grad=True)
+    first = torch.autograd.grad(functional.cumsum(x, reverse), x, grad, create_graph=True)[0]
+    torch.testing.assert_close(first, functional.cumsum(grad, not reverse))
+    second = torch.autograd.grad(first, grad, torch.ones_like(grad))[0]
+    torch.testing.assert_close(second, functional.cumsum(torch.ones_like(grad), reverse))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.bool])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (5, 7), (2, 3, 20000)])
+def test_nonzero_is_that_of_pytorch(shape, dtype):
+    x = torch.randn(shape).gt(1) if dtype == torch.bool else of_dtype(shape, dtype)
+    assert torch.equal(functional.nonzero(x), torch.nonzero(x))
+
+
+def test_selections_and_scans_pass_opcheck_and_compile():
+    gpsimd_torch.load_library("index_ops")
+    ops, x = torch.ops.index_ops, torch.randn(4, 50, requires_grad=True)
+    torch.library.opcheck(ops.topk.default, (x, 7))
+    torch.library.opcheck(ops.cumsum.default, (x, False))
+    torch.library.opcheck(ops.nonzero.default, (x.detach(),))
+    for function, arguments in [(functional.topk, (x, 7)), (functional.cumsum, (x,))]:
+        compiled = torch.compile(function, fullgraph=True)(*arguments)
+        expected = function(*arguments)
+        torch.testing.assert_close(compiled, expected, rtol=0, atol=0)

@@ -19,6 +19,8 @@ pub use topk::{topk, topk_backward};
 
 gpsimd::op_library! {
     name: "index_ops",
+    // The rest of the pool is what messages take.
+    tcm: 9984,
     ops: [
         cumsum::cumsum,
         cumsum::cumsum_of_parts,

@@ -23,7 +23,7 @@ struct Setup {
 }
 
 impl Setup {
-    const DEVICE: Self = Self { cores: 8, threads: 2, tcm_bytes: 12 * 1024, mode: Mode::Checked };
+    const DEVICE: Self = Self { cores: 8, threads: 2, tcm_bytes: 9984, mode: Mode::Checked };
 
     fn any() -> impl Strategy<Value = Self> {
         // Small pools first: in these no row fits.
