@@ -5,6 +5,9 @@
 //! cores, each has rows of its own, and sums up a part when it is there. A few long rows are shared part by part: the first
 //! phase computes the sums of parts, the second reads those of the parts before.
 
+use core::cell::Cell;
+use core::ops::Range;
+
 use gpsimd::prelude::*;
 
 /// Elements of a part.
@@ -75,7 +78,7 @@ pub fn cumsum_of_parts<T: Number>(
     let mut sums = core.tcm().window(&sums)?;
     let most = core.tcm().tile_len::<T::Wide>(3);
     let mut buffer = core.tcm().buffer(most)?;
-    let most = most - STEPS * LANES;
+    let most = most.saturating_sub(STEPS * LANES);
     let mut before = T::Wide::ZERO;
     for part in own.start - own.start % per_row..own.start {
         before = before.plus(T::Wide::from_bits(sums.get(part)?));
@@ -93,22 +96,18 @@ pub fn cumsum_of_parts<T: Number>(
             }
             let end = (STEPS * LANES + x.len()).next_multiple_of(LANES);
             scan_blocks(&mut buffer[..end]);
-            let blocks = buffer.chunks_exact(LANES);
-            let mut stage = core.tcm().stage(&mut y, rows.place(range))?;
+            for block in buffer[..end - STEPS * LANES].as_chunks_mut::<LANES>().0 {
+                let sums = block.map(|x| carry.plus(x));
+                carry = sums[LANES - 1];
+                *block = sums;
+            }
+            let sums = &mut buffer[..range.len()];
             if reverse {
-                for (to, block) in stage.rchunks_mut(LANES).zip(blocks) {
-                    for (to, sum) in to.iter_mut().rev().zip(block) {
-                        *to = T::narrow(carry.plus(*sum));
-                    }
-                    carry = carry.plus(block[LANES - 1]);
-                }
-            } else {
-                for (to, block) in stage.chunks_mut(LANES).zip(blocks) {
-                    for (to, sum) in to.iter_mut().zip(block) {
-                        *to = T::narrow(carry.plus(*sum));
-                    }
-                    carry = carry.plus(block[LANES - 1]);
-                }
+                sums.reverse();
+            }
+            let mut stage = core.tcm().stage(&mut y, rows.place(range))?;
+            for (to, sum) in stage.iter_mut().zip(&*sums) {
+                *to = T::narrow(*sum);
             }
             stage.store()?;
         }
@@ -135,9 +134,12 @@ const _: () = assert!(STEPS == 4);
 /// Every element takes in the one `STEP` before it in its block.
 #[inline(always)]
 fn scan_step<W: Wide, const STEP: usize>(x: &mut [W]) {
-    for i in LANES..x.len() {
-        let (lane, with_earlier) = (i as u32 % LANES as u32, x[i - STEP].plus(x[i]));
-        x[i - LANES] = if lane < STEP as u32 { x[i] } else { with_earlier };
+    let len = x.len() - LANES;
+    let x = Cell::from_mut(x).as_slice_of_cells();
+    let (to, earlier, own) = (&x[..len], &x[LANES - STEP..][..len], &x[LANES..][..len]);
+    for (i, ((to, earlier), own)) in to.iter().zip(earlier).zip(own).enumerate() {
+        let with_earlier = earlier.get().plus(own.get());
+        to.set(if i as u32 % (LANES as u32) < STEP as u32 { own.get() } else { with_earlier });
     }
 }
 
@@ -161,13 +163,13 @@ impl<'x, 'l, T: Number> Rows<'x, 'l, T> {
     }
 
     /// The elements of a part, which are numbered through all rows.
-    fn part(&self, part: usize) -> core::ops::Range<usize> {
+    fn part(&self, part: usize) -> Range<usize> {
         let (row, start) = (part / self.parts() * self.len, part % self.parts() * PART);
         row + start..row + (start + PART).min(self.len)
     }
 
     /// Where in x and y the elements are, all of one row.
-    fn place(&self, range: core::ops::Range<usize>) -> core::ops::Range<usize> {
+    fn place(&self, range: Range<usize>) -> Range<usize> {
         if !self.is_reversed {
             return range;
         }
@@ -178,22 +180,14 @@ impl<'x, 'l, T: Number> Rows<'x, 'l, T> {
 
     /// The elements in `range`, in the buffer.
     #[inline(always)]
-    fn load<'b>(
-        &self,
-        core: &Core,
-        range: core::ops::Range<usize>,
-        buffer: &'b mut [T::Wide],
-    ) -> OpResult<&'b mut [T::Wide]> {
+    fn load<'b>(&self, core: &Core, range: Range<usize>, buffer: &'b mut [T::Wide]) -> OpResult<&'b mut [T::Wide]> {
         let tile = core.tcm().load(self.x, self.place(range))?;
         let buffer = &mut buffer[..tile.len()];
+        for (to, x) in buffer.iter_mut().zip(&*tile) {
+            *to = x.widen();
+        }
         if self.is_reversed {
-            for (to, x) in buffer.iter_mut().zip(tile.iter().rev()) {
-                *to = x.widen();
-            }
-        } else {
-            for (to, x) in buffer.iter_mut().zip(&*tile) {
-                *to = x.widen();
-            }
+            buffer.reverse();
         }
         Ok(buffer)
     }
