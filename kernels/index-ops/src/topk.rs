@@ -216,7 +216,7 @@ pub fn topk_backward<T: Float>(
     let k = dvalues.len() / rows;
     let tcm = core.tcm();
     let mut places = tcm.buffer::<i32>(k.min(INDICES))?;
-    let loaded = 2 * k.min(INDICES) * size_of::<i32>();
+    let loaded = 2 * (k.min(INDICES) * size_of::<i32>()).next_multiple_of(64);
     let most = tcm.left().saturating_sub(loaded) / 64 * 64 / size_of::<T>();
     for row in core.share(rows, 1).range() {
         for range in Chunks::of(0..len, most) {
