@@ -74,7 +74,7 @@ pub fn gather_rows_backward<T: Float>(
             is_first = false;
             // Whole rows follow each other in the table; parts of rows are stored one by one.
             let step = if width == columns { block.len() } else { 1 };
-            for row in (0..block.len()).step_by(step) {
+            for row in Chunks::of(0..block.len(), step).map(|rows| rows.start) {
                 let start = (block.start + row) * columns + columns_of_part.start;
                 let mut to = core.tcm().stage(&mut dtable, start..start + step * width)?;
                 for (to, sum) in to.iter_mut().zip(&sums[row * width..]) {
