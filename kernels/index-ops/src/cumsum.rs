@@ -101,13 +101,14 @@ pub fn cumsum_of_parts<T: Number>(
                 carry = sums[LANES - 1];
                 *block = sums;
             }
-            let sums = &mut buffer[..range.len()];
-            if reverse {
-                sums.reverse();
-            }
             let mut stage = core.tcm().stage(&mut y, rows.place(range))?;
-            for (to, sum) in stage.iter_mut().zip(&*sums) {
-                *to = T::narrow(*sum);
+            let sums = &buffer[..stage.len()];
+            if reverse {
+                reversed(sums, &mut stage, T::narrow);
+            } else {
+                for (to, sum) in stage.iter_mut().zip(sums) {
+                    *to = T::narrow(*sum);
+                }
             }
             stage.store()?;
         }
@@ -140,6 +141,16 @@ fn scan_step<W: Wide, const STEP: usize>(x: &mut [W]) {
     for (i, ((to, earlier), own)) in to.iter().zip(earlier).zip(own).enumerate() {
         let with_earlier = earlier.get().plus(own.get());
         to.set(if i as u32 % (LANES as u32) < STEP as u32 { own.get() } else { with_earlier });
+    }
+}
+
+/// From the last to the first. By index, of as many: iterators of which one goes backwards end at either's end.
+#[inline(always)]
+fn reversed<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) {
+    let len = to.len();
+    let from = &from[..len];
+    for i in 0..len {
+        to[i] = convert(from[len - 1 - i]);
     }
 }
 
@@ -183,11 +194,12 @@ impl<'x, 'l, T: Number> Rows<'x, 'l, T> {
     fn load<'b>(&self, core: &Core, range: Range<usize>, buffer: &'b mut [T::Wide]) -> OpResult<&'b mut [T::Wide]> {
         let tile = core.tcm().load(self.x, self.place(range))?;
         let buffer = &mut buffer[..tile.len()];
-        for (to, x) in buffer.iter_mut().zip(&*tile) {
-            *to = x.widen();
-        }
         if self.is_reversed {
-            buffer.reverse();
+            reversed(&tile, buffer, T::widen);
+        } else {
+            for (to, x) in buffer.iter_mut().zip(&*tile) {
+                *to = x.widen();
+            }
         }
         Ok(buffer)
     }
