@@ -91,7 +91,12 @@ pub fn measure(elf: &Path, folder: &Path) -> Result<Measurements, IsaError> {
     let checked = IsaLibrary::load(elf)?;
     let counted = IsaLibrary::with_counter(elf, Some(Counter::build(folder, &symbols)?))?;
     let mut measurements = Measurements::default();
-    for index in 0..checked.library().descriptor().ops.len() {
+    let ops = &checked.library().descriptor().ops;
+    for (index, op) in ops.iter().enumerate() {
+        // A second phase takes what the first wrote, which no numbers that are made up are.
+        if ops.iter().any(|other| other.then.as_ref().is_some_and(|then| then.op == op.name)) {
+            continue;
+        }
         for dtype in [DType::F32, DType::Bf16] {
             if let Some(launches) = Launches::of(&checked, index, dtype) {
                 launches.measure(&checked, &counted, &symbols, &mut measurements)?;
