@@ -12,7 +12,7 @@ fn rows_at(table: &TensorType, ids: &TensorType) -> Result<TensorType, ShapeErro
     table.with_shape(&shape)
 }
 
-/// y = table[ids].  table: `[V, H]`, ids: any shape, y: `[.., H]`.
+/// y = table\[ids\].  table: `[V, H]`, ids: any shape, y: `[.., H]`.
 #[custom_op(shape = rows_at)]
 pub fn gather_rows<T: Number>(core: &Core, table: Input<T>, ids: Input<i32>, y: Output<T>) -> OpResult {
     core.map(&table.rows_at(&ids), y, |row| row)
@@ -27,7 +27,7 @@ fn embedded(
     rows_at(words, ids)
 }
 
-/// y = (e - mean(e)) with e = words[ids] + places[at], where at meets ids as PyTorch broadcasts.  words: `[V, H]`, ids:
+/// y = (e - mean(e)) with e = words\[ids\] + places\[at\], where at meets ids as PyTorch broadcasts.  words: `[V, H]`, ids:
 /// `[B, S]`, places: `[P, H]`, at: `[S]` or `[B, S]`.
 #[custom_op(shape = embedded)]
 pub fn embed(
@@ -74,7 +74,7 @@ fn bags(table: &TensorType, ids: &TensorType) -> Result<TensorType, ShapeError> 
     table.expect_rank(2)?.with_shape(&[ids.dim(0), table.dim(1)])
 }
 
-/// y[b] = the sum of table[ids[b, k]] over k, by hand.  table: `[V, H]`, ids: `[B, K]`, y: `[B, H]`.
+/// y\[b\] = the sum of table\[ids[b, k\]] over k, by hand.  table: `[V, H]`, ids: `[B, K]`, y: `[B, H]`.
 #[custom_op(shape = bags)]
 pub fn bag(core: &Core, table: Input<f32>, ids: Input<i32>, mut y: Output<f32>) -> OpResult {
     let (k, h) = (ids.dim(1), table.dim(1));
@@ -156,7 +156,7 @@ fn like_x(x: &TensorType, to: &TensorType) -> Result<TensorType, ShapeError> {
     Ok(*x.expect_rank(2)?)
 }
 
-/// y[to] = x, a permutation of rows.  x: `[N, H]`, to: `[N]`, y: like x.
+/// y\[to\] = x, a permutation of rows.  x: `[N, H]`, to: `[N]`, y: like x.
 #[custom_op(shape = like_x)]
 pub fn permute_rows<T: Number>(core: &Core, x: Input<T>, to: Input<i32>, y: Output<T>) -> OpResult {
     core.scatter_rows(&x, &to, y)

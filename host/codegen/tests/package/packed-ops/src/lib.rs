@@ -15,7 +15,7 @@ fn firsts(x: &TensorType, k: usize) -> Result<[TensorType; 2], ShapeError> {
 }
 
 /// Of outputs whose dtypes differ: values = the first k elements of x, 0 where they are below `least` unless `keep`; places = first + i step.
-/// x: [N]; values, places: [k]
+/// x: `[N]`; values, places: `[k]`
 #[custom_op(shape = firsts)]
 pub fn take<T: Float>(
     core: &Core,
@@ -52,7 +52,7 @@ fn like_x_and_rows(x: &TensorType) -> Result<[TensorType; 3], ShapeError> {
 }
 
 /// Of outputs whose elements differ in width: negated = -x; signs = 1 where x < 0; sums of the rows of x.
-/// x, negated, signs: [R, N]; sums: [R]
+/// x, negated, signs: `[R, N]`; sums: `[R]`
 #[custom_op(shape = like_x_and_rows)]
 pub fn split<T: Float>(
     core: &Core,
