@@ -44,8 +44,8 @@ enum Group {
     Isa,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
     Neuron,
-    /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK with the newest PyTorch, too, and those of
-    /// them that compare with PyTorch's numbers as on a CPU without wide vectors; those of XLA where it is installed
+    /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK that depend on PyTorch with
+    /// the newest one, too, and those that compare with its numbers as on a CPU without wide vectors; those of XLA
     Python,
     /// Other hosts: every crate is type-checked for Linux and macOS on aarch64, and the golden tests run on aarch64 under
     /// QEMU, with the same snapshots. These are skipped where qemu-aarch64 is missing
@@ -124,7 +124,7 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
             .env("ATEN_CPU_CAPABILITY", "default")
             .env("ONEDNN_MAX_CPU_ISA", "AVX2"),
     )?;
-    process::run(pytest(&python.with(Overlay::NewestTorch)?, &sdk).arg(WITHOUT_NEURON))?;
+    process::run(pytest(&python.with(Overlay::NewestTorch)?, &sdk).args(AGAINST_PYTORCH).args(THROUGH_PYTORCH))?;
     let xla = python.with(Overlay::Xla)?;
     for folder in [Some(sdk), application].into_iter().flatten() {
         process::run(pytest(&xla, &folder).args(["-m", "xla and not slow"]))?;
@@ -143,8 +143,14 @@ const AGAINST_PYTORCH: [&str; 7] = [
     "tests/test_outputs.py",
 ];
 
-/// Leaves out how libraries for the device are found and loaded, which depends on neither.
-const WITHOUT_NEURON: &str = "--ignore-glob=*/test_neuron.py";
+/// Those that depend on how `PyTorch` calls ops: its dispatcher, compiler and processes.
+const THROUGH_PYTORCH: [&str; 5] = [
+    "tests/test_devices.py",
+    "tests/test_in_place.py",
+    "tests/test_processes.py",
+    "tests/test_symbolic.py",
+    "tests/test_transforms.py",
+];
 
 fn pytest(python: &Python, folder: &Path) -> Command {
     let mut pytest = python.command();
