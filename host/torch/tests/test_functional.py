@@ -57,7 +57,8 @@ def test_cross_entropy_passes_opcheck_and_compiles():
     sample = (torch.randn(4, 7, requires_grad=True), torch.tensor([0, 6, -100, 3]), -100, 0.1)
     torch.library.opcheck(torch.ops.bert_ops.cross_entropy_forward.default, sample)
     compiled = torch.compile(functional.cross_entropy, fullgraph=True)
-    assert torch.equal(compiled(*sample[:2]), functional.cross_entropy(*sample[:2]))
+    # The compiler sums the losses in an order of its own.
+    torch.testing.assert_close(compiled(*sample[:2]), functional.cross_entropy(*sample[:2]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
