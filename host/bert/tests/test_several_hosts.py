@@ -11,8 +11,8 @@ import time
 import pytest
 from trainer_process import KILL, STOP, finish, hosts, reviews, start
 
-# Now and then one of two torchruns waits at its exit for the other, which has ended, for the 300 s of its barrier: these
-# tests are not for a run that has to be green.
+# Now and then one of two torchruns waits at its exit for the other, which has ended, for the 300 s of its barrier.
+# These tests are not for a run that has to be green.
 pytestmark = pytest.mark.slow
 
 STEPS = 20
