@@ -130,15 +130,19 @@ impl PyOpLibrary {
             .filter(|(index, _)| !replaced.contains(&Some(*index)))
             .map(|(_, tensor)| unsafe { view(tensor) })
             .collect::<PyResult<_>>()?;
-        let sizes: Vec<usize> = convert::sizes(&scalars).collect();
-        let output_types = op.shape(&types, &sizes).map_err(|error| errors::operands(&error))?;
+        // The launch asks the shape function itself; before it only who has to make outputs does.
+        let mut output_types = Vec::new();
+        if replaced.contains(&None) {
+            let sizes: Vec<usize> = convert::sizes(&scalars).collect();
+            output_types = op.shape(&types, &sizes).map_err(|error| errors::operands(&error))?;
+        }
         let (mut returned, mut outputs) = (Vec::new(), Vec::with_capacity(count));
-        for (operand, ty) in replaced.iter().zip(output_types) {
+        for (number, operand) in replaced.iter().enumerate() {
             if let Some(index) = operand {
                 // SAFETY: as above; that operands do not overlap it is verified by the launch.
                 outputs.push(unsafe { view_mut(&tensors[*index])? });
             } else {
-                let (tensor, memory) = output(allocate, ty)?;
+                let (tensor, memory) = output(allocate, output_types[number])?;
                 returned.push(tensor);
                 outputs.push(memory);
             }

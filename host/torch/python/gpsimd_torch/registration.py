@@ -66,8 +66,10 @@ class Op:
         # Of each tensor operand, the names of the dtypes that it may have.
         self.accepted: list[list[str]] = [self._accepted(kind["tensor"]) for kind in kinds]
         self.takes_any = [kind["tensor"] == "any" for kind in kinds]
-        # Of each output that replaces an operand, that one.
-        self.replaced: list[str | None] = [output.get("replaces") for output in self.outputs]
+        # Of each output that replaces an operand, that one. What a second phase replaces is no operand of the op.
+        self.replaced: list[str | None] = [
+            output.get("replaces") if self.then is None else None for output in self.outputs
+        ]
         # Outputs that may come back in another dtype than the cores compute in.
         self._may_widen = [
             returned is not None or (parameter is not None and not NARROW_NAMES.isdisjoint(self.types[parameter]))
