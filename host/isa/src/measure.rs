@@ -4,7 +4,9 @@ use std::path::Path;
 
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
-use gpsimd_emulator::{DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView};
+use gpsimd_emulator::{
+    DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView, random_bits,
+};
 use serde::Serialize;
 
 use crate::count::Counter;
@@ -227,14 +229,6 @@ fn operand_types(op: &Op, dtype: DType) -> Option<Vec<TensorType>> {
 
 /// Numbers from 0 to 1, the same every time: soft float takes its time by the bits.
 fn numbers(seed: u64, ty: TensorType) -> Tensor {
-    let mut state = seed;
-    let mut next = || {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z >> 40) as f32 / (1 << 24) as f32
-    };
     let scale = match ty.dtype() {
         DType::F32 | DType::Bf16 | DType::F16 => 1.0,
         // Indices of whatever rows there are.
@@ -242,5 +236,5 @@ fn numbers(seed: u64, ty: TensorType) -> Tensor {
         // Integers from 0 to 99.
         DType::I16 | DType::I8 | DType::U8 => 100.0,
     };
-    Tensor::of_numbers(ty, std::iter::repeat_with(|| scale * next()))
+    Tensor::of_numbers(ty, random_bits(seed).map(|bits| scale * ((bits >> 40) as f32 / (1 << 24) as f32)))
 }

@@ -1,7 +1,7 @@
 //! What holds for every operand of the ops of the BERT trainer, whatever its size.
 
 use bert_ops::OP_LIBRARY;
-use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, Scalar, Tensor, TensorView, bf16};
+use gpsimd_emulator::{DType, Engine, Launch, Mode, Op, Scalar, Tensor, TensorView, bf16, random_bits};
 use gpsimd_tests::digest;
 use proptest::prelude::*;
 
@@ -51,15 +51,7 @@ fn on_device(name: &str, operands: &[Tensor], scalars: &[Scalar]) -> Tensor {
 
 /// Numbers from -8 to 8, multiples of 1/64, the same for the same seed: their sums are exact.
 fn numbers(seed: u64, len: usize) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z >> 54) as f32 / 64.0 - 8.0
-    };
-    (0..len).map(|_| next()).collect()
+    random_bits(seed).map(|bits| (bits >> 54) as f32 / 64.0 - 8.0).take(len).collect()
 }
 
 fn tensor(seed: u64, shape: &[usize]) -> Tensor {
