@@ -317,6 +317,14 @@ pub enum DescriptorError {
         /// Its second phase.
         then: String,
     },
+    /// A first phase that replaces an operand: what is between the phases is nobody's.
+    #[error("op `{op}` has two phases, and the first replaces `{operand}`; only ops of one phase replace operands")]
+    PhaseReplaces {
+        /// The op.
+        op: String,
+        /// What it replaces.
+        operand: String,
+    },
     /// A second phase that is given something else than it takes.
     #[error("op `{op}`: its second phase gets `{argument}` for operand number {operand}, which is of another kind")]
     PhaseArgument {
@@ -326,6 +334,12 @@ pub enum DescriptorError {
         argument: String,
         /// To which operand, counted from 1.
         operand: usize,
+    },
+    /// `grad` of an op whose second phase has several outputs.
+    #[error("op `{op}`: its gradient uses `grad`, and its second phase has several outputs: say whose, `grad(output)`")]
+    UnnamedGradient {
+        /// The op.
+        op: String,
     },
     /// Several gradients that are the outputs of an op with another number of them.
     #[error(
@@ -534,6 +548,13 @@ impl OpDescriptor {
             if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
                 return Err(dangling(name, "tensor operand"));
             }
+            let used = match &gradient.formula {
+                Formula::Op { arguments, .. } => &arguments[..],
+                Formula::Value { value } => std::slice::from_ref(value),
+            };
+            if self.then.is_some() && used.contains(&GradientArgument::Grad(String::new())) {
+                return Err(DescriptorError::UnnamedGradient { op: self.name.clone() });
+            }
             let (op, arguments) = match &gradient.formula {
                 Formula::Op { op, arguments } => (op, arguments),
                 Formula::Value { value: GradientArgument::Grad(name) } if is_output(name) => continue,
@@ -582,8 +603,11 @@ impl OpDescriptor {
         let Some(Then { op: name, arguments }) = &self.then else { return Ok(()) };
         let dangling = |name: &str, what| DescriptorError::Dangling { op: self.name.clone(), name: name.into(), what };
         let then = library.op(name).ok_or_else(|| dangling(name, "op of the library"))?;
-        if then.then.is_some() || then.name == self.name || self.replaces_any() {
+        if then.then.is_some() || then.name == self.name {
             return Err(DescriptorError::Phases { op: self.name.clone(), then: name.clone() });
+        }
+        if let Some(operand) = self.outputs.iter().find_map(|output| output.replaces.clone()) {
+            return Err(DescriptorError::PhaseReplaces { op: self.name.clone(), operand });
         }
         if then.operands.len() != arguments.len() {
             let (op, called) = (self.name.clone(), name.clone());

@@ -52,7 +52,10 @@ impl Parse for Arguments {
                 "then" => {
                     let after = equals(input, name.span(), "then = op(output, ..)")?;
                     expect_more(input, after, "then = op(output, ..)")?;
-                    then.replace(input.parse()?).is_some()
+                    let call = input.parse::<ExprCall>().map_err(|error| {
+                        syn::Error::new(error.span(), "expected a call of the second phase: `then = op(output, ..)`")
+                    })?;
+                    then.replace(call).is_some()
                 }
                 "gradient" => {
                     gradients.push(GradientSyntax::parse(input, name.span())?);

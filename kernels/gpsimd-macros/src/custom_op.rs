@@ -14,6 +14,7 @@ use gpsimd_abi::DType;
 use gpsimd_descriptor::{ElementType, OpDescriptor, OperandKind, OutputDescriptor, ReturnedType, Then};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprCall, ItemFn, Lit, Meta, Path, Visibility};
 
 use crate::arguments::{Arguments, Replaces};
@@ -78,7 +79,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
     // A macro is public when it is exported, into the root of the crate.
     let export = matches!(vis, Visibility::Public(_)).then(|| quote! { #[macro_export] });
     let checks = arguments.gradients.iter().map(|gradient| gradient.checks(kernel));
-    let then = arguments.then.as_ref().map(second_phase_checks);
+    let then = arguments.then.as_ref().map(|call| second_phase_checks(call, kernel));
     let misused =
         format!("`{}!` is the op `{}` here: a macro of this name needs its full path", kernel.name, kernel.name);
     quote! {
@@ -229,7 +230,11 @@ fn outputs(arguments: &Arguments, kernel: &Kernel) -> syn::Result<Vec<OutputDesc
 }
 
 /// `then = op(output, ..)`
-fn second_phase(call: &ExprCall, kernel: &Kernel) -> syn::Result<Then> {
+fn second_phase(call: &ExprCall, arguments: &Arguments, kernel: &Kernel) -> syn::Result<Then> {
+    if let Some(Replaces { operand, .. }) = arguments.replaces.first() {
+        let message = "an op with a second phase replaces no operand: its outputs are a workspace between the two";
+        return Err(syn::Error::new(operand.span(), message));
+    }
     let op = plain(called(&call.func)?);
     let argument = |expr: &Expr| {
         let name = match expr {
@@ -252,12 +257,22 @@ fn second_phase(call: &ExprCall, kernel: &Kernel) -> syn::Result<Then> {
 }
 
 /// What an `op_library!` evaluates to see that it has the second phase, as for gradients.
-fn second_phase_checks(call: &ExprCall) -> TokenStream {
+fn second_phase_checks(call: &ExprCall, kernel: &Kernel) -> TokenStream {
     let Ok(op) = called(&call.func) else { return TokenStream::new() };
     let (name, count) = (plain(op), call.args.len());
     let exists = quote_spanned! { op.span() => $(:: $check)+ ::second_phase(OPS, $library, #name) };
     let counts = quote_spanned! { op.span() => $(:: $check)+ ::operands(OPS, #name, #count) };
-    quote! { #exists; #counts; }
+    let kind = |name: &str| {
+        let output = kernel.outputs.iter().find(|output| output.name == name);
+        let operand = kernel.operands.iter().find(|operand| operand.name == name);
+        output.map(|output| OperandKind::Tensor(output.element)).or_else(|| operand.map(|operand| operand.kind))
+    };
+    let fits = call.args.iter().enumerate().filter_map(|(i, expr)| {
+        let Expr::Path(path) = expr else { return None };
+        let kind = letter(kind(&plain(path.path.get_ident()?))?);
+        Some(quote_spanned! { expr.span() => $(:: $check)+ ::operand(OPS, #name, #i, #kind) })
+    });
+    quote! { #exists; #counts; #(#fits;)* }
 }
 
 fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::Result<OpDescriptor> {
@@ -274,7 +289,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         types: kernel.types.clone(),
         operands: kernel.operands.clone(),
         outputs: outputs(arguments, kernel)?,
-        then: arguments.then.as_ref().map(|call| second_phase(call, kernel)).transpose()?,
+        then: arguments.then.as_ref().map(|call| second_phase(call, arguments, kernel)).transpose()?,
         gradients,
         file: function.sig.ident.span().unwrap().file(),
     })

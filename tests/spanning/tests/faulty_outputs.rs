@@ -51,6 +51,7 @@ fn an_output_that_two_cores_write_is_named() {
     assert_snapshot!(message(Mode::Checked, "writes_the_second_twice"), @"op `writes_the_second_twice`, core 0, at tests/faults/faulty-outputs/src/lib.rs:LINE: elements 9..10 of output `n` are also written by core 1 (at tests/faults/faulty-outputs/src/lib.rs:LINE): give every core a part of its own (`core.share`, or by `get_cpu_id` in C++)");
     // In fast mode the core that comes second is refused, on the native tier where it writes.
     let fast = message(Mode::Fast, "writes_the_second_twice");
+    assert!(fast.starts_with("op `writes_the_second_twice`, core "), "{fast}");
     assert!(fast.contains("elements 9..10 of output `n` are also written by core "), "{fast}");
 }
 
