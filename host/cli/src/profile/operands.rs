@@ -31,12 +31,18 @@ pub(super) struct Operands {
     pub(super) names: Vec<String>,
 }
 
-/// The ops of `bert_ops` on BERT-base, batch 8, 128 tokens; AdamW on a matrix of the feed-forward layer.
-const BERT_BASE: [(&str, &str); 5] = [
+/// The ops of `bert_ops` on BERT-base, batch 8, 128 tokens; cross-entropy of the 20 tokens of each that are masked, AdamW
+/// on a matrix of the feed-forward layer.
+const BERT_BASE: [(&str, &str); 10] = [
     ("bias_gelu_forward", "x=8x128x3072 bias=3072"),
     ("bias_gelu_backward", "dy=8x128x3072 x=8x128x3072 bias=3072"),
     ("masked_softmax_forward", "scores=8x12x128x128 mask=8x1x1x128 scale=0.125"),
     ("masked_softmax_backward", "dp=8x12x128x128 p=8x12x128x128 scale=0.125"),
+    ("layer_norm_forward", "x=8x128x768 gamma=768 beta=768 eps=1e-12"),
+    ("layer_norm_backward", "dy=8x128x768 x=8x128x768 gamma=768 mean=8x128 rstd=8x128"),
+    ("layer_norm_gradients", "dy=8x128x768 x=8x128x768 gamma=768 mean=8x128 rstd=8x128 of_gamma=8x768 of_beta=8x768"),
+    ("cross_entropy_forward", "logits=160x30522 labels=160 ignore_index=-100 label_smoothing=0"),
+    ("cross_entropy_backward", "dloss=160 logits=160x30522 labels=160 lse=160 ignore_index=-100 label_smoothing=0"),
     ("adamw_step", "state=3x2359296 grad=2359296 lr=1e-4 beta1=0.9 beta2=0.999 eps=1e-8 weight_decay=0.01 step=1"),
 ];
 
@@ -142,6 +148,16 @@ fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_op_of_bert_ops_has_operands_that_it_takes() {
+        let library = gpsimd_emulator::OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap();
+        for op in library.ops() {
+            let operands = operands("bert_ops", &op, &[], DType::F32).unwrap();
+            let types: Vec<_> = operands.tensors.iter().map(Tensor::ty).collect();
+            op.shape(&types, &[]).unwrap();
+        }
+    }
 
     #[test]
     fn a_shape_is_sizes_above_zero() {
