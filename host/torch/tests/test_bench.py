@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 
+import gpsimd_torch
 import pytest
+import torch
 from gpsimd_torch import bench
+from gpsimd_torch.bench.cases import CASES
 
 ONE = ["--op", "masked_softmax_forward", "--rounds", "1"]
 
@@ -28,3 +31,17 @@ def test_a_full_disk_behind_the_table_is_a_failure_that_keeps_the_file(tmp_path)
     assert b"No space left on device" in finished.stderr
     [row] = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert row["op"] == "masked_softmax_forward" and row["rust_ms"] > 0
+
+
+# The two that take gigabytes or seconds are measured in the same way.
+@pytest.mark.parametrize(("name", "make"), [case for case in CASES if case[0] not in ("cross_entropy", "adamw_step")])
+def test_every_case_computes_what_pytorch_does(name, make):
+    case = make()
+    with gpsimd_torch.emulation("fast"), torch.no_grad():
+        ours, theirs = case.rust(), case.eager()
+    case.limit()
+    if name == "dropout":  # other random numbers
+        return
+    pairs = zip(ours, theirs, strict=True) if isinstance(ours, tuple) else [(ours, theirs)]
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-3 if name == "cumsum" else 1e-5)

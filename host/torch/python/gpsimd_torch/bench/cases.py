@@ -217,7 +217,7 @@ def _cumsum(*shape: int) -> Callable[[], Case]:
         def cumsum(x: torch.Tensor) -> torch.Tensor:
             return torch.cumsum(x, -1)
 
-        return _case("cumsum", str(list(shape)), lambda: ops.cumsum(x), cumsum, x, limit=_copy(x))
+        return _case("cumsum", str(list(shape)), lambda: ops.cumsum(x, False), cumsum, x, limit=_copy(x))
 
     return make
 
