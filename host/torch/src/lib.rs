@@ -5,11 +5,16 @@
 
 mod adamw;
 mod convert;
+#[cfg(target_os = "linux")]
+mod dlpack;
 mod engines;
 mod errors;
+#[cfg(target_os = "linux")]
 mod huge_pages;
 mod library;
 mod openmp;
+#[cfg(target_os = "linux")]
+mod output_memory;
 mod seen;
 
 use pyo3::prelude::*;
@@ -17,6 +22,8 @@ use pyo3::prelude::*;
 /// Built with maturin as `gpsimd_torch._native`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    #[cfg(target_os = "linux")]
+    output_memory::read_limit().map_err(pyo3::exceptions::PyValueError::new_err)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OPENMP_SYMBOLS", openmp::SYMBOLS)?;
     module.add_class::<library::PyOpLibrary>()?;

@@ -8,8 +8,9 @@ use pyo3::prelude::*;
 use crate::convert::{self, PyTensor, PyType, tensor_type, view, view_mut};
 use crate::engines;
 use crate::errors::{self, OperandError};
-use crate::huge_pages;
 use crate::seen::{Seen, Signature};
+#[cfg(target_os = "linux")]
+use crate::{dlpack, output_memory};
 
 /// An op library, loaded.
 #[pyclass(frozen, name = "OpLibrary", module = "gpsimd_torch._native")]
@@ -157,12 +158,24 @@ impl PyOpLibrary {
 
 /// A new tensor of Python's for an output, and its memory.
 fn output<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<(Bound<'py, PyAny>, TensorViewMut<'static>)> {
-    let tensor = allocate.call1((ty.dtype().name(), ty.shape()))?;
+    let tensor = new_tensor(allocate, ty)?;
     let address = tensor.call_method0("data_ptr")?.extract()?;
     // SAFETY: the tensor is new, so that nothing else reaches it, and the caller holds it through the launch.
     let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
-    huge_pages::advise(&memory);
     Ok((tensor, memory))
+}
+
+#[cfg(target_os = "linux")]
+fn new_tensor<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<Bound<'py, PyAny>> {
+    if ty.bytes() >= output_memory::LEAST_BYTES {
+        return dlpack::tensor(allocate.py(), ty);
+    }
+    allocate.call1((ty.dtype().name(), ty.shape()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn new_tensor<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<Bound<'py, PyAny>> {
+    allocate.call1((ty.dtype().name(), ty.shape()))
 }
 
 /// What tells a launch from others: types, sizes, and whether it is in place.
