@@ -34,7 +34,8 @@ pub(crate) fn test() -> anyhow::Result<()> {
     let variable = |name: &str| format!("CARGO_TARGET_{}_{name}", RUN.to_uppercase().replace('-', "_"));
     process::run(
         cargo()
-            .args(["test", "--package", "gpsimd-tests", "--test", "golden", "--target", RUN])
+            .args(["test", "--package", "gpsimd-tests", "--target", RUN])
+            .args(["--test", "golden", "--test", "golden_index", "--test", "golden_nn"])
             .env(variable("LINKER"), "rust-lld")
             .env(variable("RUSTFLAGS"), "-Clink-self-contained=yes")
             .env(variable("RUNNER"), QEMU),

@@ -172,8 +172,8 @@ fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
-        ("kernels/index-ops", &["dropout", "index_ops"]),
-        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
+        ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -211,8 +211,8 @@ fn isa() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
-        ("kernels/index-ops", &["dropout", "index_ops"]),
-        ("kernels/nn-ops", &["rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
+        ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),

@@ -82,7 +82,7 @@ def adamw_step(
     root = (second / (1 - beta2**step)).sqrt() + eps
     decayed = parameter * (1 - lr * weight_decay)
     update = lr / (1 - beta1**step) / root
-    # 2.75 ulps of the greatest term: see `tests/golden/generate.py`.
+    # 2.75 ulps of the greatest term: see `tests/golden/bert_ops.py`.
     first_magnitude = torch.maximum(*(moment.abs() for moment in moments))
     value = torch.stack([decayed - update * first, first, second])
     greatest = torch.stack([parameter.abs(), value[0].abs(), update * first_magnitude]).amax(0)

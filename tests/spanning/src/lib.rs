@@ -5,8 +5,10 @@
 #[cfg(any(doctest, test))]
 mod book;
 mod golden;
+mod measured;
 mod messages;
 
-pub use golden::GoldenCase;
+pub use golden::{GoldenCase, GoldenResult};
 pub use gpsimd_testing::{cases, digest, library};
+pub use measured::{Kind, Measured, Promise};
 pub use messages::without_lines;
