@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use gpsimd::lanes::{
     Compacted, Extreme, Lane, Order, any, argmax, argmin, compact, compare_exchange, cumsum, from_key, gather, key,
-    merge, position, scan, sort, wrapping_cumsum,
+    merge, position, scan, scan_back, sort, wrapping_cumsum,
 };
 use gpsimd::{Integer, Lanes};
 use proptest::collection::vec;
@@ -159,6 +159,29 @@ proptest! {
         let carry = tiles.chunks_mut(tile * 16).fold(0.0, |carry, tile| cumsum(tile, carry));
         prop_assert_eq!(bits(&tiles), bits(&whole));
         prop_assert_eq!(carry.to_bits(), total.to_bits());
+    }
+
+    #[test]
+    fn from_the_last_to_the_first_the_bits_are_those_of_the_elements_the_other_way_around(
+        x in floats(0..700), integers in integers(&[0], |x| x as i16, 0..300), carry in -4.0_f32..4.0,
+    ) {
+        let (mut sums, mut back) = (x.iter().rev().copied().collect::<Vec<_>>(), x.clone());
+        let (last, first) = (scan(&mut sums, carry, |sum, x| sum + x), scan_back(&mut back, carry, |sum, x| sum + x));
+        back.reverse();
+        prop_assert_eq!(bits(&back), bits(&sums));
+        prop_assert_eq!(bits(&[first]), bits(&[last]));
+
+        let (mut lanes, mut lanes_back) = (Lanes::splat(carry), Lanes::splat(carry));
+        lanes.fold(&x.iter().rev().copied().collect::<Vec<_>>(), |sum, x| sum + x);
+        lanes_back.fold_back(&x, |sum, x| sum + x);
+        let add = |a: f32, b: f32| a + b;
+        prop_assert_eq!(bits(&[lanes_back.reduce_back(add)]), bits(&[lanes.reduce(add)]));
+
+        let (mut sums, mut back) = (integers.iter().rev().copied().collect::<Vec<_>>(), integers);
+        scan(&mut sums, 0, i16::wrapping_add);
+        scan_back(&mut back, 0, i16::wrapping_add);
+        back.reverse();
+        prop_assert_eq!(back, sums);
     }
 
     #[test]

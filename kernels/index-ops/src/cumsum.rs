@@ -1,11 +1,10 @@
 //! Prefix sums along the last dimension.
 //!
 //! A row is cut into parts. Sums start from that of the parts before, added one after the other, and are computed within a
-//! part as [`lanes::cumsum`] says. So the order of additions is the same whoever has the parts: where there are rows for all
+//! part as [`lanes::scan`] says. So the order of additions is the same whoever has the parts: where there are rows for all
 //! cores, each has rows of its own, and sums up a part when it is there. A few long rows are shared part by part: the first
 //! phase computes the sums of parts, the second reads those of the parts before.
 
-use core::cell::Cell;
 use core::ops::Range;
 
 use gpsimd::prelude::*;
@@ -41,16 +40,14 @@ pub fn cumsum<T: Number>(core: &Core, x: Input<T>, reverse: bool, mut sums: Outp
         return Ok(());
     }
     let rows = Rows::of(&x, reverse);
-    let mut buffer = core.tcm().buffer(core.tcm().tile_len::<T::Wide>(3))?;
     for range in core.share(sums.len(), 1).chunks(LANES) {
         let mut stage = core.tcm().stage(&mut sums, range.clone())?;
         for (to, part) in stage.iter_mut().zip(range) {
             let mut lanes = Lanes::splat(T::Wide::ZERO);
-            for range in Chunks::of(rows.part(part), buffer.len()) {
-                let x = rows.load(core, range, &mut buffer)?;
-                lanes.fold(x, T::Wide::plus);
+            for range in Chunks::of(rows.part(part), core.tcm().tile_len::<T>(1)) {
+                rows.fold(core, range, &mut lanes)?;
             }
-            *to = lanes.reduce(T::Wide::plus).to_bits();
+            *to = rows.sum(&lanes).to_bits();
         }
         stage.store()?;
     }
@@ -76,9 +73,7 @@ pub fn cumsum_of_parts<T: Number>(
     let granule = if is_shared { 1 } else { per_row };
     let own = core.share(rows.count * per_row, granule).range();
     let mut sums = core.tcm().window(&sums)?;
-    let most = core.tcm().tile_len::<T::Wide>(3);
-    let mut buffer = core.tcm().buffer(most)?;
-    let most = most.saturating_sub(STEPS * LANES);
+    let mut buffer = core.tcm().buffer(core.tcm().tile_len::<T::Wide>(2))?;
     let mut before = T::Wide::ZERO;
     for part in own.start - own.start % per_row..own.start {
         before = before.plus(T::Wide::from_bits(sums.get(part)?));
@@ -89,69 +84,19 @@ pub fn cumsum_of_parts<T: Number>(
         }
         let needs_sum = !is_shared && (part + 1) % per_row != 0;
         let (mut carry, mut lanes) = (before, Lanes::splat(T::Wide::ZERO));
-        for range in Chunks::of(rows.part(part), most) {
-            let x = rows.load(core, range.clone(), &mut buffer[STEPS * LANES..])?;
+        for range in Chunks::of(rows.part(part), buffer.len()) {
             if needs_sum {
-                lanes.fold(x, T::Wide::plus);
+                rows.fold(core, range.clone(), &mut lanes)?;
             }
-            let end = (STEPS * LANES + x.len()).next_multiple_of(LANES);
-            scan_blocks(&mut buffer[..end]);
-            for block in buffer[..end - STEPS * LANES].as_chunks_mut::<LANES>().0 {
-                let sums = block.map(|x| carry.plus(x));
-                carry = sums[LANES - 1];
-                *block = sums;
+            let mut tile = core.tcm().transform(&x, &mut y, rows.place(range.clone()))?;
+            for row in tile.rows(range.len()) {
+                carry = row.scan(&mut buffer, carry, reverse, (T::widen, T::Wide::plus, T::narrow));
             }
-            let mut stage = core.tcm().stage(&mut y, rows.place(range))?;
-            let sums = &buffer[..stage.len()];
-            if reverse {
-                reversed(sums, &mut stage, T::narrow);
-            } else {
-                for (to, sum) in stage.iter_mut().zip(sums) {
-                    *to = T::narrow(*sum);
-                }
-            }
-            stage.store()?;
+            tile.store()?;
         }
-        before = before.plus(if is_shared { T::Wide::from_bits(sums.get(part)?) } else { lanes.reduce(T::Wide::plus) });
+        before = before.plus(if is_shared { T::Wide::from_bits(sums.get(part)?) } else { rows.sum(&lanes) });
     }
     Ok(())
-}
-
-/// Steps in which a block of [`LANES`] elements is scanned.
-const STEPS: usize = LANES.trailing_zeros() as usize;
-
-/// Scans every block of `x` by itself, as [`lanes::scan`] does, and moves it [`STEPS`] blocks to the front: by one at a step,
-/// so that a loop that goes forward finds all that it takes in as it was.
-#[inline(always)]
-fn scan_blocks<W: Wide>(x: &mut [W]) {
-    scan_step::<W, 1>(x);
-    scan_step::<W, 2>(x);
-    scan_step::<W, 4>(x);
-    scan_step::<W, 8>(x);
-}
-
-const _: () = assert!(STEPS == 4);
-
-/// Every element takes in the one `STEP` before it in its block.
-#[inline(always)]
-fn scan_step<W: Wide, const STEP: usize>(x: &mut [W]) {
-    let len = x.len() - LANES;
-    let x = Cell::from_mut(x).as_slice_of_cells();
-    let (to, earlier, own) = (&x[..len], &x[LANES - STEP..][..len], &x[LANES..][..len]);
-    for (i, ((to, earlier), own)) in to.iter().zip(earlier).zip(own).enumerate() {
-        let with_earlier = earlier.get().plus(own.get());
-        to.set(if i as u32 % (LANES as u32) < STEP as u32 { own.get() } else { with_earlier });
-    }
-}
-
-/// From the last to the first. By index, of as many: iterators of which one goes backwards end at either's end.
-#[inline(always)]
-fn reversed<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) {
-    let len = to.len();
-    let from = &from[..len];
-    for i in 0..len {
-        to[i] = convert(from[len - 1 - i]);
-    }
 }
 
 /// The rows of x in the direction in which they are summed: elements are counted from where their row begins.
@@ -189,18 +134,23 @@ impl<'x, 'l, T: Number> Rows<'x, 'l, T> {
         mirrored(range.end)..mirrored(range.start)
     }
 
-    /// The elements in `range`, in the buffer.
+    /// Takes the elements in `range` into lanes.
     #[inline(always)]
-    fn load<'b>(&self, core: &Core, range: Range<usize>, buffer: &'b mut [T::Wide]) -> OpResult<&'b mut [T::Wide]> {
+    fn fold(&self, core: &Core, range: Range<usize>, lanes: &mut Lanes<T::Wide>) -> OpResult {
         let tile = core.tcm().load(self.x, self.place(range))?;
-        let buffer = &mut buffer[..tile.len()];
+        let add = |sum: T::Wide, x: T| sum.plus(x.widen());
         if self.is_reversed {
-            reversed(&tile, buffer, T::widen);
+            lanes.fold_back(&tile, add);
         } else {
-            for (to, x) in buffer.iter_mut().zip(&*tile) {
-                *to = x.widen();
-            }
+            lanes.fold(&tile, add);
         }
-        Ok(buffer)
+        Ok(())
+    }
+
+    /// The sum that is in lanes.
+    #[inline(always)]
+    fn sum(&self, lanes: &Lanes<T::Wide>) -> T::Wide {
+        let plus = T::Wide::plus;
+        if self.is_reversed { lanes.reduce_back(plus) } else { lanes.reduce(plus) }
     }
 }

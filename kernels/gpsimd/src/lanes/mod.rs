@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Lanes`] | sums, maxima and the like: [`fold`](Lanes::fold), [`fold2`](Lanes::fold2), [`fold3`](Lanes::fold3) |
 //! | [`argmax`], [`argmin`] | the greatest and the least element with its index |
-//! | [`cumsum`], [`wrapping_cumsum`], [`scan`] | prefix sums, and prefixes of any associative operation |
+//! | [`cumsum`], [`wrapping_cumsum`], [`scan`], [`scan_back`] | prefix sums, and prefixes of any associative operation |
 //! | [`any`], [`position`] | whether an element satisfies a condition, and the first that does |
 //! | [`compact`], [`gather`] | the indices of the elements that satisfy a condition; the elements of indices |
 //! | [`key`], [`from_key`] | floats in their total order, as i32 |
@@ -27,7 +27,8 @@ mod sort;
 pub use self::extreme::{Extreme, argmax, argmin};
 pub use self::order::{Order, from_key, key};
 pub use self::reduce::{Lanes, greater};
-pub use self::scan::{cumsum, scan, wrapping_cumsum};
+pub use self::scan::{cumsum, scan, scan_back, wrapping_cumsum};
+pub(crate) use self::scan::{is_in_registers, scan_to};
 pub use self::select::{Compacted, any, compact, gather, position};
 pub use self::sort::{compare_exchange, merge, sort};
 

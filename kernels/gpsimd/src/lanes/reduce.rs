@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::Lane;
 use crate::LANES;
-use crate::element::Integer;
+use crate::element::{Integer, Wide};
 
 /// Vectors that [`Lanes::fold`] and its like take of each operand at a time where there are as many. In a kernel image the
 /// lanes live in TCM; this way they are loaded and stored once for four vectors. It also keeps a maximum from becoming a
@@ -144,6 +144,31 @@ fn reduce_16<T>(lane: impl Fn(usize) -> T, f: impl Fn(T, T) -> T) -> T {
     let of_4 = |i| f(of_8(i), of_8(i + 4));
     let of_2 = |i| f(of_4(i), of_4(i + 2));
     f(of_2(0), of_2(1))
+}
+
+impl<W: Wide> Lanes<W> {
+    /// [`fold`](Self::fold) of the elements from the last to the first, in lanes the other way around: what they become
+    /// together, [`reduce_back`](Self::reduce_back) returns.
+    #[inline(always)]
+    pub fn fold_back<A: Copy>(&mut self, a: &[A], f: impl Fn(W, A) -> W) {
+        let lanes = self.0.as_mut();
+        let (rest, blocks) = a.as_rchunks::<LANES>();
+        for block in blocks.iter().rev() {
+            for (lane, a) in lanes.iter_mut().zip(block) {
+                *lane = f(*lane, *a);
+            }
+        }
+        for (lane, a) in lanes[LANES - rest.len()..].iter_mut().zip(rest) {
+            *lane = f(*lane, *a);
+        }
+    }
+
+    /// [`reduce`](Self::reduce) of lanes that [`fold_back`](Self::fold_back) filled.
+    #[inline(always)]
+    pub fn reduce_back(&self, f: impl Fn(W, W) -> W) -> W {
+        let lanes = self.0.as_ref();
+        reduce_16(|i| lanes[LANES - 1 - i], f)
+    }
 }
 
 impl Lanes<f32> {

@@ -8,8 +8,10 @@ use core::{ptr, slice};
 use gpsimd_abi as abi;
 
 use super::stage::Stage;
-use crate::element::Element;
+use crate::LANES;
+use crate::element::{Element, Wide};
 use crate::error::{OpError, OpResult};
+use crate::lanes;
 
 /// Elements of an operand on their way to be elements of the output: from [`Tcm::transform`](super::Tcm::transform).
 ///
@@ -30,6 +32,16 @@ pub(super) struct Produced {
     count: Cell<usize>,
     /// How many from the first on without a gap.
     prefix: Cell<usize>,
+}
+
+impl Produced {
+    #[inline(always)]
+    fn add(&self, start: usize, len: usize) {
+        self.count.set(self.count.get() + len);
+        if self.prefix.get() == start {
+            self.prefix.set(start + len);
+        }
+    }
 }
 
 impl<T: Element> Transform<'_, '_, T> {
@@ -126,8 +138,8 @@ impl<T: Element> TransformRow<'_, T> {
     pub fn map2<A: Copy, B: Copy>(self, a: &[A], b: &[B], f: impl Fn(T, A, B) -> T) {
         assert!(a.len() >= self.len && b.len() >= self.len, "a slice is shorter than the row that it is mapped with");
         let (a, b) = (&a[..self.len], &b[..self.len]);
-        // SAFETY: `to` leads to `len` elements of the transform's stage, initialised and aligned, of this row alone.
-        let to = unsafe { slice::from_raw_parts_mut(self.to, self.len) };
+        // SAFETY: no other slice of them lives.
+        let to = unsafe { self.to() };
         // In an image both are the same TCM, which its compiler cannot see.
         if cfg!(target_arch = "wasm32") || ptr::eq(self.from, self.to) {
             for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
@@ -141,10 +153,58 @@ impl<T: Element> TransformRow<'_, T> {
                 *to = f(*from, *a, *b);
             }
         }
-        let Produced { count, prefix } = self.produced;
-        count.set(count.get() + self.len);
-        if prefix.get() == self.start {
-            prefix.set(self.start + self.len);
+        self.produced.add(self.start, self.len);
+    }
+
+    /// Every element becomes `narrow` of the prefix that ends with it: of `widen` of the elements, as
+    /// [`lanes::scan`] has them with `f` and `carry`. Returns the last of these. If `reverse`, from the last element to the
+    /// first.
+    ///
+    /// `scratch` is room for as many values as the row has elements; what it holds afterwards is unspecified.
+    ///
+    /// # Panics
+    /// When `scratch` is shorter.
+    #[track_caller]
+    #[inline(always)]
+    pub fn scan<W: Wide>(
+        self,
+        scratch: &mut [W],
+        carry: W,
+        reverse: bool,
+        (widen, f, narrow): (impl Fn(T) -> W, impl Fn(W, W) -> W, impl Fn(W) -> T),
+    ) -> W {
+        assert!(scratch.len() >= self.len, "the scratch of a scan is shorter than the row");
+        self.produced.add(self.start, self.len);
+        let is_in_place = cfg!(target_arch = "wasm32") || ptr::eq(self.from, self.to);
+        if lanes::is_in_registers::<LANES>() && !is_in_place {
+            // SAFETY: as in `map2`.
+            let (from, to) = unsafe { (slice::from_raw_parts(self.from, self.len), self.to()) };
+            return if reverse {
+                lanes::scan_to::<_, _, _, true>(from, to, carry, (widen, f, narrow))
+            } else {
+                lanes::scan_to::<_, _, _, false>(from, to, carry, (widen, f, narrow))
+            };
         }
+        let scratch = &mut scratch[..self.len];
+        for (scratch, old) in scratch.iter_mut().zip(self.old()) {
+            *scratch = widen(*old);
+        }
+        let carry = if reverse { lanes::scan_back(scratch, carry, f) } else { lanes::scan(scratch, carry, f) };
+        // SAFETY: as in `map2`; `old` is not looked at again.
+        for (to, scratch) in unsafe { self.to() }.iter_mut().zip(scratch) {
+            *to = narrow(*scratch);
+        }
+        carry
+    }
+
+    /// The elements to produce.
+    ///
+    /// # Safety
+    /// No other slice of them lives.
+    #[expect(clippy::mut_from_ref, reason = "from a pointer")]
+    unsafe fn to(&self) -> &mut [T] {
+        // SAFETY: `to` leads to `len` elements of the transform's stage, initialised and aligned, of this row alone, and
+        // the caller has no other slice of them.
+        unsafe { slice::from_raw_parts_mut(self.to, self.len) }
     }
 }
