@@ -5,9 +5,13 @@ use gpsimd::prelude::*;
 
 /// The most elements of a row that are selected: what TCM has room for, with their indices.
 const MOST: usize = 1024;
-/// Elements that may be among the greatest and are not yet merged with them. Fewer are merged too often, and of more the
-/// first come too late to keep others out.
+/// Elements that may be among the greatest and are not yet merged with them: `lanes::compact` goes on while there is room for
+/// 64 more, so that they are merged when there are more than 64, or than 32 for a small k. Fewer are merged too often, and
+/// of more the first come too late to keep others out.
 const CANDIDATES: usize = 128;
+const CANDIDATES_FOR_FEW: usize = 96;
+/// A k up to this is small.
+const FEW: usize = 32;
 /// Of an index the lowest bit says that the element is -0.0, which has the key of 0.0; so rows are no longer than this.
 const LONGEST: usize = 1 << 30;
 
@@ -65,15 +69,19 @@ pub fn topk<T: Number>(
         best.clear();
         'row: for range in Chunks::of(0..len, tcm.tile_len::<T>(1)) {
             let x = tcm.load(&x, row * len + range.start..row * len + range.end)?;
+            if range.start == 0 {
+                best.bound(&x);
+            }
             let mut taken = 0;
             while taken < x.len() {
                 if best.is_final {
                     break 'row;
                 }
-                let (takes_all, last) = best.last::<T::Wide>();
+                let (last, takes_equal) = best.last::<T::Wide>();
+                let is_candidate = |x: T| is_above(x.widen(), last) | (takes_equal & (x.widen() == last));
                 let room = best.room();
                 let start = (range.start + taken) as i32;
-                let compacted = lanes::compact(&x[taken..], start, |x| takes_all | is_above(x.widen(), last), room);
+                let compacted = lanes::compact(&x[taken..], start, is_candidate, room);
                 lanes::gather(&x, range.start as i32, &room[..compacted.found], &mut found);
                 best.add(&found[..compacted.found]);
                 taken += compacted.taken;
@@ -109,6 +117,8 @@ struct Best<'c> {
     count: usize,
     new_keys: gpsimd::Buffer<'c, i32>,
     new_places: gpsimd::Buffer<'c, i32>,
+    /// A key that k elements of the row have or are above.
+    bound: i32,
     /// Whether there are k of them.
     is_full: bool,
     /// Whether no element that comes later can be among them.
@@ -126,8 +136,9 @@ impl<'c> Best<'c> {
             new_keys: buffer(capacity)?,
             places: buffer(kept)?,
             keys: buffer(kept)?,
-            capacity,
+            capacity: if k > FEW { capacity } else { capacity.min(CANDIDATES_FOR_FEW) },
             count: 0,
+            bound: i32::MIN,
             is_full: false,
             is_final: false,
         })
@@ -137,13 +148,35 @@ impl<'c> Best<'c> {
         self.keys.fill(i32::MIN);
         self.places.fill(i32::MAX);
         self.count = 0;
+        self.bound = i32::MIN;
         (self.is_full, self.is_final) = (false, false);
     }
 
-    /// Whether every element may be among them; if not, the last of them, which those among them are above.
+    /// Bounds the greatest of the row from the beginning of it, so that few of its elements are candidates: it is cut into
+    /// twice as many groups as there are greatest, and the k-th of the groups' maxima has k elements that are no less.
     #[inline(always)]
-    fn last<W: Wide>(&self) -> (bool, W) {
-        (!self.is_full, W::from_key(self.keys[self.k - 1]))
+    fn bound<T: Number>(&mut self, x: &[T]) {
+        let groups = (2 * self.k).next_power_of_two().max(2 * LANES);
+        if groups > self.new_keys.len() || x.len() < 4 * groups {
+            return;
+        }
+        let (keys, places) = (&mut self.new_keys[..groups], &mut self.new_places[..groups]);
+        keys.fill(i32::MIN);
+        places.fill(0);
+        for x in x.chunks_exact(groups) {
+            for (key, x) in keys.iter_mut().zip(x) {
+                *key = x.widen().key().max(*key);
+            }
+        }
+        lanes::sort(keys, places, Order::Descending);
+        self.bound = keys[self.k - 1];
+    }
+
+    /// What elements are above that may be among the greatest, and whether those that are equal to it may be, too. Before
+    /// anything is known it is below all elements, or a NaN.
+    #[inline(always)]
+    fn last<W: Wide>(&self) -> (W, bool) {
+        if self.is_full { (W::from_key(self.keys[self.k - 1]), false) } else { (W::from_key(self.bound), true) }
     }
 
     /// Where the indices of more elements go.
@@ -186,7 +219,7 @@ impl<'c> Best<'c> {
     }
 }
 
-/// Also of a NaN that is above a number. No element is above NaN, of which [`Best::is_final`] knows.
+/// Also of a NaN that is above a number, and of every `x` where `last` is NaN: where k elements are, [`Best::is_final`] knows.
 #[inline(always)]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is above every number")]
 fn is_above<W: Wide>(x: W, last: W) -> bool {
