@@ -182,7 +182,7 @@ impl<'c> Best<'c> {
     /// Where the indices of more elements go.
     #[inline(always)]
     fn room(&mut self) -> &mut [i32] {
-        &mut self.new_places[self.count..]
+        &mut self.new_places[self.count..self.capacity]
     }
 
     /// The elements whose indices are in [`room`](Self::room).

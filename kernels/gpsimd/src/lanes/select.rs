@@ -60,7 +60,7 @@ pub struct Compacted {
 /// where `taken` is less than the length of `x`, the caller makes room and calls again for the rest.
 ///
 /// 64 elements are looked at at a time in vectors, and passed over if none satisfies the condition, which is evaluated
-/// for all. The numbers of those that do are then appended one by one, without branches.
+/// for all. The numbers of those that do are then appended one by one.
 ///
 /// ```
 /// use gpsimd::lanes::compact;
@@ -79,21 +79,44 @@ pub fn compact<T: Copy>(x: &[T], first: i32, is: impl Fn(T) -> bool, indices: &m
             break;
         }
         if any(block, &is) {
-            let mut numbers = [0_u8; BLOCK];
-            let mut count = 0;
-            for (i, x) in block.iter().enumerate() {
-                numbers[count % BLOCK] = i as u8;
-                count += usize::from(is(*x));
-            }
             let start = first.wrapping_add(taken as i32);
-            for (index, number) in room.iter_mut().zip(&numbers[..count]) {
-                *index = start.wrapping_add(i32::from(*number));
-            }
+            let count = append(block, start, &is, room);
             found += count;
         }
         taken += block.len();
     }
     Compacted { taken, found }
+}
+
+/// Writes the numbers of the elements of a block that satisfy the condition, from `start`; how many.
+#[inline(always)]
+fn append<T: Copy>(block: &[T], start: i32, is: impl Fn(T) -> bool, room: &mut [i32]) -> usize {
+    let mut count = 0;
+    if cfg!(not(any(target_arch = "wasm32", target_arch = "xtensa"))) {
+        // A host has the flags of 8 elements in a register, and finds the next that is set in one instruction.
+        let mut flags = [0_u8; BLOCK];
+        for (flag, x) in flags.iter_mut().zip(block) {
+            *flag = u8::from(is(*x));
+        }
+        for (word, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
+            let mut flags = u64::from_le_bytes(*flags);
+            while flags != 0 {
+                room[count] = start.wrapping_add((8 * word) as i32 + (flags.trailing_zeros() / 8) as i32);
+                count += 1;
+                flags &= flags - 1;
+            }
+        }
+        return count;
+    }
+    let mut numbers = [0_u8; BLOCK];
+    for (i, x) in block.iter().enumerate() {
+        numbers[count % BLOCK] = i as u8;
+        count += usize::from(is(*x));
+    }
+    for (index, number) in room.iter_mut().zip(&numbers[..count]) {
+        *index = start.wrapping_add(i32::from(*number));
+    }
+    count
 }
 
 /// Element `indices[i] - first` of `x` becomes element `i` of `y`: the elements that [`compact`] found, or any others.
