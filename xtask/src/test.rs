@@ -184,6 +184,7 @@ fn package() -> anyhow::Result<()> {
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/index-dma-ops", &["indexed_dma"]),
+        ("tests/ops/apart-ops", &["apart"]),
     ];
     for &(library, tests) in runs {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
@@ -221,6 +222,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/ops/composed-ops", &["composed"]),
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/index-dma-ops", &["indexed_dma"]),
+        ("tests/ops/apart-ops", &["apart"]),
         ("tests/ops/math-ops", &["math"]),
         // Without lane-ops: LLVM for Xtensa stops at it ("cannot scavenge register without an emergency spill slot").
         // Of this tier alone.
