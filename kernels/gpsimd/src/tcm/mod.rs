@@ -28,6 +28,7 @@
 //! image there is nothing that Miri could run.
 
 mod buffer;
+mod fill;
 mod reservation;
 mod rows;
 mod stage;

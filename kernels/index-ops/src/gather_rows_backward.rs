@@ -1,0 +1,217 @@
+//! The gradient of rows of a table at indices: what goes to one row of the table is summed.
+
+use core::ops::Range;
+
+use gpsimd::prelude::*;
+
+use crate::gather_rows::rows_at;
+
+/// Indices that are looked at at a time.
+const INDICES: usize = 256;
+
+fn like_table(dy: &TensorType, ids: &TensorType, table: &TensorType) -> Result<TensorType, ShapeError> {
+    dy.expect_shape_of(&rows_at(table, ids)?)?;
+    Ok(*table)
+}
+
+/// dtable\[v\] = the sum of dy\[i\] over all i with ids\[i\] = v, in their order: the gradient of `gather_rows`.
+///
+/// dy: `[.., H]`, ids: `[..]`, table, for its shape alone, and dtable: `[V, H]`. f32, bf16 or f16, summed in f32. Every core has
+/// rows of its own, so that no two add to the same: it finds the indices that name them, sorts these by row, and goes
+/// through its rows once.
+#[custom_op(shape = like_table)]
+pub fn gather_rows_backward<T: Float>(
+    core: &Core,
+    dy: Input<T>,
+    ids: Input<i32>,
+    table: Input<T>,
+    dtable: Output<T>,
+) -> OpResult {
+    let (rows, columns) = (table.dim(0), table.dim(1));
+    let mut named = Named::new(core, &ids)?;
+    named.verify(rows)?;
+    let mut gradient = Gradient::new(core, columns, &dy, dtable)?;
+    let own = core.share(rows, 1).range();
+    let mut next = own.start;
+    while next < own.end {
+        let block = named.find(next..own.end)?;
+        if named.are_all {
+            let mut from = 0;
+            while let Some((row, places)) = named.at(from) {
+                gradient.clear(next..row)?;
+                for part in gradient.parts() {
+                    gradient.add(places, &part)?;
+                    gradient.store(row, &part)?;
+                }
+                next = row + 1;
+                from += places.len();
+            }
+            gradient.clear(next..block.end)?;
+        } else {
+            for part in gradient.parts() {
+                named.each(next, |places| gradient.add(places, &part))?;
+                gradient.store(next, &part)?;
+            }
+        }
+        next = block.end;
+    }
+    Ok(())
+}
+
+/// The indices that name some rows, and where they are.
+struct Named<'l, 'c> {
+    core: &'c Core,
+    ids: &'c Input<'l, i32>,
+    // Freed in this order, the reverse of that in which they are made.
+    places: gpsimd::Buffer<'c, i32>,
+    rows: gpsimd::Buffer<'c, i32>,
+    found: usize,
+    /// Whether these are all that name the rows.
+    are_all: bool,
+    /// Rows that were looked for last.
+    most: usize,
+}
+
+impl<'l, 'c> Named<'l, 'c> {
+    fn new(core: &'c Core, ids: &'c Input<'l, i32>) -> OpResult<Self> {
+        let tcm = core.tcm();
+        // A quarter of the pool. A power of two is sorted.
+        let capacity = (tcm.left() / 4 / (2 * size_of::<i32>())).max(128);
+        let capacity = capacity.next_power_of_two() >> usize::from(!capacity.is_power_of_two());
+        let (rows, places) = (tcm.buffer(capacity)?, tcm.buffer(capacity)?);
+        Ok(Self { core, ids, rows, places, found: 0, are_all: false, most: usize::MAX / 2 })
+    }
+
+    /// The indices, in parts.
+    fn parts(&self) -> Chunks {
+        Chunks::of(0..self.ids.len(), INDICES.min(self.places.len()))
+    }
+
+    fn load(&self, part: &Range<usize>) -> OpResult<gpsimd::Tile<'c, i32>> {
+        self.core.tcm().load(self.ids, part.clone())
+    }
+
+    /// Fails unless every index is that of a row.
+    fn verify(&self, rows: usize) -> OpResult {
+        for part in self.parts() {
+            if lanes::any(&self.load(&part)?, |id| id as u32 as usize >= rows) {
+                let message = "an index is negative or not below the number of rows of the table";
+                return Err(OpError::Refused(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the indices that name the first of `rows`, of as many as there is room for the indices of, at least one;
+    /// returns which these are.
+    fn find(&mut self, rows: Range<usize>) -> OpResult<Range<usize>> {
+        let mut count = rows.len().min(2 * self.most);
+        loop {
+            (self.found, self.are_all) = (0, true);
+            for part in self.parts() {
+                let (ids, first) = (self.load(&part)?, part.start as i32);
+                let is_here = |id: i32| (id as u32).wrapping_sub(rows.start as u32) < count as u32;
+                let room = self.places.get_mut(self.found..).unwrap_or_default();
+                let compacted = lanes::compact(&ids, first, is_here, room);
+                let places = room.get(..compacted.found).unwrap_or_default();
+                lanes::gather(&ids, first, places, self.rows.get_mut(self.found..).unwrap_or_default());
+                self.found += compacted.found;
+                if compacted.taken < ids.len() {
+                    self.are_all = false;
+                    break;
+                }
+            }
+            if self.are_all || count == 1 {
+                self.most = count;
+                self.sort();
+                return Ok(rows.start..rows.start + count);
+            }
+            count /= 2;
+        }
+    }
+
+    /// By row, and of one row by place.
+    #[inline(never)]
+    fn sort(&mut self) {
+        let len = self.found.next_power_of_two().max(2 * LANES);
+        let rows = self.rows.get_mut(..len).unwrap_or_default();
+        let places = self.places.get_mut(..len).unwrap_or_default();
+        for (row, place) in rows.iter_mut().zip(&mut *places).skip(self.found) {
+            (*row, *place) = (i32::MAX, i32::MAX);
+        }
+        lanes::sort(rows, places, lanes::Order::Ascending);
+    }
+
+    /// The row that is number `from` of those found, and all places where it is named.
+    fn at(&self, from: usize) -> Option<(usize, &[i32])> {
+        let rows = self.rows.get(from..self.found)?;
+        let row = rows.first()?;
+        let count = rows.iter().take_while(|other| *other == row).count();
+        Some((*row as usize, self.places.get(from..from + count)?))
+    }
+
+    /// Where one row is named, from the first place to the last, some at a time.
+    fn each(&mut self, row: usize, mut f: impl FnMut(&[i32]) -> OpResult) -> OpResult {
+        for part in self.parts() {
+            let (ids, first) = (self.load(&part)?, part.start as i32);
+            let found = lanes::compact(&ids, first, |id| id as usize == row, &mut self.places).found;
+            f(self.places.get(..found).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// The gradient of a table, row by row.
+struct Gradient<'l, 'c, T> {
+    core: &'c Core,
+    columns: usize,
+    dy: &'c Input<'l, T>,
+    dtable: Output<'l, T>,
+    /// Of a part of a row.
+    sums: gpsimd::Buffer<'c, f32>,
+}
+
+impl<'l, 'c, T: Float> Gradient<'l, 'c, T> {
+    fn new(core: &'c Core, columns: usize, dy: &'c Input<'l, T>, dtable: Output<'l, T>) -> OpResult<Self> {
+        // Beside the sums, what is added to them or stored.
+        let left = core.tcm().left().saturating_sub(INDICES * size_of::<i32>());
+        let most = left / (size_of::<f32>() + size_of::<T>()) / (2 * LANES) * (2 * LANES);
+        let mut sums = core.tcm().buffer(columns.min(most.max(LANES)))?;
+        sums.fill(0.0);
+        Ok(Self { core, columns, dy, dtable, sums })
+    }
+
+    /// The columns that are summed at a time.
+    fn parts(&self) -> Chunks {
+        Chunks::of(0..self.columns, self.sums.len())
+    }
+
+    /// Adds the rows of dy in `places` to the sums, in some columns.
+    fn add(&mut self, places: &[i32], part: &Range<usize>) -> OpResult {
+        for place in places {
+            let start = *place as usize * self.columns + part.start;
+            let dy = self.core.tcm().load(self.dy, start..start + part.len())?;
+            for (sum, dy) in self.sums.iter_mut().zip(&*dy) {
+                *sum += dy.to_f32();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the sums to some columns of a row, and starts again from 0.
+    fn store(&mut self, row: usize, part: &Range<usize>) -> OpResult {
+        let start = row * self.columns + part.start;
+        let mut to = self.core.tcm().stage(&mut self.dtable, start..start + part.len())?;
+        for (to, sum) in to.iter_mut().zip(&*self.sums) {
+            *to = T::from_f32(*sum);
+        }
+        to.store()?;
+        self.sums.fill(0.0);
+        Ok(())
+    }
+
+    /// Writes 0 to all of some rows.
+    fn clear(&mut self, rows: Range<usize>) -> OpResult {
+        self.core.tcm().fill(&mut self.dtable, rows.start * self.columns..rows.end * self.columns, T::ZERO)
+    }
+}
