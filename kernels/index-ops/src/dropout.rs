@@ -1,7 +1,7 @@
 //! Dropout whose mask nobody stores.
 
 use gpsimd::prelude::*;
-use gpsimd::random::{Philox, bernoulli, threshold};
+use gpsimd::random::{Philox, kept, threshold};
 
 fn like_x(x: &TensorType, seed: &TensorType) -> Result<TensorType, ShapeError> {
     seed.expect_rank(1)?.expect_dim(0, 2)?;
@@ -24,7 +24,5 @@ pub fn dropout<T: Float>(core: &Core, x: Input<T>, seed: Input<i32>, p: f32, y: 
     };
     // Of p = 1 nothing is kept, and nothing is divided by 0.
     let (keep, scale) = (threshold(1.0 - p), if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
-    core.map_random(Philox::new(seed), &x, y, |x, bits| {
-        T::from_f32(if bernoulli(bits, keep) { scale * x.to_f32() } else { 0.0 })
-    })
+    core.map_random(Philox::new(seed), &x, y, |x, bits| T::from_f32(kept(bits, keep, scale * x.to_f32())))
 }

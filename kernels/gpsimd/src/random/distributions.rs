@@ -29,6 +29,20 @@ pub fn bernoulli(bits: u32, threshold: u32) -> bool {
     bits >> 1 < threshold
 }
 
+/// `x` where [`bernoulli`] is true, 0 elsewhere: what dropout makes of a value. By a mask, as compilers make branches of
+/// conditions.
+///
+/// ```
+/// use gpsimd::random::{kept, threshold};
+///
+/// assert_eq!((kept(0, threshold(0.5), -2.0), kept(u32::MAX, threshold(0.5), -2.0)), (-2.0, 0.0));
+/// ```
+#[inline(always)]
+pub fn kept(bits: u32, threshold: u32, x: f32) -> f32 {
+    let mask = u32::from(bernoulli(bits, threshold)).wrapping_neg();
+    f32::from_bits(x.to_bits() & mask)
+}
+
 /// Two independent numbers of the normal distribution with mean 0 and variance 1 (Box and Muller).
 ///
 /// The radius is sqrt(-2 log u), u from `radius`, at least 2^-32, so that no number is beyond ±6.67, which of 10^10 numbers
