@@ -161,7 +161,7 @@ mod tests {
             scalar: OperationCounts { integer: 100, divide: 1, ..OperationCounts::default() },
             vector: OperationCounts { fma: 1600, divide: 16, ..OperationCounts::default() },
         };
-        let dma = Dma { transfer: Transfer::Load, tensor: 0, start: 0, bytes: 500, tcm: 0 };
+        let dma = Dma { transfer: Transfer::Load, phase: 0, tensor: 0, start: 0, bytes: 500, tcm: 0 };
         let trace =
             [TraceStep { operations, dma: Some(dma) }, TraceStep { operations: Operations::default(), dma: None }];
         let cost = model.core(&trace);

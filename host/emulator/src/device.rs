@@ -125,8 +125,8 @@ unsafe extern "C" fn load(
         // SAFETY: the kernel passes a location or null.
         Err(misuse) => return unsafe { core.misused(misuse, location) },
     };
-    if core.launch.is_checked()
-        && let Some(output) = core.launch.output_replacing(tensor as usize)
+    if let Some(output) = core.launch.output_replacing(tensor as usize)
+        && core.launch.records(output)
     {
         if let Some(range) = core.accesses[output].written.first_in(&range) {
             let misuse = Misuse::ReadAfterReplace { tensor: core.launch.name(tensor as usize), range };
@@ -200,7 +200,7 @@ unsafe extern "C" fn store(
         }
     }
     drop(one_at_a_time);
-    if core.launch.is_checked() {
+    if core.launch.records(output) {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses[output].store(range, location) };
     }

@@ -27,7 +27,7 @@ pub(crate) struct CoreOutcome {
     pub(crate) has_run: bool,
     pub(crate) report: CoreReport,
     pub(crate) printed: Vec<PrintedLine>,
-    /// Of each output; empty in fast mode.
+    /// Of each output; in fast mode empty of those that are not in place.
     pub(crate) accesses: Vec<Accesses>,
     /// Of each output; empty in checked mode.
     pub(crate) stored: Vec<Stored>,
@@ -144,7 +144,7 @@ impl EmulatedCore<'_, '_> {
     pub(crate) fn trace_dma(&mut self, transfer: Transfer, tensor: u32, start: u64, bytes: usize, tcm: *const u8) {
         // A DMA of nothing may be to nowhere.
         let tcm = (tcm as usize).saturating_sub(self.pool.start() as usize) as u64;
-        self.trace(Some(Dma { transfer, tensor, start, bytes: bytes as u64, tcm }));
+        self.trace(Some(Dma { transfer, phase: 0, tensor, start, bytes: bytes as u64, tcm }));
     }
 
     /// Adds to the trace what was computed since the last step, and what ended that.

@@ -14,6 +14,7 @@ use crate::guard::{Code, code_around};
 use crate::loaded::{self, Content};
 use crate::operations::{self, Operations, OperationsOf};
 use crate::prepared_launch::PreparedLaunch;
+use crate::report::Dma;
 
 /// An op library, loaded and verified. Cheap to clone; stays loaded while a clone or an [`Op`] of it lives.
 #[derive(Clone)]
@@ -291,6 +292,28 @@ impl Op {
 
     pub(crate) fn entry(&self) -> &OpEntry {
         &self.library.ops[self.index]
+    }
+
+    /// Name of the tensor that a DMA of a launch of this op is to or from: of two phases, as the DMA's phase calls it.
+    pub fn tensor_of(&self, dma: &Dma) -> String {
+        let phase = if dma.phase == 0 { None } else { self.second_phase() };
+        phase.map_or_else(|| self.clone(), |(second, _)| second).tensor_name(dma.tensor as usize).to_owned()
+    }
+
+    /// Which of its tensor operands that tensor is, if it is one.
+    pub fn operand_of(&self, dma: &Dma) -> Option<usize> {
+        let index = dma.tensor as usize;
+        match self.second_phase().filter(|_| dma.phase > 0) {
+            None => Some(index).filter(|index| *index < self.entry().tensors),
+            // Sizes are given after the tensors, whatever their order is.
+            Some((_, arguments)) => {
+                let is_tensor = |argument: &&PhaseArgument| !matches!(argument, PhaseArgument::Scalar(..));
+                match arguments.iter().filter(is_tensor).nth(index)? {
+                    PhaseArgument::Tensor(tensor) => Some(*tensor),
+                    PhaseArgument::Output(_) | PhaseArgument::Scalar(..) => None,
+                }
+            }
+        }
     }
 
     /// Name of tensor `index` of a launch: the operands, the sizes, `params` if the op has scalars, the outputs.

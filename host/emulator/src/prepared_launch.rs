@@ -263,6 +263,12 @@ impl<'a> PreparedLaunch<'a> {
         self.replaced.iter().position(|replaced| *replaced == Some(index))
     }
 
+    /// Whether what cores load and store of output `output` and of the operand that it replaces is recorded: in checked mode,
+    /// and in place, where who comes first would decide what is read.
+    pub(crate) fn records(&self, output: usize) -> bool {
+        self.is_checked() || self.in_place & (1 << output) != 0
+    }
+
     /// The operand that output `output` replaces, in place or not.
     pub(crate) fn replaced(&self, output: usize) -> Option<usize> {
         self.replaced[output]

@@ -31,7 +31,9 @@ pub struct TraceStep {
 pub struct Dma {
     /// Its direction.
     pub transfer: Transfer,
-    /// Index of the tensor: the operands, `params` if the op has scalars, the output.
+    /// Of which phase it is: 0, or 1 of the second of two.
+    pub phase: u32,
+    /// Index of the tensor in the launch of that phase: see [`Op::tensor_of`](crate::Op::tensor_of).
     pub tensor: u32,
     /// First element.
     pub start: u64,
@@ -85,6 +87,15 @@ impl CoreReport {
     }
 }
 
+impl TraceStep {
+    fn of_second_phase(mut self) -> Self {
+        if let Some(dma) = &mut self.dma {
+            dma.phase = 1;
+        }
+        self
+    }
+}
+
 impl LaunchReport {
     /// This phase and the one after it: what each core did in both.
     pub(crate) fn followed_by(mut self, next: Self) -> Self {
@@ -93,7 +104,7 @@ impl LaunchReport {
         }
         self.printed.extend(next.printed);
         for (trace, other) in self.traces.iter_mut().zip(next.traces) {
-            trace.extend(other);
+            trace.extend(other.into_iter().map(TraceStep::of_second_phase));
         }
         self
     }

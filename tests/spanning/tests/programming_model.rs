@@ -228,6 +228,21 @@ fn misuse_of_a_replaced_operand_is_an_error_even_where_the_launch_is_not_in_plac
     }
 }
 
+/// With the addresses of the tensors and, as an op package, without.
+#[test]
+fn misuse_of_a_replaced_operand_is_an_error_in_fast_mode_too() {
+    for name in ["rereads_what_it_replaced", "reads_what_another_replaces"] {
+        let expected = in_place(Mode::Checked, name, &mut counting(80)).expect_err(name);
+        for copies_tiles in [false, true] {
+            let fast = Engine::builder().threads(2).mode(Mode::Fast).direct(!copies_tiles).build().expect("an engine");
+            let mut x = counting(80);
+            let launch = Launch { tensors: &[], scalars: &[], outputs: vec![x.view_mut()] };
+            let error = fast.launch_in_place(&op(name), launch).expect_err(name);
+            assert_eq!(error.to_string(), expected.to_string());
+        }
+    }
+}
+
 #[test]
 fn after_a_checked_launch_that_failed_the_operand_is_what_it_was() {
     let mut x = counting(80);

@@ -111,7 +111,7 @@ impl Measured {
             .tensors
             .iter()
             .enumerate()
-            .map(|(index, tensor)| tensor.bytes().len().min(loaded_bytes(&report, index) as usize))
+            .map(|(index, tensor)| tensor.bytes().len().min(loaded_bytes(op, &report, index) as usize))
             .sum();
         let of_outputs: usize = outputs.iter().map(|tensor| tensor.bytes().len()).sum();
         // A size is the length of a tensor that nothing is loaded from.
@@ -120,7 +120,7 @@ impl Measured {
             op: op.name().to_owned(),
             tensors: shown,
             least_bytes: (of_operands + of_scalars + of_outputs) as u64,
-            rows_apart: rows_apart(&report, operands),
+            rows_apart: rows_apart(op, &report, operands),
             tile_bytes_used: tile_bytes(&report, |_| true),
             tile_bytes_loaded: tile_bytes(&report, |dma| dma.transfer == Transfer::Load),
             tile_bytes: tile_buffers.len() as u64,
@@ -208,23 +208,23 @@ fn show(name: &str, tensor: &Tensor) -> String {
     format!("{name} {} {}", ty.dtype().name(), sizes.join("x"))
 }
 
-fn loads(trace: &[TraceStep], operand: usize) -> impl Iterator<Item = Dma> {
+fn loads(op: &Op, trace: &[TraceStep], operand: usize) -> impl Iterator<Item = Dma> {
     let dmas = trace.iter().filter_map(|step| step.dma);
-    dmas.filter(move |dma| dma.transfer == Transfer::Load && dma.tensor as usize == operand)
+    dmas.filter(move |dma| dma.transfer == Transfer::Load && op.operand_of(dma) == Some(operand))
 }
 
 /// Bytes of an operand that the cores load.
-fn loaded_bytes(report: &LaunchReport, operand: usize) -> u64 {
-    report.traces.iter().flat_map(|trace| loads(trace, operand)).map(|dma| dma.bytes).sum()
+fn loaded_bytes(op: &Op, report: &LaunchReport, operand: usize) -> u64 {
+    report.traces.iter().flat_map(|trace| loads(op, trace, operand)).map(|dma| dma.bytes).sum()
 }
 
-fn rows_apart(report: &LaunchReport, operands: &Operands) -> Option<RowsApart> {
+fn rows_apart(op: &Op, report: &LaunchReport, operands: &Operands) -> Option<RowsApart> {
     let of_operand = |(index, (operand, tensor)): (usize, (&String, &Tensor))| {
         let element_bytes = tensor.ty().dtype().bytes() as u64;
         let mut rows = RowsApart { operand: operand.clone(), loads: 0, bytes: 0 };
         for trace in &report.traces {
             let mut end = None;
-            for dma in loads(trace, index) {
+            for dma in loads(op, trace, index) {
                 if end.is_some_and(|end| end != dma.start) {
                     rows.loads += 1;
                     rows.bytes += dma.bytes;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use gpsimd_emulator::cost::CostModel;
-use gpsimd_emulator::{DType, LaunchReport};
+use gpsimd_emulator::{DType, LaunchReport, Op};
 use serde::{Deserialize, Serialize};
 
 use crate::build::cpp::{CompilerOptions, Cpp};
@@ -25,7 +25,7 @@ use crate::process;
 use crate::workspace::{Selection, Workspace};
 use counting::Vectors;
 use measured::Measured;
-use operands::{Given, operands};
+use operands::{Given, operands, verify_given};
 
 /// Estimate what ops cost on the device: time, what it is spent on, how far from the limits, and what to do.
 ///
@@ -158,8 +158,10 @@ impl Profile {
         let dtype = if self.dtype == ElementType::Bf16 { DType::Bf16 } else { DType::F32 };
         let mut profiled = Profiled { library: library.clone(), ops: Vec::new() };
         let mut reports = Vec::new();
-        for op in counting.library.ops().filter(|op| self.op.is_empty() || self.op.iter().any(|name| name == op.name()))
-        {
+        let is_chosen = |op: &Op| self.op.is_empty() || self.op.iter().any(|name| name == op.name());
+        let ops: Vec<_> = counting.library.ops().filter(is_chosen).collect();
+        verify_given(&ops, &given)?;
+        for op in ops {
             let operands = operands(&library, &op, &given, dtype)?;
             let missed = counting.missed.iter().find(|(name, _)| name == op.name()).map_or(0, |(_, missed)| *missed);
             let (measured, report) = Measured::launch(&op, &operands, &counting.tile_buffers, missed, &model)?;
@@ -199,7 +201,7 @@ impl Profile {
     }
 }
 
-fn timeline(op: &gpsimd_emulator::Op, report: &LaunchReport, model: &CostModel) -> anyhow::Result<String> {
+fn timeline(op: &Op, report: &LaunchReport, model: &CostModel) -> anyhow::Result<String> {
     Ok(serde_json::to_string(&timeline::Timeline::of(op, report, model))?)
 }
 

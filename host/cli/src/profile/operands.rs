@@ -56,14 +56,6 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         }
         None => Vec::new(),
     };
-    for Given { name, .. } in given {
-        ensure!(
-            descriptor.operands.iter().any(|operand| operand.name == *name),
-            "op `{}` has no operand `{name}`; it has {}",
-            op.name(),
-            listed(descriptor)
-        );
-    }
     let value = |name: &str| {
         let of = |all: &[Given]| all.iter().rev().find(|given| given.name == name).map(|given| given.value.clone());
         of(given).or_else(|| of(&standard))
@@ -98,6 +90,19 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         }
     }
     Ok(operands)
+}
+
+/// Fails unless each of `given` is an operand of one of the `ops`, of which the others then have what is standard.
+pub(super) fn verify_given(ops: &[Op], given: &[Given]) -> anyhow::Result<()> {
+    for Given { name, .. } in given {
+        let has_it = |op: &Op| op.descriptor().operands.iter().any(|operand| operand.name == *name);
+        if !ops.iter().any(has_it) {
+            let listed: Vec<_> =
+                ops.iter().map(|op| format!("`{}` has {}", op.name(), listed(op.descriptor()))).collect();
+            bail!("no op that is profiled has an operand `{name}`: {}", listed.join("; "));
+        }
+    }
+    Ok(())
 }
 
 /// The value of a scalar or size, by default 1 or true; none for a tensor. No value is rounded but an f32.

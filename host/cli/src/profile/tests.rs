@@ -9,7 +9,7 @@ use gpsimd_emulator::{DType, OperationCounts};
 
 use super::counting::{self, Counting, Vectors};
 use super::measured::Measured;
-use super::operands::{Given, operands};
+use super::operands::{Given, operands, verify_given};
 use super::{calibration, comparison, roofline, table, timeline};
 use crate::build::cpp::{CompilerOptions, Cpp};
 use crate::workspace::{OpCrate, Workspace};
@@ -135,6 +135,22 @@ fn a_timeline_is_in_the_trace_event_format_and_no_core_does_two_things_at_once()
     }
 }
 
+/// As each phase calls its tensors; and of the operands, what both load is counted.
+#[test]
+fn a_timeline_of_two_phases_names_the_tensors_of_each() {
+    let (measured, report) = measure("layer_norm_backward", "dy=64x64 x=64x64 gamma=64 mean=64 rstd=64", DType::F32);
+    let op = bert_ops().library.op("layer_norm_backward").unwrap();
+    let text = serde_json::to_string(&timeline::Timeline::of(&op, &report, &CostModel::default())).unwrap();
+    let trace: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let names = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "dma");
+    let names: std::collections::BTreeSet<_> = names.map(|event| event["name"].as_str().unwrap()).collect();
+    let stored = ["store dbeta", "store dgamma", "store dx", "store of_beta", "store of_gamma"];
+    let loaded = ["dy", "gamma", "mean", "of_beta", "of_gamma", "rstd", "x"].map(|name| format!("load {name}"));
+    assert!(names.into_iter().eq(loaded.iter().map(String::as_str).chain(stored)));
+    // Every operand once, and every output; of mean and rstd of f32 as many as there are rows.
+    assert_eq!(measured.least_bytes, 4 * (2 * 64 * 64 + 64 + 2 * 64 + 64 * 64 + 2 * 64));
+}
+
 #[test]
 fn the_roofline_names_its_axes_and_every_op() {
     let measured: Vec<_> = SMALL.iter().map(|(op, given, dtype)| measure(op, given, *dtype).0).collect();
@@ -201,7 +217,17 @@ fn ops_of_others_need_shapes() {
         format!("{error:#}"),
         "op `bias_gelu_forward`: give the shape of operand `x`, such as --shape x=8x128x3072"
     );
-    let wrong: Given = "z=3".parse().unwrap();
-    let error = operands("bert_ops", &op, &[wrong], DType::F32).err().unwrap();
-    assert_eq!(format!("{error:#}"), "op `bias_gelu_forward` has no operand `z`; it has `x`, `bias`");
+}
+
+#[test]
+fn a_shape_is_of_an_operand_of_one_of_the_ops() {
+    let ops = ["bias_gelu_forward", "bias_gelu_backward"].map(|op| bert_ops().library.op(op).unwrap());
+    let given = |text: &str| -> [Given; 1] { [text.parse().unwrap()] };
+    verify_given(&ops, &given("dy=8x3072")).unwrap();
+    operands("bert_ops", &ops[0], &given("dy=8x3072"), DType::F32).unwrap();
+    let error = verify_given(&ops, &given("z=3")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no op that is profiled has an operand `z`: `bias_gelu_forward` has `x`, `bias`; `bias_gelu_backward` has `dy`, `x`, `bias`"
+    );
 }

@@ -73,7 +73,7 @@ impl Timeline {
                 let took = model.dma(&dma).total() * 1e6;
                 let way = if dma.transfer == Transfer::Load { "load" } else { "store" };
                 events.push(Event {
-                    name: format!("{way} {}", tensor_name(op, dma.tensor)),
+                    name: format!("{way} {}", op.tensor_of(&dma)),
                     category: "dma",
                     phase: 'X',
                     ts: now,
@@ -88,11 +88,4 @@ impl Timeline {
         let about = "estimated by gpsimd's cost model from exact counts; nothing has run on a Trainium";
         Self { trace_events: events, display_time_unit: "ns", other_data: OtherData { about } }
     }
-}
-
-fn tensor_name(op: &Op, index: u32) -> String {
-    let descriptor = op.descriptor();
-    let outputs = descriptor.outputs.iter().map(|output| output.name.as_str());
-    let mut names = descriptor.launch_operands().chain(outputs);
-    names.nth(index as usize).map_or_else(|| format!("tensor {index}"), ToString::to_string)
 }

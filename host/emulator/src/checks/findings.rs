@@ -18,12 +18,13 @@ pub(crate) fn judge(launch: &PreparedLaunch<'_>, outcomes: &[CoreOutcome]) -> Op
     }
     (0..launch.outputs()).find_map(|output| {
         let cores: Vec<&Accesses> = outcomes.iter().map(|outcome| &outcome.accesses[output]).collect();
-        let mut written = RangeSet::default();
-        cores.iter().flat_map(|core| core.written.iter()).for_each(|range| written.insert(&range));
+        let written: Vec<_> = cores.iter().map(|core| core.written.clone()).collect();
+        let mut all = RangeSet::default();
+        written.iter().flat_map(RangeSet::iter).for_each(|range| all.insert(&range));
         let findings = [
             write_conflict(launch, output, &cores),
-            read_of_replaced(launch, output, &cores),
-            never_written(launch, output, &written),
+            read_of_replaced(launch, output, &cores, &written),
+            never_written(launch, output, &all),
         ];
         // The first of equals: that two cores write an element says more than what follows from it.
         findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error)
@@ -44,7 +45,9 @@ fn judge_fast_output(launch: &PreparedLaunch<'_>, output: usize, outcomes: &[Cor
     cores.iter().flat_map(RangeSet::iter).for_each(|range| all.insert(&range));
     let elements = |set: &RangeSet| set.iter().map(|range| range.end - range.start).sum::<u64>();
     if cores.iter().map(elements).sum::<u64>() == elements(&all) {
-        return never_written(launch, output, &all).map(|(_, error)| error);
+        let accesses: Vec<_> = outcomes.iter().map(|outcome| &outcome.accesses[output]).collect();
+        let findings = [read_of_replaced(launch, output, &accesses, &cores), never_written(launch, output, &all)];
+        return findings.into_iter().flatten().min_by_key(|(element, _)| *element).map(|(_, error)| error);
     }
     let pairs = (0..cores.len()).flat_map(|core| (core + 1..cores.len()).map(move |other| (core, other)));
     let (range, core, other) = pairs
@@ -71,11 +74,12 @@ fn write_conflict(launch: &PreparedLaunch<'_>, output: usize, cores: &[&Accesses
     Some((range.start, launch.error(Some(core as u32), misuse, cores[core].stored_at(range.start))))
 }
 
-fn read_of_replaced(launch: &PreparedLaunch<'_>, output: usize, cores: &[&Accesses]) -> Finding {
+/// `written` is what each core has written, in whichever way.
+fn read_of_replaced(launch: &PreparedLaunch<'_>, output: usize, cores: &[&Accesses], written: &[RangeSet]) -> Finding {
     let pairs = (0..cores.len()).flat_map(|reader| (0..cores.len()).map(move |writer| (reader, writer)));
     let (range, reader, writer) = pairs
         .filter(|(reader, writer)| reader != writer)
-        .filter_map(|(reader, writer)| Some((cores[reader].read.first_common(&cores[writer].written)?, reader, writer)))
+        .filter_map(|(reader, writer)| Some((cores[reader].read.first_common(&written[writer])?, reader, writer)))
         .min_by_key(|(range, reader, writer)| (range.start, *reader, *writer))?;
     let misuse = Misuse::ReadReplacedByOther {
         tensor: launch.name(launch.replaced(output)?),

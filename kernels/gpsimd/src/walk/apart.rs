@@ -23,7 +23,25 @@ fn capacity(rows: usize) -> usize {
     rows.saturating_add(INDICES - 1)
 }
 
-impl Source<'_> {
+impl<'l> Source<'l> {
+    /// The shape of a walk that goes by this operand.
+    pub(super) fn extent(&self) -> Extent<'l> {
+        match self.layout {
+            Layout::Dense => Extent::of(self.hbm),
+            layout => Extent::apart(self.hbm, layout),
+        }
+    }
+
+    /// Whether the indices are reached where they are.
+    pub(super) fn has_direct_indices(&self) -> bool {
+        match self.layout {
+            Layout::Gathered(indices) => {
+                indices.output_in_place().is_none() && indices.direct::<i32>(&(0..indices.len)).is_some()
+            }
+            Layout::Dense | Layout::Region(_) => true,
+        }
+    }
+
     /// Bytes of TCM of the indices.
     pub(super) fn index_bytes(&self, rows: usize) -> usize {
         if matches!(self.layout, Layout::Gathered(_)) { slot_bytes(DType::I32, capacity(rows)) } else { 0 }
@@ -49,7 +67,7 @@ impl Source<'_> {
         is_direct: bool,
         at: &'static Location<'static>,
     ) -> OpResult {
-        self.first = self.map.row(walk, &self.shaped(), area.row);
+        self.first = self.map.row(&walk.shaped(), &self.shaped(), area.row);
         let rows = if self.map.steps { area.rows } else { 1 };
         if let Layout::Gathered(indices) = self.layout {
             self.load_indices(core, indices, rows, area, at)?;

@@ -4,37 +4,47 @@ use core::panic::Location;
 
 use gpsimd_abi as abi;
 
+use super::layout::{Layout, Shaped};
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
 use crate::tensor::Hbm;
 
-/// The shape that a walk goes by: that of the output, as rows of its last dimension.
+/// The shape that a walk goes by: that of the output or the first operand, as rows of its last dimension.
 #[derive(Clone, Copy)]
-pub(crate) struct Extent<'l> {
-    hbm: Hbm<'l>,
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
+pub(super) struct Extent<'l> {
+    pub(super) hbm: Hbm<'l>,
+    layout: Layout<'l>,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 impl<'l> Extent<'l> {
-    pub(crate) fn of(hbm: Hbm<'l>) -> Self {
+    pub(super) fn of(hbm: Hbm<'l>) -> Self {
         let columns = hbm.rank().checked_sub(1).map_or(1, |last| hbm.size(last));
-        Self { hbm, rows: hbm.len.checked_div(columns).unwrap_or(0), columns }
+        Self { hbm, layout: Layout::Dense, rows: hbm.len.checked_div(columns).unwrap_or(0), columns }
     }
 
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.hbm.len
+    /// Of an operand whose rows lie apart.
+    pub(super) fn apart(hbm: Hbm<'l>, layout: Layout<'l>) -> Self {
+        let shaped = Shaped { tensor: &hbm, layout };
+        let last = shaped.rank().saturating_sub(1);
+        let rows = (0..last).map(|i| shaped.size(i)).product();
+        Self { hbm, layout, rows, columns: shaped.size(last) }
+    }
+
+    /// The sizes of a walk that may go by an operand whose rows lie apart.
+    pub(super) fn shaped(&self) -> Shaped<'_, 'l> {
+        Shaped { tensor: &self.hbm, layout: self.layout }
     }
 
     /// The same elements as one row.
-    pub(crate) fn flat(self) -> Self {
+    pub(super) fn flat(self) -> Self {
         Self { rows: 1, columns: self.hbm.len, ..self }
     }
 }
 
 /// The sizes by which an operand meets the walk, outermost first.
-pub(crate) trait Sizes {
+pub(super) trait Sizes {
     fn rank(&self) -> usize;
     /// Of dimension `i`, which it has.
     fn size(&self, i: usize) -> usize;
@@ -52,32 +62,32 @@ impl Sizes for Hbm<'_> {
 
 /// Which row of an operand a row of the walk meets.
 #[derive(Clone, Copy)]
-pub(crate) struct RowMap {
+pub(super) struct RowMap {
     /// In groups of as many rows the operand's rows follow each other too, or are all the same one.
     group: usize,
     /// Whether they follow each other.
-    pub(crate) steps: bool,
+    pub(super) steps: bool,
     /// Whether the operand has the walk's shape.
-    pub(crate) is_full: bool,
+    pub(super) is_full: bool,
 }
 
 impl RowMap {
     /// An operand that has the walk's shape.
-    pub(crate) const FULL: Self = Self { group: 1, steps: true, is_full: true };
+    pub(super) const FULL: Self = Self { group: 1, steps: true, is_full: true };
 
     /// How operand `index` is broadcast.
     ///
     /// # Errors
     /// When it cannot be.
     #[inline(never)]
-    pub(crate) fn of(
+    pub(super) fn of(
         core: &Core,
-        walk: &Extent<'_>,
+        walk: &impl Sizes,
         operand: &impl Sizes,
         index: usize,
         at: &'static Location<'static>,
     ) -> OpResult<Self> {
-        let (rank, own_rank) = (walk.hbm.rank(), operand.rank());
+        let (rank, own_rank) = (walk.rank(), operand.rank());
         if own_rank > rank {
             return refuse(
                 core,
@@ -89,7 +99,7 @@ impl RowMap {
         let mut map = Self::FULL;
         let (mut is_first, mut has_changed) = (true, false);
         for i in (0..rank).rev() {
-            let (expected, found) = (walk.hbm.size(i), aligned(operand, rank, i));
+            let (expected, found) = (walk.size(i), aligned(operand, rank, i));
             let is_last = i + 1 == rank;
             if found != expected && (found != 1 || is_last) {
                 let message = if is_last {
@@ -117,14 +127,14 @@ impl RowMap {
 
     /// The operand's row for row `row` of the walk.
     #[inline(never)]
-    pub(crate) fn row(&self, walk: &Extent<'_>, operand: &impl Sizes, row: usize) -> usize {
+    pub(super) fn row(&self, walk: &impl Sizes, operand: &impl Sizes, row: usize) -> usize {
         if self.is_full {
             return row;
         }
-        let rank = walk.hbm.rank();
+        let rank = walk.rank();
         let (mut rest, mut stride, mut found) = (row, 1, 0);
         for i in (0..rank - 1).rev() {
-            let (size, own) = (walk.hbm.size(i), aligned(operand, rank, i));
+            let (size, own) = (walk.size(i), aligned(operand, rank, i));
             if own != 1 {
                 found += rest % size * stride;
                 stride *= size;
@@ -135,7 +145,7 @@ impl RowMap {
     }
 
     /// Rows from `row` on until the operand's rows no longer follow.
-    pub(crate) fn rows_from(&self, row: usize) -> usize {
+    pub(super) fn rows_from(&self, row: usize) -> usize {
         if self.is_full { usize::MAX } else { self.group - row % self.group }
     }
 }

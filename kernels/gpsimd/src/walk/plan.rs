@@ -4,18 +4,17 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::panic::Location;
 
-use gpsimd_abi::{self as abi, DType, TCM_ALIGN};
+use gpsimd_abi::{DType, TCM_ALIGN};
 
 use super::broadcast::Extent;
 use super::destination::Destination;
-use super::layout::Layout;
 use super::operands::Operands;
 use super::outputs::Outputs;
 use super::source::Source;
 use crate::LANES;
 use crate::device::Device;
 use crate::engine_core::Core;
-use crate::error::{OpError, OpResult};
+use crate::error::OpResult;
 use crate::tcm::Reservation;
 
 /// What is in TCM at a time: some rows, or some columns of one row.
@@ -66,12 +65,6 @@ impl<'l> Plan<'l> {
     fn prepare<const APART: bool>(&self, sources: &mut [Source<'l>], destinations: &[Destination<'l>]) -> OpResult {
         for destination in destinations {
             destination.verify(self.core, destinations[0].hbm.len, self.at)?;
-        }
-        if APART && destinations.is_empty() && !matches!(sources[0].shaped().layout, Layout::Dense) {
-            let message = "the first operand of a reduction, whose rows are counted, is a whole tensor: name operands \
-                           whose rows lie apart after it";
-            self.core.device.fail(abi::FAILURE_REFUSED, message, self.at);
-            return Err(OpError::Reported);
         }
         for (index, source) in sources.iter_mut().enumerate() {
             let output = destinations.get(index).map(|output| output.dtype);
@@ -204,8 +197,12 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         at: &'static Location<'static>,
     ) -> Self {
         let (sources, destinations) = (operands.sources(), outputs.destinations());
-        let hbm = destinations.as_ref().first().map_or_else(|| sources.as_ref()[0].hbm, |output| output.hbm);
-        let plan = Plan { core, extent: Extent::of(hbm), kept_bytes, is_direct: false, at };
+        let extent = match destinations.as_ref().first() {
+            Some(output) => Extent::of(output.hbm),
+            None if I::ARE_APART => sources.as_ref()[0].extent(),
+            None => Extent::of(sources.as_ref()[0].hbm),
+        };
+        let plan = Plan { core, extent, kept_bytes, is_direct: false, at };
         Self { plan, sources, destinations, kinds: PhantomData }
     }
 
@@ -264,7 +261,11 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
         Device::HAS_DIRECT
             && self.plan.is_direct
             && !self.plan.core.device.is_in_place()
-            && self.sources.as_ref().iter().all(Source::is_reached)
+            && self
+                .sources
+                .as_ref()
+                .iter()
+                .all(|source| source.is_reached() && (!I::ARE_APART || source.has_direct_indices()))
     }
 
     /// Rows from `row` on, at most `rows`, that one load of each operand brings.

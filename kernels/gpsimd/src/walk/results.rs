@@ -40,16 +40,17 @@ impl<'l, R: Outputs<'l>> Results<'l, R> {
         if Self::are_there() { ROWS } else { usize::MAX }
     }
 
-    /// Number of rows of `columns` elements, of which there are `len` in all.
-    pub(super) fn verify(&self, len: usize, columns: usize) -> OpResult<usize> {
+    /// Number of results: the `walked` rows, or, of rows of no elements, as many as the outputs have.
+    pub(super) fn verify(&self, walked: usize, columns: usize) -> OpResult<usize> {
         let destinations = self.destinations.as_ref();
         let rows = destinations.first().map_or(0, |first| first.hbm.len);
         for destination in destinations {
             destination.verify(self.core, rows, self.at)?;
         }
-        if rows.checked_mul(columns) == Some(len) {
+        if rows == walked || columns == 0 {
             return Ok(rows);
         }
+        let len = walked.saturating_mul(columns);
         let message = "a walk has a result for every row: {} elements in rows of {}, and outputs of {} elements";
         self.core.device.fail_with(abi::FAILURE_REFUSED, message, &[len, columns, rows], self.at);
         Err(OpError::Reported)

@@ -119,7 +119,7 @@ pub(super) fn walk_rows<'l, I: Operands<'l>, O: Outputs<'l>, R: Outputs<'l>, K>(
     let columns = walk.plan.extent.columns;
     // Rows of no elements are counted by their results alone.
     let has_results = Results::<'l, R>::are_there();
-    let rows = if has_results { results.verify(walk.plan.extent.len(), columns)? } else { walk.plan.extent.rows };
+    let rows = if has_results { results.verify(walk.plan.extent.rows, columns)? } else { walk.plan.extent.rows };
     if rows == 0 {
         return Ok(());
     }

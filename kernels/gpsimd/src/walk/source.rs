@@ -68,9 +68,9 @@ impl<'l> Source<'l> {
     ) -> OpResult {
         self.map = if APART {
             self.verify_apart(at)?;
-            RowMap::of(core, walk, &self.shaped(), index, at)?
+            RowMap::of(core, &walk.shaped(), &self.shaped(), index, at)?
         } else {
-            RowMap::of(core, walk, &self.hbm, index, at)?
+            RowMap::of(core, &walk.hbm, &self.hbm, index, at)?
         };
         self.is_shared = output == Some(self.dtype);
         if self.is_shared && !self.map.is_full {
@@ -130,7 +130,12 @@ impl<'l> Source<'l> {
         if APART && !matches!(self.layout, Layout::Dense) {
             return self.load_apart(core, walk, area, is_direct, at);
         }
-        let start = self.map.row(walk, &self.hbm, area.row) * walk.columns + area.column;
+        let row = if APART {
+            self.map.row(&walk.shaped(), &self.hbm, area.row)
+        } else {
+            self.map.row(&walk.hbm, &self.hbm, area.row)
+        };
+        let start = row * walk.columns + area.column;
         let len = self.len(area.rows, area.columns);
         // What is replaced in place is read before it is, or where it is.
         if Device::HAS_DIRECT

@@ -46,6 +46,11 @@ pub fn of_another_type(core: &Core, x: Input<bf16>, y: Output<f32>) -> OpResult 
     todo!()
 }
 
-op_library! { name: "calls", ops: [back, mistyped, too_few, none, too_many, a_number_for_a_tensor, of_another_type] }
+#[custom_op(shape = like_x, gradient(x) = back(grad, x, !is_up))]
+pub fn a_flag_for_a_number(core: &Core, x: Input<f32>, is_up: bool, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+op_library! { name: "calls", ops: [back, mistyped, too_few, none, too_many, a_number_for_a_tensor, of_another_type, a_flag_for_a_number] }
 
 fn main() {}

@@ -81,4 +81,24 @@ pub fn of_an_operand_called_grad(core: &Core, grad: Input<f32>, y: Output<f32>) 
     todo!()
 }
 
+#[custom_op(shape = like_x, gradient(x) = back(grad, !x))]
+pub fn not_of_a_tensor(core: &Core, x: Input<f32>, is_up: bool, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = back(grad, !rate))]
+pub fn not_of_a_number(core: &Core, x: Input<f32>, rate: f32, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = back(grad, !is_down))]
+pub fn not_of_what_there_is_not(core: &Core, x: Input<f32>, is_up: bool, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = back(grad, !!is_up))]
+pub fn not_twice(core: &Core, x: Input<f32>, is_up: bool, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
 fn main() {}
