@@ -1,0 +1,133 @@
+//! Pairs of sorted runs, merged.
+
+use core::ops::Range;
+
+use gpsimd::prelude::*;
+
+fn like_runs(values: &TensorType, indices: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+    values.expect_rank_at_least(1)?;
+    indices.expect_shape_of(values)?;
+    Ok([*values, *indices])
+}
+
+/// Merges runs of `run` elements that are sorted, along the last dimension, two at a time, into runs of twice as many. Of equal
+/// elements those of the first come first: of the runs of `sort_runs`, in turn, they are as `torch.sort(stable=True)` has them.
+///
+/// values: `[.., N]`, any element type; indices: like values, i32; merged and `of_merged`: like these.
+#[custom_op(shape = like_runs)]
+pub fn merge_runs<T: Number>(
+    core: &Core,
+    values: Input<T>,
+    indices: Input<i32>,
+    run: u32,
+    descending: bool,
+    mut merged: Output<T>,
+    mut of_merged: Output<i32>,
+) -> OpResult {
+    if values.is_empty() {
+        return Ok(());
+    }
+    if run == 0 {
+        return Err(OpError::Refused("`run`, the elements of a run, is 0"));
+    }
+    let len = values.shape().last().copied().unwrap_or(1);
+    let run = (run as usize).min(len);
+    let tcm = core.tcm();
+    // Values and indices of two runs and of what they become, and keys of the two.
+    let most = tcm.left().saturating_sub(64 * size_of::<T>()) / (3 * size_of::<T>() + 5 * size_of::<i32>());
+    let most = most.saturating_sub(LANES) / LANES * LANES;
+    let (mut keys_a, mut keys_b) = (tcm.buffer::<i32>(most)?, tcm.buffer::<i32>(most)?);
+    // The order of keys is descending by an exclusive or.
+    let flip = if descending { -1 } else { 0 };
+    let own = core.share(values.len(), LANES).range();
+    let mut next = own.start;
+    while next < own.end {
+        let pair = Pair::at(next, run, len);
+        let end = own.end.min(pair.b.end);
+        let taken = {
+            let mut values = tcm.window(&values)?;
+            pair.split(next - pair.a.start, |i| Ok(values.get(i)?.widen().key() ^ flip))?
+        };
+        let (mut a, mut b) = (pair.a.start + taken..pair.a.end, 0..pair.b.end);
+        b.start = pair.a.end + (next - pair.a.start - taken);
+        for range in Chunks::of(next..end, most) {
+            // No more of either are merged.
+            let from_a = a.start..a.end.min(a.start + range.len());
+            let from_b = b.start..b.end.min(b.start + range.len());
+            let (values_a, of_a) = (tcm.load(&values, from_a.clone())?, tcm.load(&indices, from_a)?);
+            let (values_b, of_b) = (tcm.load(&values, from_b.clone())?, tcm.load(&indices, from_b)?);
+            let (keys_a, keys_b) = (&mut keys_a[..of_a.len()], &mut keys_b[..of_b.len()]);
+            for (keys, values) in [(&mut *keys_a, &values_a), (&mut *keys_b, &values_b)] {
+                for (key, value) in keys.iter_mut().zip(&**values) {
+                    *key = value.widen().key() ^ flip;
+                }
+            }
+            let mut stage = tcm.stage(&mut merged, range.clone())?;
+            let mut of_stage = tcm.stage(&mut of_merged, range.clone())?;
+            let taken = merge((keys_a, keys_b), (&values_a, &of_a), (&values_b, &of_b), (&mut stage, &mut of_stage));
+            of_stage.store()?;
+            stage.store()?;
+            a.start += taken;
+            b.start += range.len() - taken;
+        }
+        next = end;
+    }
+    Ok(())
+}
+
+/// Two runs that follow each other; the second may be shorter, or empty.
+struct Pair {
+    a: Range<usize>,
+    b: Range<usize>,
+}
+
+impl Pair {
+    /// That which has an element of rows of `len` elements.
+    fn at(element: usize, run: usize, len: usize) -> Self {
+        let row = element / len * len;
+        let start = row + (element - row) / (2 * run) * (2 * run);
+        let end = |runs| start.saturating_add(runs * run).min(row + len);
+        Self { a: start..end(1), b: end(1)..end(2) }
+    }
+
+    /// How many of the first `count` elements of both come from the first run. `key` is of an element.
+    fn split(&self, count: usize, mut key: impl FnMut(usize) -> OpResult<i32>) -> OpResult<usize> {
+        let (mut low, mut high) = (count.saturating_sub(self.b.len()), count.min(self.a.len()));
+        while low < high {
+            let middle = low.midpoint(high);
+            // As many as this, and so the element of the second run before the others is among the first, too?
+            if key(self.b.start + count - middle - 1)? < key(self.a.start + middle)? {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+}
+
+/// Fills `merged` from two runs, of which one may end before; returns how many come from the first.
+#[inline(always)]
+fn merge<T: Copy>(
+    (keys_a, keys_b): (&[i32], &[i32]),
+    (values_a, of_a): (&[T], &[i32]),
+    (values_b, of_b): (&[T], &[i32]),
+    (merged, of_merged): (&mut [T], &mut [i32]),
+) -> usize {
+    let (mut a, mut b) = (0, 0);
+    let mut to = merged.iter_mut().zip(of_merged);
+    // While there are both.
+    while a < keys_a.len() && b < keys_b.len() {
+        let Some((value, of_value)) = to.next() else { return a };
+        let is_b = keys_b[b] < keys_a[a];
+        (*value, *of_value) = if is_b { (values_b[b], of_b[b]) } else { (values_a[a], of_a[a]) };
+        a += usize::from(!is_b);
+        b += usize::from(is_b);
+    }
+    for ((value, of_value), (from, of_from)) in
+        to.zip(values_a[a..].iter().zip(&of_a[a..]).chain(values_b[b..].iter().zip(&of_b[b..])))
+    {
+        (*value, *of_value) = (*from, *of_from);
+    }
+    a
+}
