@@ -1,5 +1,6 @@
 //! Pairs of sorted runs, merged.
 
+use core::hint::select_unpredictable;
 use core::ops::Range;
 
 use gpsimd::prelude::*;
@@ -115,19 +116,32 @@ fn merge<T: Copy>(
     (merged, of_merged): (&mut [T], &mut [i32]),
 ) -> usize {
     let (mut a, mut b) = (0, 0);
-    let mut to = merged.iter_mut().zip(of_merged);
-    // While there are both.
-    while a < keys_a.len() && b < keys_b.len() {
-        let Some((value, of_value)) = to.next() else { return a };
-        let is_b = keys_b[b] < keys_a[a];
-        (*value, *of_value) = if is_b { (values_b[b], of_b[b]) } else { (values_a[a], of_a[a]) };
-        a += usize::from(!is_b);
-        b += usize::from(is_b);
+    loop {
+        let done = a + b;
+        // So many can be taken whichever they come from.
+        let count = (merged.len() - done).min(keys_a.len() - a).min(keys_b.len() - b);
+        if count == 0 {
+            break;
+        }
+        let to = merged[done..done + count].iter_mut().zip(&mut of_merged[done..done + count]);
+        for (value, of_value) in to {
+            let is_b = keys_b[b] < keys_a[a];
+            // Which of the two it is, no processor can foresee.
+            *value = select_unpredictable(is_b, values_b[b], values_a[a]);
+            *of_value = select_unpredictable(is_b, of_b[b], of_a[a]);
+            (a, b) = (a + usize::from(!is_b), b + usize::from(is_b));
+        }
     }
-    for ((value, of_value), (from, of_from)) in
-        to.zip(values_a[a..].iter().zip(&of_a[a..]).chain(values_b[b..].iter().zip(&of_b[b..])))
-    {
-        (*value, *of_value) = (*from, *of_from);
-    }
+    // What is left comes from the one that has not ended.
+    let done = a + b;
+    let left = merged.len() - done;
+    let (values, of_values) = if a < keys_a.len() {
+        a += left;
+        (&values_a[a - left..a], &of_a[a - left..a])
+    } else {
+        (&values_b[b..b + left], &of_b[b..b + left])
+    };
+    merged[done..].copy_from_slice(values);
+    of_merged[done..].copy_from_slice(of_values);
     a
 }
