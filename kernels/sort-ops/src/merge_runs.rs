@@ -115,6 +115,10 @@ fn merge<T: Copy>(
     (values_b, of_b): (&[T], &[i32]),
     (merged, of_merged): (&mut [T], &mut [i32]),
 ) -> usize {
+    // Of one length, so that an index that is checked once is right for all.
+    let (values_a, of_a) = (&values_a[..keys_a.len()], &of_a[..keys_a.len()]);
+    let (values_b, of_b) = (&values_b[..keys_b.len()], &of_b[..keys_b.len()]);
+    let of_merged = &mut of_merged[..merged.len()];
     let (mut a, mut b) = (0, 0);
     loop {
         let done = a + b;
