@@ -265,6 +265,48 @@ def test_topk_refuses_a_k_that_is_too_large():
         functional.topk(torch.randn(2, 2000), 1025)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.int64, torch.bool])
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [((), -1), ((0, 3), 1), ((4, 0), 1), ((2, 3, 15), -1), ((3, 700, 2), 1), ((5, 3), 0), ((70001,), 0)],
+)
+def test_sort_is_the_stable_sort_of_pytorch(shape, dim, dtype, descending):
+    x = of_dtype(shape, torch.int32 if dtype in (torch.int64, torch.bool) else dtype)
+    x = x.remainder(3).bool() if dtype == torch.bool else x.to(dtype)
+    values, indices = functional.sort(x, dim, descending)
+    expected, order = torch.sort(x, dim=dim, descending=descending, stable=True)
+    assert values.dtype == dtype and torch.equal(values, expected)
+    assert indices.dtype == torch.int64 and torch.equal(indices, order)
+    assert torch.equal(functional.argsort(x, dim, descending), order)
+
+
+def test_sort_orders_nan_and_keeps_the_sign_of_zero():
+    x = torch.tensor([-0.0, 0.0, -torch.inf, torch.nan, torch.inf, -0.0])
+    values, indices = functional.sort(x)
+    assert indices.tolist() == [2, 0, 1, 5, 4, 3] and values[-1].isnan()
+    assert values.signbit()[1:4].tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_the_gradient_of_sort_is_that_of_pytorch(dim):
+    x = torch.randn(300, 270, requires_grad=True)
+    values, indices = functional.sort(x, dim)
+    assert not indices.requires_grad
+    grad = torch.randn_like(values)
+    expected = torch.autograd.grad(torch.sort(x, dim).values, x, grad)[0]
+    assert torch.equal(torch.autograd.grad(values, x, grad)[0], expected)
+
+
+def test_sort_passes_opcheck_and_compiles():
+    gpsimd_torch.load_library("sort_ops")
+    ops, x = torch.ops.sort_ops, torch.randn(4, 600)
+    torch.library.opcheck(ops.sort_runs.default, (x, True))
+    torch.library.opcheck(ops.merge_runs.default, (*ops.sort_runs(x, True), 256, True))
+    compiled = torch.compile(functional.sort, fullgraph=True)(x)
+    torch.testing.assert_close(compiled, functional.sort(x), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("shape", [(), (0, 3), (4, 0), (2, 3, 15), (1, 70000), (9, 20000)])
 def test_cumsum_is_that_of_float64(shape, reverse):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+import gpsimd_torch.functional
 from gpsimd_torch.ops import load_library
 
 Call = Callable[[], object]
@@ -210,6 +211,22 @@ def _topk(k: int) -> Callable[[], Case]:
     return make
 
 
+def _sort(*shape: int) -> Callable[[], Case]:
+    def make() -> Case:
+        x, result = _randn(*shape), torch.empty(*shape, dtype=torch.int64)
+
+        def sort(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.sort(x, stable=True)
+
+        # Values are read and written, and indices in int64 are written.
+        def limit() -> object:
+            return result.copy_(x)
+
+        return _case("sort", str(list(shape)), lambda: gpsimd_torch.functional.sort(x), sort, x, limit=limit)
+
+    return make
+
+
 def _cumsum(*shape: int) -> Callable[[], Case]:
     def make() -> Case:
         ops, x = _index_ops(), _randn(*shape)
@@ -232,6 +249,8 @@ CASES: list[tuple[str, Callable[[], Case]]] = [
     ("cross_entropy", _cross_entropy),
     ("topk", _topk(8)),
     ("topk", _topk(64)),
+    ("sort", _sort(1048576)),
+    ("sort", _sort(1024, 1024)),
     ("gather_rows", _gather_rows),
     ("gather_rows_backward", _gather_rows_backward),
     ("dropout", _dropout),
