@@ -164,10 +164,11 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 }
 
 /// Op libraries whose hot loops are all vectorised.
-const VECTORISED: [&str; 6] = [
+const VECTORISED: [&str; 7] = [
     "kernels/bert-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
+    "kernels/sort-ops",
     "tests/ops/element-ops",
     "tests/ops/lane-ops",
     "tests/ops/math-ops",

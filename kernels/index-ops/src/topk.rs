@@ -86,7 +86,7 @@ pub fn topk<T: Number>(
                 best.add(&found[..compacted.found]);
                 taken += compacted.taken;
                 if taken < x.len() || range.end == len {
-                    best.merge();
+                    best.merge(false);
                 }
             }
         }
@@ -168,8 +168,8 @@ impl<'c> Best<'c> {
                 *key = x.widen().key().max(*key);
             }
         }
-        lanes::sort(keys, places, Order::Descending);
-        self.bound = keys[self.k - 1];
+        self.count = groups;
+        self.merge(true);
     }
 
     /// What elements are above that may be among the greatest, and whether those that are equal to it may be, too. Before
@@ -200,8 +200,10 @@ impl<'c> Best<'c> {
         self.count = added.end;
     }
 
+    /// Merges the new ones with those so far, or, if `is_bound`, takes them for the maxima of groups. There is one sort, since
+    /// another would take as much of the stack.
     #[inline(never)]
-    fn merge(&mut self) {
+    fn merge(&mut self, is_bound: bool) {
         if self.count == 0 {
             return;
         }
@@ -211,6 +213,10 @@ impl<'c> Best<'c> {
         places[self.count..].fill(i32::MAX);
         self.count = 0;
         lanes::sort(keys, places, Order::Descending);
+        if is_bound {
+            self.bound = keys[self.k - 1];
+            return;
+        }
         let merged = sorted.min(self.keys.len());
         let new = (&keys[..merged], &places[..merged]);
         lanes::merge((&mut self.keys, &mut self.places), new, Order::Descending);
