@@ -12,8 +12,8 @@ use crate::engine_core::Core;
 use crate::error::OpResult;
 
 impl Core {
-    /// Computes this core's share of `outputs`, an element for every row of the first operand: its last dimension at a
-    /// time. `body` returns the elements for a row. Operands are as for [`rows`](Core::rows), broadcast to the first;
+    /// Computes this core's share of `outputs`, an element for every row of the first operand, whether its rows lie apart or
+    /// not: its last dimension at a time. `body` returns the elements for a row. Operands are as for [`rows`](Core::rows), broadcast to the first;
     /// `outputs` have as many elements as that has rows, whatever their shape.
     ///
     /// ```
