@@ -75,8 +75,12 @@ impl Op {
                 }
             };
             if !fits {
-                let (dtype, output) = (ty.dtype().name(), &output.name);
-                return Err(self.broken(format!("{dtype} where the kernel writes `{output}` in another dtype")));
+                let (dtype, name) = (ty.dtype().name(), &output.name);
+                let written = match output.element {
+                    ElementType::Fixed(dtype) => dtype.name().to_owned(),
+                    _ => "the type of its operands".to_owned(),
+                };
+                return Err(self.broken(format!("{dtype} where the kernel writes `{name}` in {written}")));
             }
         }
         Ok(())

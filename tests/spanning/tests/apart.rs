@@ -83,6 +83,55 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(40)))]
+
+    #[test]
+    fn what_is_broadcast_may_come_first(
+        (batch, heads, length) in (1..5_usize, 1..4_usize, 1..9_usize), columns in any_columns(), which in 0..4_usize,
+    ) {
+        let shape = [batch, heads, length, columns];
+        let own = [[1, 1, 1, columns], [batch, 1, 1, columns], [1, heads, 1, columns], [batch, 1, length, columns]][which];
+        let (x, other) = (numbers(&own), numbers(&shape));
+        let steps = |i: usize| usize::from(own[i] > 1);
+        let row_of = |row: usize| {
+            let (b, h, l) = (row / length / heads * steps(0), row / length % heads * steps(1), row % length * steps(2));
+            (b * own[1] + h) * own[2] + l
+        };
+        let row = |row: usize| &x.as_slice::<f32>().unwrap()[row_of(row) * columns..][..columns];
+        let rows = batch * heads * length;
+        let like = Tensor::from_vec(vec![0_u8; rows * columns], &shape).expect("as many as the shape");
+        let [y] = call("expand", &[&x, &like]);
+        let expected: Vec<f32> = (0..rows).flat_map(|i| row(i).to_vec()).collect();
+        prop_assert_eq!(y.as_slice::<f32>().unwrap(), &expected[..]);
+        let [y] = call("less_sum_of_rows", &[&x, &other]);
+        let others = other.as_slice::<f32>().unwrap();
+        let expected: Vec<f32> = (0..rows * columns)
+            .map(|i| row(i / columns)[i % columns] - row(i / columns).iter().sum::<f32>() + others[i])
+            .collect();
+        prop_assert_eq!(y.as_slice::<f32>().unwrap(), &expected[..]);
+    }
+
+    #[test]
+    fn gathered_rows_that_are_broadcast_may_come_first(
+        (batch, length, rows) in (1..5_usize, 1..30_usize, 1..9_usize), columns in any_columns(), has_batch: bool,
+    ) {
+        let (table, other) = (numbers(&[rows, columns]), numbers(&[batch, length, columns]));
+        let ids: Vec<i32> = (0..length).map(|i| (i * 5 % rows) as i32).collect();
+        let shape = if has_batch { vec![1, length] } else { vec![length] };
+        let ids_tensor = Tensor::from_vec(ids.clone(), &shape).expect("as many as the shape");
+        let [y] = call("less_sum", &[&table, &ids_tensor, &other]);
+        let (table, other) = (table.as_slice::<f32>().unwrap(), other.as_slice::<f32>().unwrap());
+        let expected: Vec<f32> = (0..batch * length * columns)
+            .map(|i| {
+                let row = &table[ids[i / columns % length] as usize * columns..][..columns];
+                row[i % columns] - row.iter().sum::<f32>() + other[i]
+            })
+            .collect();
+        prop_assert_eq!(y.as_slice::<f32>().unwrap(), expected);
+    }
+}
+
 #[test]
 fn an_index_that_names_no_row_is_an_error_of_a_reduction() {
     let ids = Tensor::from_vec(vec![0, 1, 5], &[3]).expect("three");

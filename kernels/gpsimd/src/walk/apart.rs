@@ -84,7 +84,9 @@ impl<'l> Source<'l> {
         }
         self.data = self.tcm;
         let (rows, start) = ((rows, area.columns), |row| self.row_start(row) + area.column);
-        dma_load_rows(core, &self.hbm, self.dtype.bytes(), rows, start, self.tcm, at)
+        dma_load_rows(core, &self.hbm, self.dtype.bytes(), rows, start, self.tcm, at)?;
+        self.repeat(area);
+        Ok(())
     }
 
     /// Brings the indices of `rows` rows from `first` on, and verifies them.

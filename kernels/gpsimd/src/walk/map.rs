@@ -17,7 +17,7 @@ impl Core {
     ///
     /// `operands` is `&x`, or a tuple of up to six; each is broadcast to the outputs as PyTorch does, except in its
     /// last dimension. `outputs` is `y`, or a tuple of up to four of one shape. An operand with the position and the
-    /// dtype of an output shares its TCM and has its shape.
+    /// dtype of an output shares its TCM: best one that is not broadcast.
     ///
     /// ```
     /// # use gpsimd::prelude::*;

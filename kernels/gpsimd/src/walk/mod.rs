@@ -16,8 +16,9 @@
 //! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
 //! from elements that were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
 //!
-//! An operand that has the position and the dtype of an output shares its TCM, so it has the output's shape: of
-//! `core.map((&x, &bias), y, ..)`, `x` is loaded to where `y` is computed and stored from.
+//! An operand that has the position and the dtype of an output shares its TCM: of `core.map((&x, &bias), y, ..)`, `x` is
+//! loaded to where `y` is computed and stored from. If it is broadcast, its row is there for each row of a tile, so that
+//! what is broadcast is better named after what is not.
 //!
 //! # Why the `unsafe` code here is sound
 //!

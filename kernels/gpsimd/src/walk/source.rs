@@ -2,14 +2,14 @@
 
 use core::panic::Location;
 
-use gpsimd_abi::{self as abi, DType};
+use gpsimd_abi::DType;
 
 use super::broadcast::{Extent, RowMap};
 use super::layout::{Layout, Shaped};
 use super::plan::{Area, slot_bytes};
 use crate::device::Device;
 use crate::engine_core::Core;
-use crate::error::{OpError, OpResult};
+use crate::error::OpResult;
 use crate::tcm::dma_load;
 use crate::tensor::Hbm;
 
@@ -22,6 +22,8 @@ pub struct Source<'l> {
     pub(super) map: RowMap,
     /// Whether it shares the TCM of the output of its position.
     pub(super) is_shared: bool,
+    /// Whether the rows of the area that was loaded last follow each other; otherwise they are all the same one.
+    steps: bool,
     /// Whether the rows of the area that was loaded last are where they are in its tensor, apart.
     pub(super) is_apart: bool,
     /// Its TCM.
@@ -45,6 +47,7 @@ impl<'l> Source<'l> {
             layout,
             map: RowMap::FULL,
             is_shared: false,
+            steps: true,
             is_apart: false,
             tcm: nowhere,
             data: nowhere,
@@ -72,13 +75,8 @@ impl<'l> Source<'l> {
         } else {
             RowMap::of(core, &walk.hbm, &self.hbm, index, at)?
         };
+        self.steps = self.map.steps;
         self.is_shared = output == Some(self.dtype);
-        if self.is_shared && !self.map.is_full {
-            let message = "operand {} of the walk shares the TCM of the output of its position, so it has the output's \
-                           shape: name operands that are broadcast after it";
-            core.device.fail_with(abi::FAILURE_REFUSED, message, &[index], at);
-            return Err(OpError::Reported);
-        }
         Ok(())
     }
 
@@ -143,7 +141,7 @@ impl<'l> Source<'l> {
             && (self.is_shared || self.hbm.output_in_place().is_none())
             && let Some(data) = self.hbm.direct_bytes(start, len, self.dtype.bytes())
         {
-            self.data = data;
+            (self.data, self.steps) = (data, self.map.steps);
             return Ok(());
         }
         self.data = self.tcm;
@@ -152,14 +150,28 @@ impl<'l> Source<'l> {
             dma_load(core, &self.hbm, &(start..start + len), self.tcm, at)?;
             self.resident = (start, len);
         }
+        self.repeat(area);
         Ok(())
+    }
+
+    /// Where results take the place of a row that is the same for all rows of the area, it is there for each of them.
+    pub(super) fn repeat(&mut self, area: &Area) {
+        if !self.is_shared || self.map.steps {
+            return;
+        }
+        self.steps = true;
+        let bytes = area.columns * self.dtype.bytes();
+        for row in 1..area.rows {
+            // SAFETY: the output's TCM has room for the rows of an area in elements of this size, and the first was loaded.
+            unsafe { core::ptr::copy_nonoverlapping(self.tcm, self.tcm.wrapping_add(row * bytes), bytes) };
+        }
     }
 
     /// Where row `row` of the area that was loaded last is; every row has `columns` there.
     #[inline(always)]
     pub(super) fn pointer<T>(&self, row: usize, columns: usize) -> *const T {
         let data = self.data.cast::<T>();
-        if self.map.steps { data.wrapping_add(row * columns) } else { data }
+        if self.steps { data.wrapping_add(row * columns) } else { data }
     }
 
     /// Whether it is part of an output's storage, but not the part that `output`, that of its position, is.

@@ -1,4 +1,5 @@
-//! Reductions whose first operand, by which they go, has rows that lie apart; and rows read elsewhere than they are replaced.
+//! Reductions whose first operand, by which they go, has rows that lie apart; rows read elsewhere than they are replaced;
+//! and operands that are broadcast and share the TCM of an output.
 #![no_std]
 
 use gpsimd::prelude::*;
@@ -73,7 +74,48 @@ pub fn shuffle(core: &Core, x: Input<f32>, ids: Input<i32>, y: Output<f32>) -> O
     core.map(&x.rows_at(&ids), y, |x| x)
 }
 
+fn like_last(x: &TensorType, y: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_rank_at_least(1)?;
+    Ok(*y)
+}
+
+fn of_shape(x: &TensorType, like: &TensorType) -> Result<TensorType, ShapeError> {
+    x.with_shape(&like.shape())
+}
+
+/// x, broadcast to the shape of `like`, of which nothing is read.  Shares its TCM with the output.
+#[custom_op(shape = of_shape)]
+#[expect(unused_variables, reason = "the shape of an operand is the output's")]
+pub fn expand<T: Number>(core: &Core, x: Input<T>, like: Input<u8>, y: Output<T>) -> OpResult {
+    core.map(&x, y, |x| x)
+}
+
+fn like_other(table: &TensorType, ids: &TensorType, other: &TensorType) -> Result<TensorType, ShapeError> {
+    table.expect_rank(2)?;
+    ids.expect_rank_at_least(1)?;
+    Ok(*other)
+}
+
+/// y = e - the sum of its row + other, e = table\[ids\], broadcast to other.  table: `[V, H]`, ids: `[1, S]` or `[S]`, other
+/// and y: `[B, S, H]`.
+#[custom_op(shape = like_other)]
+pub fn less_sum(core: &Core, table: Input<f32>, ids: Input<i32>, other: Input<f32>, y: Output<f32>) -> OpResult {
+    core.rows((&table.rows_at(&ids), &other), y).each(|mut row| {
+        let sum = row.fold(Lanes::splat(0.0), |sum, (x, _)| sum + x)?.sum();
+        row.map(|(x, other)| x - sum + other)
+    })
+}
+
+/// As `less_sum`, of x, which is broadcast to other.
+#[custom_op(shape = like_last)]
+pub fn less_sum_of_rows(core: &Core, x: Input<f32>, other: Input<f32>, y: Output<f32>) -> OpResult {
+    core.rows((&x, &other), y).each(|mut row| {
+        let sum = row.fold(Lanes::splat(0.0), |sum, (x, _)| sum + x)?.sum();
+        row.map(|(x, other)| x - sum + other)
+    })
+}
+
 op_library! {
     name: "apart_ops",
-    ops: [sums_of_rows, maxima_inside, column_sums, add_parts, shuffle],
+    ops: [sums_of_rows, maxima_inside, column_sums, add_parts, shuffle, expand, less_sum, less_sum_of_rows],
 }
