@@ -6,14 +6,11 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 from trainer_process import KILL, STOP, finish, hosts, reviews, start
-
-# Now and then one of two torchruns waits at its exit for the other, which has ended, for the 300 s of its barrier.
-# These tests are not for a run that has to be green.
-pytestmark = pytest.mark.slow
 
 STEPS = 20
 # Without dropout, which every process draws for itself, a step of 2 processes with 2 reviews each is that of one with
@@ -142,6 +139,26 @@ def test_sigterm_to_one_host_stops_both_with_a_checkpoint(common, tmp_path):
     assert "stopped, with a checkpoint after step 11" in results[0][1]
     # torchrun's own status; each worker's is 143.
     assert "exitcode  : 143" in results[0][2]
+
+
+# A thread that is in the store, almost always, when the process ends.
+ANSWERING = """
+import sys
+import torch, torch.distributed as dist
+from gpsimd_bert.train import peers
+from gpsimd_bert.train.distributed import Process
+
+peers.POLL_S = 0.0
+store = dist.TCPStore("127.0.0.1", 0, is_master=True)
+process = Process(torch.device("cpu"), peers=peers.Peers(store, 0, 1))
+process.end() if sys.argv[1] == "end" else process.fail("a reason")
+"""
+
+
+@pytest.mark.parametrize("how", ["end", "fail"])
+def test_a_process_that_leaves_while_it_answers_a_roll_call_ends_in_order(how):
+    ended = subprocess.run([sys.executable, "-c", ANSWERING, how], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_host_that_never_comes_is_an_error(common, tmp_path):

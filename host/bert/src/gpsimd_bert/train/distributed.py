@@ -189,6 +189,8 @@ class Process:
 
     def end(self):
         """Leaves the job in order."""
+        if self.peers is not None:
+            self.peers.end()
         if dist.is_initialized():
             dist.destroy_process_group()
 

@@ -31,7 +31,8 @@ class Peers:
         self._left = threading.Event()
         # With a connection of its own: a store answers one question at a time.
         own = dist.PrefixStore(self._prefix, store.clone())
-        threading.Thread(target=self._answer, args=(own,), name="roll call", daemon=True).start()
+        self._answering = threading.Thread(target=self._answer, args=(own,), name="roll call", daemon=True)
+        self._answering.start()
 
     def missing(self) -> list[str]:
         """The processes whose end broke the job, each in words; empty if all are there and well.
@@ -44,9 +45,19 @@ class Peers:
             # Of the store's address: where torchrun's first agent runs, or without torchrun process 0.
             return [f"process 0 of {self._world}, or torchrun on its host {os.environ.get('MASTER_ADDR')}, is gone"]
 
+    def end(self):
+        """Answers no more.
+
+        To be called before the interpreter ends: a thread that returns from the store to an interpreter that is gone
+        aborts the process, which torchrun takes for a failure of a job that has succeeded.
+        """
+        self._left.set()
+        # A store that does not answer does not return either.
+        self._answering.join(ROLL_CALL_S)
+
     def leave(self, reason: str):
         """Tells the others that this process ends, and why."""
-        self._left.set()
+        self.end()
         # Where the store went first, nobody is left to ask.
         with contextlib.suppress(RuntimeError):
             self._store.set(f"left/{self._rank}", reason)
