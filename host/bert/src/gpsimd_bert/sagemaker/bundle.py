@@ -42,8 +42,8 @@ def find_source(wheels: Path, package: Path, neuron_library: Path | None) -> Sou
         )
     if neuron_library is not None and not (neuron_library.is_file() and neuron_library.match("lib*_neuron.so")):
         raise UsageError(
-            f"--neuron-library {neuron_library}: expected lib..._neuron.so as `cargo xtask build-kernels --neuron` "
-            "makes it on a Neuron host"
+            f"--neuron-library {neuron_library}: expected lib..._neuron.so as `cargo gpsimd build --neuron` makes "
+            "it on a Neuron host"
         )
     return Source(found, package, neuron_library)
 

@@ -45,8 +45,8 @@ EPILOG = """\
 examples:
   python -m gpsimd_bert.sagemaker launch --dry-run --region us-east-1 --role SageMakerRole --data reviews/ \\
           --wheels target/gpsimd/wheels --package target/gpsimd/bert_ops/package
-      prints what would be uploaded and the whole request; asks AWS nothing. The folders are those that `cargo xtask
-      train -- --help` and `cargo xtask build-kernels` make in a checkout
+      prints what would be uploaded and the whole request; asks AWS nothing. The folders are those where the
+      wheels were built, and the op package of `cargo gpsimd build` in the crate bert-ops
   python -m gpsimd_bert.sagemaker launch --wheels W --package P --role SageMakerRole --data reviews/ \\
           -- --epochs 1 --batch-size 32
       reviews/train.csv and reviews/test.csv, on one ml.trn1.2xlarge

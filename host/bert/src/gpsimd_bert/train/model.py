@@ -104,8 +104,8 @@ def load_ops(device: str, neuron_library: Path | None):
     on_neuron = device == "neuron" or (device == "xla" and gpsimd_torch.is_neuron_host())
     if on_neuron and library.neuron is None:
         raise TrainerError(
-            f"--device {device} with the Rust ops needs them built for NeuronCores: run `cargo xtask build-kernels "
-            "--neuron` and name the library with --neuron-library; --ops stock trains without them"
+            f"--device {device} with the Rust ops needs them built for NeuronCores: run `cargo gpsimd build --neuron` "
+            "in the crate bert-ops and name the library with --neuron-library; --ops stock trains without them"
         )
 
 

@@ -260,8 +260,8 @@ def _parser() -> arguments.Parser:
         "--neuron-library",
         type=arguments.file,
         metavar="FILE",
-        help="the Rust ops built for NeuronCores, lib..._neuron.so of `cargo xtask build-kernels --neuron`; without "
-        "it, those beside the bundled ops",
+        help="the Rust ops built for NeuronCores, lib..._neuron.so of `cargo gpsimd build --neuron`; without it, "
+        "those beside the bundled ops",
     )
     add(
         "--price-per-hour",
