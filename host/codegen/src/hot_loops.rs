@@ -59,6 +59,7 @@ mod tests {
     fn a_remark_belongs_to_the_loop_of_its_line() {
         let function = Definition {
             function: "f".into(),
+            rust: None,
             lines: 1..=8,
             hot_loops: [2..=4, 5..=7].map(|lines| HotLines { lines, lanes: 16 }).to_vec(),
         };

@@ -14,4 +14,4 @@ pub use error::ImageError;
 pub use hot_loops::{HotLoop, hot_loops};
 pub use image::{Image, MemoryMap, OpFunctions};
 pub use module::{Export, Module};
-pub use package::{Manifest, ManifestOp, Package};
+pub use package::{Manifest, ManifestOp, Package, SourceFunction, SourceMap};

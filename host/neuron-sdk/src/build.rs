@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use gpsimd_codegen::Manifest;
+use gpsimd_codegen::{Manifest, SourceMap};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::device_library::{DeviceLibraryContents, check_device_library};
 use super::diagnosis::{Diagnosis, diagnose};
@@ -15,10 +16,13 @@ use super::error::PackageBuildError;
 use super::process::{Ended, run_until};
 use super::{Sdk, table};
 
+const MANIFEST: &str = "manifest.json";
+const SOURCE_MAP: &str = "source_map.json";
+
 /// An op package to build.
 #[derive(Debug)]
 pub struct PackageBuild<'a> {
-    /// Folder of the package: the sources, `build.py`, `manifest.json`.
+    /// Folder of the package: the sources, `build.py`, `manifest.json`, `source_map.json`.
     pub package: &'a Path,
     /// Folder for the library, replaced as a whole when it is built. The log is beside it, `<output>.log`.
     pub output: &'a Path,
@@ -46,7 +50,8 @@ impl Sdk {
     /// When a piece of the SDK is missing, the package is none, the build fails, takes too long or is stopped, or the library
     /// is not the package's.
     pub fn build(&self, build: &PackageBuild<'_>) -> Result<Built, PackageBuildError> {
-        let manifest = manifest(build.package)?;
+        let manifest: Manifest = described(build.package, MANIFEST)?;
+        let map: SourceMap = described(build.package, SOURCE_MAP)?;
         let python = self.interpreter().filter(|_| self.can_build()).ok_or_else(|| self.incomplete())?;
         let (work, log) = (beside(build.output, "new"), beside(build.output, "log"));
         copy_package(build.package, &manifest, &work)?;
@@ -67,7 +72,7 @@ impl Sdk {
         let text = String::from_utf8_lossy(&text);
         let name = format!("lib{}.so", manifest.neuron_library);
         if !status.success() {
-            return Err(failure(diagnose(&text, &work, &manifest), python, &status.to_string(), log));
+            return Err(failure(diagnose(&text, &map), python, &status.to_string(), log));
         }
         let contents = check_device_library(&work.join(&name), &manifest)
             .map_err(|source| PackageBuildError::Library { source, log: log.clone() })?;
@@ -99,11 +104,12 @@ fn failure(diagnosis: Diagnosis, python: &Path, status: &str, log: PathBuf) -> P
     }
 }
 
-fn manifest(folder: &Path) -> Result<Manifest, PackageBuildError> {
+/// What a file of a package says about it.
+fn described<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<T, PackageBuildError> {
     let no_package = |problem: String| PackageBuildError::NoPackage { folder: folder.into(), problem };
-    let text = fs::read(folder.join("manifest.json"))
-        .map_err(|error| no_package(format!("its manifest.json cannot be read ({error})")))?;
-    serde_json::from_slice(&text).map_err(|error| no_package(format!("its manifest.json does not parse ({error})")))
+    let text =
+        fs::read(folder.join(file)).map_err(|error| no_package(format!("its {file} cannot be read ({error})")))?;
+    serde_json::from_slice(&text).map_err(|error| no_package(format!("its {file} does not parse ({error})")))
 }
 
 /// A folder with nothing but the package: what the tools leave behind belongs to one build.
@@ -111,7 +117,7 @@ fn copy_package(package: &Path, manifest: &Manifest, work: &Path) -> Result<(), 
     remove(work)?;
     fs::create_dir_all(work).map_err(|source| file("make", work, source))?;
     let name = &manifest.library;
-    for name in [&format!("{name}.cpp"), &format!("{name}_shape.cpp"), "build.py", "manifest.json"] {
+    for name in [&format!("{name}.cpp"), &format!("{name}_shape.cpp"), "build.py", MANIFEST, SOURCE_MAP] {
         let from = package.join(name);
         fs::copy(&from, work.join(name)).map_err(|source| file("copy", &from, source))?;
     }

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use gpsimd_codegen::Manifest;
-
-use super::source_map::SourceMap;
+use gpsimd_codegen::SourceMap;
 
 /// Compiler errors that are told; one mistake brings many.
 const MOST_ERRORS: usize = 5;
@@ -54,13 +52,13 @@ pub(super) enum Diagnosis {
     Unknown(String),
 }
 
-/// Reads the log of a build of the package in `folder`.
-pub(super) fn diagnose(log: &str, folder: &Path, manifest: &Manifest) -> Diagnosis {
+/// Reads the log of a build of the package with that map.
+pub(super) fn diagnose(log: &str, map: &SourceMap) -> Diagnosis {
     // Without a licence nothing compiles, and the compiler's driver may call that an error of the source.
     if let Some(line) = log.lines().find(|line| is_about_a_licence(line)) {
         return Diagnosis::Licence(line.trim().to_owned());
     }
-    let errors = compiler_errors(log, folder, manifest);
+    let errors = compiler_errors(log, map);
     if !errors.is_empty() {
         return Diagnosis::Compiler(errors);
     }
@@ -80,23 +78,17 @@ fn is_about_a_licence(line: &str) -> bool {
     is_about && is_trouble.iter().any(|word| line.contains(word))
 }
 
-fn compiler_errors(log: &str, folder: &Path, manifest: &Manifest) -> Vec<CompilerError> {
-    let sources = [format!("{}.cpp", manifest.library), format!("{}_shape.cpp", manifest.library)];
-    let maps = sources.each_ref().map(|name| {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        SourceMap::new(&text, manifest)
-    });
+fn compiler_errors(log: &str, map: &SourceMap) -> Vec<CompilerError> {
     let mut errors: Vec<CompilerError> = Vec::new();
     for line in log.lines() {
         let Some((file, at, column, message)) = parse(line) else { continue };
         let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let map = sources.iter().position(|source| *source == name).map(|index| &maps[index]);
-        let (function, ops) = map.map_or((None, &[][..]), |map| map.at(at));
+        let function = map.at(&name, at);
         let error = CompilerError {
             place: format!("{name}:{at}:{column}"),
             message: message.to_owned(),
-            ops: ops.to_vec(),
-            function: function.map(str::to_owned),
+            ops: function.map_or_else(Vec::new, |function| function.ops.clone()),
+            function: function.and_then(|function| function.rust.clone()),
         };
         // Every core's build says the same.
         if errors.len() < MOST_ERRORS && !errors.contains(&error) {

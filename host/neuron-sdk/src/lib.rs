@@ -15,7 +15,6 @@ mod pieces;
 mod process;
 mod python;
 mod schema;
-mod source_map;
 mod version;
 
 use std::path::{Path, PathBuf};

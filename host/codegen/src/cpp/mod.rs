@@ -64,6 +64,8 @@ pub struct Emitted {
 pub struct Definition {
     /// Its name in C++.
     pub function: String,
+    /// The Rust path, of one that comes from a function.
+    pub rust: Option<String>,
     /// Its lines, counted from 1.
     pub lines: RangeInclusive<usize>,
     /// Its hot loops, in order.
@@ -85,6 +87,7 @@ impl Definition {
         let moved = |range: &RangeInclusive<usize>| range.start() + lines..=range.end() + lines;
         Self {
             function: self.function.clone(),
+            rust: self.rust.clone(),
             lines: moved(&self.lines),
             hot_loops: self
                 .hot_loops
@@ -162,7 +165,8 @@ pub(crate) fn emit_roots(module: &Module<'_>, options: &Options) -> Result<Emitt
     let (mut definitions, mut called) = (Vec::new(), BTreeMap::new());
     for (index, function) in functions {
         called.insert(index, calls(module, &function));
-        if let Some(path) = module.path(index) {
+        let rust = module.path(index);
+        if let Some(path) = &rust {
             let _ = writeln!(code, "// {path}");
         }
         let (ty, name) = (module.function_type(index), names.function(index));
@@ -176,7 +180,7 @@ pub(crate) fn emit_roots(module: &Module<'_>, options: &Options) -> Result<Emitt
         if is_recursive {
             code.append(&guarded(ty, name, &unguarded));
         }
-        definitions.push(Definition { function: name.into(), lines: first..=code.next_line() - 1, hot_loops });
+        definitions.push(Definition { function: name.into(), rust, lines: first..=code.next_line() - 1, hot_loops });
         code.append("\n");
     }
     Ok(Emitted { instance, code, definitions, functions: names.functions, calls: called, stack })

@@ -54,7 +54,7 @@ pub(super) fn kernels(image: &Image<'_>, runs: &Emitted, counters: &str) -> (Str
             outputs(op, &runs.functions[functions.shape as usize]),
         );
         let lines = first..=source.next_line() - 1;
-        definitions.push(Definition { function: op.name.clone(), lines, hot_loops: Vec::new() });
+        definitions.push(Definition { function: op.name.clone(), rust: None, lines, hot_loops: Vec::new() });
         source.append("\n");
     }
     (source.into_text(), definitions)

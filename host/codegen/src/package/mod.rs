@@ -7,6 +7,7 @@ mod dtypes;
 mod kernels;
 mod operands;
 mod shapes;
+mod source_map;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,8 @@ use build_script::build_script;
 use kernels::kernels;
 use operands::schema;
 use shapes::shape_functions;
+
+pub use source_map::{SourceFunction, SourceMap};
 
 /// Calls of recursive functions that may be open. Our assumption: a call takes 128 bytes of a core's stack, of which about
 /// 8 KiB are in local memory (custom-c++-operators-devguide).
@@ -70,6 +73,8 @@ pub struct Package {
     pub build_script: String,
     /// `manifest.json`.
     pub manifest: Manifest,
+    /// `source_map.json`.
+    pub source_map: SourceMap,
 }
 
 /// What is in a package.
@@ -168,13 +173,27 @@ impl Package {
         for definition in definitions.iter_mut().filter(|definition| !of_kernels.contains(&definition.function)) {
             definition.hot_loops.clear();
         }
+        let (shape_source, shape_definitions) = shape_functions(image, &shapes);
+        let mut source_map = SourceMap::default();
+        source_map.add(format!("{}.cpp", library.name), &definitions, |function| {
+            let runs = |op: &&ManifestOp| op.name == function || op.functions.iter().any(|name| name == function);
+            manifest.ops.iter().filter(runs).map(|op| op.name.clone()).collect()
+        });
+        source_map.add(format!("{}_shape.cpp", library.name), &shape_definitions, |function| {
+            let runs = |(op, functions): &(&ManifestOp, &OpFunctions)| {
+                let mut reached = shapes.reached_from(functions.shape).into_iter();
+                op.shape_function == function || reached.any(|index| shapes.functions[index as usize] == function)
+            };
+            manifest.ops.iter().zip(&image.ops).filter(runs).map(|(op, _)| op.name.clone()).collect()
+        });
         Ok(Self {
             name: library.name.clone(),
             kernels,
             definitions,
-            shapes: shape_functions(image, &shapes),
+            shapes: shape_source,
             build_script: build_script(&library.name),
             manifest,
+            source_map,
         })
     }
 
@@ -198,13 +217,15 @@ impl Package {
     }
 
     /// The files of the package: names and contents.
-    pub fn files(&self) -> [(String, String); 4] {
+    pub fn files(&self) -> [(String, String); 5] {
         let manifest = serde_json::to_string_pretty(&self.manifest).unwrap_or_default() + "\n";
+        let source_map = serde_json::to_string(&self.source_map).unwrap_or_default() + "\n";
         [
             (format!("{}.cpp", self.name), self.kernels.clone()),
             (format!("{}_shape.cpp", self.name), self.shapes.clone()),
             ("build.py".into(), self.build_script.clone()),
             ("manifest.json".into(), manifest),
+            ("source_map.json".into(), source_map),
         ]
     }
 }

@@ -8,19 +8,22 @@ use super::comments::heading;
 use super::dtypes::dtypes;
 use super::kernels::output_limits;
 use super::neuron_library;
-use crate::cpp::{Emitted, PRELUDE};
+use crate::cpp::{Definition, Emitted, PRELUDE, Source};
 use crate::image::Image;
 
-/// `<name>_shape.cpp`
-pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
-    let mut text = heading(image, "Shape functions");
-    text += "#include <stdio.h>\n#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n";
-    text += "#define GPSIMD_TRAP\n[[noreturn]] static void gpsimd_trap(const char* message) {\n  TORCH_CHECK(false, \
-             message);\n  abort();\n}\n\n";
-    text += PRELUDE;
+/// `<name>_shape.cpp`, and where its functions are.
+pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> (String, Vec<Definition>) {
+    let mut source = Source::default();
+    source.append(&heading(image, "Shape functions"));
+    source.append("#include <stdio.h>\n#include <torch/torch.h>\n#include \"torchneuron/register.h\"\n\n");
+    source.append(
+        "#define GPSIMD_TRAP\n[[noreturn]] static void gpsimd_trap(const char* message) {\n  TORCH_CHECK(false, \
+             message);\n  abort();\n}\n\n",
+    );
+    source.append(PRELUDE);
     let _ = write!(
-        text,
-        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}{}\n{}{}\n{}\n{}{}",
+        source,
+        "\nenum {{ MEMORY_BYTES = {}, MAX_OPERANDS = {} }};\n{}{}\n{}{}\n{}\n{}",
         image.memory.pool_start,
         image.descriptor.ops.iter().map(|op| op.tensors().count() + op.sizes().count()).max().unwrap_or(0),
         output_limits(image),
@@ -29,8 +32,9 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
         include_str!("types.hpp"),
         include_str!("packing.hpp"),
         include_str!("shape.hpp"),
-        shapes.code.text(),
     );
+    let before = source.append_source(&shapes.code);
+    let mut definitions: Vec<_> = shapes.definitions.iter().map(|definition| definition.below(before)).collect();
     for (op, functions) in image.descriptor.ops.iter().zip(&image.ops) {
         let names: Vec<_> =
             op.tensors().map(|(name, _)| name).chain(op.sizes()).map(|name| format!("{name}_")).collect();
@@ -40,8 +44,9 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
         }
         let tensors = op.tensors().map(|(name, element)| operand(op, name, element));
         let operands: Vec<_> = tensors.chain(op.sizes().map(|name| format!("{{\"{name}\", \"\", 0, -1}}"))).collect();
+        let first = source.next_line();
         let _ = writeln!(
-            text,
+            source,
             "torch::Tensor {0}_shape({1}) {{\n  const torch::Tensor tensors[] = {{{2}}};\n  const Operand operands[] = \
              {{{3}}};\n  return infer(\"{0}\", tensors, operands, {4}, {5}, {6});\n}}\n",
             op.name,
@@ -52,12 +57,19 @@ pub(super) fn shape_functions(image: &Image<'_>, shapes: &Emitted) -> String {
             op.outputs.len(),
             shapes.functions[functions.shape as usize],
         );
+        definitions.push(Definition {
+            function: format!("{}_shape", op.name),
+            rust: None,
+            lines: first..=source.next_line() - 2,
+            hot_loops: Vec::new(),
+        });
     }
-    let _ = writeln!(text, "NEURON_LIBRARY({}, m) {{", neuron_library(&image.descriptor.name));
+    let _ = writeln!(source, "NEURON_LIBRARY({}, m) {{", neuron_library(&image.descriptor.name));
     for op in &image.descriptor.ops {
-        let _ = writeln!(text, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
+        let _ = writeln!(source, "  m.def(\"{0}\", &{0}_shape, \"{0}\");", op.name);
     }
-    text + "}\n"
+    source.append("}\n");
+    (source.into_text(), definitions)
 }
 
 /// An operand as `shape.hpp` takes it.

@@ -1,5 +1,7 @@
 //! The files of a small op's package.
 
+use std::collections::BTreeSet;
+
 use gpsimd_codegen::PRELUDE;
 
 use crate::images::{PACKED_OPS, SMALL_OPS, image, package};
@@ -58,6 +60,32 @@ fn the_schemas_of_ops_with_several_outputs() {
     let schemas: Vec<_> = manifest.ops.iter().map(|op| op.schema.as_str()).collect();
     let both = "both(Tensor x) -> Tensor";
     assert_eq!(schemas, ["take(Tensor x, Tensor k, Tensor params) -> Tensor", "split(Tensor x) -> Tensor", both]);
+}
+
+#[test]
+fn the_source_map_says_where_every_function_is() {
+    for wasm in [SMALL_OPS, PACKED_OPS] {
+        let package = package(wasm).unwrap();
+        let name = &package.name;
+        for (file, text) in [(format!("{name}.cpp"), &package.kernels), (format!("{name}_shape.cpp"), &package.shapes)]
+        {
+            let lines: Vec<_> = text.lines().collect();
+            let mut named = BTreeSet::new();
+            for function in &package.source_map.sources[&file] {
+                let (first, last) = function.lines;
+                assert!(lines[first - 1].ends_with('{') && lines[last - 1] == "}", "{file}: {function:?}");
+                if let Some(path) = &function.rust {
+                    assert_eq!(lines[first - 2], format!("// {path}"));
+                }
+                named.extend(function.ops.iter().map(String::as_str));
+                assert_eq!(package.source_map.at(&file, first), Some(function));
+                assert_ne!(package.source_map.at(&file, first - 1), Some(function));
+            }
+            let ops: BTreeSet<_> = package.manifest.ops.iter().map(|op| &*op.name).collect();
+            assert_eq!(named, ops, "{file}");
+        }
+        assert_eq!(package.source_map.at("other.cpp", 1), None);
+    }
 }
 
 #[test]
