@@ -60,6 +60,12 @@ impl OpCrate {
         Selection { package: None, manifest_path: Some(manifest) }.find()
     }
 
+    /// The crate, built where `workspace` builds: what both use is built once.
+    pub(crate) fn built_in(mut self, workspace: &Workspace) -> Self {
+        self.workspace.target.clone_from(&workspace.target);
+        self
+    }
+
     /// The workspace that it is in.
     pub fn workspace(&self) -> &Workspace {
         &self.workspace

@@ -59,16 +59,17 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
     let (flags, extension) = match target {
         Target::Host { cpu } => {
             check_cpu(cpu)?;
-            // With an explicit target the flags leave macros and build scripts alone. They need a build folder of their
-            // own: cargo would rebuild everything whenever they change.
-            cargo.args(["--target", &host_triple()?, "--target-dir"]).arg(workspace.target().join("host-cpu"));
+            cargo.args(["--target", &host_triple()?]);
             (vec![format!("-Ctarget-cpu={cpu}")], std::env::consts::DLL_EXTENSION)
         }
         Target::Image => {
-            cargo.args(["--target", IMAGE_TARGET, "--target-dir"]).arg(workspace.target().join("images"));
+            cargo.args(["--target", IMAGE_TARGET]);
             (image_flags(), "wasm")
         }
     };
+    // The flags need a build folder of their own: cargo would rebuild everything whenever they change. With an explicit
+    // target they leave macros and build scripts alone, which both targets share.
+    cargo.arg("--target-dir").arg(workspace.target().join("op-libraries"));
     cargo.env(LIBRARY_VARIABLE, library.library());
     // Of all ways to set flags, the one that goes before the others: what the environment and configuration files say is
     // for other programs.

@@ -73,7 +73,7 @@ gpsimd = {}
     );
     let files = [("Cargo.toml", manifest.as_str()), ("src/lib.rs", include_str!("relu.rs"))];
     let folder = generate(workspace, "calibration", &files)?;
-    OpCrate::at(&folder)
+    Ok(OpCrate::at(&folder)?.built_in(workspace))
 }
 
 fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostModel) -> anyhow::Result<f64> {
