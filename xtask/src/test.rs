@@ -277,3 +277,39 @@ pub(crate) fn workspace_tests() -> Command {
     tests.args(["test", "--workspace", "--exclude", "gpsimd-torch"]);
     tests
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use cargo_metadata::MetadataCommand;
+
+    use super::*;
+
+    /// Op libraries and the crates below them have their tests elsewhere, and a test binary without a test takes as long to build.
+    #[test]
+    fn a_crate_that_says_it_has_no_tests_has_none() {
+        let metadata = MetadataCommand::new().current_dir(workspace::root()).no_deps().exec().expect("the workspace");
+        let mut count = 0;
+        for package in &metadata.packages {
+            let folder = package.manifest_path.with_file_name("src");
+            for target in package.targets.iter().filter(|target| target.src_path == folder.join("lib.rs")) {
+                let words = [(target.test, "#[test]"), (target.doctest, "/// ```"), (target.doctest, "//! ```")];
+                for (_, word) in words.iter().filter(|(is_run, _)| !is_run) {
+                    count += 1;
+                    let file = file_with(folder.as_std_path(), word);
+                    assert_eq!(file, None, "{word}: Cargo.toml says that there are no such tests");
+                }
+            }
+        }
+        assert!(count > 20, "{count}");
+    }
+
+    fn file_with(folder: &Path, word: &str) -> Option<std::path::PathBuf> {
+        let entries = fs::read_dir(folder).expect("sources").map(|entry| entry.expect("a source").path());
+        entries.into_iter().find_map(|path| match path.is_dir() {
+            true => file_with(&path, word),
+            false => fs::read_to_string(&path).is_ok_and(|text| text.contains(word)).then_some(path),
+        })
+    }
+}
