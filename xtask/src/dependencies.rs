@@ -72,6 +72,8 @@ fn refusal(package: &Package, allowed: &[Licensee]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn package(license: Option<&str>, source: Option<&str>) -> Package {
@@ -85,6 +87,22 @@ mod tests {
     fn refusal_of(license: Option<&str>, source: Option<&str>) -> Option<String> {
         let allowed = ["MIT", "Apache-2.0 WITH LLVM-exception", "Unicode-3.0"];
         refusal(&package(license, source), &allowed.map(|name| Licensee::parse(name).expect("a licence")))
+    }
+
+    /// Every dependency that is built for `cargo xtask`, with its features, the tests of the workspace are built with, too.
+    #[test]
+    fn no_dependency_is_built_twice() {
+        let features = |arguments: &[&str]| -> BTreeSet<String> {
+            let mut tree = process::cargo();
+            tree.current_dir(workspace::root()).args(["tree", "--locked", "--prefix=none", "--format={p} {f}"]);
+            let tree = process::output(tree.args(arguments)).expect("the dependencies");
+            tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+        };
+        let ours = features(&["--package=xtask", "--edges=normal,build"]);
+        let all = features(&["--workspace", "--exclude=gpsimd-torch", "--edges=normal,build,dev"]);
+        assert!(ours.len() > 50, "{ours:?}");
+        let twice: Vec<_> = ours.difference(&all).collect();
+        assert!(twice.is_empty(), "the tests want more features: name them in xtask/Cargo.toml\n{twice:#?}");
     }
 
     #[test]
