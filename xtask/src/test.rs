@@ -307,9 +307,11 @@ mod tests {
 
     fn file_with(folder: &Path, word: &str) -> Option<std::path::PathBuf> {
         let entries = fs::read_dir(folder).expect("sources").map(|entry| entry.expect("a source").path());
-        entries.into_iter().find_map(|path| match path.is_dir() {
-            true => file_with(&path, word),
-            false => fs::read_to_string(&path).is_ok_and(|text| text.contains(word)).then_some(path),
+        entries.into_iter().find_map(|path| {
+            if path.is_dir() {
+                return file_with(&path, word);
+            }
+            fs::read_to_string(&path).is_ok_and(|text| text.contains(word)).then_some(path)
         })
     }
 }

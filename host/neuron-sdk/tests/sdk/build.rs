@@ -191,7 +191,14 @@ fn what_a_build_before_left_is_not_in_the_next_one() {
     let host = that(SUCCEED);
     host.write("out/neuron.new/wrapper.o", "of a build that was killed");
     build(&host).unwrap();
-    let files = ["build.py", "libsmall_ops_neuron.so", "manifest.json", "small_ops.cpp", "small_ops_shape.cpp"];
+    let files = [
+        "build.py",
+        "libsmall_ops_neuron.so",
+        "manifest.json",
+        "small_ops.cpp",
+        "small_ops_shape.cpp",
+        "source_map.json",
+    ];
     assert_eq!(file_names(&host.path("out/neuron")), files);
 }
 
