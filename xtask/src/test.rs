@@ -159,7 +159,9 @@ fn pytest(python: &Python, folder: &Path) -> Command {
         // Each process holds PyTorch and a model or two: more than four would want gigabytes.
         .args(["-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"])
         // Threads that wait for work in one process leave the cores to the others.
-        .env("OMP_WAIT_POLICY", "passive");
+        .env("OMP_WAIT_POLICY", "passive")
+        // Tests start some hundred processes: to compile PyTorch and transformers in each takes longer than to import them.
+        .env_remove("PYTHONDONTWRITEBYTECODE");
     pytest
 }
 

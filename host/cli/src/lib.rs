@@ -14,7 +14,7 @@ pub mod files;
 mod generated;
 pub mod neff;
 mod new;
-pub mod numbers;
+pub mod normal;
 pub mod process;
 pub mod profile;
 pub mod python;

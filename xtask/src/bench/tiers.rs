@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::workspace;
 use cargo_gpsimd::table::{lines, table};
-use cargo_gpsimd::{build, numbers};
+use cargo_gpsimd::{build, normal};
 
 /// The package's time over the native library's that is aimed at.
 const AIM: f64 = 1.3;
@@ -238,5 +238,5 @@ fn tensor(values: Vec<f32>, shape: &[usize]) -> Tensor {
 }
 
 fn numbers(seed: u64, shape: &[usize]) -> Tensor {
-    tensor(numbers::numbers(seed, shape.iter().product()), shape)
+    tensor(normal::normal(seed, shape.iter().product()), shape)
 }

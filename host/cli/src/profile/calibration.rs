@@ -7,7 +7,7 @@ use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor, TensorView};
 
 use super::counting::{self, Vectors};
 use crate::generated::generate;
-use crate::numbers::numbers;
+use crate::normal::normal;
 use crate::sdk_source::SdkSource;
 use crate::table::{lines, table};
 use crate::workspace::{OpCrate, Workspace};
@@ -78,7 +78,7 @@ gpsimd = {}
 
 fn launch(library: &OpLibrary, op: &str, cores: usize, len: usize, model: &CostModel) -> anyhow::Result<f64> {
     let engine = Engine::builder().cores(cores).mode(Mode::Fast).direct(false).build()?;
-    let x = Tensor::from_vec(numbers(1, len), &[len])?;
+    let x = Tensor::from_vec(normal(1, len), &[len])?;
     let mut y = Tensor::zeros(x.ty());
     let tensors: [TensorView<'_>; 1] = [x.view()];
     let report =

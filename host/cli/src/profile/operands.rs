@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, OperandDescriptor, OperandKind, ScalarType};
 use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
 
-use crate::numbers::numbers;
+use crate::normal::normal;
 
 /// `NAME=8x128x3072` or `NAME=8x128:i32`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar or
 /// size.
@@ -144,7 +144,7 @@ fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
 fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
     let ty = TensorType::new(dtype, shape)?;
     Ok(match dtype {
-        DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, numbers(seed, ty.len())),
+        DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, normal(seed, ty.len())),
         // Small enough to be indices, and of rows that do not follow each other.
         _ => Tensor::of_numbers(ty, [0.0, 2.0, 1.0].into_iter().cycle()),
     })
