@@ -313,10 +313,13 @@ fn rows_of_equals_and_sorted_rows_are_selected_from() {
     let rows: [fn(usize) -> f32; 5] = [|_| 1.0, |_| f32::NAN, |_| f32::NEG_INFINITY, |i| i as f32, |i| -(i as f32)];
     for row in rows {
         let x = tensor((0..columns).map(row).collect(), &[columns]);
-        let [_, indices] = Setup::DEVICE.run("topk", &[&x], &[100_usize.into()]);
         let is_ascending = row(1) > row(0);
-        let expected: Vec<i32> = (0..100).map(|i| if is_ascending { columns as i32 - 1 - i } else { i }).collect();
-        assert_eq!(of::<i32>(&indices), expected);
+        // Bounded from the beginning of the row, and not.
+        for k in [1, 8, 60, 100] {
+            let [_, indices] = Setup::DEVICE.run("topk", &[&x], &[(k as usize).into()]);
+            let expected: Vec<i32> = (0..k).map(|i| if is_ascending { columns as i32 - 1 - i } else { i }).collect();
+            assert_eq!(of::<i32>(&indices), expected);
+        }
     }
 }
 
