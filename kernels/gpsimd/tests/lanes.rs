@@ -192,7 +192,12 @@ proptest! {
         scan(&mut scanned, 7, last);
         let mut carry = 7;
         let expected: Vec<_> = x.iter().map(|x| { carry = last(carry, *x); carry }).collect();
-        prop_assert_eq!(scanned, expected);
+        prop_assert_eq!(&scanned, &expected);
+        // In vectors of 16, too.
+        let last = |earlier: i32, later: i32| if later == 0 { earlier } else { later };
+        let mut wide: Vec<i32> = x.iter().map(|x| i32::from(*x)).collect();
+        scan(&mut wide, 7, last);
+        prop_assert!(wide.iter().copied().eq(expected.iter().map(|x| i32::from(*x))));
     }
 
     #[test]
@@ -300,4 +305,19 @@ fn indices_outside_of_the_elements_are_refused() {
         assert!(gathering.is_err(), "{index}");
     }
     gather(&[0_u8; 0], 0, &[], &mut []);
+}
+
+#[test]
+fn a_fold_of_several_slices_ends_with_the_shortest() {
+    let (long, short) = ([1_i32; 100], [1_i32; 37]);
+    for (a, b, c) in [(&short[..], &long[..], &long[..]), (&long, &short, &long), (&long, &long, &short)] {
+        let mut lanes = Lanes::splat(0_i32);
+        lanes.fold3(a, b, c, |sum, a, b, c| sum + a * b * c);
+        assert_eq!(lanes.wrapping_sum(), 37);
+    }
+    for (a, b) in [(&short[..], &long[..]), (&long, &short)] {
+        let mut lanes = Lanes::splat(0_i32);
+        lanes.fold2(a, b, |sum, a, b| sum + a * b);
+        assert_eq!(lanes.wrapping_sum(), 37);
+    }
 }

@@ -142,6 +142,25 @@ fn an_index_that_names_no_row_is_an_error_of_a_reduction() {
     assert_snapshot!(without_lines(error), @"op `sums_of_rows`, core 2, at tests/ops/apart-ops/src/lib.rs:LINE: index 5, element 2 of `ids`, is out of range: `table` has 5 rows");
 }
 
+fn refused(name: &str, operands: &[&Tensor]) -> String {
+    let views: Vec<TensorView<'_>> = operands.iter().map(|tensor| tensor.view()).collect();
+    let engine = Engine::builder().build().expect("an engine");
+    without_lines(engine.call_all(&op(name), &views, &[]).expect_err("refused"))
+}
+
+#[test]
+fn as_many_results_as_rows_are_reduced() {
+    assert_snapshot!(refused("reduces_to_more", &[&numbers(&[9, 2])]));
+}
+
+/// Of a part of the indices an element is told by its number among all.
+#[test]
+fn indices_are_told_by_their_numbers_in_the_tensor() {
+    let ids = |ids: [i32; 6]| Tensor::from_vec(ids.to_vec(), &[6]).expect("six");
+    assert_snapshot!(refused("by_half_of_the_indices", &[&numbers(&[4, 2]), &ids([0, 0, 0, 1, 4, 2])]));
+    assert_snapshot!(refused("by_half_of_the_indices", &[&numbers(&[3, 2]), &ids([0, 0, 0, 0, 2, 0])]));
+}
+
 /// What a core reads may have been replaced by another, or by itself. Every tier and mode says so, the native one in fast mode
 /// before anything is read.
 #[test]

@@ -100,6 +100,16 @@ fn permutes(core: &Core, x: Input<f32>, order: Input<i32>, y: Output<f32>) -> Op
     if x.dim(0) % 2 == 1 { core.scatter_rows(&x, &order, y) } else { core.map(&x.rows_at(&order), y, |x| x) }
 }
 
+fn middle(x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_rank(2)?.with_shape(&[x.dim(0), x.dim(1).saturating_sub(4)])
+}
+
+/// The columns of x without two at either end, narrowed one by one.
+#[custom_op(shape = middle)]
+fn narrows_twice(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    core.map(&x.narrow(1, 1..).narrow(1, 1..).narrow(1, ..y.dim(1)), y, |x| x)
+}
+
 op_library! {
     name: "walk_ops",
     ops: [
@@ -112,6 +122,7 @@ op_library! {
         writes_parts_of_two_sizes,
         scatters_to_more,
         permutes,
+        narrows_twice,
     ],
 }
 
@@ -320,6 +331,15 @@ fn outputs_of_two_sizes_are_an_error() {
 fn a_row_that_nothing_is_scattered_to_is_an_error() {
     let to = Tensor::from_vec(vec![9, 1, 0, 2, 4, 5, 6, 8, 7], &[9]).expect("a tensor");
     assert_snapshot!(message("scatters_to_more", &[&integers(&[9, 2], 0), &to]));
+}
+
+#[test]
+fn a_dimension_is_narrowed_in_what_it_was_narrowed_to() {
+    let engine = Engine::builder().build().expect("an engine");
+    let y = engine.call(&op("narrows_twice"), &[integers(&[3, 9], 0).view()], &[]).expect("a launch");
+    let x = integers(&[3, 9], 0);
+    let expected = x.as_slice::<f32>().unwrap().chunks(9).flat_map(|row| row[2..7].to_vec());
+    assert_eq!(y.as_slice::<f32>().unwrap(), expected.collect::<Vec<_>>());
 }
 
 #[test]

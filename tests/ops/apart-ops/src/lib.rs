@@ -115,7 +115,29 @@ pub fn less_sum_of_rows(core: &Core, x: Input<f32>, other: Input<f32>, y: Output
     })
 }
 
+fn half_of_rows(x: &TensorType, to: &TensorType) -> Result<TensorType, ShapeError> {
+    x.with_shape(&[to.dim(0) / 2, x.dim(1)])
+}
+
+/// Rows of x at the second half of the indices, gathered or, of an odd number of rows, scattered.
+#[custom_op(shape = half_of_rows)]
+pub fn by_half_of_the_indices(core: &Core, x: Input<f32>, to: Input<i32>, y: Output<f32>) -> OpResult {
+    let half = to.part(to.len() / 2..);
+    if x.dim(0) % 2 == 1 { core.scatter_rows(&x, &half, y) } else { core.map(&x.rows_at(&half), y, |x| x) }
+}
+
+fn one_for_all(x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.with_shape(&[x.dim(0) + 1])
+}
+
+/// Has a result more than rows.
+#[custom_op(shape = one_for_all)]
+pub fn reduces_to_more(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    core.reduce(&x, y, |mut row| Ok(row.fold(Lanes::splat(0.0), |sum, x| sum + x)?.sum()))
+}
+
 op_library! {
     name: "apart_ops",
-    ops: [sums_of_rows, maxima_inside, column_sums, add_parts, shuffle, expand, less_sum, less_sum_of_rows],
+    ops: [sums_of_rows, maxima_inside, column_sums, add_parts, shuffle, expand, less_sum, less_sum_of_rows,
+        by_half_of_the_indices, reduces_to_more],
 }

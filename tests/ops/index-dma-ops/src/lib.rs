@@ -173,7 +173,7 @@ pub fn set_rows<T: Number>(core: &Core, base: Input<T>, x: Input<T>, to: Input<i
     core.scatter_rows_over(&base, &x, &to, y)
 }
 
-/// Leaves x: a window of three rows, and one of three dimensions.
+/// Leaves x: a window of three rows, one of three dimensions, and the columns of a row.
 #[custom_op(shape = only)]
 pub fn leaves(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult {
     if x.dim(1) == 3 {
@@ -184,6 +184,9 @@ pub fn leaves(core: &Core, x: Input<f32>, mut y: Output<f32>) -> OpResult {
     }
     if x.dim(1) == 5 {
         return core.map(&x.narrow(2, ..), y, |x| x);
+    }
+    if x.dim(1) == 6 {
+        core.tcm().gather(&x, &[0], 3..7)?;
     }
     core.tcm().buffer::<f32>(8)?.store_2d(&mut y, Strided { start: 0, rows: 2, columns: 4, stride: 3 })
 }
