@@ -232,7 +232,7 @@ fn isa() -> anyhow::Result<()> {
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/index-dma-ops", &["indexed_dma"]),
         ("tests/ops/math-ops", &["math"]),
-        // Without lane-ops: LLVM for Xtensa stops at it ("cannot scavenge register without an emergency spill slot").
+        ("tests/ops/lane-ops", &["lanes"]),
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];

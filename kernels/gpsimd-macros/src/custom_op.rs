@@ -44,7 +44,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let implementation = implementation(&function, &kernel, shape, (&json, then), &number);
     // Versions for several dtypes in one function would have one frame each on the stack, which is in TCM.
     let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
-    let apart = (!is_inlined).then(|| quote! { #[cfg_attr(target_arch = "wasm32", inline(never))] });
+    let apart = (!is_inlined)
+        .then(|| quote! { #[cfg_attr(any(target_arch = "wasm32", target_arch = "xtensa"), inline(never))] });
     Ok(quote! {
         // What every kernel returns, `OpResult`, is described once, there; and an op has the operands that it has.
         #[allow(clippy::missing_errors_doc, clippy::too_many_arguments)]

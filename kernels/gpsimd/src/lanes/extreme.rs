@@ -60,7 +60,10 @@ pub fn argmin<T: Number + Lane>(x: &[T], first: i32) -> Option<Extreme<T>> {
     extreme(x, first, T::lt)
 }
 
-#[inline(always)]
+// LLVM for Xtensa keeps no register for addresses in a frame of more than 1 KiB, which a function with two of these has, and
+// stops where it then needs one.
+#[cfg_attr(target_arch = "xtensa", inline(never))]
+#[cfg_attr(not(target_arch = "xtensa"), inline(always))]
 fn extreme<T: Number + Lane>(x: &[T], first: i32, precedes: impl Fn(&T, &T) -> bool) -> Option<Extreme<T>> {
     let mut lanes = Lanes::splat(*x.first()?);
     let pick = |best: T, x: T| if precedes(&x, &best) | is_nan(x) { x } else { best };

@@ -181,7 +181,9 @@ fn blocks(x: &mut [i32]) -> impl Iterator<Item = &mut [i32; BLOCK]> {
 
 /// The steps of a block for the sizes from 2 to the power of `phase` to that of the block: from 1 on they sort it, the
 /// last alone makes a bitonic one sorted. `is_reversed` turns the result around.
-#[inline(always)]
+// Apart on Xtensa for the reason that `extreme` is.
+#[cfg_attr(target_arch = "xtensa", inline(never))]
+#[cfg_attr(not(target_arch = "xtensa"), inline(always))]
 fn shuffle(keys: &mut [i32; BLOCK], indices: &mut [i32; BLOCK], phase: usize, flip: i32, is_reversed: bool) {
     for phase in phase..=SHUFFLES {
         for step in 0..SHUFFLES {
