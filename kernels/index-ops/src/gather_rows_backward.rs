@@ -36,6 +36,7 @@ pub fn gather_rows_backward<T: Float>(
     while next < own.end {
         let block = named.find(next..own.end)?;
         if named.are_all {
+            named.sort();
             let mut from = 0;
             while let Some((row, places)) = named.at(from) {
                 gradient.clear(next..row)?;
@@ -104,6 +105,7 @@ impl<'l, 'c> Named<'l, 'c> {
 
     /// Finds the indices that name the first of `rows`, of as many as there is room for the indices of, at least one;
     /// returns which these are.
+    #[inline(never)]
     fn find(&mut self, rows: Range<usize>) -> OpResult<Range<usize>> {
         let mut count = rows.len().min(2 * self.most);
         loop {
@@ -123,14 +125,13 @@ impl<'l, 'c> Named<'l, 'c> {
             }
             if self.are_all || count == 1 {
                 self.most = count;
-                self.sort();
                 return Ok(rows.start..rows.start + count);
             }
             count /= 2;
         }
     }
 
-    /// By row, and of one row by place.
+    /// Sorts what was found by row, and of one row by place. Apart from `find`: one frame on the stack after the other.
     #[inline(never)]
     fn sort(&mut self) {
         let len = self.found.next_power_of_two().max(2 * LANES);

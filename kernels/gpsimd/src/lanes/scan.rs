@@ -202,7 +202,7 @@ fn scan_block<T: Lane, const N: usize, const BACK: bool>(block: &mut [T; N], car
 
 /// Scans the blocks behind the first, which is loaded from, and does not matter.
 #[inline(always)]
-fn scan_strip<T: Lane, const N: usize, const BACK: bool>(
+pub(super) fn scan_strip<T: Lane, const N: usize, const BACK: bool>(
     strip: &mut [[T; N]],
     mut carry: T,
     f: &impl Fn(T, T) -> T,

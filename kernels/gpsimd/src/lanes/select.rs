@@ -2,6 +2,7 @@
 
 use super::Lane;
 use super::reduce::Lanes;
+use super::scan::scan_strip;
 
 /// Elements that are looked at at a time: a vector of 8-bit elements, four of f32.
 const BLOCK: usize = 64;
@@ -60,7 +61,7 @@ pub struct Compacted {
 /// where `taken` is less than the length of `x`, the caller makes room and calls again for the rest.
 ///
 /// 64 elements are looked at at a time in vectors, and passed over if none satisfies the condition, which is evaluated
-/// for all. The numbers of those that do are then appended one by one.
+/// for all. Those that do are moved to the front in six steps, each of which moves elements by a power of two.
 ///
 /// ```
 /// use gpsimd::lanes::compact;
@@ -91,32 +92,59 @@ pub fn compact<T: Copy>(x: &[T], first: i32, is: impl Fn(T) -> bool, indices: &m
 /// Writes the numbers of the elements of a block that satisfy the condition, from `start`; how many.
 #[inline(always)]
 fn append<T: Copy>(block: &[T], start: i32, is: impl Fn(T) -> bool, room: &mut [i32]) -> usize {
-    let mut count = 0;
-    if cfg!(not(any(target_arch = "wasm32", target_arch = "xtensa"))) {
-        // A host has the flags of 8 elements in a register, and finds the next that is set in one instruction.
-        let mut flags = [0_u8; BLOCK];
-        for (flag, x) in flags.iter_mut().zip(block) {
-            *flag = u8::from(is(*x));
-        }
-        for (word, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
-            let mut flags = u64::from_le_bytes(*flags);
-            while flags != 0 {
-                room[count] = start.wrapping_add((8 * word) as i32 + (flags.trailing_zeros() / 8) as i32);
-                count += 1;
-                flags &= flags - 1;
-            }
+    let mut flags = [[0_u8; BLOCK]; 2];
+    for (flag, x) in flags[0].iter_mut().zip(block) {
+        *flag = u8::from(is(*x));
+    }
+    if cfg!(any(target_arch = "wasm32", target_arch = "xtensa")) {
+        let count = move_to_front(&mut flags);
+        for (i, (index, by)) in room.iter_mut().zip(&flags[0]).enumerate().take(count) {
+            *index = start.wrapping_add(i as i32 + i32::from(*by));
         }
         return count;
     }
-    let mut numbers = [0_u8; BLOCK];
-    for (i, x) in block.iter().enumerate() {
-        numbers[count % BLOCK] = i as u8;
-        count += usize::from(is(*x));
-    }
-    for (index, number) in room.iter_mut().zip(&numbers[..count]) {
-        *index = start.wrapping_add(i32::from(*number));
+    // A host has the flags of 8 elements in a register, and finds the next that is set in one instruction.
+    let mut count = 0;
+    for (word, flags) in flags[0].as_chunks::<8>().0.iter().enumerate() {
+        let mut flags = u64::from_le_bytes(*flags);
+        while flags != 0 {
+            room[count] = start.wrapping_add((8 * word) as i32 + (flags.trailing_zeros() / 8) as i32);
+            count += 1;
+            flags &= flags - 1;
+        }
     }
     count
+}
+
+/// Moves the elements whose flag is 1 to the front, in their order; how many there are. In the place of the flags comes by how
+/// much each was moved: what is now number i was number `i + flags[0][i]`. The second block is room.
+///
+/// That is the number of zeros before it. The elements move by its bits, from the lowest on, all whose bit is 1 at once, so
+/// that none meets another (H. S. Warren, Hacker's Delight, section 7-4: compress).
+#[inline(never)]
+fn move_to_front(flags: &mut [[u8; BLOCK]; 2]) -> usize {
+    let [own, zeros] = &mut *flags;
+    for (zeros, flag) in zeros.iter_mut().zip(&*own) {
+        *zeros = 1 - flag;
+    }
+    let all = scan_strip::<u8, BLOCK, false>(flags, 0, &u8::wrapping_add);
+    let [own, zeros] = &mut *flags;
+    for (own, zeros) in own.iter_mut().zip(&*zeros) {
+        *own = zeros & own.wrapping_neg();
+    }
+    // What comes after the block moves nowhere.
+    zeros.fill(0);
+    let mut step = 1;
+    while step < BLOCK {
+        let x = flags.as_flattened_mut();
+        for i in 0..BLOCK {
+            let (own, later) = (x[i], x[i + step]);
+            let stays = if own & step as u8 == 0 { own } else { 0 };
+            x[i] = if later & step as u8 == 0 { stays } else { later };
+        }
+        step *= 2;
+    }
+    BLOCK - usize::from(all)
 }
 
 /// Element `indices[i] - first` of `x` becomes element `i` of `y`: the elements that [`compact`] found, or any others.
