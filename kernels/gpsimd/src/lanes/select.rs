@@ -90,7 +90,9 @@ pub fn compact<T: Copy>(x: &[T], first: i32, is: impl Fn(T) -> bool, indices: &m
 }
 
 /// Writes the numbers of the elements of a block that satisfy the condition, from `start`; how many.
-#[inline(always)]
+// Apart on Xtensa for the reason that `extreme` is.
+#[cfg_attr(target_arch = "xtensa", inline(never))]
+#[cfg_attr(not(target_arch = "xtensa"), inline(always))]
 fn append<T: Copy>(block: &[T], start: i32, is: impl Fn(T) -> bool, room: &mut [i32]) -> usize {
     let mut flags = [[0_u8; BLOCK]; 2];
     for (flag, x) in flags[0].iter_mut().zip(block) {
