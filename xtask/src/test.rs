@@ -166,11 +166,12 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 }
 
 /// Op libraries whose hot loops are all vectorised.
-const VECTORISED: [&str; 7] = [
+const VECTORISED: [&str; 8] = [
     "kernels/bert-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
     "kernels/sort-ops",
+    "kernels/training-ops",
     "tests/ops/element-ops",
     "tests/ops/lane-ops",
     "tests/ops/math-ops",
@@ -183,6 +184,7 @@ fn package() -> anyhow::Result<()> {
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
         ("kernels/sort-ops", &["sort"]),
+        ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -223,6 +225,7 @@ fn isa() -> anyhow::Result<()> {
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
         ("kernels/sort-ops", &["sort"]),
+        ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 4] = ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops", "kernels/sort-ops"];
+pub(crate) const BUNDLED: [&str; 5] =
+    ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops", "kernels/sort-ops", "kernels/training-ops"];
 
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {

@@ -9,8 +9,7 @@ import pytest
 import torch
 import torch.nn.utils.prune
 import transformers
-from conftest import tiny_bert, tiny_config
-from gpsimd_torch import bert
+from conftest import STOCK_DROPOUT, tiny_bert, tiny_config
 from gpsimd_torch.bert import use_custom_ops
 from gpsimd_torch.optim import AdamW
 from torch import nn
@@ -139,7 +138,7 @@ def test_chunked_feed_forward_and_checkpointing_equal_stock(stock):
     for layer in stock.bert.encoder.layer:
         layer.chunk_size_feed_forward = 1
     stock.gradient_checkpointing_enable()
-    rust = use_custom_ops(copy.deepcopy(stock))
+    rust = use_custom_ops(copy.deepcopy(stock), STOCK_DROPOUT)
     expected, found = step(stock.train()), step(rust.train())
     assert found[0] == pytest.approx(expected[0], abs=2e-6)
     torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=2e-6)
@@ -209,8 +208,9 @@ SMALL = {
 def test_models_with_the_same_layers_are_taken(kind, mask):
     torch.manual_seed(0)
     stock = kind(kind.config_class(**SMALL))
-    rust = use_custom_ops(copy.deepcopy(stock))
-    assert sum(isinstance(module, bert._Fused) for module in rust.modules()) == 2
+    rust = use_custom_ops(copy.deepcopy(stock), STOCK_DROPOUT)
+    # In each of two layers the intermediate one, and the ends of both blocks.
+    assert sum(hasattr(type(module), "stock") for module in rust.modules()) == 6
     (loss, gradients, after), (rust_loss, rust_gradients, rust_after) = (
         step(model.train(), MASKS[mask]) for model in (stock, rust)
     )
@@ -349,7 +349,9 @@ def test_an_adapter_of_the_feed_forward_layer_trains_as_in_the_stock_model(stock
         for layer in stock.bert.encoder.layer:
             layer.intermediate.dense.bias.normal_()
     rust = copy.deepcopy(stock)
-    rust = adapt(use_custom_ops(rust)) if order == "after" else use_custom_ops(adapt(rust))
+    rust = (
+        adapt(use_custom_ops(rust, STOCK_DROPOUT)) if order == "after" else use_custom_ops(adapt(rust), STOCK_DROPOUT)
+    )
     expected, found = step(adapt(stock).train()), step(rust.train())
     assert found[0] == pytest.approx(expected[0], abs=2e-6)
     torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=2e-6)

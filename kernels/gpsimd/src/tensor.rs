@@ -37,6 +37,11 @@ pub(crate) struct Hbm<'l> {
 }
 
 impl<'l> Hbm<'l> {
+    /// No element of any tensor.
+    pub(crate) fn nothing(core: &'l Core) -> Self {
+        Self { core, tensor: 0, start: 0, len: 0 }
+    }
+
     fn whole(core: &'l Core, tensor: u32) -> Self {
         Self { core, tensor, start: 0, len: core.device.tensor_len(tensor) }
     }

@@ -18,11 +18,8 @@ pub fn dropout<T: Float>(core: &Core, x: Input<T>, seed: Input<i32>, p: f32, y: 
     if !(0.0..=1.0).contains(&p) {
         return Err(OpError::Refused("`p` is a probability, from 0 to 1"));
     }
-    let seed = {
-        let seed = core.tcm().load(&seed, ..2)?;
-        u64::from(seed[0].cast_unsigned()) | u64::from(seed[1].cast_unsigned()) << 32
-    };
+    let numbers = Philox::of_halves(&core.tcm().load(&seed, ..2)?);
     // Of p = 1 nothing is kept, and nothing is divided by 0.
     let (keep, scale) = (threshold(1.0 - p), if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
-    core.map_random(Philox::new(seed), &x, y, |x, bits| T::from_f32(kept(bits, keep, scale * x.to_f32())))
+    core.map_random(numbers, &x, y, |x, bits| T::from_f32(kept(bits, keep, scale * x.to_f32())))
 }

@@ -30,6 +30,14 @@ impl Philox {
         Self { seed, stream: 0 }
     }
 
+    /// The generator of a seed that is a tensor of two i32, the low half of its bits first; halves that are missing are 0.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_halves(seed: &[i32]) -> Self {
+        let half = |i| u64::from(seed.get(i).map_or(0, |half: &i32| half.cast_unsigned()));
+        Self::new(half(0) | half(1) << 32)
+    }
+
     /// The same seed at another stream.
     #[inline(always)]
     #[must_use]
@@ -60,6 +68,33 @@ impl Philox {
     #[inline(always)]
     pub fn fill<T>(self, first: u64, values: &mut [T], f: impl Fn(u32) -> T) {
         by_groups(first, values, |group| self.group(group), |value, bits| *value = f(bits));
+    }
+
+    /// The numbers of the elements from `first` on, as [`fill`](Self::fill) has them. Without an array of its own: the stack
+    /// of a core is small.
+    #[inline(always)]
+    pub(crate) fn write(self, first: u64, bits: &mut [u32]) {
+        let group = GROUP as u64;
+        for number in first / group..(first + bits.len() as u64).div_ceil(group) {
+            // Where the group's first number is to be: before the bits, if the group began earlier.
+            let start = (number * group).wrapping_sub(first) as usize;
+            let whole = bits.get_mut(start..).and_then(|bits| bits.first_chunk_mut::<GROUP>());
+            if let Some(bits) = whole {
+                for lane in 0..LANES {
+                    for (word, found) in self.block(LANES as u64 * number + lane as u64).into_iter().enumerate() {
+                        bits[word * LANES + lane] = found;
+                    }
+                }
+            } else {
+                for lane in 0..LANES {
+                    for (word, found) in self.block(LANES as u64 * number + lane as u64).into_iter().enumerate() {
+                        if let Some(bits) = bits.get_mut(start.wrapping_add(word * LANES + lane)) {
+                            *bits = found;
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// `values[i] = f(values[i], number)` with the numbers of the elements from `first` on.

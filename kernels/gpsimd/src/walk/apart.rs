@@ -38,7 +38,7 @@ impl<'l> Source<'l> {
             Layout::Gathered(indices) => {
                 indices.output_in_place().is_none() && indices.direct::<i32>(&(0..indices.len)).is_some()
             }
-            Layout::Dense | Layout::Region(_) => true,
+            Layout::Dense | Layout::Region(_) | Layout::Random(_) => true,
         }
     }
 
@@ -50,7 +50,7 @@ impl<'l> Source<'l> {
     /// Fails where its rows, or the indices of them, are replaced in place.
     pub(super) fn verify_apart(&self, at: &'static Location<'static>) -> OpResult {
         match self.layout {
-            Layout::Dense => return Ok(()),
+            Layout::Dense | Layout::Random(_) => return Ok(()),
             Layout::Gathered(indices) => indices.refuse_in_place(at)?,
             Layout::Region(_) => {}
         }
@@ -137,7 +137,7 @@ impl<'l> Source<'l> {
             // The walk's rows are as long.
             Layout::Gathered(_) => self.index(row) as usize * self.hbm.row_len(),
             Layout::Region(region) => region.row_start(&self.hbm, self.first + row),
-            Layout::Dense => 0,
+            Layout::Dense | Layout::Random(_) => 0,
         }
     }
 

@@ -3,6 +3,7 @@
 use gpsimd_abi::MAX_RANK;
 
 use super::broadcast::Sizes;
+use crate::random::Philox;
 use crate::tensor::Hbm;
 
 /// Where the rows of an operand are in its tensor.
@@ -14,6 +15,8 @@ pub(super) enum Layout<'l> {
     Gathered(&'l Hbm<'l>),
     /// In a part of every dimension.
     Region(&'l Region),
+    /// In no tensor: bits that these numbers make, in the shape of the walk.
+    Random(&'l Option<Philox>),
 }
 
 /// A part of every dimension of a tensor.
@@ -52,14 +55,14 @@ pub(super) struct Shaped<'s, 'l> {
 impl Sizes for Shaped<'_, '_> {
     fn rank(&self) -> usize {
         match self.layout {
-            Layout::Dense | Layout::Region(_) => self.tensor.rank(),
+            Layout::Dense | Layout::Region(_) | Layout::Random(_) => self.tensor.rank(),
             Layout::Gathered(indices) => indices.rank() + 1,
         }
     }
 
     fn size(&self, i: usize) -> usize {
         match self.layout {
-            Layout::Dense => self.tensor.size(i),
+            Layout::Dense | Layout::Random(_) => self.tensor.size(i),
             Layout::Region(region) => region.sizes[i],
             Layout::Gathered(indices) if i < indices.rank() => indices.size(i),
             Layout::Gathered(_) => self.tensor.row_len(),

@@ -11,7 +11,7 @@
 //! as PyTorch does, aligned at the last dimension: a bias `[H]` meets every row of `[.., H]` and is loaded once, a mask
 //! `[B, 1, 1, K]` meets the rows of its batch.
 //! [`Input::rows_at`](crate::Input::rows_at) and [`Input::narrow`](crate::Input::narrow) make operands whose rows lie
-//! apart, each a DMA of its own. [`Core::scatter_rows`] is no walk of the output but of indices.
+//! apart, each a DMA of its own; [`Core::random_bits`] is one of no tensor. [`Core::scatter_rows`] is no walk of the output but of indices.
 //! Every core takes a share; tiles are as large as TCM allows; empty tensors, rows longer than TCM, remainders and
 //! fewer rows than cores need no thought. By construction every element of the output is written once, by one core,
 //! from elements that were loaded, and the bits depend neither on the number of cores nor on the size of the pool.
@@ -41,6 +41,7 @@ mod narrow;
 mod operands;
 mod outputs;
 mod plan;
+mod random_bits;
 mod reduce;
 mod results;
 mod row;
@@ -52,5 +53,6 @@ pub use self::gather::Gather;
 pub use self::narrow::Narrowed;
 pub use self::operands::{Operand, Operands};
 pub use self::outputs::Outputs;
+pub use self::random_bits::RandomBits;
 pub use self::row::{Kept, Row, Written};
 pub use self::rows::Rows;

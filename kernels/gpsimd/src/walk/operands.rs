@@ -1,21 +1,30 @@
 //! [`Operands`]: what a walk reads.
 
+use gpsimd_abi::DType;
+
 use super::gather::Gather;
 use super::layout::Layout;
 use super::narrow::Narrowed;
 use super::outputs::Outputs;
+use super::random_bits::{BITS, RandomBits};
 use super::source::Source;
 use crate::element::Element;
 use crate::tensor::Input;
 
-/// An operand of a walk: `&x`, its rows at indices ([`Input::rows_at`]), or a part of every dimension of it
-/// ([`Input::narrow`]).
+/// An operand of a walk: `&x`, its rows at indices ([`Input::rows_at`]), a part of every dimension of it
+/// ([`Input::narrow`]), or random bits ([`Core::random_bits`](crate::Core::random_bits)).
 pub trait Operand<'l>: Copy {
     /// The type of its elements.
-    type Element: Element;
+    type Element: Copy;
+    /// The dtype of its tensor, if it is of one.
+    #[doc(hidden)]
+    const DTYPE: Option<DType>;
     /// Whether its rows may lie apart. Walks without such operands have no code for them.
     #[doc(hidden)]
-    const IS_APART: bool;
+    const IS_APART: bool = false;
+    /// Whether it is made of random numbers. Walks without such operands have no code for them.
+    #[doc(hidden)]
+    const IS_RANDOM: bool = false;
 
     #[doc(hidden)]
     fn source(self) -> Source<'l>;
@@ -30,7 +39,7 @@ pub trait Operand<'l>: Copy {
 
 impl<'l, T: Element> Operand<'l> for &Input<'l, T> {
     type Element = T;
-    const IS_APART: bool = false;
+    const DTYPE: Option<DType> = Some(T::DTYPE);
 
     #[inline(always)]
     fn source(self) -> Source<'l> {
@@ -40,6 +49,7 @@ impl<'l, T: Element> Operand<'l> for &Input<'l, T> {
 
 impl<'l, T: Element> Operand<'l> for &'l Gather<'l, T> {
     type Element = T;
+    const DTYPE: Option<DType> = Some(T::DTYPE);
     const IS_APART: bool = true;
 
     #[inline(always)]
@@ -50,6 +60,7 @@ impl<'l, T: Element> Operand<'l> for &'l Gather<'l, T> {
 
 impl<'l, T: Element> Operand<'l> for &'l Narrowed<'l, T> {
     type Element = T;
+    const DTYPE: Option<DType> = Some(T::DTYPE);
     const IS_APART: bool = true;
 
     #[inline(always)]
@@ -58,11 +69,25 @@ impl<'l, T: Element> Operand<'l> for &'l Narrowed<'l, T> {
     }
 }
 
+impl<'l> Operand<'l> for &'l RandomBits<'l> {
+    type Element = u32;
+    const DTYPE: Option<DType> = None;
+    const IS_RANDOM: bool = true;
+
+    #[inline(always)]
+    fn source(self) -> Source<'l> {
+        Source::new(self.hbm(), BITS, Layout::Random(&self.numbers))
+    }
+}
+
 /// The operands of a walk: one, or a tuple of up to six of them, each broadcast to the output.
 pub trait Operands<'l>: Copy {
     /// Whether the rows of one of them may lie apart.
     #[doc(hidden)]
     const ARE_APART: bool;
+    /// Whether one of them is made of random numbers.
+    #[doc(hidden)]
+    const ARE_RANDOM: bool;
     /// The elements that meet in one place: `T`, or a tuple of them.
     type Elements: Copy;
     /// An operand each, without its type.
@@ -109,10 +134,11 @@ pub trait Operands<'l>: Copy {
     unsafe fn read(pointers: Self::Pointers, i: usize) -> Self::Elements;
 }
 
-/// Where the output is whose TCM an operand of position `index` and type `T` shares.
+/// Where the output is whose TCM an operand of position `index` shares.
 #[inline(always)]
-fn shared<'l, T: Element, O: Outputs<'l>>(index: usize, outputs: O::Pointers) -> Option<*mut T> {
-    if O::dtype(index) == Some(T::DTYPE) { Some(O::address(outputs, index).cast()) } else { None }
+fn shared<'l, I: Operand<'l>, O: Outputs<'l>>(index: usize, outputs: O::Pointers) -> Option<*mut I::Element> {
+    let is_shared = I::DTYPE.is_some() && O::dtype(index) == I::DTYPE;
+    if is_shared { Some(O::address(outputs, index).cast()) } else { None }
 }
 
 /// Implements the trait for operands of one form.
@@ -124,6 +150,7 @@ macro_rules! operands {
     ) => {
         impl<'l, $($O: Operand<'l>),+> Operands<'l> for $operands {
             const ARE_APART: bool = $($O::IS_APART)||+;
+            const ARE_RANDOM: bool = $($O::IS_RANDOM)||+;
             type Elements = $elements;
             type Sources = [Source<'l>; $count];
             type Pointers = ($(*const $O::Element,)+);
@@ -146,7 +173,7 @@ macro_rules! operands {
                 row: usize,
                 columns: usize,
             ) -> Self::Pointers {
-                ($(match shared::<$O::Element, P>($i, outputs) {
+                ($(match shared::<$O, P>($i, outputs) {
                     Some(output) => output.cast_const(),
                     None => $O::pointer(&sources[$i], row, columns),
                 },)+)
@@ -155,7 +182,7 @@ macro_rules! operands {
             #[inline(always)]
             fn in_place<P: Outputs<'l>>(pointers: Self::Pointers, outputs: P::Pointers) -> (usize, usize) {
                 let (mut in_place, mut all) = (0, 0);
-                $(if let Some(output) = shared::<$O::Element, P>($i, outputs) {
+                $(if let Some(output) = shared::<$O, P>($i, outputs) {
                     in_place += usize::from(core::ptr::eq(output, pointers.$i));
                     all += 1;
                 })+
@@ -164,7 +191,7 @@ macro_rules! operands {
 
             #[inline(always)]
             unsafe fn bring<P: Outputs<'l>>(pointers: Self::Pointers, outputs: P::Pointers, columns: usize) {
-                $(if let Some(output) = shared::<$O::Element, P>($i, outputs) {
+                $(if let Some(output) = shared::<$O, P>($i, outputs) {
                     // SAFETY: the caller's promise; `copy` lets them be the same.
                     unsafe { core::ptr::copy(pointers.$i, output, columns) };
                 })+

@@ -4,17 +4,18 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::panic::Location;
 
-use gpsimd_abi::{DType, TCM_ALIGN};
+use gpsimd_abi::{self as abi, DType, TCM_ALIGN};
 
 use super::broadcast::Extent;
 use super::destination::Destination;
+use super::layout::Layout;
 use super::operands::Operands;
 use super::outputs::Outputs;
 use super::source::Source;
 use crate::LANES;
 use crate::device::Device;
 use crate::engine_core::Core;
-use crate::error::OpResult;
+use crate::error::{OpError, OpResult};
 use crate::tcm::Reservation;
 
 /// What is in TCM at a time: some rows, or some columns of one row.
@@ -65,6 +66,12 @@ impl<'l> Plan<'l> {
     fn prepare<const APART: bool>(&self, sources: &mut [Source<'l>], destinations: &[Destination<'l>]) -> OpResult {
         for destination in destinations {
             destination.verify(self.core, destinations[0].hbm.len, self.at)?;
+        }
+        if destinations.is_empty() && matches!(sources.first(), Some(Source { layout: Layout::Random(_), .. })) {
+            let message =
+                "the first operand of a reduction, whose rows are counted, is a tensor: name random bits after it";
+            self.core.device.fail(abi::FAILURE_REFUSED, message, self.at);
+            return Err(OpError::Reported);
         }
         for (index, source) in sources.iter_mut().enumerate() {
             let output = destinations.get(index).map(|output| output.dtype);
@@ -278,7 +285,13 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>> Walk<'l, I, O> {
     #[inline(always)]
     pub(super) fn load(&mut self, area: &Area) -> OpResult {
         let sources = self.sources.as_mut();
-        if I::ARE_APART { self.plan.load::<true>(sources, area) } else { self.plan.load::<false>(sources, area) }
+        if I::ARE_APART { self.plan.load::<true>(sources, area) } else { self.plan.load::<false>(sources, area) }?;
+        if I::ARE_RANDOM {
+            for source in sources {
+                source.fill_random(&self.plan.extent, area);
+            }
+        }
+        Ok(())
     }
 
     /// Sends the outputs of an area.

@@ -182,6 +182,25 @@ impl<'r, 'l, I: Operands<'l>, O: Outputs<'l>, K: Element, F: Fn(I::Elements) -> 
         Ok(lanes)
     }
 
+    /// As [`fold`](Self::fold), with the operands' elements in the value's place: `lane = f(lane, value, elements)`.
+    ///
+    /// # Errors
+    /// When a DMA fails.
+    #[inline(always)]
+    pub fn fold_with<L: Lane>(
+        &mut self,
+        mut lanes: Lanes<L>,
+        f: impl Fn(L, K, I::Elements) -> L,
+    ) -> OpResult<Lanes<L>> {
+        pass!(self.row, |walk, area, row| {
+            let (kept, pointers) = (self.compute(area, row), walk.row(area, row));
+            // SAFETY: `i` is below the number of columns that `load` brought, and so many values were written.
+            lanes = lanes.folded(area.columns, |lane, i| unsafe { f(lane, kept.add(i).read(), I::read(pointers, i)) });
+        });
+        self.is_computed = self.row.part.is_whole;
+        Ok(lanes)
+    }
+
     /// Writes the row: every element of the output is `f` of the value kept and of the operands' elements in its place.
     ///
     /// # Errors

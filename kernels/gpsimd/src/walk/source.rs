@@ -69,6 +69,9 @@ impl<'l> Source<'l> {
         index: usize,
         at: &'static Location<'static>,
     ) -> OpResult {
+        if matches!(self.layout, Layout::Random(_)) {
+            return Ok(());
+        }
         self.map = if APART {
             self.verify_apart(at)?;
             RowMap::of(core, &walk.shaped(), &self.shaped(), index, at)?
@@ -87,7 +90,8 @@ impl<'l> Source<'l> {
 
     /// Whether all of it is reached where it is.
     pub(super) fn is_reached(&self) -> bool {
-        self.hbm.direct_bytes(0, self.hbm.len, self.dtype.bytes()).is_some()
+        !matches!(self.layout, Layout::Random(_))
+            && self.hbm.direct_bytes(0, self.hbm.len, self.dtype.bytes()).is_some()
     }
 
     /// Elements of an area of the walk.
@@ -125,8 +129,11 @@ impl<'l> Source<'l> {
         is_direct: bool,
         at: &'static Location<'static>,
     ) -> OpResult {
-        if APART && !matches!(self.layout, Layout::Dense) {
-            return self.load_apart(core, walk, area, is_direct, at);
+        match self.layout {
+            Layout::Dense => {}
+            Layout::Random(_) => return Ok(()),
+            _ if APART => return self.load_apart(core, walk, area, is_direct, at),
+            _ => {}
         }
         let row = if APART {
             self.map.row(&walk.shaped(), &self.hbm, area.row)

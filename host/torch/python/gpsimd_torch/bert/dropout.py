@@ -1,0 +1,35 @@
+"""Dropout by the ops: its seeds, and its layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gpsimd_torch.ops import load_library
+
+
+def seed_for(x: Tensor, p: float) -> Tensor:
+    """The seed of one dropout of `x` with probability `p`, [2] in i32 on its device, from PyTorch's generator.
+
+    A dropout of nothing draws nothing.
+    """
+    if p == 0.0:
+        return torch.zeros(2, dtype=torch.int32, device=x.device)
+    return torch.randint(-(2**31), 2**31, (2,), dtype=torch.int32, device=x.device)
+
+
+class FusedDropout(nn.Dropout):
+    """`torch.nn.Dropout` with the op, which stores no mask."""
+
+    stock = nn.Dropout
+
+    def __setstate__(self, state: dict) -> None:
+        """In the process that a pickled model comes to, nothing may be loaded yet."""
+        load_library("training_ops")
+        super().__setstate__(state)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Of any shape; f32, bf16 or f16."""
+        if not self.training or self.p == 0.0:
+            return input
+        return torch.ops.training_ops.dropout(input, seed_for(input, self.p), self.p)
