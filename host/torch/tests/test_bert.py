@@ -10,7 +10,7 @@ import torch
 import torch.nn.utils.prune
 import transformers
 from conftest import STOCK_DROPOUT, tiny_bert, tiny_config
-from gpsimd_torch.bert import use_custom_ops
+from gpsimd_torch.bert import attentions, use_custom_ops
 from gpsimd_torch.optim import AdamW
 from torch import nn
 from transformers import (
@@ -371,3 +371,115 @@ def test_adapters_of_peft_train_as_in_the_stock_model(stock, order, use_dora):
     rust = adapt(use_custom_ops(rust)) if order == "after" else use_custom_ops(adapt(rust))
     expected, found = (model.eval()(input_ids=IDS, attention_mask=PADDED).logits for model in (adapt(stock), rust))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+@pytest.mark.parametrize("mask", ["padded", "none"])
+@pytest.mark.parametrize("ops", ["all", "dropout", "norm", "softmax,dropout", "gelu,norm"])
+def test_a_step_without_dropout_equals_stock_whatever_the_ops(ops, mask):
+    stock = tiny_bert(vocab_size=100, **NO_DROPOUT).train()
+    rust = use_custom_ops(copy.deepcopy(stock), ops)
+    (loss, gradients, after), (rust_loss, rust_gradients, rust_after) = (
+        step(model, MASKS[mask]) for model in (stock, rust)
+    )
+    assert rust_loss == pytest.approx(loss, abs=1e-6)
+    assert rust_after == after
+    torch.testing.assert_close(rust_gradients, gradients, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("ops", ["gelu", "softmax", "norm", "gelu,softmax", STOCK_DROPOUT])
+def test_ops_without_dropout_drop_what_stock_drops(stock, ops):
+    rust = use_custom_ops(copy.deepcopy(stock), ops)
+    expected, found = step(stock.train()), step(rust.train())
+    assert found[0] == pytest.approx(expected[0], abs=2e-6)
+    assert found[2] == expected[2]
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=2e-6)
+
+
+def test_all_ops_drop_as_the_seed_says_and_only_in_training(stock):
+    rust = use_custom_ops(stock).train()
+    first, again, other = step(rust, seed=1), step(rust, seed=1), step(rust, seed=2)
+    assert first[0] == again[0] != other[0]
+    assert all(torch.equal(a, b) for a, b in zip(first[1], again[1], strict=True))
+    rust.eval()
+    assert torch.equal(rust(IDS).logits, rust(IDS).logits)
+
+
+def test_a_layer_that_is_computed_again_drops_the_same(stock):
+    rust = use_custom_ops(stock).train()
+    expected = step(rust)
+    rust.gradient_checkpointing_enable()
+    found = step(rust)
+    assert found[0] == expected[0]
+    assert all(torch.equal(a, b) for a, b in zip(found[1], expected[1], strict=True))
+
+
+def test_each_dropout_of_the_model_drops_its_share(stock):
+    """Of ones, with a weight of one and no residual, what a layer makes of kept and of dropped elements is known."""
+    rust = use_custom_ops(stock, "all").train()
+    torch.manual_seed(0)
+    layers = [module for module in rust.modules() if isinstance(module, nn.Dropout)]
+    # Embeddings, two layers of three each, classifier.
+    assert len(layers) == 8
+    for layer in layers:
+        layer.p = 0.25
+        dropped = (layer(torch.ones(200, 500)) == 0).float().mean().item()
+        # Of 100,000 elements: six standard deviations.
+        assert dropped == pytest.approx(0.25, abs=6 * (0.25 * 0.75 / 1e5) ** 0.5)
+    end = rust.bert.encoder.layer[0].output
+    with torch.no_grad():
+        end.dense.weight.zero_(), end.dense.bias.fill_(1.0)
+    ends = end(torch.zeros(1000, 80), torch.zeros(1000, 32))
+    # A row of which some are dropped is normalised to two values, the smaller of the dropped ones.
+    dropped = (ends < ends.mean(-1, keepdim=True)).float().mean().item()
+    assert dropped == pytest.approx(0.25, abs=6 * (0.25 * 0.75 / 32e3) ** 0.5)
+    attention = rust.bert.encoder.layer[0].attention.self
+    attention.dropout.p = 0.25
+    p = attention(torch.zeros(16, 50, 32))[1]
+    assert p.unique().tolist() == pytest.approx([0.0, 1 / 50 / 0.75])
+    assert (p == 0).float().mean().item() == pytest.approx(0.25, abs=6 * (0.25 * 0.75 / p.numel()) ** 0.5)
+
+
+def test_a_model_with_all_ops_learns(stock):
+    rust = use_custom_ops(stock).train()
+    optimizer = AdamW(rust.parameters(), lr=1e-3)
+    losses = []
+    for seed in range(30):
+        losses.append(step(rust, seed=seed)[0])
+        optimizer.step()
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_second_call_chooses_anew(stock):
+    twin = copy.deepcopy(stock)
+    use_custom_ops(use_custom_ops(stock, "all"), "gelu")
+    assert stock.config._attn_implementation == "sdpa"
+    assert type(stock.dropout) is nn.Dropout
+    assert step(stock.train())[0] == pytest.approx(step(twin.train())[0], abs=2e-6)
+
+
+@pytest.mark.parametrize("ops", ["", "gelu,", "gelus", "all,gelu"])
+def test_what_is_no_op_is_an_error(stock, ops):
+    with pytest.raises(ValueError, match='expected "all" or some of gelu, softmax, dropout, norm, with commas'):
+        use_custom_ops(stock, ops)
+
+
+@pytest.mark.parametrize("ops", ["all", "softmax"])
+def test_long_inference_is_left_to_sdpa_unless_probabilities_are_asked_for(ops):
+    torch.manual_seed(0)
+    stock = BertModel(tiny_config(max_position_embeddings=300)).eval()
+    rust = use_custom_ops(copy.deepcopy(stock), ops)
+    ids = torch.arange(2 * 300).reshape(2, 300) % 90
+    layer, (query, key, value) = rust.encoder.layer[0].attention.self, torch.randn(3, 1, 4, 300, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(rust(ids)[0], stock(ids)[0], rtol=1e-4, atol=1e-5)
+        assert attentions.is_left_to_sdpa(layer, key, {})
+        assert not attentions.is_left_to_sdpa(layer, key.bfloat16(), {})
+        assert not attentions.is_left_to_sdpa(layer, key[:, :, :256], {})
+        assert not attentions.is_left_to_sdpa(layer.train(), key, {})
+        assert not attentions.is_left_to_sdpa(layer.eval(), key, {"output_attentions": True})
+        assert attentions.attention_with_dropout(layer, query, key, value, None)[1] is None
+        assert rust(ids, output_attentions=True).attentions[0].shape == (2, 4, 300, 300)
+    assert not attentions.is_left_to_sdpa(layer, key, {})

@@ -2,7 +2,7 @@
 
 What changes in a model, and nothing else does:
 
-- Attention: the model's attention implementation becomes one of those of `attention`, in transformers' registries.
+- Attention: the model's attention implementation becomes one of those of `attentions`, in transformers' registries.
 - Feed-forward: the intermediate layer adds the bias of its `dense` in the activation, `bias_gelu_forward`.
 - The end of a block: dropout, residual and layer norm are `dropout_norm_forward`.
 - Other layers of dropout are `dropout`.
@@ -23,7 +23,7 @@ from transformers.models.electra.modeling_electra import ElectraPreTrainedModel
 from transformers.models.roberta.modeling_roberta import RobertaPreTrainedModel
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaPreTrainedModel
 
-from gpsimd_torch.bert.attention import (
+from gpsimd_torch.bert.attentions import (
     SOFTMAX,
     SOFTMAX_AND_DROPOUT,
     TRAINING_SOFTMAX,

@@ -24,7 +24,7 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import (
     XLMRobertaSelfOutput,
 )
 
-from gpsimd_torch.bert.attention import register
+from gpsimd_torch.bert.attentions import register
 from gpsimd_torch.bert.dropout import FusedDropout, seed_for
 
 
