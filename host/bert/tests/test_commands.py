@@ -181,3 +181,10 @@ def test_a_name_that_is_not_text_is_shown_with_escapes(capfdbinary):
     done = run(["train", "--data", os.fsdecode(b"./\xff.csv")])
     assert done.returncode == 2
     assert rb"\udcff.csv: no such file or folder" in done.stderr
+
+
+def test_the_trainer_knows_the_ops_that_a_model_takes():
+    from gpsimd_bert.train.options import RUST_OPS
+    from gpsimd_torch.bert import OPS
+
+    assert RUST_OPS == OPS

@@ -19,8 +19,20 @@ impl Ops {
     /// # Panics
     /// When the library does not load.
     pub fn of(native: &'static LibraryTable) -> Self {
+        Self::with(tier::library(native))
+    }
+
+    /// The ops of a library on the native tier, whichever is under test: to compare with.
+    ///
+    /// # Panics
+    /// When the library does not load.
+    pub fn native(native: &'static LibraryTable) -> Self {
+        Self::with(tier::native(native))
+    }
+
+    fn with(library: OpLibrary) -> Self {
         let engine = |mode| Engine::builder().mode(mode).build().unwrap_or_else(|error| panic!("{error}"));
-        Self { library: tier::library(native), checked: engine(Mode::Checked), fast: engine(Mode::Fast) }
+        Self { library, checked: engine(Mode::Checked), fast: engine(Mode::Fast) }
     }
 
     /// The library on the tier under test.

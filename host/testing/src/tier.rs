@@ -33,7 +33,7 @@ fn tier() -> Tier {
 pub fn library(native: &'static LibraryTable) -> OpLibrary {
     // A process has few places for programs, and a test binary one library.
     static PROGRAM: OnceLock<IsaLibrary> = OnceLock::new();
-    let native = || OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}"));
+    let native = || self::native(native);
     match tier() {
         Tier::Native => native(),
         Tier::Package(path) => {
@@ -48,6 +48,11 @@ pub fn library(native: &'static LibraryTable) -> OpLibrary {
             library
         }
     }
+}
+
+/// The library of the native tier.
+pub(crate) fn native(native: &'static LibraryTable) -> OpLibrary {
+    OpLibrary::from_static(native).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// How many of `cases` cases a property is tested with: soft float under QEMU takes hundreds of times as long.

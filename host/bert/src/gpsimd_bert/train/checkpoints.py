@@ -19,7 +19,7 @@ from gpsimd_bert.atomic import replacing
 from .distributed import Process
 from .errors import JobFailure, TrainerError
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{8,})-([0-9a-f]{16})\.pt")
 _PARTIAL = ".checkpoint.partial"
@@ -27,6 +27,7 @@ _PARTIAL = ".checkpoint.partial"
 # What a checkpoint and the run that reads it must agree on, in words. Anything else may differ.
 SETTINGS = {
     "ops": "--ops",
+    "rust_ops": "--rust-ops",
     "model": "--model (digest of its shapes, weights and dropout)",
     "data": "the training reviews and --data (digest of the tokens)",
     "steps": "steps in all (--steps, --epochs)",

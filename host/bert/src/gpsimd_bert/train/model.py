@@ -109,8 +109,10 @@ def load_ops(device: str, neuron_library: Path | None):
         )
 
 
-def build(checkpoint: Checkpoint, ops: str, dropout: float | None = None) -> BertForSequenceClassification:
-    """The classifier with `ops` (`stock` or `rust`), on the CPU, in f32.
+def build(
+    checkpoint: Checkpoint, ops: str, dropout: float | None = None, rust_ops: str = "gelu,softmax"
+) -> BertForSequenceClassification:
+    """The classifier with `ops` (`stock` or `rust`, which is what `rust_ops` names), on the CPU, in f32.
 
     A checkpoint without a classification head gets a new one, drawn from torch's generator. `dropout` replaces
     the configuration's.
@@ -135,7 +137,7 @@ def build(checkpoint: Checkpoint, ops: str, dropout: float | None = None) -> Ber
         from gpsimd_torch.bert import use_custom_ops
 
         gpsimd_torch.set_emulation("fast")
-        use_custom_ops(model)
+        use_custom_ops(model, rust_ops)
     return model
 
 

@@ -18,6 +18,9 @@ a table of throughput, validation accuracy, billable seconds and training cost, 
 of; after --ops both also how far the two loss curves are apart.
 """
 
+# As `gpsimd_torch.bert.OPS` has them, which takes seconds to import.
+RUST_OPS = ("gelu", "softmax", "dropout", "norm")
+
 EPILOG = """\
 examples:
   python -m gpsimd_bert.train
@@ -78,6 +81,7 @@ class Options:
     data: str | None
     model: str | None
     ops: str
+    rust_ops: str
     epochs: int
     steps: int | None
     batch_size: int
@@ -148,6 +152,9 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
     for name, default in (("ops", "both"), ("device", "cpu"), ("epochs", 1)):
         if values[name] is None:
             values[name] = default
+    if values["rust_ops"] is None:
+        # Those of one library on NeuronCores, `bert_ops`; the others are of another one.
+        values["rust_ops"] = "all" if values["device"] == "cpu" else "gelu,softmax"
     if values["neuron_library"] is not None and values["device"] == "cpu":
         parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
     if values["json"] is not None and (overwritten := _read_file(values, values["json"])):
@@ -186,6 +193,15 @@ def _as_flags(argv: list[str], *, nulls: bool) -> list[str]:
     return flags
 
 
+def _rust_ops(text: str) -> str:
+    names = [name.strip() for name in text.split(",")]
+    if text != "all" and not set(names) <= set(RUST_OPS):
+        raise argparse.ArgumentTypeError(
+            f"expected all, or some of {', '.join(RUST_OPS)}, with commas, found {text[:40]!r}"
+        )
+    return "all" if text == "all" else ",".join(name for name in RUST_OPS if name in names)
+
+
 def _parser() -> arguments.Parser:
     parser = arguments.Parser(
         prog="python -m gpsimd_bert.train",
@@ -213,6 +229,14 @@ def _parser() -> arguments.Parser:
         "--ops",
         choices=["stock", "rust", "both"],
         help="which ops to train with (default: both; in a SageMaker container rust)",
+    )
+    add(
+        "--rust-ops",
+        type=_rust_ops,
+        metavar="OPS",
+        help=f"what the Rust ops compute: all, or some of {', '.join(RUST_OPS)}, with commas (default: all; with "
+        "--device xla or neuron gelu,softmax). The random numbers of dropout are not PyTorch's, so that the losses of "
+        "--ops both are apart by more than rounding",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=arguments.whole(1), metavar="N", help="passes over the reviews (default: 1)")

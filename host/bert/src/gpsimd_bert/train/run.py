@@ -129,7 +129,7 @@ class Run:
     def _open(self):
         options, process, row = self._options, self._process, self.row
         process.seed(options.seed, own=False)
-        self._classifier = classifier = model.build(self._checkpoint, row.ops, options.dropout)
+        self._classifier = classifier = model.build(self._checkpoint, row.ops, options.dropout, options.rust_ops)
         settings = _settings(options, row, self._prepared, model.digest(classifier), process)
         classifier.to(process.device)
         optimizer = model.optimizer(classifier, row.ops, options.lr, process.device)
@@ -279,6 +279,7 @@ def _settings(options: Options, row: Row, prepared: Prepared, digest: str, proce
     """What a checkpoint must have been written with for this run to go on from it."""
     return {
         "ops": row.ops,
+        "rust_ops": options.rust_ops if row.ops == "rust" else None,
         "model": digest,
         "data": _digest_of_all(process.gather(prepared.train.digest())),
         "steps": row.steps,
