@@ -183,3 +183,29 @@ fn a_gradient_of_two_operands_has_two_outputs() {
     let [dy, x, a] = [dy, x, a].map(|data| tensor(data, &[100]));
     assert_eq!(call("product_backward", &[&dy, &x, &a], &[]), expected);
 }
+
+/// Random bits are those of the element's index, whatever the walk, its tiles and its cores.
+#[test]
+fn random_bits_are_an_operand_of_every_walk() {
+    for [rows, columns] in SHAPES {
+        let seed = (rows * 31 + columns) as u32;
+        let (x, bias) = (integers(rows * columns), integers(columns));
+        let word = |i: usize| gpsimd::random::Philox::new(seed.into()).bits(i as u64).cast_signed();
+        let outputs = call(
+            "random_words",
+            &[&tensor(x.clone(), &[rows, columns]), &tensor(bias.clone(), &[columns])],
+            &[Scalar::U32(seed)],
+        );
+        let [alone, beside, sums] = &outputs[..] else { panic!("three outputs") };
+        let expected: Vec<i32> = (0..x.len()).map(word).collect();
+        assert_eq!(alone.as_slice::<i32>().unwrap(), expected, "{rows} x {columns}");
+        let expected: Vec<i32> =
+            (0..x.len()).map(|i| x[i].wrapping_add(word(i)).wrapping_add(bias[i % columns])).collect();
+        assert_eq!(beside.as_slice::<i32>().unwrap(), expected, "{rows} x {columns}");
+        let of_row = |row: usize| {
+            let elements = row * columns..(row + 1) * columns;
+            elements.map(|i| x[i].wrapping_add(word(i))).fold(0, i32::wrapping_add)
+        };
+        assert_eq!(sums.as_slice::<i32>().unwrap(), (0..rows).map(of_row).collect::<Vec<i32>>(), "{rows} x {columns}");
+    }
+}

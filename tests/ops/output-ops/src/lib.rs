@@ -197,7 +197,36 @@ pub fn product_backward(
     core.map((&dy, &x, &a), (dx, da), |(dy, x, a)| (dy * a, dy * x))
 }
 
+fn words(x: &TensorType, bias: &TensorType) -> Result<[TensorType; 3], ShapeError> {
+    bias.expect_rank(1)?.expect_dim(0, x.expect_rank_at_least(1)?.last_dim())?;
+    let mut rows = x.shape();
+    rows.pop();
+    Ok([*x, *x, x.with_shape(&rows)?])
+}
+
+/// Random bits as an operand of several walks: alone, as i32; beside x and what is broadcast to it, x + bias + bits; and the
+/// sums of x + bits over rows, all modulo 2^32.  x: `[.., H]`, bias: `[H]`, alone and beside: like x, sums: `[..]`.
+#[custom_op(shape = words)]
+pub fn random_words(
+    core: &Core,
+    x: Input<i32>,
+    bias: Input<i32>,
+    seed: u32,
+    alone: Output<i32>,
+    beside: Output<i32>,
+    sums: Output<i32>,
+) -> OpResult {
+    let random = core.random_bits(random::Philox::new(seed.into()));
+    core.map(&random, alone, u32::cast_signed)?;
+    core.map((&x, &random, &bias), beside, |(x, word, b)| x.wrapping_add(word.cast_signed()).wrapping_add(b))?;
+    core.reduce((&x, &random), sums, |mut row| {
+        let add = |sum: i32, (x, word): (i32, u32)| sum.wrapping_add(x).wrapping_add(word.cast_signed());
+        Ok(row.fold(Lanes::splat(0), add)?.reduce(i32::wrapping_add))
+    })
+}
+
 op_library! {
     name: "output_ops",
-    ops: [first, squares, centred, largest, bits, steps, steps_by_hand, product, product_backward],
+    ops: [first, squares, centred, largest, bits, steps, steps_by_hand, product, product_backward,
+        random_words],
 }
