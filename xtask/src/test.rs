@@ -143,10 +143,11 @@ const AGAINST_PYTORCH: [&str; 7] = [
     "tests/test_outputs.py",
 ];
 
-/// Those that depend on how `PyTorch` calls ops: its dispatcher, compiler and processes.
-const THROUGH_PYTORCH: [&str; 5] = [
+/// Those that depend on how `PyTorch` calls ops: its dispatcher, compiler, processes and memory.
+const THROUGH_PYTORCH: [&str; 6] = [
     "tests/test_devices.py",
     "tests/test_in_place.py",
+    "tests/test_output_memory.py",
     "tests/test_processes.py",
     "tests/test_symbolic.py",
     "tests/test_transforms.py",
