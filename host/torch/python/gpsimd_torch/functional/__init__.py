@@ -1,0 +1,15 @@
+"""Ops of the bundled libraries as functions with PyTorch's names and arguments.
+
+An op takes what its kernel takes: every number, a seed as a tensor. These functions have PyTorch's defaults, and draw
+seeds from PyTorch's generators.
+"""
+
+from gpsimd_torch.functional.losses import cross_entropy as cross_entropy
+from gpsimd_torch.functional.normalisation import layer_norm as layer_norm
+from gpsimd_torch.functional.normalisation import rms_norm as rms_norm
+from gpsimd_torch.functional.random import dropout as dropout
+from gpsimd_torch.functional.scans import cumsum as cumsum
+from gpsimd_torch.functional.selection import nonzero as nonzero
+from gpsimd_torch.functional.selection import topk as topk
+from gpsimd_torch.functional.sorting import argsort as argsort
+from gpsimd_torch.functional.sorting import sort as sort
