@@ -133,11 +133,12 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 }
 
 /// Those that compare with numbers of `PyTorch`.
-const AGAINST_PYTORCH: [&str; 7] = [
+const AGAINST_PYTORCH: [&str; 8] = [
     "tests/test_autocast.py",
     "tests/test_bert.py",
     "tests/test_dtypes.py",
     "tests/test_functional.py",
+    "tests/test_opinfo.py",
     "tests/test_ops.py",
     "tests/test_optim.py",
     "tests/test_outputs.py",

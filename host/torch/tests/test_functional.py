@@ -312,14 +312,14 @@ def test_sort_passes_opcheck_and_compiles():
 @pytest.mark.parametrize("shape", [(), (0, 3), (4, 0), (2, 3, 15), (1, 70000), (9, 20000)])
 def test_cumsum_is_that_of_float64(shape, reverse):
     x = torch.rand(shape)
-    found = functional.cumsum(x, reverse)
+    found = functional.cumsum(x, reverse=reverse)
 
     def expected(x):
         return x.flip(-1).cumsum(-1).flip(-1) if reverse and x.dim() > 0 else x.cumsum(-1)
 
     torch.testing.assert_close(found.double(), expected(x.double()), rtol=1e-5, atol=0)
     integers = torch.randint(-(2**31), 2**31, shape, dtype=torch.int32)
-    assert torch.equal(functional.cumsum(integers, reverse), expected(integers.long()).int())
+    assert torch.equal(functional.cumsum(integers, reverse=reverse), expected(integers.long()).int())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -333,10 +333,10 @@ def test_cumsum_has_the_dtype_of_its_operand(dtype):
 def test_the_gradient_of_cumsum_runs_the_other_way(reverse):
     x = torch.randn(2, 33, requires_grad=True)
     grad = torch.randn(2, 33, requires_grad=True)
-    first = torch.autograd.grad(functional.cumsum(x, reverse), x, grad, create_graph=True)[0]
-    torch.testing.assert_close(first, functional.cumsum(grad, not reverse))
+    first = torch.autograd.grad(functional.cumsum(x, reverse=reverse), x, grad, create_graph=True)[0]
+    torch.testing.assert_close(first, functional.cumsum(grad, reverse=not reverse))
     second = torch.autograd.grad(first, grad, torch.ones_like(grad))[0]
-    torch.testing.assert_close(second, functional.cumsum(torch.ones_like(grad), reverse))
+    torch.testing.assert_close(second, functional.cumsum(torch.ones_like(grad), reverse=reverse))
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, torch.bool])
