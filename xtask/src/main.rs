@@ -8,6 +8,7 @@ mod book;
 mod build_kernels;
 mod dependencies;
 mod miri;
+mod ops_table;
 mod packaging;
 mod platforms;
 mod python;
@@ -43,6 +44,7 @@ enum Command {
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
     Miri(miri::Miri),
+    OpsTable(ops_table::OpsTable),
     /// Pack every crate and both wheels, and try them as a new user would, without the checkout.
     ///
     /// Each crate is built from its `.crate` file, in an empty folder, out of a registry that has nothing else of this
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
         Command::Miri(command) => command.run(),
+        Command::OpsTable(command) => command.run(),
         Command::Package => packaging::run(),
         Command::RunNeff(command) => command.run(),
     };

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use crate::dependencies;
 use crate::python::{self, Overlay, Python};
 use crate::workspace;
-use crate::{packaging, platforms, run_neff};
+use crate::{ops_table, packaging, platforms, run_neff};
 use cargo_gpsimd::{build, process};
 
 /// Run every test: formatting, lints, Rust, the op package, the Xtensa programs, Python.
@@ -101,6 +101,7 @@ fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
     process::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
     dependencies::check()?;
+    ops_table::check()?;
     let folders = ["host/torch", "host/bert", "kernels", "tests"]
         .into_iter()
         .filter(|folder| workspace::root().join(folder).is_dir());
