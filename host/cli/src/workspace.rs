@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use cargo_metadata::{CrateType, Metadata, MetadataCommand, Package, Target};
+use cargo_metadata::{CrateType, DependencyKind, Metadata, MetadataCommand, Package, Target};
 
 /// The cargo workspace that a command works in.
 #[derive(Clone, Debug)]
@@ -49,6 +49,7 @@ pub struct OpCrate {
     manifest: PathBuf,
     package: String,
     library: String,
+    is_composed: bool,
 }
 
 impl OpCrate {
@@ -89,6 +90,13 @@ impl OpCrate {
     /// Name of its library: that of the op library, unless `op_library!` says otherwise.
     pub fn library(&self) -> &str {
         &self.library
+    }
+
+    /// Where it is compiled. Op libraries that others take ops from are other code there, without an entry of their own (see
+    /// `LIBRARY_VARIABLE`): in one folder they would be compiled again whenever the other of both is asked for.
+    pub(crate) fn build_folder(&self) -> PathBuf {
+        let folder = if self.is_composed { "composed-libraries" } else { "op-libraries" };
+        self.workspace.target.join(folder)
     }
 }
 
@@ -131,11 +139,17 @@ impl Selection {
         let target = op_library(chosen).map_err(|problem| {
             anyhow::anyhow!("package `{}` is not an op library: {problem}; {}", chosen.name, listed(&members))
         })?;
+        let is_library_of_others =
+            |name: &str| members.iter().any(|package| package.name.as_str() == name && op_library(package).is_ok());
         Ok(OpCrate {
             workspace: Workspace::of(&metadata),
             manifest: chosen.manifest_path.clone().into(),
             package: chosen.name.to_string(),
             library: target.name.replace('-', "_"),
+            is_composed: chosen
+                .dependencies
+                .iter()
+                .any(|dependency| dependency.kind == DependencyKind::Normal && is_library_of_others(&dependency.name)),
         })
     }
 }

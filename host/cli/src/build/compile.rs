@@ -49,7 +49,7 @@ pub(super) enum Target<'a> {
 
 /// Compiles the crate and returns the path of its dynamic library, or of its image.
 pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<PathBuf> {
-    let (manifest, workspace) = (library.manifest(), library.workspace());
+    let manifest = library.manifest();
     let mut cargo = process::cargo();
     cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(manifest);
     for setting in PROFILE {
@@ -69,7 +69,7 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
     };
     // The flags need a build folder of their own: cargo would rebuild everything whenever they change. With an explicit
     // target they leave macros and build scripts alone, which both targets share.
-    cargo.arg("--target-dir").arg(workspace.target().join("op-libraries"));
+    cargo.arg("--target-dir").arg(library.build_folder());
     cargo.env(LIBRARY_VARIABLE, library.library());
     // Of all ways to set flags, the one that goes before the others: what the environment and configuration files say is
     // for other programs.
