@@ -152,7 +152,7 @@ def functions(
 
 
 def below_autograd(call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """Call an op from its own autograd kernel."""
+    """Call an op from its own autograd kernel, through PyTorch's dispatcher."""
     with torch._C._AutoDispatchBelowAutograd():
         return call(*arguments)
 

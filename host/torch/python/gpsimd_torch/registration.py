@@ -61,6 +61,8 @@ class Op:
         ]
         # Of each output, what PyTorch gets in the place of i32 or u8 whatever the operands are.
         self.returned = [RETURNED.get(output.get("returned")) for output in self.outputs]
+        self._tensor_places = [i for i, is_tensor in enumerate(self.is_tensor) if is_tensor]
+        self._other_places = [i for i, is_tensor in enumerate(self.is_tensor) if not is_tensor]
         self.tensors: list[str] = self._split(self.operands)[0]
         kinds = self._split(self.kinds)[0]
         # Of each tensor operand, the names of the dtypes that it may have.
@@ -134,12 +136,15 @@ class Op:
         self.formula.refuse_tangents(tensors)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return self.autograd_function.apply(*arguments)
+        if devices.are_plain_cpu(tensors):
+            return self._cpu(*arguments)
         return below_autograd(self.overload, arguments)
 
     def _cpu(self, *arguments: Any) -> Result:
-        scalars = self._split(arguments)[1]
+        tensors, scalars = self._split(arguments)
+        devices.verify_same(self.qualname, self.tensors, tensors)
         # A strided operand (an expanded gradient, say) is copied, as PyTorch's own operators do.
-        tensors = [tensor.contiguous() for tensor in self._narrowed(self._tensors(arguments))]
+        tensors = [tensor.contiguous() for tensor in self._narrowed(tensors)]
         outputs = self.native.launch(self.name, self._views(tensors), scalars, _allocate(tensors[0]))
         return as_result(self._widened(arguments, outputs))
 
@@ -265,9 +270,7 @@ class Op:
 
     def _split(self, arguments: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Tensors, and scalars and sizes, each in operand order."""
-        tensors = [value for value, is_tensor in zip(arguments, self.is_tensor, strict=True) if is_tensor]
-        scalars = [value for value, is_tensor in zip(arguments, self.is_tensor, strict=True) if not is_tensor]
-        return tensors, scalars
+        return [arguments[i] for i in self._tensor_places], [arguments[i] for i in self._other_places]
 
     def _sizes(self, arguments: Sequence[Any]) -> list[Any]:
         return [value for value, kind in zip(arguments, self.kinds, strict=True) if kind == "size"]
@@ -352,8 +355,8 @@ class Op:
     def _types(self, tensors: list[torch.Tensor]) -> list[tuple[str, list[int]]]:
         return [(self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
 
-    def _views(self, tensors: list[torch.Tensor]) -> list[tuple[int, str, list[int]]]:
-        return [(tensor.data_ptr(), self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
+    def _views(self, tensors: list[torch.Tensor]) -> list[tuple[int, str, torch.Size]]:
+        return [(tensor.data_ptr(), self._dtype(i, tensor), tensor.shape) for i, tensor in enumerate(tensors)]
 
     def _dtype(self, index: int, tensor: torch.Tensor) -> str:
         accepted = self.accepted[index]
