@@ -298,7 +298,7 @@ def test_the_model_needs_nothing_of_this_package(job, checkpoint, tmp_path):
     assert done.returncode == 0, done.stderr
     logits, labels, attention = json.loads(done.stdout.splitlines()[-1])
 
-    from gpsimd_torch.bert import use_custom_ops
+    from gpsimd_torch.models import use_custom_ops
 
     trained = use_custom_ops(AutoModelForSequenceClassification.from_pretrained(job / "model")).eval()
     tokenizer = AutoTokenizer.from_pretrained(job / "model")

@@ -100,6 +100,6 @@ def stock():
 @pytest.fixture
 def pair(stock):
     """A stock model and its twin with the Rust ops, but for dropout, so that both drop the same elements."""
-    from gpsimd_torch.bert import use_custom_ops
+    from gpsimd_torch.models import use_custom_ops
 
     return stock, use_custom_ops(copy.deepcopy(stock), STOCK_DROPOUT)

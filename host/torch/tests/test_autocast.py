@@ -6,7 +6,7 @@ import gpsimd_torch
 import pytest
 import torch
 from conftest import tiny_bert, tiny_config
-from gpsimd_torch.bert import additive_mask, attention, use_custom_ops
+from gpsimd_torch.models import additive_mask, attention, use_custom_ops
 from transformers import BertGenerationConfig, BertGenerationDecoder, BertLMHeadModel
 from transformers.masking_utils import bidirectional_mask_function
 
@@ -127,7 +127,7 @@ def test_a_query_without_a_key_attends_to_all_alike_and_is_finite(scores, value,
     additive = torch.zeros(1, 1, 3, 3)
     additive[0, 0, 1] = value
     additive[0, 0, 2, 2] = value
-    _, p = attention(torch.nn.Identity().eval(), query, key, rows, additive.to(mask))
+    _, p = attention("bert_ops", fused_dropout=False)(torch.nn.Identity().eval(), query, key, rows, additive.to(mask))
     assert p.isfinite().all()
     torch.testing.assert_close(p[:, :, 1], torch.full_like(p[:, :, 1], 1 / 3), rtol=0.01, atol=0)
     assert (p[:, :, 2, 2] == 0).all()

@@ -1,4 +1,4 @@
-"""`gpsimd_torch.bert.use_custom_ops` against stock transformers."""
+"""`gpsimd_torch.models.use_custom_ops` against stock transformers."""
 
 import copy
 import logging
@@ -10,7 +10,7 @@ import torch
 import torch.nn.utils.prune
 import transformers
 from conftest import STOCK_DROPOUT, tiny_bert, tiny_config
-from gpsimd_torch.bert import attentions, use_custom_ops
+from gpsimd_torch.models import attentions, use_custom_ops
 from gpsimd_torch.optim import AdamW
 from torch import nn
 from transformers import (
@@ -480,6 +480,6 @@ def test_long_inference_is_left_to_sdpa_unless_probabilities_are_asked_for(ops):
         assert not attentions.is_left_to_sdpa(layer, key[:, :, :256], {})
         assert not attentions.is_left_to_sdpa(layer.train(), key, {})
         assert not attentions.is_left_to_sdpa(layer.eval(), key, {"output_attentions": True})
-        assert attentions.attention_with_dropout(layer, query, key, value, None)[1] is None
+        assert attentions.attention("training_ops", fused_dropout=True)(layer, query, key, value, None)[1] is None
         assert rust(ids, output_attentions=True).attentions[0].shape == (2, 4, 300, 300)
     assert not attentions.is_left_to_sdpa(layer, key, {})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import tiny_bert
-from gpsimd_torch.bert import use_custom_ops
+from gpsimd_torch.models import use_custom_ops
 from transformers import Trainer, TrainingArguments
 
 

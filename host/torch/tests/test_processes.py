@@ -14,7 +14,7 @@ import gpsimd_torch
 import pytest
 import torch
 from conftest import tiny_bert
-from gpsimd_torch.bert import use_custom_ops
+from gpsimd_torch.models import use_custom_ops
 from gpsimd_torch.optim import AdamW
 from torch import nn
 

@@ -1,8 +1,8 @@
 """Custom operators for GPSIMD cores, written in Rust, as `torch.ops`.
 
 `load_library` makes the ops of an op library available as `torch.ops.<library>.<op>`, with fake tensors and autograd:
-on CPU tensors through the emulated engine, on XLA tensors of a Neuron host on its GPSIMD cores. `gpsimd_torch.bert` and
-`gpsimd_torch.optim` put the ops of the bundled library `bert_ops` into a Hugging Face BERT and into an optimizer.
+on CPU tensors through the emulated engine, on XLA tensors of a Neuron host on its GPSIMD cores. `gpsimd_torch.models`
+and `gpsimd_torch.optim` put the ops of bundled libraries into models of Hugging Face and into an optimizer.
 """
 
 from gpsimd_torch._native import KernelError, LibraryError, OperandError, __version__

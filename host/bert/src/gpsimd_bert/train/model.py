@@ -65,7 +65,7 @@ def open_checkpoint(model: str | None, seq_len: int, ops: list[str]) -> Checkpoi
             f"--seq-len {seq_len}: the model takes at most {config.max_position_embeddings} tokens; lower it"
         )
     if "rust" in ops:
-        from gpsimd_torch.bert import check_activation
+        from gpsimd_torch.models import check_activation
 
         try:
             check_activation(config)
@@ -134,7 +134,7 @@ def build(
         ) from error
     if ops == "rust":
         import gpsimd_torch
-        from gpsimd_torch.bert import use_custom_ops
+        from gpsimd_torch.models import use_custom_ops
 
         gpsimd_torch.set_emulation("fast")
         use_custom_ops(model, rust_ops)

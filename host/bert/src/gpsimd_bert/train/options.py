@@ -18,7 +18,7 @@ a table of throughput, validation accuracy, billable seconds and training cost, 
 of; after --ops both also how far the two loss curves are apart.
 """
 
-# As `gpsimd_torch.bert.OPS` has them, which takes seconds to import.
+# As `gpsimd_torch.models.OPS` has them, which takes seconds to import.
 RUST_OPS = ("gelu", "softmax", "dropout", "norm")
 
 EPILOG = """\

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, bidirectional_mask_function, eager_mask
 
-from gpsimd_torch.bert.dropout import seed_for
+from gpsimd_torch.models.dropout import seed_for
 from gpsimd_torch.ops import load_library
 
 
@@ -29,110 +29,64 @@ class Attention(str):
         return _registered, (str(self),)
 
 
-SOFTMAX = Attention("gpsimd")
-TRAINING_SOFTMAX = Attention("gpsimd_training")
-SOFTMAX_AND_DROPOUT = Attention("gpsimd_dropout")
+def attention(library: str, fused_dropout: bool) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """The attention with the ops of a library, as a function with the signature of transformers' `AttentionInterface`.
 
-
-def register() -> None:
-    """Loads the ops and names the attentions to transformers; again and again does nothing."""
-    load_library("bert_ops")
-    load_library("training_ops")
-    functions = {
-        SOFTMAX: attention,
-        TRAINING_SOFTMAX: training_attention,
-        SOFTMAX_AND_DROPOUT: attention_with_dropout,
-    }
-    for name, function in functions.items():
-        AttentionInterface.register(name, function)
-        AttentionMaskInterface.register(name, additive_mask)
-
-
-def _registered(name: str) -> Attention:
-    register()
-    return Attention(name)
-
-
-def attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **options,
-) -> tuple[Tensor, Tensor | None]:
-    """The attention of one layer, with the signature of transformers' `AttentionInterface`.
-
-    query [B, h, Q, d], key and value [B, h, K, d], mask additive (or boolean, True to attend) and
-    broadcastable to [B, h, Q, K]; returns [B, Q, h, d] and the probabilities [B, h, Q, K] after dropout, or none of
-    these from `sdpa`: see `is_left_to_sdpa`.
+    Of query [B, h, Q, d], key and value [B, h, K, d], and a mask, additive (or boolean, True to attend) and
+    broadcastable to [B, h, Q, K], the function returns [B, Q, h, d] and the probabilities [B, h, Q, K] after dropout,
+    or none of these from `sdpa`: see `is_left_to_sdpa`. With `fused_dropout` dropout is the op's, otherwise PyTorch's.
     """
+    softmax = _SOFTMAX[library]
 
-    def probabilities(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
-        p_before = torch.ops.bert_ops.masked_softmax_forward(scores, mask, scaling)
-        return functional.dropout(p_before, p)
-
-    return _attend(probabilities, module, query, key, value, attention_mask, scaling, dropout, options)
-
-
-def training_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **options,
-) -> tuple[Tensor, Tensor | None]:
-    """As `attention`, with the op of `training_ops`."""
-
-    def probabilities(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
-        return functional.dropout(_softmax_dropout(scores, mask, scaling, 0.0), p)
-
-    return _attend(probabilities, module, query, key, value, attention_mask, scaling, dropout, options)
-
-
-def attention_with_dropout(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **options,
-) -> tuple[Tensor, Tensor | None]:
-    """As `attention`, with softmax and dropout in one op of `training_ops`."""
-    return _attend(_softmax_dropout, module, query, key, value, attention_mask, scaling, dropout, options)
-
-
-def _attend(
-    probabilities: Callable[[Tensor, Tensor, float, float], Tensor],
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    scaling: float | None,
-    dropout: float,
-    options: dict,
-) -> tuple[Tensor, Tensor | None]:
-    """Attention whose `probabilities` are a function of scores, mask, scale and the probability to drop."""
-    scaling = query.size(-1) ** -0.5 if scaling is None else scaling
-    if is_left_to_sdpa(module, key, options):
-        output, p = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling), None
-    else:
+    def attend(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        dropout: float = 0.0,
+        **options,
+    ) -> tuple[Tensor, Tensor | None]:
+        scaling = query.size(-1) ** -0.5 if scaling is None else scaling
+        if is_left_to_sdpa(module, key, options):
+            output = functional.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
+            return output.transpose(1, 2).contiguous(), None
         scores = torch.matmul(query, key.transpose(2, 3))
-        p = probabilities(scores, _mask_for(scores, mask), scaling, dropout if module.training else 0.0)
-        output = torch.matmul(p, value)
-    return output.transpose(1, 2).contiguous(), p
+        mask = _mask_for(scores, attention_mask)
+        p = dropout if module.training else 0.0
+        if fused_dropout:
+            probabilities = softmax(scores, mask, scaling, p)
+        else:
+            probabilities = functional.dropout(softmax(scores, mask, scaling, 0.0), p)
+        return torch.matmul(probabilities, value).transpose(1, 2).contiguous(), probabilities
+
+    return attend
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
+    return torch.ops.bert_ops.masked_softmax_forward(scores, mask, scaling)
 
 
 def _softmax_dropout(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
     return torch.ops.training_ops.softmax_dropout_forward(scores, mask, seed_for(scores, p), scaling, p)[0]
+
+
+# Of each library, the softmax of scores, mask, scale and the probability to drop.
+_SOFTMAX = {"bert_ops": _masked_softmax, "training_ops": _softmax_dropout}
+
+
+def attention_of(library: str, fused_dropout: bool) -> Attention:
+    """The name of an attention, which is registered with transformers; again and again does nothing."""
+    return _registered(f"gpsimd_{library}" + "_dropout" * fused_dropout)
+
+
+def _registered(name: str) -> Attention:
+    library = name.removeprefix("gpsimd_").removesuffix("_dropout")
+    load_library(library)
+    AttentionInterface.register(name, attention(library, name.endswith("_dropout")))
+    AttentionMaskInterface.register(name, additive_mask)
+    return Attention(name)
 
 
 def is_left_to_sdpa(module: nn.Module, key: Tensor, options: dict) -> bool:

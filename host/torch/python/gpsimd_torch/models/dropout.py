@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gpsimd_torch.ops import load_library
+from gpsimd_torch.models.layers import Fused, fused
 
 
 def seed_for(x: Tensor, p: float) -> Tensor:
@@ -18,18 +18,15 @@ def seed_for(x: Tensor, p: float) -> Tensor:
     return torch.randint(-(2**31), 2**31, (2,), dtype=torch.int32, device=x.device)
 
 
-class FusedDropout(nn.Dropout):
+class Dropout(Fused):
     """`torch.nn.Dropout` with the op, which stores no mask."""
-
-    stock = nn.Dropout
-
-    def __setstate__(self, state: dict) -> None:
-        """In the process that a pickled model comes to, nothing may be loaded yet."""
-        load_library("training_ops")
-        super().__setstate__(state)
 
     def forward(self, input: Tensor) -> Tensor:
         """Of any shape; f32, bf16 or f16."""
         if not self.training or self.p == 0.0:
             return input
-        return torch.ops.training_ops.dropout(input, seed_for(input, self.p), self.p)
+        return getattr(torch.ops, self.library).dropout(input, seed_for(input, self.p), self.p)
+
+
+# By library, what takes the place of PyTorch's.
+DROPOUT = {library: fused(Dropout, library, nn.Dropout) for library in ("training_ops",)}

@@ -1,0 +1,137 @@
+"""Models of Hugging Face transformers with the Rust ops, through transformers' own extension points.
+
+What changes in a model, and nothing else does:
+
+- Attention: the model's attention implementation becomes one of those of `attentions`, in transformers' registries.
+- Layers: the class of a layer, and none of its parts. A file for each family of models has those of its layers.
+
+Parameters, their names and the configuration stay: checkpoints go both ways between plain and changed models.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from gpsimd_torch.models import bert
+from gpsimd_torch.models.attentions import Attention, additive_mask, attention, attention_of
+from gpsimd_torch.models.families import Family
+from gpsimd_torch.models.layers import stock_class
+from gpsimd_torch.ops import load_library
+
+__all__ = ["FAMILIES", "OPS", "additive_mask", "attention", "check_activation", "use_custom_ops"]
+
+FAMILIES = (bert.FAMILY,)
+
+# What `use_custom_ops` takes for a BERT.
+OPS = bert.FAMILY.ops
+
+
+def use_custom_ops(model: nn.Module, ops: str = "all") -> nn.Module:
+    """Makes a BERT model compute parts of its layers with the Rust ops; returns the model.
+
+    Takes transformers' BERT classes (BertModel, BertForSequenceClassification, ...), those of RoBERTa, XLM-RoBERTa,
+    CamemBERT and ELECTRA, whose layers are the same, and modules that hold one (an encoder-decoder, peft's PeftModel,
+    a module of one's own); in f32 or bf16, in training or evaluation. Adapters may be there or come later. Changes the
+    model in place; a second call chooses anew. To go back, load a checkpoint of it into a plain model, or keep a
+    `copy.deepcopy` from before.
+
+    `ops` is `"all"`, or some of these, with commas:
+
+    - `gelu`: bias and GELU of the feed-forward layers.
+    - `softmax`: the softmax of attention, with scale and mask.
+    - `dropout`: all dropout but that of an attention without `softmax`. Its random numbers are not PyTorch's: a model
+      trains as well, but not to the same losses. Without it, dropout is PyTorch's, with the same use of the generator.
+    - `norm`: the residual and layer norm at the end of a block.
+
+    With `dropout` or `norm` all ops are those of the library `training_ops`, otherwise those of `bert_ops`: a model on
+    NeuronCores has one library.
+
+    Raises:
+        TypeError: there is none of these models in `model`, or it has been compiled.
+        ValueError: the activation is not the exact GELU (`hidden_act="gelu"`), or `ops` names something else.
+    """
+    if hasattr(model, "_orig_mod"):
+        raise TypeError("expected a model that is not compiled yet; call use_custom_ops first, then torch.compile")
+    models = _models_in(model)
+    if not models:
+        raise TypeError(_what_differs(model))
+    chosen = _chosen(ops, {op: None for _, family in models for op in family.ops})
+    changes = [(one, family, chosen & set(family.ops)) for one, family in models]
+    for one, family, ops_of_it in changes:
+        _check(one, family, ops_of_it)
+    for one, family, ops_of_it in changes:
+        _change(one, family, ops_of_it)
+    return model
+
+
+def check_activation(config: PretrainedConfig) -> None:
+    """`ValueError` unless a BERT of this configuration has the activation that the op computes."""
+    bert.FAMILY.check_activations(config, {"gelu"})
+
+
+def _chosen(ops: str, known: Iterable[str]) -> set[str]:
+    chosen = set(known) if ops == "all" else {name.strip() for name in ops.split(",")}
+    if not chosen <= set(known):
+        raise ValueError(f'ops is "{ops}", expected "all" or some of {", ".join(known)}, with commas')
+    return chosen
+
+
+def _check(model: PreTrainedModel, family: Family, chosen: set[str]) -> None:
+    """`ValueError` if the model has something that the chosen ops do not compute."""
+    family.check_activations(model.config, chosen)
+    replacements = family.replacements(chosen)
+    for module in model.modules():
+        if (fused := replacements.get(stock_class(module))) is not None:
+            fused.check(module)
+
+
+def _change(model: PreTrainedModel, family: Family, chosen: set[str]) -> None:
+    library, replacements = family.library(chosen), family.replacements(chosen)
+    load_library(library)
+    for module in model.modules():
+        stock = stock_class(module)
+        module.__class__ = replacements.get(stock, stock)
+    if "softmax" in chosen:
+        _own_config(model)
+        model.set_attn_implementation(attention_of(library, "dropout" in chosen))
+    elif isinstance(model.config._attn_implementation, Attention):
+        model.set_attn_implementation("sdpa")
+
+
+def _models_in(module: nn.Module) -> list[tuple[PreTrainedModel, Family]]:
+    """The outermost models of `FAMILIES`, each with its family."""
+    for family in FAMILIES:
+        if isinstance(module, family.models):
+            return [(module, family)]
+    return [found for child in module.children() for found in _models_in(child)]
+
+
+def _what_differs(model: nn.Module) -> str:
+    names = ", ".join(model.__name__.removesuffix("PreTrainedModel") for family in FAMILIES for model in family.models)
+    message = f"expected a transformers BERT model or one with the same layers ({names}), found {type(model).__name__}"
+    layer = next((part[0] for part in model.modules() if isinstance(part, nn.ModuleList) and len(part)), None)
+    if not isinstance(model, PreTrainedModel) or layer is None:
+        return message
+    parts = ", ".join(dict.fromkeys(type(part).__name__ for part in layer.children()))
+    return (
+        f"{message}, whose {type(layer).__name__} is made of {parts}: without the intermediate layer of BERT (dense, "
+        "then GELU) the ops have no place in it"
+    )
+
+
+def _own_config(model: PreTrainedModel) -> None:
+    """Gives the model a configuration of its own.
+
+    Models built from one configuration object share it, and with it the attention implementation: a stock
+    model beside this one would silently change as well.
+    """
+    if isinstance(model.config._attn_implementation, Attention):
+        return
+    shared, own = model.config, copy.deepcopy(model.config)
+    for module in model.modules():
+        if getattr(module, "config", None) is shared:
+            module.config = own
