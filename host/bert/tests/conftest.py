@@ -58,12 +58,14 @@ def served(tmp_path_factory) -> Path:
 
 
 def in_the_stock_container(model: Path, handlers: Path, body: str, accept: str) -> bytes:
-    """What SageMaker's PyTorch container answers: inference.py is in `handlers`, and there is neither us nor Neuron."""
+    """What SageMaker's PyTorch container answers: it has of us what is in `handlers`, and no Neuron."""
     program = """
 import sys
-for name in ("gpsimd_bert", "gpsimd_torch", "torch_xla", "torch_neuronx", "starlette", "uvicorn"):
+for name in ("gpsimd_torch", "torch_xla", "torch_neuronx", "starlette", "uvicorn"):
     sys.modules[name] = None
-import inference
+import inference, os
+import gpsimd_bert
+assert gpsimd_bert.__file__.startswith(os.getcwd()), gpsimd_bert.__file__
 model = inference.model_fn(sys.argv[1])
 for line in sys.stdin:
     texts = inference.input_fn(line, "application/json")

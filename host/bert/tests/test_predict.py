@@ -13,8 +13,8 @@ import torch
 from gpsimd_bert.serve import compare as comparison
 from gpsimd_bert.serve import predict as prediction
 from gpsimd_bert.serve.__main__ import main
+from gpsimd_bert.serve.classifier import Classifier
 from gpsimd_bert.serve.errors import ServeError
-from gpsimd_bert.serve.handlers import Classifier
 from gpsimd_bert.serve.review_file import ReviewFile
 
 LABELS = ["negative", "positive"]

@@ -8,8 +8,8 @@ import pytest
 from gpsimd_bert import reviews
 from gpsimd_bert.sagemaker.errors import UsageError
 from gpsimd_bert.sagemaker.transform import read_texts
-from gpsimd_bert.serve.errors import ServeError
-from gpsimd_bert.serve.handlers import RequestError, input_fn
+from gpsimd_bert.serve.errors import RequestError, ServeError
+from gpsimd_bert.serve.handlers import input_fn
 from gpsimd_bert.serve.review_file import ReviewFile
 from gpsimd_bert.train.errors import TrainerError
 from gpsimd_bert.train.review_sets import CsvReviews

@@ -96,14 +96,22 @@ def test_the_archive_holds_the_model_at_its_root_and_the_handlers_under_code(run
     assert run(*deploy)[0] == 0
     files = archive_in_s3(mock, "gpsimd/shop/model.tar.gz")
     assert sorted(files) == [
+        "code/gpsimd_bert/__init__.py",
+        "code/gpsimd_bert/reviews.py",
+        "code/gpsimd_bert/serve/__init__.py",
+        "code/gpsimd_bert/serve/classifier.py",
+        "code/gpsimd_bert/serve/errors.py",
+        "code/gpsimd_bert/serve/handlers.py",
+        "code/gpsimd_bert/serve/request.py",
+        "code/gpsimd_bert/serve/response.py",
         "code/inference.py",
         "code/requirements.txt",
-        "code/reviews.py",
         "config.json",
         "model.safetensors",
         "tokenizer.json",
     ]
-    assert b"def model_fn" in files["code/inference.py"] and b"gpsimd_torch" not in files["code/inference.py"]
+    assert b"model_fn" in files["code/inference.py"] and b"def model_fn" in files["code/gpsimd_bert/serve/handlers.py"]
+    assert not any(b"import gpsimd_torch" in content for content in files.values())
 
 
 def test_the_model_of_a_training_job_gets_the_handlers_too(run, mock, deploy, tmp_path):
@@ -122,7 +130,7 @@ def test_the_model_of_a_training_job_gets_the_handlers_too(run, mock, deploy, tm
     status, _, errors = run(*deploy)
     assert status == 0, errors
     files = archive_in_s3(mock, "gpsimd/shop/model.tar.gz")
-    assert files["config.json"] == b"old" and b"def model_fn" in files["code/inference.py"]
+    assert files["config.json"] == b"old" and b"model_fn" in files["code/inference.py"]
 
 
 def test_limits_of_the_handlers_travel_in_the_environment(run, mock, deploy):
@@ -391,7 +399,8 @@ def test_reviews_travel_as_lines_that_the_handlers_take(run, mock, transform):
 
 
 def test_what_transform_uploads_runs_in_the_container_and_predicts_as_here(run, mock, transform, served, tmp_path):
-    from gpsimd_bert.serve.handlers import Classifier, predict_fn
+    from gpsimd_bert.serve.classifier import Classifier
+    from gpsimd_bert.serve.handlers import predict_fn
 
     mock.answer("sagemaker.DescribeTransformJob", ABSENT, {"TransformJobStatus": "Completed"})
     transform[1] = served

@@ -5,7 +5,7 @@ The layout is that of Amazon Reviews Polarity: no header, `"class","title","cont
 same way, so a text is read with `\\n`, `\\"` and `\\\\` as what they stand for; any other backslash is itself. A field
 may also hold real line breaks. JSON has escapes of its own, so that its texts are taken as they are.
 
-Needs the standard library alone: it stands as `code/reviews.py` beside `code/inference.py` in SageMaker's containers.
+Needs the standard library alone: it is among what travels into SageMaker's containers.
 """
 
 from __future__ import annotations

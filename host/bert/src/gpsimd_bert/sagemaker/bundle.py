@@ -15,6 +15,19 @@ from pathlib import Path
 
 from .errors import UsageError
 
+# `serve/handlers.py` and what it imports: torch and transformers are in the container, the rest of this package is not.
+HANDLERS = (
+    "__init__.py",
+    "reviews.py",
+    *(f"serve/{name}.py" for name in ("__init__", "classifier", "errors", "handlers", "request", "response")),
+)
+INFERENCE = """\
+\"\"\"What the container calls.\"\"\"
+
+from gpsimd_bert.serve.handlers import input_fn, model_fn, output_fn, predict_fn
+
+__all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
+"""
 INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
 # Of an op package: what `build.py` reads. The rest is the library for this machine's CPU.
 PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
@@ -110,13 +123,14 @@ def read_model(model: Path) -> dict[str, Path | str | bytes]:
 
 
 def handlers() -> dict[str, Path | str]:
-    """What the stock PyTorch container runs: `gpsimd_bert.serve.handlers` as `inference.py`, and what that imports."""
+    """What the stock PyTorch container runs: `inference.py`, and of this package what it imports."""
     package = Path(__file__).parent.parent
-    files = {"code/inference.py": package / "serve" / "handlers.py", "code/reviews.py": package / "reviews.py"}
+    files = {f"code/{package.name}/{name}": package / name for name in HANDLERS}
     for path in files.values():
         if not path.is_file():
             raise UsageError(f"{path} is missing: this installation of gpsimd_bert is damaged, install it again")
     return files | {
+        "code/inference.py": INFERENCE,
         "code/requirements.txt": "".join(f"{line}\n" for line in INFERENCE_REQUIREMENTS),
     }
 

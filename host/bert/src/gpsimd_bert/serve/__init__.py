@@ -5,10 +5,15 @@ Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a
 | file | what it holds |
 |---|---|
 | `options.py` | the command lines of `serve`, `predict`, `compare` and `bench` |
+| `help.py` | what their `--help` says beside the flags |
 | `server.py` | the process: socket, loading, signals |
 | `connection.py` | one client: what is not HTTP, or comes too slowly |
 | `app.py` | `GET /ping`, `POST /invocations`, and what is refused before it is read |
-| `handlers.py` | request -> texts -> predictions -> response; also the `code/inference.py` of the stock container |
+| `request.py` | body -> texts |
+| `classifier.py` | texts -> tokens -> probabilities |
+| `response.py` | predictions -> body |
+| `handlers.py` | these three as the stock PyTorch container calls them |
+| `errors.py` | what its starter, and what a client, can put right |
 | `batcher.py` | requests that arrive together become one forward pass |
 | `review_file.py`, `predict.py` | a CSV file in, a CSV file out |
 | `compare.py` | do two models say the same? |

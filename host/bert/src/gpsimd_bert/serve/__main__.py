@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from gpsimd_bert import console
 
-from .errors import ServeError
-from .handlers import ModelError
+from .errors import ModelError, ServeError
 from .options import Bench, Compare, Predict, parse
 
 

@@ -16,7 +16,9 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from .batcher import Batcher, Busy
-from .handlers import RequestError, output_fn, response_type, texts_of
+from .errors import RequestError
+from .request import texts_of
+from .response import output_fn, response_type
 
 # What a client that sends more than the limit may go on to send before the connection is cut; it would not read
 # the 413 if the connection were cut at once.

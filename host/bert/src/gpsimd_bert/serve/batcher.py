@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from .handlers import Classifier, portions
+from .classifier import Classifier, portions
 
 
 class Busy(Exception):

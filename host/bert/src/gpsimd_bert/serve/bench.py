@@ -25,9 +25,9 @@ from gpsimd_bert.progress import Progress
 from gpsimd_bert.table import text
 
 from .errors import ServeError
-from .handlers import JSON
 from .options import Bench
 from .predict import load, write_json
+from .request import JSON
 from .review_file import ReviewFile
 
 WARM_UP_S = 2.0

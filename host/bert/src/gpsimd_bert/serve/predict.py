@@ -10,8 +10,8 @@ from pathlib import Path
 from gpsimd_bert import atomic, table
 from gpsimd_bert.progress import Progress
 
+from .classifier import Classifier
 from .errors import ServeError
-from .handlers import Classifier
 from .options import Predict
 from .review_file import Review, ReviewFile
 

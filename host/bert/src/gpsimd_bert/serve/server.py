@@ -18,9 +18,9 @@ from starlette.applications import Starlette
 
 from .app import Limits, Service, application
 from .batcher import Batcher
+from .classifier import Classifier
 from .connection import Connection
 from .errors import ServeError
-from .handlers import Classifier
 from .options import Serve
 
 # The container's proxy keeps its connections; one that is closed under its request costs a retry.
