@@ -180,26 +180,27 @@ unsafe extern "C" fn store(
     let output = tensor as usize - core.launch.first_output;
     // Cores may store to the same elements by mistake, which is found when all have ended: until then, in checked mode,
     // one at a time. In fast mode nothing is stored where another core has the output in hand.
-    let mut one_at_a_time = None;
-    if core.launch.is_checked() {
-        one_at_a_time = Some(core.launch.lock_stores());
-    } else if core.launch.claims[output].are_any() {
+    let is_checked = core.launch.is_checked();
+    if !is_checked && core.launch.claims[output].are_any() {
         if let Err(misuse) = core.claim(output, &range) {
             // SAFETY: the kernel passes a location or null.
             return unsafe { core.misused(misuse, location) };
         }
-    } else {
+    } else if !is_checked {
         core.stored[output].add(&range);
     }
     let mut tcm = tcm;
     for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
         unsafe {
-            std::ptr::copy_nonoverlapping(tcm, hbm, bytes);
+            if is_checked {
+                core.launch.store_alone(tcm, hbm, bytes);
+            } else {
+                std::ptr::copy_nonoverlapping(tcm, hbm, bytes);
+            }
             tcm = tcm.add(bytes);
         }
     }
-    drop(one_at_a_time);
     if core.launch.records(output) {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.accesses[output].store(range, location) };

@@ -2,12 +2,13 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use gpsimd_abi::{self as abi, DType};
 
 use crate::bound_op::BoundOp;
 use crate::checks::Claims;
+use crate::engine::TensorCopy;
 use crate::error::{KernelError, LaunchError, Misuse, OperandError, SourceLocation};
 use crate::launch::Launch;
 use crate::library::Op;
@@ -15,6 +16,10 @@ use crate::operands::{self, Place};
 use crate::scalar::Scalar;
 use crate::tcm::Poison;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
+
+/// Bytes of an output that one core at a time writes, in checked mode, and locks that the blocks of all outputs share.
+const STORE_BLOCK_BYTES: usize = 64 * 1024;
+const STORE_LOCKS: usize = 16;
 
 /// A launch, verified and ready to run.
 pub(crate) struct PreparedLaunch<'a> {
@@ -39,8 +44,8 @@ pub(crate) struct PreparedLaunch<'a> {
     /// What TCM holds at the start; none in fast mode.
     pub(crate) poison: Option<Poison>,
     /// What each output replaced in place was before, in checked mode.
-    before: Vec<Option<Vec<u8>>>,
-    stores: Mutex<()>,
+    before: Vec<Option<TensorCopy>>,
+    stores: [Mutex<()>; STORE_LOCKS],
     /// What the cores write to each output, in fast mode.
     pub(crate) claims: Vec<Claims>,
     memory: PhantomData<&'a mut [u8]>,
@@ -202,14 +207,14 @@ impl<'a> PreparedLaunch<'a> {
             in_place,
             traces: false,
             poison: None,
-            stores: Mutex::new(()),
+            stores: [const { Mutex::new(()) }; STORE_LOCKS],
             memory: PhantomData,
         })
     }
 
     /// Makes the launch a checked one, whose cores reach nothing but through the device table. In place, they load the
-    /// replaced operands from copies: nothing they do can depend on who was first.
-    pub(crate) fn make_checked(&mut self) {
+    /// replaced operands from copies, which `copy` makes: nothing they do can depend on who was first.
+    pub(crate) fn make_checked(&mut self, copy: impl Fn(&[u8]) -> TensorCopy) {
         self.poison = Some(Poison::Signalling);
         self.withhold_addresses();
         for output in 0..self.replaced.len() {
@@ -217,7 +222,7 @@ impl<'a> PreparedLaunch<'a> {
                 && let Some(index) = self.replaced[output]
             {
                 // SAFETY: no core runs yet.
-                let before = unsafe { self.output(output) }.to_vec();
+                let before = copy(unsafe { self.output(output) });
                 let before = self.before[output].insert(before);
                 self.addresses[index] = before.as_mut_ptr();
             }
@@ -241,6 +246,11 @@ impl<'a> PreparedLaunch<'a> {
                 unsafe { std::ptr::copy_nonoverlapping(before.as_ptr(), memory, before.len()) };
             }
         }
+    }
+
+    /// The copies that [`make_checked`](Self::make_checked) made, when no core runs any more.
+    pub(crate) fn into_copies(self) -> impl Iterator<Item = TensorCopy> {
+        self.before.into_iter().flatten()
     }
 
     /// Whether cores reach tensors without the device table.
@@ -358,9 +368,23 @@ impl<'a> PreparedLaunch<'a> {
         unsafe { std::slice::from_raw_parts(self.addresses[index], bytes) }
     }
 
-    pub(crate) fn lock_stores(&self) -> MutexGuard<'_, ()> {
-        // What a panic of another core left behind is not a state: the lock guards none.
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Copies `bytes` bytes from TCM to an output, where one core at a time writes.
+    ///
+    /// # Safety
+    /// Both sides have as many bytes, and the core that calls has the TCM side to itself.
+    pub(crate) unsafe fn store_alone(&self, mut tcm: *const u8, mut hbm: *mut u8, mut bytes: usize) {
+        while bytes > 0 {
+            let block = hbm.addr() / STORE_BLOCK_BYTES;
+            let len = bytes.min((block + 1) * STORE_BLOCK_BYTES - hbm.addr());
+            // What a panic of another core left behind is not a state: the locks guard none.
+            let _block = self.stores[block % STORE_LOCKS].lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the caller's promise; no other core writes there while the block is locked.
+            unsafe {
+                std::ptr::copy_nonoverlapping(tcm, hbm, len);
+                (tcm, hbm) = (tcm.add(len), hbm.add(len));
+            }
+            bytes -= len;
+        }
     }
 
     pub(crate) fn error(&self, core: Option<u32>, misuse: Misuse, location: Option<SourceLocation>) -> KernelError {

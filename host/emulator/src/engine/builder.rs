@@ -8,6 +8,7 @@ use std::time::Duration;
 use gpsimd_abi::TCM_ALIGN;
 use gpsimd_descriptor::limits::{CORES, TCM_BYTES};
 
+use super::copies::Copies;
 use super::{Engine, Mode};
 use crate::error::ConfigError;
 use crate::interrupt::InterruptHandle;
@@ -150,6 +151,7 @@ impl EngineBuilder {
             interrupts,
             heeds_signal,
             pools,
+            copies: Copies::default(),
             process: std::process::id(),
         })
     }

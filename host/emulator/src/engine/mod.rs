@@ -1,8 +1,9 @@
 //! [`Engine`]: the emulated GPSIMD engine.
 
 mod builder;
+mod copies;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use gpsimd_descriptor::limits::CORES;
 
 pub use self::builder::EngineBuilder;
 use self::builder::nanoseconds;
+use self::copies::Copies;
+pub(crate) use self::copies::TensorCopy;
 use crate::bound_op::BoundOp;
 use crate::checks::{self, RunResult};
 use crate::emulated_core::{CoreOutcome, EmulatedCore};
@@ -30,6 +33,9 @@ use crate::workers::SharedWorkers;
 
 /// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
 const INLINE_BYTES: usize = 64 * 1024;
+
+/// Bytes of a tensor that one worker copies or compares at a time, in checked mode.
+const PART_BYTES: usize = 256 * 1024;
 
 /// How much a launch is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +70,7 @@ pub struct Engine {
     heeds_signal: bool,
     /// Pools that no core uses now.
     pools: Mutex<Vec<TcmMemory>>,
+    copies: Copies,
     /// The process that the engine was built in.
     process: u32,
 }
@@ -245,11 +252,12 @@ impl Engine {
                 self.conclude(&launch, &watched, &self.run_cores(&launch, &watched))
             }
             Mode::Checked => {
-                launch.make_checked();
+                launch.make_checked(|bytes| self.copy(bytes));
                 let result = self.run_twice(&mut launch, &watched);
                 if result.is_err() {
                     launch.restore();
                 }
+                self.copies.keep(launch.into_copies());
                 result
             }
         }
@@ -261,9 +269,8 @@ impl Engine {
         let first = self.run_cores(launch, watched);
         let report = self.conclude(launch, watched, &first)?;
         // SAFETY: no core runs until the copies are made.
-        let first_outputs: Vec<_> =
-            (0..launch.outputs()).map(|output| unsafe { launch.output(output) }.to_vec()).collect();
-        let first_outputs: Vec<_> = first_outputs.iter().map(Vec::as_slice).collect();
+        let copies: Vec<_> = (0..launch.outputs()).map(|output| self.copy(unsafe { launch.output(output) })).collect();
+        let first_outputs: Vec<_> = copies.iter().map(|copy| &**copy).collect();
 
         launch.poison = Some(Poison::Large);
         let second = self.run_cores(launch, watched);
@@ -274,7 +281,43 @@ impl Engine {
         let second_outputs: Vec<_> = (0..launch.outputs()).map(|output| unsafe { launch.output(output) }).collect();
         let first = RunResult { poison: Poison::Signalling, outputs: &first_outputs, outcomes: &first };
         let second = RunResult { poison: Poison::Large, outputs: &second_outputs, outcomes: &second };
-        checks::compare(launch, &first, &second).map_or(Ok(report), |error| Err(error.into()))
+        let difference = checks::compare(launch, &first, &second, |a, b| self.are_equal(a, b));
+        self.copies.keep(copies);
+        difference.map_or(Ok(report), |error| Err(error.into()))
+    }
+
+    /// A copy of a tensor.
+    fn copy(&self, bytes: &[u8]) -> TensorCopy {
+        let mut copy = self.copies.room(bytes.len());
+        let parts = bytes.chunks(PART_BYTES).zip(copy.bytes_mut().chunks_mut(PART_BYTES)).collect();
+        self.for_each(parts, |(from, to)| to.copy_from_slice(from));
+        copy
+    }
+
+    fn are_equal(&self, a: &[u8], b: &[u8]) -> bool {
+        let are_different = AtomicBool::new(a.len() != b.len());
+        self.for_each(a.chunks(PART_BYTES).zip(b.chunks(PART_BYTES)).collect(), |(a, b)| {
+            if a != b {
+                are_different.store(true, Ordering::Relaxed);
+            }
+        });
+        !are_different.into_inner()
+    }
+
+    /// Calls `work` with each part, on the workers.
+    fn for_each<T: Send>(&self, parts: Vec<T>, work: impl Fn(T) + Sync) {
+        let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+        let task = |index: usize| {
+            // Of a part that the workers start twice, nothing is left the second time.
+            let part = parts.get(index).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
+            if let Some(part) = part {
+                work(part);
+            }
+        };
+        if parts.len() > 1 && self.process == std::process::id() && self.workers.threads() > 1 {
+            self.workers.dispatch(parts.len(), &task);
+        }
+        (0..parts.len()).for_each(task);
     }
 
     /// Shows what was printed; the report, or the error.
