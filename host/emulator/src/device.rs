@@ -193,7 +193,9 @@ unsafe extern "C" fn store(
     for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the output and the TCM side inside the pool; these do not overlap.
         unsafe {
-            if is_checked {
+            if core.launch.compares {
+                core.launch.compare(tcm, hbm, bytes);
+            } else if is_checked {
                 core.launch.store_alone(tcm, hbm, bytes);
             } else {
                 std::ptr::copy_nonoverlapping(tcm, hbm, bytes);

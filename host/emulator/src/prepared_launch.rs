@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use gpsimd_abi::{self as abi, DType};
@@ -18,8 +19,8 @@ use crate::tcm::Poison;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
 
 /// Bytes of an output that one core at a time writes, in checked mode, and locks that the blocks of all outputs share.
-const STORE_BLOCK_BYTES: usize = 64 * 1024;
-const STORE_LOCKS: usize = 16;
+const STORE_BLOCK_BYTES: usize = 4 * 1024;
+const STORE_LOCKS: usize = 64;
 
 /// A launch, verified and ready to run.
 pub(crate) struct PreparedLaunch<'a> {
@@ -45,6 +46,9 @@ pub(crate) struct PreparedLaunch<'a> {
     pub(crate) poison: Option<Poison>,
     /// What each output replaced in place was before, in checked mode.
     before: Vec<Option<TensorCopy>>,
+    /// Whether stores compare with what an earlier run stored, and write nothing.
+    pub(crate) compares: bool,
+    differs: AtomicBool,
     stores: [Mutex<()>; STORE_LOCKS],
     /// What the cores write to each output, in fast mode.
     pub(crate) claims: Vec<Claims>,
@@ -207,6 +211,8 @@ impl<'a> PreparedLaunch<'a> {
             in_place,
             traces: false,
             poison: None,
+            compares: false,
+            differs: AtomicBool::new(false),
             stores: [const { Mutex::new(()) }; STORE_LOCKS],
             memory: PhantomData,
         })
@@ -366,6 +372,23 @@ impl<'a> PreparedLaunch<'a> {
         let bytes = self.len(index) as usize * self.element_bytes(index);
         // SAFETY: the output's view leads to as many bytes; cores alone write there.
         unsafe { std::slice::from_raw_parts(self.addresses[index], bytes) }
+    }
+
+    /// Compares `bytes` bytes of TCM with those of an output.
+    ///
+    /// # Safety
+    /// Both sides have as many bytes, and nothing writes there.
+    pub(crate) unsafe fn compare(&self, tcm: *const u8, hbm: *const u8, bytes: usize) {
+        // SAFETY: the caller's promise.
+        let (new, old) = unsafe { (std::slice::from_raw_parts(tcm, bytes), std::slice::from_raw_parts(hbm, bytes)) };
+        if new != old {
+            self.differs.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a store differed from what it was compared with.
+    pub(crate) fn differs(&self) -> bool {
+        self.differs.load(Ordering::Relaxed)
     }
 
     /// Copies `bytes` bytes from TCM to an output, where one core at a time writes.

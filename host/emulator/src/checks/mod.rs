@@ -10,4 +10,4 @@ pub(crate) use accesses::{Accesses, Stored};
 pub(crate) use claims::Claims;
 pub(crate) use findings::judge;
 pub(crate) use ranges::{RangeSet, inside};
-pub(crate) use reruns::{RunResult, compare};
+pub(crate) use reruns::{RunResult, compare, compare_behaviour};

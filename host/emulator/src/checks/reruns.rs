@@ -14,21 +14,32 @@ pub(crate) struct RunResult<'a> {
     pub(crate) outcomes: &'a [CoreOutcome],
 }
 
-/// How the second run differs from the first, which succeeded. `are_equal` compares the bytes of outputs.
+/// How what cores do in the second run differs from the first, which succeeded.
+pub(crate) fn compare_behaviour(
+    launch: &PreparedLaunch<'_>,
+    first: &[CoreOutcome],
+    second: &[CoreOutcome],
+) -> Option<KernelError> {
+    failure(launch, second).or_else(|| behaviour_difference(launch, first, second))
+}
+
+/// How the second run differs from the first, which succeeded.
 pub(crate) fn compare(
     launch: &PreparedLaunch<'_>,
     first: &RunResult<'_>,
     second: &RunResult<'_>,
-    are_equal: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Option<KernelError> {
-    if let Some(error) = judge(launch, second.outcomes) {
-        let what = format!("the second fails: {}", error.misuse);
-        return Some(KernelError { misuse: Misuse::BehaviourDependsOnTcm { what }, ..error });
-    }
-    let mut differing =
-        (0..launch.outputs()).filter(|output| !are_equal(first.outputs[*output], second.outputs[*output]));
-    let difference = |output| output_difference(launch, output, first, second);
-    differing.find_map(difference).or_else(|| behaviour_difference(launch, first.outcomes, second.outcomes))
+    let differs = |output| output_difference(launch, output, first, second);
+    failure(launch, second.outcomes)
+        .or_else(|| (0..launch.outputs()).find_map(differs))
+        .or_else(|| behaviour_difference(launch, first.outcomes, second.outcomes))
+}
+
+/// What is wrong with the second run alone.
+fn failure(launch: &PreparedLaunch<'_>, second: &[CoreOutcome]) -> Option<KernelError> {
+    let error = judge(launch, second)?;
+    let what = format!("the second fails: {}", error.misuse);
+    Some(KernelError { misuse: Misuse::BehaviourDependsOnTcm { what }, ..error })
 }
 
 fn output_difference(
@@ -38,6 +49,9 @@ fn output_difference(
     second: &RunResult<'_>,
 ) -> Option<KernelError> {
     let (a, b) = (first.outputs[output], second.outputs[output]);
+    if a == b {
+        return None;
+    }
     let bytes = launch.element_bytes(launch.first_output + output);
     let pairs = || a.chunks_exact(bytes).zip(b.chunks_exact(bytes));
     let start = pairs().position(|(a, b)| a != b)?;
