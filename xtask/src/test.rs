@@ -143,6 +143,7 @@ const AGAINST_PYTORCH: [&str; 8] = [
     "tests/test_ops.py",
     "tests/test_optim.py",
     "tests/test_outputs.py",
+    "tests/test_searching.py",
 ];
 
 /// Those that depend on how `PyTorch` calls ops: its dispatcher, compiler, processes and memory.
@@ -186,7 +187,7 @@ fn package() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
-        ("kernels/sort-ops", &["sort"]),
+        ("kernels/sort-ops", &["sort", "searchsorted"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
@@ -227,7 +228,7 @@ fn isa() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
-        ("kernels/sort-ops", &["sort"]),
+        ("kernels/sort-ops", &["sort", "searchsorted"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),

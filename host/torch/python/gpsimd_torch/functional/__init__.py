@@ -9,6 +9,8 @@ from gpsimd_torch.functional.normalisation import layer_norm as layer_norm
 from gpsimd_torch.functional.normalisation import rms_norm as rms_norm
 from gpsimd_torch.functional.random import dropout as dropout
 from gpsimd_torch.functional.scans import cumsum as cumsum
+from gpsimd_torch.functional.searching import bucketize as bucketize
+from gpsimd_torch.functional.searching import searchsorted as searchsorted
 from gpsimd_torch.functional.selection import nonzero as nonzero
 from gpsimd_torch.functional.selection import topk as topk
 from gpsimd_torch.functional.sorting import argsort as argsort
