@@ -134,7 +134,7 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 }
 
 /// Those that compare with numbers of `PyTorch`.
-const AGAINST_PYTORCH: [&str; 8] = [
+const AGAINST_PYTORCH: [&str; 9] = [
     "tests/test_autocast.py",
     "tests/test_bert.py",
     "tests/test_dtypes.py",
@@ -187,7 +187,7 @@ fn package() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
-        ("kernels/sort-ops", &["sort", "searchsorted"]),
+        ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
@@ -228,7 +228,7 @@ fn isa() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
-        ("kernels/sort-ops", &["sort", "searchsorted"]),
+        ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),

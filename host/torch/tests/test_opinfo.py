@@ -112,8 +112,15 @@ def _has_probabilities(sample):
     return sample.args[0].is_floating_point()
 
 
+_ALONG_A_DIMENSION = Exclusion(
+    "slices along a dimension are not compared",
+    lambda sample: sample.kwargs.get("dim") is not None,
+    NotImplementedError,
+)
+
 FUNCTIONS = [
     Function("argsort", (*FLOATS, *INTEGERS, torch.bool), theirs=_stable(torch.argsort)),
+    Function("bucketize", (*FLOATS, *INTEGERS)),
     Function(
         "cross_entropy",
         FLOATS,
@@ -127,10 +134,14 @@ FUNCTIONS = [
     ),
     Function("cumsum", (*FLOATS, *INTEGERS), theirs=_in_its_dtype(torch.cumsum)),
     Function("layer_norm", FLOATS, "nn.functional.layer_norm"),
+    Function("masked_select", (*FLOATS, *INTEGERS, torch.bool)),
     Function("nonzero", (*FLOATS, *INTEGERS, torch.bool)),
     Function("rms_norm", FLOATS, "nn.functional.rms_norm"),
+    Function("searchsorted", (*FLOATS, *INTEGERS)),
     Function("sort", (*FLOATS, *INTEGERS, torch.bool), theirs=_stable(torch.sort)),
     Function("topk", (*FLOATS, *INTEGERS), theirs=_topk),
+    Function("unique", (*FLOATS, *INTEGERS, torch.bool), exclusions=(_ALONG_A_DIMENSION,)),
+    Function("unique_consecutive", (*FLOATS, *INTEGERS, torch.bool), exclusions=(_ALONG_A_DIMENSION,)),
 ]
 
 CASES = [pytest.param(function, dtype, id=f"{function}-{dtype}") for function in FUNCTIONS for dtype in function.dtypes]

@@ -79,3 +79,54 @@ def test_searchsorted_passes_opcheck_and_compiles():
     torch.library.opcheck(torch.ops.sort_ops.searchsorted.default, (sequence, values, True))
     compiled = torch.compile(functional.searchsorted, fullgraph=True)
     assert torch.equal(compiled(sequence, values), functional.searchsorted(sequence, values))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.bool])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (5, 7), (2, 3, 20000)])
+def test_runs_are_those_of_pytorch(shape, dtype):
+    x = torch.randn(shape).gt(1) if dtype == torch.bool else of_dtype(shape, dtype)
+    for function, theirs in [
+        (functional.unique_consecutive, torch.unique_consecutive),
+        (functional.unique, torch.unique),
+    ]:
+        found = function(x, return_inverse=True, return_counts=True)
+        expected = theirs(x, return_inverse=True, return_counts=True)
+        for found_one, expected_one in zip(found, expected, strict=True):
+            assert found_one.dtype == expected_one.dtype and torch.equal(found_one, expected_one)
+        assert torch.equal(function(x), expected[0])
+        assert torch.equal(function(x, return_counts=True)[1], expected[2])
+        assert torch.equal(function(x, return_inverse=True)[1], expected[1])
+
+
+def test_slices_along_a_dimension_are_refused():
+    for function in (functional.unique, functional.unique_consecutive):
+        with pytest.raises(NotImplementedError, match="`dim` is 0, expected None"):
+            function(torch.zeros(2, 2), dim=0)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.bool])
+@pytest.mark.parametrize(
+    ("shape", "of_mask"), [((), ()), ((0,), (1,)), ((5, 7), (7,)), ((3, 1), (1, 4)), ((2, 20000),) * 2]
+)
+def test_masked_select_is_that_of_pytorch(shape, of_mask, dtype):
+    x = torch.randn(shape).gt(1) if dtype == torch.bool else of_dtype(shape, dtype)
+    mask = torch.randn(of_mask).gt(0)
+    found = functional.masked_select(x, mask)
+    assert found.dtype == dtype and torch.equal(found, torch.masked_select(x, mask))
+
+
+def test_the_gradient_of_masked_select_goes_back_to_where_elements_were():
+    x, mask = torch.randn(3, 5000, requires_grad=True), torch.randn(3, 5000).gt(0.5)
+    values = functional.masked_select(x, mask)
+    grad = torch.randn_like(values)
+    expected = torch.autograd.grad(torch.masked_select(x, mask), x, grad)[0]
+    assert torch.equal(torch.autograd.grad(values, x, grad)[0], expected)
+    with pytest.raises(TypeError, match=r"`mask` is torch.uint8, expected torch.bool"):
+        functional.masked_select(x, mask.byte())
+
+
+def test_selections_pass_opcheck():
+    gpsimd_torch.load_library("sort_ops")
+    x = torch.randn(4, 50, requires_grad=True)
+    torch.library.opcheck(torch.ops.sort_ops.masked_select.default, (x, x > 0))
+    torch.library.opcheck(torch.ops.sort_ops.unique_consecutive.default, (x.detach(),))

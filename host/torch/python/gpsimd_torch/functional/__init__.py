@@ -11,7 +11,10 @@ from gpsimd_torch.functional.random import dropout as dropout
 from gpsimd_torch.functional.scans import cumsum as cumsum
 from gpsimd_torch.functional.searching import bucketize as bucketize
 from gpsimd_torch.functional.searching import searchsorted as searchsorted
+from gpsimd_torch.functional.selection import masked_select as masked_select
 from gpsimd_torch.functional.selection import nonzero as nonzero
 from gpsimd_torch.functional.selection import topk as topk
+from gpsimd_torch.functional.selection import unique as unique
+from gpsimd_torch.functional.selection import unique_consecutive as unique_consecutive
 from gpsimd_torch.functional.sorting import argsort as argsort
 from gpsimd_torch.functional.sorting import sort as sort

@@ -46,8 +46,8 @@ def bucketize(
 ) -> torch.Tensor:
     """Return the number of the bucket between `boundaries` [N], ascending, that each value of `input` is in.
 
-    As `torch.bucketize`: a boundary belongs to the bucket before it, or with `right` to the one behind it. It takes what
-    `searchsorted` takes.
+    As `torch.bucketize`: a boundary belongs to the bucket before it, or with `right` to the one behind it. It takes
+    what `searchsorted` takes.
 
     Raises `ValueError` when `boundaries` has other than one dimension, and `OperandError` when dtypes differ.
     """

@@ -46,3 +46,66 @@ def topk(
     if input.dim() == 0:
         return values.reshape(()), indices.reshape(())
     return values.movedim(-1, dim), indices.movedim(-1, dim)
+
+
+def masked_select(input: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the elements of `input` where `mask`, a tensor of bool, is true, in their order, as `torch.masked_select`.
+
+    Both are broadcast to one shape. The shape of the result depends on the values: the op returns as many elements as
+    there are, and this function narrows them. `input` has any dtype of the cores, int64 in the range of int32, or bool.
+
+    Raises `TypeError` when `mask` has another dtype.
+    """
+    if mask.dtype != torch.bool:
+        raise TypeError(f"`mask` is {mask.dtype}, expected torch.bool")
+    load_library("sort_ops")
+    values, count = torch.ops.sort_ops.masked_select(*torch.broadcast_tensors(input, mask))
+    return values[: int(count)].to(input.dtype)
+
+
+def unique_consecutive(
+    input: torch.Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    """Return one element of every run of equal elements of `input`, as if it had one dimension.
+
+    As `torch.unique_consecutive`: with `return_inverse` also the number of the run of each element, in the shape of
+    `input`, with `return_counts` also how long the runs are, both in int64. Every NaN is a run of its own. `input` has
+    any dtype of the cores, int64 in the range of int32, or bool.
+
+    Raises `NotImplementedError` for runs of slices along a dimension `dim`.
+    """
+    _expect_no_dim(dim)
+    load_library("sort_ops")
+    values, inverse, lengths, count = torch.ops.sort_ops.unique_consecutive(input.detach())
+    runs = int(count)
+    results = [values[:runs].to(input.dtype)]
+    if return_inverse:
+        results.append(inverse.long())
+    if return_counts:
+        results.append(lengths[:runs].long())
+    return tuple(results) if len(results) > 1 else results[0]
+
+
+def unique(
+    input: torch.Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    """Return the elements of `input` that differ from each other, in ascending order, whatever `sorted` says.
+
+    As `torch.unique`. It is `unique_consecutive` of the sorted elements, with the same results and limits.
+    """
+    _expect_no_dim(dim)
+    values, order = sort(input.detach().reshape(-1))
+    results = unique_consecutive(values, return_inverse, return_counts)
+    if return_inverse:
+        values, inverse, *counts = results
+        return values, torch.empty_like(inverse).scatter_(0, order, inverse).reshape(input.shape), *counts
+    return results
+
+
+def _expect_no_dim(dim: int | None) -> None:
+    if dim is not None:
+        raise NotImplementedError(f"`dim` is {dim}, expected None: slices along a dimension are not compared")
