@@ -52,7 +52,7 @@ pub(super) fn calibrate(model: &CostModel, workspace: &Workspace) -> anyhow::Res
 }
 
 /// The tutorial's kernels as a crate, written to the build folder.
-fn relu(workspace: &Workspace) -> anyhow::Result<OpCrate> {
+pub(super) fn relu(workspace: &Workspace) -> anyhow::Result<OpCrate> {
     let manifest = format!(
         r#"# Written by `cargo gpsimd profile --calibration`.
 [package]

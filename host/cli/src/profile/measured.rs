@@ -52,6 +52,15 @@ pub(super) struct Core {
     pub(super) compute: f64,
 }
 
+/// A version of the kernels in the vendor's tutorial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum TutorialForm {
+    /// TCM buffers of 1024 elements, on all cores.
+    Tiles,
+    /// Element-wise accessors, which work on one core alone.
+    Elements,
+}
+
 /// Loads of an operand that do not start where the one before ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RowsApart {
@@ -149,6 +158,31 @@ impl Measured {
     /// Seconds of the launch.
     pub(super) fn seconds(&self) -> f64 {
         self.slowest().seconds()
+    }
+
+    /// Seconds that the same operations and bytes take in the form of the vendor's tutorial (`customop-mlp-perf-opt`); none if it
+    /// is not known what the op computes. Rows that lie apart take a DMA each there, too.
+    pub(super) fn in_tutorial_form(&self, form: TutorialForm, model: &CostModel) -> Option<f64> {
+        if !self.counts_operations() || self.bytes() == 0 || (self.rows_apart.is_some() && form == TutorialForm::Tiles)
+        {
+            return None;
+        }
+        let elements = match form {
+            TutorialForm::Tiles => 1024,
+            TutorialForm::Elements => 1,
+        };
+        let mut scalar = OperationCounts::default();
+        for core in &self.cores {
+            scalar = scalar + core.scalar + core.vector;
+        }
+        let apart = self.rows_apart.as_ref().map_or(0, |rows| rows.loads);
+        let transfers = self.bytes().div_ceil(elements * size_of::<f32>() as u64).max(apart);
+        // No loop is vectorised: the tutorial names no flags, and the vendor's are `-Os`.
+        let all = model.compute(&Operations { scalar, ..Operations::default() }) + model.dmas(transfers, self.bytes());
+        Some(match form {
+            TutorialForm::Tiles => all.total() / self.cores.len() as f64,
+            TutorialForm::Elements => all.total(),
+        })
     }
 
     /// The mean time of the cores over that of the slowest: 1 when they end together.

@@ -171,7 +171,7 @@ impl Profile {
 
         let to_stdout = self.json.as_deref() == Some(Path::new("-"));
         if !to_stdout {
-            println!("{}", table::show(&profiled.ops));
+            println!("{}", table::show(&profiled.ops, &model));
             if let Some(before) = &before {
                 println!("{}", comparison::show(&before.ops, &profiled.ops));
             }

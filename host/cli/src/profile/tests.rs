@@ -8,7 +8,7 @@ use gpsimd_emulator::cost::{Cost, CostModel};
 use gpsimd_emulator::{DType, OperationCounts};
 
 use super::counting::{self, Counting, Vectors};
-use super::measured::Measured;
+use super::measured::{Measured, TutorialForm};
 use super::operands::{Given, operands, verify_given};
 use super::{calibration, comparison, roofline, table, timeline};
 use crate::build::cpp::{CompilerOptions, Cpp};
@@ -89,7 +89,22 @@ fn the_steps_of_a_core_add_up_to_its_report() {
 #[test]
 fn the_table_of_small_launches() {
     let measured: Vec<_> = SMALL.iter().map(|(op, given, dtype)| measure(op, given, *dtype).0).collect();
-    insta::assert_snapshot!(table::show(&measured));
+    insta::assert_snapshot!(table::show(&measured, &CostModel::default()));
+}
+
+#[test]
+fn the_tutorials_form_of_relu_takes_what_its_kernels_take() {
+    let counting = counting::build(&calibration::relu(&Workspace::here().unwrap()).unwrap(), Vectors::None).unwrap();
+    let model = CostModel::default();
+    let given = ["x=131072".parse::<Given>().unwrap()];
+    for (name, form) in [("relu_tiles", TutorialForm::Tiles), ("relu_elements", TutorialForm::Elements)] {
+        let op = counting.library.op(name).unwrap();
+        let operands = operands("relu_ops", &op, &given, DType::F32).unwrap();
+        let (measured, _) = Measured::launch(&op, &operands, &counting.tile_buffers, 0, &model).unwrap();
+        let cores = if form == TutorialForm::Elements { 8.0 } else { 1.0 };
+        let (found, expected) = (measured.in_tutorial_form(form, &model).unwrap(), measured.seconds() * cores);
+        assert!((found - expected).abs() < 1e-3 * expected, "{name}: {found} s, expected {expected} s");
+    }
 }
 
 #[test]
@@ -189,7 +204,7 @@ fn rows_that_lie_apart_are_counted_one_by_one_and_named() {
         assert!(core.loads > 1024 && core.load_bytes >= 1024 * (64 + 4), "{core:?}");
         assert_eq!(core.store_bytes, 1024 * 64);
     }
-    insta::assert_snapshot!(table::show(&[measured]));
+    insta::assert_snapshot!(table::show(&[measured], &CostModel::default()));
 }
 
 /// On every core: 8 of the 64 indices, each a DMA in, and one in and out for the element.
@@ -206,7 +221,7 @@ fn the_dmas_of_ops_in_cpp_are_counted_and_nothing_else() {
     let (measured, _) = Measured::launch(&op, &operands, &counting.tile_buffers, 0, &CostModel::default()).unwrap();
     assert!(measured.cores.iter().all(|core| (core.transfers, core.bytes) == (24, 8 * (4 + 1 + 1))));
     assert!(roofline::draw(&CostModel::default(), std::slice::from_ref(&measured)).unwrap().starts_with("<svg "));
-    insta::assert_snapshot!(table::show(&[measured]));
+    insta::assert_snapshot!(table::show(&[measured], &CostModel::default()));
 }
 
 #[test]
