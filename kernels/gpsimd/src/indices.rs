@@ -1,4 +1,4 @@
-//! Indices of rows: whether there are such rows, and what is said where there are not.
+//! Indices of rows and elements: whether there are such, and what is said where there are not.
 
 use core::panic::Location;
 
@@ -45,5 +45,24 @@ pub(crate) fn refuse_given(index: i32, table: &Hbm<'_>, number: usize, at: &'sta
     };
     let numbers = [index.unsigned_abs() as usize, number, table.tensor as usize, table.row_count()];
     table.device().fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
+    OpError::Reported
+}
+
+/// Reports that element `element` of `indices` is not below `count`.
+#[cold]
+#[inline(never)]
+pub(crate) fn refuse_beyond(
+    index: i32,
+    count: usize,
+    (indices, element): (&Hbm<'_>, usize),
+    at: &'static Location<'static>,
+) -> OpError {
+    let message = if index < 0 {
+        "index -{}, element {} of `{{}}`, is out of range: there are {} elements to choose from"
+    } else {
+        "index {}, element {} of `{{}}`, is out of range: there are {} elements to choose from"
+    };
+    let numbers = [index.unsigned_abs() as usize, indices.start + element, indices.tensor as usize, count];
+    indices.device().fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
     OpError::Reported
 }

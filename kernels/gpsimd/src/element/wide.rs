@@ -9,6 +9,10 @@ pub trait Wide: Number<Wide = Self> + Lane {
     #[must_use]
     fn plus(self, other: Self) -> Self;
 
+    /// The product; of integers modulo 2^32.
+    #[must_use]
+    fn times(self, other: Self) -> Self;
+
     /// The place of the number in the order in which PyTorch sorts: of a float its [`lanes::key`], of an integer itself.
     fn key(self) -> i32;
 
@@ -26,6 +30,11 @@ impl Wide for f32 {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self + other
+    }
+
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self * other
     }
 
     #[inline(always)]
@@ -53,6 +62,11 @@ impl Wide for i32 {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self.wrapping_add(other)
+    }
+
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.wrapping_mul(other)
     }
 
     #[inline(always)]
