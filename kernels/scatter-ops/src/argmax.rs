@@ -11,6 +11,8 @@ use gpsimd::prelude::*;
 const PART: usize = 16 * 1024;
 /// From so many rows on no row is shared: the cores of an engine.
 const ROWS: usize = 8;
+/// Elements that `lanes::compact` looks at at a time.
+const BLOCK: usize = 64;
 
 fn places_of_parts(x: &TensorType) -> Result<TensorType, ShapeError> {
     let last = x.expect_rank_at_least(1)?.rank() - 1;
@@ -78,20 +80,21 @@ pub fn argmax_of_parts<T: Number>(
                 let place = places.get(part)?;
                 first.add(order.rank(x.get(row * len + place as usize)?), place);
             }
-            let mut stage = tcm.stage(&mut y, row..row + 1)?;
+            let mut stage = tcm.stage(&mut y, row..=row)?;
             stage.fill(first.place);
             stage.store()?;
         }
         return Ok(());
     }
     // Short rows come many at a time.
-    let together = (tcm.tile_len::<T>(2) / len).clamp(1, tcm.tile_len::<i32>(4).max(1));
+    let together = (tcm.tile_len::<T>(4) / len).clamp(1, tcm.tile_len::<i32>(4).max(1));
     for rows in core.share(y.len(), 1).chunks(together) {
         let mut stage = tcm.stage(&mut y, rows.clone())?;
         if together > 1 {
+            let mut places = tcm.buffer::<i32>(BLOCK)?;
             let x = tcm.load(&x, rows.start * len..rows.end * len)?;
             for (to, row) in stage.iter_mut().zip(x.chunks_exact(len)) {
-                *to = order.of(row, 0).place;
+                *to = order.of(row, 0, &mut places).place;
             }
         } else {
             for (to, row) in stage.iter_mut().zip(rows) {
@@ -112,30 +115,32 @@ struct Ordered {
 impl Ordered {
     /// Greater for an element that comes before; every NaN has the greatest.
     #[inline(always)]
-    #[expect(clippy::eq_op, reason = "only a NaN is not equal to itself")]
     fn rank<T: Number>(self, x: T) -> i32 {
-        let flip = if self.is_least { -1 } else { 0 };
-        if x != x { i32::MAX } else { x.widen().key() ^ flip }
+        // The opposite: of a float with the other sign, of an integer with all bits changed.
+        let flip = T::Wide::LEAST.to_bits() ^ T::Wide::GREATEST.to_bits();
+        T::Wide::from_bits(x.widen().to_bits() ^ if self.is_least { flip } else { 0 }).key()
     }
 
     /// The first of some elements, of which there is at least one, their places counted from `start`.
     // Apart on Xtensa, where LLVM keeps no register for addresses in a large frame.
     #[cfg_attr(target_arch = "xtensa", inline(never))]
     #[cfg_attr(not(target_arch = "xtensa"), inline(always))]
-    fn of<T: Number>(self, x: &[T], start: usize) -> First {
+    fn of<T: Number>(self, x: &[T], start: usize, places: &mut [i32]) -> First {
         let mut lanes = Lanes::splat(i32::MIN);
         lanes.fold(x, |greatest: i32, x: T| greatest.max(self.rank(x)));
         let rank = lanes.max();
-        let number = lanes::position(x, |x| self.rank(x) == rank).unwrap_or(0);
-        First { rank, place: (start + number) as i32 }
+        // There is room for those of the first block that has one.
+        lanes::compact(x, start as i32, |x| self.rank(x) == rank, places);
+        First { rank, place: places.first().copied().unwrap_or(0) }
     }
 
     /// The place in its row of the first of the elements in `columns` of the row that starts at `row`.
     fn first_of<T: Number>(self, core: &Core, x: &Input<T>, row: usize, columns: Range<usize>) -> OpResult<i32> {
+        let mut places = core.tcm().buffer::<i32>(BLOCK)?;
         let mut first = First::NONE;
         for part in Chunks::of(columns, core.tcm().tile_len::<T>(1)) {
             let tile = core.tcm().load(x, row + part.start..row + part.end)?;
-            let found = self.of(&tile, part.start);
+            let found = self.of(&tile, part.start, &mut places);
             first.add(found.rank, found.place);
         }
         Ok(first.place)

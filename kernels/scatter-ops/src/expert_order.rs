@@ -39,8 +39,8 @@ pub fn expert_order(
     }
     let mut next = before.wrapping_sum() as usize;
     for range in core.share(count, 1).chunks(LANES) {
-        let mut of_experts = [0; LANES];
-        for (expert, of_expert) in range.clone().zip(&mut of_experts) {
+        let mut stage = tcm.stage(&mut counts, range.clone())?;
+        for (to, expert) in stage.iter_mut().zip(range) {
             let start = next;
             for part in Chunks::of(0..experts.len(), most) {
                 let first = part.start as i32;
@@ -49,11 +49,7 @@ pub fn expert_order(
                 found.store(&mut order, next..next + count)?;
                 next += count;
             }
-            *of_expert = (next - start) as i32;
-        }
-        let mut stage = tcm.stage(&mut counts, range)?;
-        for (to, count) in stage.iter_mut().zip(of_experts) {
-            *to = count;
+            *to = (next - start) as i32;
         }
         stage.store()?;
     }

@@ -22,6 +22,8 @@ pub use scatter_add::{gather_backward, scatter_add};
 
 gpsimd::op_library! {
     name: "scatter_ops",
+    // The rest of the pool is what messages take.
+    tcm: 10752,
     ops: [
         gather::gather,
         scatter_add::gather_backward,

@@ -40,11 +40,13 @@ pub(crate) struct Rows {
     part: usize,
 }
 
-/// What is written at a time.
-pub(crate) struct RowTile {
-    pub(crate) rows: Range<usize>,
+/// What is written at a time: some rows, or a part of one.
+pub(crate) struct Part {
+    row: usize,
+    rows: usize,
     /// In each row; all where there are several rows.
-    pub(crate) columns: Range<usize>,
+    column: usize,
+    columns: usize,
 }
 
 impl Rows {
@@ -56,7 +58,7 @@ impl Rows {
         let at_a_time = at_a_time::<T>(core);
         let beside = at_a_time * (2 * size_of::<i32>() + size_of::<T>()) + 2 * 64;
         let most = (core.tcm().left().saturating_sub(beside) / bytes / 64 * 64).max(1);
-        let together = if indices == 0 { most / len } else { (most / len).min(at_a_time / indices) };
+        let together = (most / len).min(at_a_time.checked_div(indices).unwrap_or(usize::MAX));
         Self { len, indices, count, at_a_time, together: together.max(1), part: len.min(most) }
     }
 
@@ -66,7 +68,7 @@ impl Rows {
     }
 
     /// This core's tiles.
-    pub(crate) fn tiles(self, core: &Core) -> impl Iterator<Item = RowTile> {
+    pub(crate) fn tiles(self, core: &Core) -> impl Iterator<Item = Part> {
         let per_row = self.len.div_ceil(self.part);
         let own = core.share(self.count * per_row, 1).range();
         let mut next = own.start;
@@ -78,14 +80,14 @@ impl Rows {
             // Several rows only where each is one part.
             let rows = if per_row == 1 { self.together.min(own.end - next) } else { 1 };
             next += rows;
-            Some(RowTile { rows: row..row + rows, columns: start..self.len.min(start + self.part) })
+            Some(Part { row, rows, column: start, columns: self.part.min(self.len - start) })
         })
     }
 
     /// The elements of a tile.
-    pub(crate) fn elements(self, tile: &RowTile) -> Range<usize> {
-        let last = tile.rows.end.saturating_sub(1);
-        tile.rows.start * self.len + tile.columns.start..last * self.len + tile.columns.end
+    pub(crate) fn elements(self, tile: &Part) -> Range<usize> {
+        let start = tile.row * self.len + tile.column;
+        start..start + (tile.rows - 1) * self.len + tile.columns
     }
 
     /// Loads indices of a tile's rows, which are those of elements of the rows.
@@ -96,17 +98,17 @@ impl Rows {
         self,
         core: &'c Core,
         index: &Input<'_, i32>,
-        (tile, part): (&RowTile, Range<usize>),
+        (tile, part): (&Part, Range<usize>),
     ) -> OpResult<gpsimd::Tile<'c, i32>> {
-        if tile.columns.start == 0 {
+        if tile.column == 0 {
             return core.tcm().load_indices(index, part, self.len);
         }
         core.tcm().load(index, part)
     }
 
     /// The indices of a tile's rows, in parts.
-    pub(crate) fn parts(self, tile: &RowTile) -> Chunks {
-        Chunks::of(tile.rows.start * self.indices..tile.rows.end * self.indices, self.at_a_time)
+    pub(crate) fn parts(self, tile: &Part) -> Chunks {
+        Chunks::of(tile.row * self.indices..(tile.row + tile.rows) * self.indices, self.at_a_time)
     }
 }
 
@@ -114,24 +116,24 @@ impl Rows {
 ///
 /// indices: all of the rows of a tile of several, otherwise some of its row.
 #[inline(always)]
-pub(crate) fn each(rows: Rows, tile: &RowTile, indices: &[i32], places: &mut [i32], mut f: impl FnMut(usize, usize)) {
-    if tile.rows.len() > 1 {
+pub(crate) fn each(rows: Rows, tile: &Part, indices: &[i32], places: &mut [i32], mut f: impl FnMut(usize, usize)) {
+    if tile.rows > 1 {
         for (row, of_row) in indices.chunks_exact(rows.indices.max(1)).enumerate() {
             for (i, index) in of_row.iter().enumerate() {
                 f(row * rows.len + *index as usize, row * rows.indices + i);
             }
         }
-    } else if tile.columns.len() == rows.len {
+    } else if tile.columns == rows.len {
         for (i, index) in indices.iter().enumerate() {
             f(*index as usize, i);
         }
     } else {
-        let (start, len) = (tile.columns.start as u32, tile.columns.len() as u32);
+        let (start, len) = (tile.column as u32, tile.columns as u32);
         let found = lanes::compact(indices, 0, |i| (i as u32).wrapping_sub(start) < len, places).found;
         for place in places.get(..found).unwrap_or_default() {
             let number = *place as usize;
             if let Some(index) = indices.get(number) {
-                f(*index as usize - tile.columns.start, number);
+                f(*index as usize - tile.column, number);
             }
         }
     }
