@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 5] =
-    ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops", "kernels/sort-ops", "kernels/training-ops"];
+pub(crate) const BUNDLED: [&str; 6] = [
+    "kernels/bert-ops",
+    "kernels/index-ops",
+    "kernels/nn-ops",
+    "kernels/scatter-ops",
+    "kernels/sort-ops",
+    "kernels/training-ops",
+];
 
 /// The root of the checkout.
 pub(crate) fn root() -> &'static Path {

@@ -118,8 +118,35 @@ _ALONG_A_DIMENSION = Exclusion(
     NotImplementedError,
 )
 
+
+def _set_last(input, dim, index, src, *, reduce=None):
+    """Of the same indices the last wins, where PyTorch leaves it open."""
+    if reduce is not None or not isinstance(src, torch.Tensor):
+        return torch.scatter(input, dim, index, src, **({"reduce": reduce} if reduce else {}))
+    result, of_index = torch.atleast_1d(input).clone(), torch.atleast_1d(index).movedim(dim, 0)
+    src = torch.atleast_1d(src)[tuple(map(slice, torch.atleast_1d(index).shape))].movedim(dim, 0)
+    for row, of_row in zip(of_index, src, strict=True):
+        result = result.scatter(dim, row.unsqueeze(dim).long(), of_row.unsqueeze(dim))
+    return result.reshape(input.shape)
+
+
+def _multiplies(sample):
+    return sample.kwargs.get("reduce") == "multiply"
+
+
+def _has_integer_weights(sample):
+    return sample.kwargs["weights"] is not None
+
+
 FUNCTIONS = [
+    Function("argmax", (*FLOATS, *INTEGERS)),
+    Function("argmin", (*FLOATS, *INTEGERS)),
     Function("argsort", (*FLOATS, *INTEGERS, torch.bool), theirs=_stable(torch.argsort)),
+    Function(
+        "bincount",
+        INTEGERS,
+        exclusions=(Exclusion("weights are f32, and PyTorch's are integers here", _has_integer_weights, TypeError),),
+    ),
     Function("bucketize", (*FLOATS, *INTEGERS)),
     Function(
         "cross_entropy",
@@ -132,11 +159,22 @@ FUNCTIONS = [
             Exclusion("targets are classes, not probabilities", _has_probabilities, gpsimd_torch.OperandError),
         ),
     ),
+    Function("cumprod", (*FLOATS, *INTEGERS), theirs=_in_its_dtype(torch.cumprod)),
     Function("cumsum", (*FLOATS, *INTEGERS), theirs=_in_its_dtype(torch.cumsum)),
+    Function("gather", (*FLOATS, *INTEGERS, torch.bool)),
+    Function("index_add", (*FLOATS, *INTEGERS, torch.bool)),
     Function("layer_norm", FLOATS, "nn.functional.layer_norm"),
     Function("masked_select", (*FLOATS, *INTEGERS, torch.bool)),
     Function("nonzero", (*FLOATS, *INTEGERS, torch.bool)),
+    Function("one_hot", (torch.int64,), "nn.functional.one_hot"),
     Function("rms_norm", FLOATS, "nn.functional.rms_norm"),
+    Function(
+        "scatter",
+        (*FLOATS, *INTEGERS, torch.bool),
+        theirs=_set_last,
+        exclusions=(Exclusion("it sets or adds", _multiplies, ValueError),),
+    ),
+    Function("scatter_add", (*FLOATS, *INTEGERS, torch.bool)),
     Function("searchsorted", (*FLOATS, *INTEGERS)),
     Function("sort", (*FLOATS, *INTEGERS, torch.bool), theirs=_stable(torch.sort)),
     Function("topk", (*FLOATS, *INTEGERS), theirs=_topk),
@@ -162,7 +200,9 @@ def test_the_samples_of_pytorch(function: Function, dtype: torch.dtype):
             torch.testing.assert_close(found, expected, equal_nan=True, **tolerance(dtype))
 
 
-@pytest.mark.parametrize("function", [f for f in FUNCTIONS if f.info.supports_autograd], ids=str)
+@pytest.mark.parametrize(
+    "function", [f for f in FUNCTIONS if f.info.supports_autograd and f.dtypes[0] in FLOATS], ids=str
+)
 def test_the_gradients_are_those_of_float64(function: Function):
     for number, sample in enumerate(function.samples(torch.float32, requires_grad=True)):
         if function.exclusion(sample) is None:

@@ -58,9 +58,9 @@ pub(crate) fn refuse_beyond(
     at: &'static Location<'static>,
 ) -> OpError {
     let message = if index < 0 {
-        "index -{}, element {} of `{{}}`, is out of range: there are {} elements to choose from"
+        "index -{}, element {} of `{{}}`, is out of range: there are {} to choose from"
     } else {
-        "index {}, element {} of `{{}}`, is out of range: there are {} elements to choose from"
+        "index {}, element {} of `{{}}`, is out of range: there are {} to choose from"
     };
     let numbers = [index.unsigned_abs() as usize, indices.start + element, indices.tensor as usize, count];
     indices.device().fail_with(abi::FAILURE_REFUSED, message, &numbers, at);

@@ -19,7 +19,7 @@ fn like_table(dy: &TensorType, ids: &TensorType, table: &TensorType) -> Result<T
 /// dy: `[.., H]`, ids: `[..]`, table, for its shape alone, and dtable: `[V, H]`. f32, bf16 or f16, summed in f32. Every core has
 /// rows of its own, so that no two add to the same: it finds the indices that name them, sorts these by row, and goes
 /// through its rows once.
-#[custom_op(shape = like_table)]
+#[custom_op(shape = like_table, gradient(dy) = gather_rows(grad, ids))]
 pub fn gather_rows_backward<T: Float>(
     core: &Core,
     dy: Input<T>,
@@ -94,13 +94,7 @@ impl<'l, 'c> Named<'l, 'c> {
 
     /// Fails unless every index is that of a row.
     fn verify(&self, rows: usize) -> OpResult {
-        for part in self.parts() {
-            if lanes::any(&self.load(&part)?, |id| id as u32 as usize >= rows) {
-                let message = "an index is negative or not below the number of rows of the table";
-                return Err(OpError::Refused(message));
-            }
-        }
-        Ok(())
+        self.parts().try_for_each(|part| self.core.tcm().load_indices(self.ids, part, rows).map(drop))
     }
 
     /// Finds the indices that name the first of `rows`, of as many as there is room for the indices of, at least one;

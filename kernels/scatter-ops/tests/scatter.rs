@@ -319,7 +319,7 @@ fn an_index_out_of_range_is_an_error_that_says_which_and_where() {
     {
         let of_index = tensor(&values, &[2, 2]);
         let expected = format!(
-            "index {index}, element {element} of `index`, is out of range: there are 3000 elements to choose from"
+            "index {index}, element {element} of `index`, is out of range: there are 3000 to choose from"
         );
         assert_eq!(refused("gather", &[&x, &of_index], &[]), expected);
         assert_eq!(refused("gather_backward", &[&src, &of_index, &x], &[]), expected);
@@ -332,10 +332,10 @@ fn an_index_out_of_range_is_an_error_that_says_which_and_where() {
     for name in ["gather", "scatter_fill"] {
         let scalars: &[gpsimd_testing::Scalar] = if name == "gather" { &[] } else { &[1.0_f32.into()] };
         let message = refused(name, &[&nothing, &of_index], scalars);
-        assert_eq!(message, "index 0, element 0 of `index`, is out of range: there are 0 elements to choose from");
+        assert_eq!(message, "index 0, element 0 of `index`, is out of range: there are 0 to choose from");
     }
     let message = refused("expert_order", &[&tensor(&[0, 3, 1], &[3])], &[3_usize.into()]);
-    assert_eq!(message, "index 3, element 1 of `experts`, is out of range: there are 3 elements to choose from");
+    assert_eq!(message, "index 3, element 1 of `experts`, is out of range: there are 3 to choose from");
 }
 
 #[test]

@@ -4,13 +4,25 @@ An op takes what its kernel takes: every number, a seed as a tensor. These funct
 seeds from PyTorch's generators.
 """
 
+from gpsimd_torch.functional.experts import PermutedTokens as PermutedTokens
+from gpsimd_torch.functional.experts import moe_permute as moe_permute
+from gpsimd_torch.functional.experts import moe_unpermute as moe_unpermute
+from gpsimd_torch.functional.indexing import bincount as bincount
+from gpsimd_torch.functional.indexing import gather as gather
+from gpsimd_torch.functional.indexing import index_add as index_add
+from gpsimd_torch.functional.indexing import one_hot as one_hot
+from gpsimd_torch.functional.indexing import scatter as scatter
+from gpsimd_torch.functional.indexing import scatter_add as scatter_add
 from gpsimd_torch.functional.losses import cross_entropy as cross_entropy
 from gpsimd_torch.functional.normalisation import layer_norm as layer_norm
 from gpsimd_torch.functional.normalisation import rms_norm as rms_norm
 from gpsimd_torch.functional.random import dropout as dropout
+from gpsimd_torch.functional.scans import cumprod as cumprod
 from gpsimd_torch.functional.scans import cumsum as cumsum
 from gpsimd_torch.functional.searching import bucketize as bucketize
 from gpsimd_torch.functional.searching import searchsorted as searchsorted
+from gpsimd_torch.functional.selection import argmax as argmax
+from gpsimd_torch.functional.selection import argmin as argmin
 from gpsimd_torch.functional.selection import masked_select as masked_select
 from gpsimd_torch.functional.selection import nonzero as nonzero
 from gpsimd_torch.functional.selection import topk as topk

@@ -7,6 +7,19 @@ import torch
 from gpsimd_torch.ops import load_library
 
 
+def cumprod(input: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Return the prefix products of `input` along `dim`.
+
+    As `torch.cumprod`, but without `dtype` the result has the dtype of `input`, and integers are multiplied modulo
+    2^bits; int64 is int32 to the cores. Floats are multiplied in f32, one after the other. The gradient is right also
+    where elements are 0.
+    """
+    load_library("scatter_ops")
+    rows = _as_rows(input if dtype is None else input.to(dtype), dim)
+    products = torch.ops.scatter_ops.cumprod(rows).to(rows.dtype)
+    return products.movedim(-1, dim).reshape(input.shape)
+
+
 def cumsum(
     input: torch.Tensor, dim: int = -1, *, dtype: torch.dtype | None = None, reverse: bool = False
 ) -> torch.Tensor:

@@ -8,6 +8,31 @@ from gpsimd_torch.functional.sorting import sort
 from gpsimd_torch.ops import load_library
 
 
+def argmax(input: torch.Tensor, dim: int | None = None, keepdim: bool = False) -> torch.Tensor:
+    """Return the indices in int64 of the greatest elements of `input` along `dim`, or of all without it.
+
+    As `torch.argmax`, and of equal elements the first; NaN is the greatest. `input` has any dtype of the cores, or
+    int64 in the range of int32.
+    """
+    return _extreme(input, dim, keepdim, least=False)
+
+
+def argmin(input: torch.Tensor, dim: int | None = None, keepdim: bool = False) -> torch.Tensor:
+    """Return the indices of the least elements, as `torch.argmin`; otherwise as `argmax`. NaN is the least, too."""
+    return _extreme(input, dim, keepdim, least=True)
+
+
+def _extreme(input: torch.Tensor, dim: int | None, keepdim: bool, least: bool) -> torch.Tensor:
+    load_library("scatter_ops")
+    rows = input.reshape(-1) if dim is None else torch.atleast_1d(input).movedim(dim, -1)
+    indices = torch.ops.scatter_ops.argmax(rows.detach(), least)
+    if not keepdim:
+        return indices
+    if dim is None or input.dim() == 0:
+        return indices.reshape([1] * input.dim())
+    return indices.unsqueeze(dim)
+
+
 def nonzero(input: torch.Tensor, *, as_tuple: bool = False) -> torch.Tensor | tuple[torch.Tensor, ...]:
     """Return the indices of the elements of `input` that are not 0, [n, dimensions] in int64, as `torch.nonzero`.
 
