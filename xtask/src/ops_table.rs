@@ -141,6 +141,8 @@ fn called(library: &LibraryDescriptor) -> impl Iterator<Item = &OpDescriptor> {
             let computes = |formula: &Formula| matches!(formula, Formula::Op { op: name, .. } if *name == op.name);
             let is_gradient =
                 other.name != op.name && other.gradients.iter().any(|gradient| computes(&gradient.formula));
+            // One with a gradient of its own is called by people, too, unless its name says what it is.
+            let is_gradient = is_gradient && (op.gradients.is_empty() || op.name.ends_with("_backward"));
             is_second_phase || is_gradient
         })
     };

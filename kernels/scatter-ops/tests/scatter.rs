@@ -318,9 +318,8 @@ fn an_index_out_of_range_is_an_error_that_says_which_and_where() {
         [([0, 1, -5, 0], -5, 2), ([0, 1, 2, 3000], 3000, 3), ([i32::MIN, 0, 0, 0], i32::MIN, 0)]
     {
         let of_index = tensor(&values, &[2, 2]);
-        let expected = format!(
-            "index {index}, element {element} of `index`, is out of range: there are 3000 to choose from"
-        );
+        let expected =
+            format!("index {index}, element {element} of `index`, is out of range: there are 3000 to choose from");
         assert_eq!(refused("gather", &[&x, &of_index], &[]), expected);
         assert_eq!(refused("gather_backward", &[&src, &of_index, &x], &[]), expected);
         assert_eq!(refused("scatter", &[&x, &of_index, &src], &[]), expected);
