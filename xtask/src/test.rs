@@ -134,7 +134,7 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 }
 
 /// Those that compare with numbers of `PyTorch`.
-const AGAINST_PYTORCH: [&str; 9] = [
+const AGAINST_PYTORCH: [&str; 10] = [
     "tests/test_autocast.py",
     "tests/test_bert.py",
     "tests/test_dtypes.py",
@@ -143,6 +143,7 @@ const AGAINST_PYTORCH: [&str; 9] = [
     "tests/test_ops.py",
     "tests/test_optim.py",
     "tests/test_outputs.py",
+    "tests/test_sampling.py",
     "tests/test_searching.py",
 ];
 
@@ -187,6 +188,7 @@ fn package() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/sampling-ops", &["sampling"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
@@ -229,6 +231,7 @@ fn isa() -> anyhow::Result<()> {
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/sampling-ops", &["sampling"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
         ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 6] = [
+pub(crate) const BUNDLED: [&str; 7] = [
     "kernels/bert-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
+    "kernels/sampling-ops",
     "kernels/scatter-ops",
     "kernels/sort-ops",
     "kernels/training-ops",

@@ -17,6 +17,8 @@ from gpsimd_torch.functional.losses import cross_entropy as cross_entropy
 from gpsimd_torch.functional.normalisation import layer_norm as layer_norm
 from gpsimd_torch.functional.normalisation import rms_norm as rms_norm
 from gpsimd_torch.functional.random import dropout as dropout
+from gpsimd_torch.functional.sampling import multinomial as multinomial
+from gpsimd_torch.functional.sampling import top_p as top_p
 from gpsimd_torch.functional.scans import cumprod as cumprod
 from gpsimd_torch.functional.scans import cumsum as cumsum
 from gpsimd_torch.functional.searching import bucketize as bucketize
@@ -30,3 +32,4 @@ from gpsimd_torch.functional.selection import unique as unique
 from gpsimd_torch.functional.selection import unique_consecutive as unique_consecutive
 from gpsimd_torch.functional.sorting import argsort as argsort
 from gpsimd_torch.functional.sorting import sort as sort
+from gpsimd_torch.functional.vision import nms as nms

@@ -24,5 +24,9 @@ def dropout(
     if not training or p == 0.0:
         return input
     load_library("index_ops")
-    seed = torch.randint(-(2**31), 2**31, (2,), dtype=torch.int32, device=input.device, generator=generator)
-    return torch.ops.index_ops.dropout(input, seed, p)
+    return torch.ops.index_ops.dropout(input, draw_seed(input.device, generator), p)
+
+
+def draw_seed(device: torch.device, generator: torch.Generator | None) -> torch.Tensor:
+    """Return the seed of an op, two int32, from `generator` or from PyTorch's default one of the device."""
+    return torch.randint(-(2**31), 2**31, (2,), dtype=torch.int32, device=device, generator=generator)

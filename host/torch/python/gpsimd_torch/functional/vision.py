@@ -1,0 +1,28 @@
+"""Boxes and images."""
+
+from __future__ import annotations
+
+import torch
+
+from gpsimd_torch.functional.sorting import argsort
+from gpsimd_torch.ops import load_library
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+    """Return the indices of the boxes that no box of a greater score covers, in the order of scores, in int64.
+
+    As `torchvision.ops.nms`: `boxes` [N, 4] are x1, y1, x2 and y2 with x1 < x2 and y1 < y2, in f32, bf16 or f16 and
+    computed in f32, `scores` [N] of any dtype of the cores. The box with the greatest score, of equals the first, is
+    kept, and removes those with an intersection over union of more than `iou_threshold`; then the next of those left.
+    There is a bit of TCM for each box: on a device about 50000 boxes have room.
+
+    Raises `ValueError` when shapes do not go together.
+    """
+    if boxes.dim() != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"`boxes` has shape {tuple(boxes.shape)}, expected (N, 4)")
+    if scores.shape != boxes.shape[:1]:
+        raise ValueError(f"`scores` has shape {tuple(scores.shape)}, expected ({boxes.shape[0]},)")
+    load_library("sampling_ops")
+    order = argsort(scores, descending=True)
+    kept, count = torch.ops.sampling_ops.nms(boxes.detach()[order].T.contiguous(), iou_threshold)
+    return order[kept[: int(count)].long()]
