@@ -72,7 +72,7 @@ fn draws_among_many_are_distributed_by_their_weights_on_every_level() {
     let ops = Ops::of(&OP_LIBRARY);
     // More than a group, with a block and a part of 0.
     let len = 70_000;
-    let weight = |i: usize| if i / 256 == 5 || i / 16 == 3 || i % 7 == 0 { 0.0 } else { 1.0 + (i % 3) as f32 };
+    let weight = |i: usize| if i / 256 == 5 || i / 16 == 3 || i.is_multiple_of(7) { 0.0 } else { 1.0 + (i % 3) as f32 };
     let weights: Vec<f32> = (0..len).map(weight).collect();
     let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
     let ids = multinomial(&ops, &Tensor::from_vec(weights.clone(), &[len]).unwrap(), 30_000, 2);
