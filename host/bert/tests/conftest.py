@@ -74,7 +74,7 @@ for line in sys.stdin:
     return subprocess.run(
         [sys.executable, "-c", program, str(model), accept],
         cwd=handlers,
-        env={"PATH": "", "GPSIMD_SEQ_LEN": "16"},
+        env={"PATH": "", "GPSIMD_SEQ_LEN": "16", "GPSIMD_DTYPE": "f32"},
         input=body.encode(),
         stdout=subprocess.PIPE,
         timeout=240,

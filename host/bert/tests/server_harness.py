@@ -16,9 +16,11 @@ from types import SimpleNamespace
 
 import pytest
 import uvicorn
-from gpsimd_bert.serve.app import Limits, Service, application
+from gpsimd_bert.serve.app import PATHS, Limits, Service, application
 from gpsimd_bert.serve.batcher import Batcher
 from gpsimd_bert.serve.connection import Connection
+from gpsimd_bert.serve.metrics import Metrics
+from gpsimd_bert.serve.observe import AccessLog, Observer
 
 JSON = {"Content-Type": "application/json"}
 
@@ -42,17 +44,27 @@ class Recorder:
             raise RuntimeError("out of luck")
         return tokens
 
-    def named(self, probabilities):
-        return [{"label": text, "score": 1.0} for text in probabilities]
+    def scores(self, probabilities):
+        return [[(text, 1.0)] for text in probabilities]
 
 
 class Server:
     """An application on a port of this machine, in a thread of this process."""
 
     def __init__(
-        self, classifier=None, *, limits=None, max_wait_s=0.0, max_waiting=100, most=1000, head_s=20.0, grace=None
+        self,
+        classifier=None,
+        *,
+        limits=None,
+        max_wait_s=0.0,
+        max_waiting=100,
+        most=1000,
+        head_s=20.0,
+        grace=None,
+        log=None,
     ):
-        self.service = Service(limits or Limits(max_bytes=1 << 20, max_texts=50))
+        observer = Observer(Metrics(PATHS), None if log is None else AccessLog("json", log))
+        self.service = Service(limits or Limits(max_bytes=1 << 20, max_texts=50), observer)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
 
@@ -60,12 +72,19 @@ class Server:
         async def lifespan(app):
             if classifier is not None:
                 forward = ThreadPoolExecutor(1)
-                self.service.batcher = Batcher(classifier, forward, max_wait_s=max_wait_s, max_waiting=max_waiting)
+                batcher = Batcher(
+                    classifier,
+                    forward,
+                    max_wait_s=max_wait_s,
+                    max_waiting=max_waiting,
+                    observe=observer.metrics.batch,
+                )
+                self.service.started(batcher, {"name": "recorder", "dtype": "f32", "seq_len": "8"})
             yield
 
         config = uvicorn.Config(
             application(self.service, lifespan),
-            http=partial(Connection, most=most, head_s=head_s),
+            http=partial(Connection, most=most, head_s=head_s, refused=observer.refused),
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=grace,
@@ -98,6 +117,17 @@ def ask(port, body=None, method="POST", path="/invocations", headers=JSON):
         connection.request(method, path, body if isinstance(body, bytes | None) else json.dumps(body), headers)
         response = connection.getresponse()
         return SimpleNamespace(status=response.status, headers=response.headers, answer=json.loads(response.read()))
+    finally:
+        connection.close()
+
+
+def raw(port, method, path, body=None, headers=None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (names in lower case) and body as they are."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     finally:
         connection.close()
 

@@ -28,7 +28,7 @@ READERS = {
     "train": trained,
     "predict": lambda path: [review.text for review in ReviewFile(path, CLASSES)],
     "predict a column": lambda path: [review.text for review in ReviewFile(path, CLASSES, "3")],
-    "serve": lambda path: input_fn(path.read_bytes(), "text/csv"),
+    "serve": lambda path: input_fn(path.read_bytes(), "text/csv").texts,
     "transform": lambda path: list(read_texts(path)),
 }
 
@@ -130,7 +130,7 @@ def test_the_hubs_copy_of_the_release_has_its_escapes():
 
 
 def test_json_has_its_own_escapes():
-    assert input_fn(r'["one\ntwo", "C:\\new"]', "application/json") == ["one\ntwo", r"C:\new"]
+    assert input_fn(r'["one\ntwo", "C:\\new"]', "application/json").texts == ["one\ntwo", r"C:\new"]
 
 
 def test_what_is_written_with_escapes_is_read_again(read):

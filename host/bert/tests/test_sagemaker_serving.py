@@ -100,8 +100,11 @@ def test_the_archive_holds_the_model_at_its_root_and_the_handlers_under_code(run
         "code/gpsimd_bert/reviews.py",
         "code/gpsimd_bert/serve/__init__.py",
         "code/gpsimd_bert/serve/classifier.py",
+        "code/gpsimd_bert/serve/dtype.py",
         "code/gpsimd_bert/serve/errors.py",
         "code/gpsimd_bert/serve/handlers.py",
+        "code/gpsimd_bert/serve/huggingface.py",
+        "code/gpsimd_bert/serve/media.py",
         "code/gpsimd_bert/serve/request.py",
         "code/gpsimd_bert/serve/response.py",
         "code/inference.py",
@@ -395,12 +398,11 @@ def test_reviews_travel_as_lines_that_the_handlers_take(run, mock, transform):
     assert run(*transform)[0] == 0
     body = mock.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/batch/input/reviews.jsonl")["Body"].read()
     (line,) = body.splitlines()
-    assert handlers.input_fn(line, "application/json") == ["good, in\ntwo lines", 'it says "no"']
+    assert handlers.input_fn(line, "application/json").texts == ["good, in\ntwo lines", 'it says "no"']
 
 
 def test_what_transform_uploads_runs_in_the_container_and_predicts_as_here(run, mock, transform, served, tmp_path):
     from gpsimd_bert.serve.classifier import Classifier
-    from gpsimd_bert.serve.handlers import predict_fn
 
     mock.answer("sagemaker.DescribeTransformJob", ABSENT, {"TransformJobStatus": "Completed"})
     transform[1] = served
@@ -416,9 +418,8 @@ def test_what_transform_uploads_runs_in_the_container_and_predicts_as_here(run, 
     model = tmp_path / "opt" / "ml" / "model"
     answer = in_the_stock_container(model, model / "code", lines, request["TransformOutput"]["Accept"])
     classifier = Classifier.load(served, seq_len=16)
-    assert [json.loads(line) for line in answer.splitlines()] == predict_fn(
-        ["good, in\ntwo lines", 'it says "no"'], classifier
-    )
+    tokens = classifier.encode(["good, in\ntwo lines", 'it says "no"'])
+    assert [json.loads(line) for line in answer.splitlines()] == classifier.named(classifier.probabilities(tokens))
 
 
 def test_the_predictions_can_be_fetched(run, mock, transform, tmp_path):

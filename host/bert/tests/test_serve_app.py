@@ -49,24 +49,6 @@ def test_ping_is_200_when_the_model_is_loaded_and_503_before(echo):
         assert "being loaded" in server.ask(["a"]).answer["error"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/", 404),
-        ("GET", "/invocations", 405),
-        ("POST", "/ping", 405),
-        ("GET", "/ping/", 404),
-        ("POST", "/invocations/", 404),
-        ("GET", "/" + "x" * 5000, 404),
-    ],
-)
-def test_another_route_is_told_the_two_there_are(echo, method, path, status):
-    response = echo.ask(method=method, path=path, headers={})
-    assert response.status == status
-    assert "expected GET /ping or POST /invocations" in response.answer["error"]
-    assert len(response.answer["error"]) < 200
-
-
 # Refusals
 
 
@@ -79,7 +61,7 @@ def test_another_route_is_told_the_two_there_are(echo, method, path, status):
         (b"[" * 500_000, JSON, 400),
         (b"[1]", JSON, 422),
         (json.dumps(["x"] * 10_000).encode(), JSON, 413),
-        (b'["a"]', {"Content-Type": "text/plain"}, 415),
+        (b'["a"]', {"Content-Type": "application/xml"}, 415),
         (b'["a"]', JSON | {"Content-Encoding": "gzip"}, 415),
         (b'["a"]', JSON | {"Accept": "text/html"}, 406),
         (b"x" * (10 << 20), JSON, 413),
@@ -221,10 +203,10 @@ def test_a_large_request_that_is_being_read_delays_nobody(monkeypatch):
     def slow(body, *arguments):
         if len(body) > 100_000:
             gate.wait(30)
-        return texts_of(body, *arguments)
+        return read(body, *arguments)
 
-    texts_of = app.texts_of
-    monkeypatch.setattr(app, "texts_of", slow)
+    read = app.read
+    monkeypatch.setattr(app, "read", slow)
     with Server(Recorder()) as server, ThreadPoolExecutor(1) as other:
         large = other.submit(server.ask, ["x" * 1_000_001])
         time.sleep(0.2)

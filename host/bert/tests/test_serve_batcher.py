@@ -15,7 +15,9 @@ def batched(classifier, script, max_wait_s=0.0, max_waiting=1000):
 
     async def run():
         with ThreadPoolExecutor(1) as forward:
-            batcher = Batcher(classifier, forward, max_wait_s=max_wait_s, max_waiting=max_waiting)
+            batcher = Batcher(
+                classifier, forward, max_wait_s=max_wait_s, max_waiting=max_waiting, observe=lambda *_: None
+            )
             try:
                 return await asyncio.wait_for(script(batcher), 30)
             finally:
@@ -31,7 +33,7 @@ async def together(batcher, *requests):
 def test_requests_that_arrive_together_share_a_pass():
     recorder = Recorder(max_batch=8)
     answers = batched(recorder, lambda batcher: together(batcher, ["a"], ["b", "c"], ["d"]), max_wait_s=0.5)
-    assert [[prediction["label"] for prediction in answer] for answer in answers] == [["a"], ["b", "c"], ["d"]]
+    assert [[scores[0][0] for scores in answer] for answer in answers] == [["a"], ["b", "c"], ["d"]]
     assert len(recorder.passes) == 1
     assert sorted(recorder.passes[0]) == ["a", "b", "c", "d"]
 
@@ -108,6 +110,6 @@ def test_a_thousand_requests_at_once_get_their_own_answers(served):
     classifier = Classifier.load(served, seq_len=16, max_batch=32)
     texts = [f"{'very ' * (index % 9)}good {index}" for index in range(1000)]
     answers = batched(classifier, lambda batcher: together(batcher, *([text] for text in texts)), max_wait_s=0.01)
-    expected = classifier.named(classifier.probabilities(classifier.encode(texts)))
-    for [found], prediction in zip(answers, expected, strict=True):
-        assert found["score"] == pytest.approx(prediction["score"], abs=1e-5)
+    expected = classifier.probabilities(classifier.encode(texts)).tolist()
+    for [found], row in zip(answers, expected, strict=True):
+        assert [score for _, score in found] == pytest.approx(row, abs=1e-5)

@@ -47,16 +47,16 @@ def test_an_answer_to_another_text_is_a_failure():
         return json.dumps({"predictions": [{"label": label, "score": score}]}).encode()
 
     expected = {"label": "negative", "score": 0.75}
-    assert bench._failure(200, answer("negative", 0.75), expected) is None
-    assert bench._failure(200, answer("negative", 0.7502), expected) is not None
-    assert bench._failure(200, answer("positive", 0.75), expected) is not None
-    assert bench._failure(503, b"busy", expected) == "status 503: busy"
-    assert bench._failure(200, answer("positive", 0.50001), {"label": "negative", "score": 0.50002}) is None
+    assert bench._failure(200, answer("negative", 0.75), expected, 1e-4) is None
+    assert bench._failure(200, answer("negative", 0.7502), expected, 1e-4) is not None
+    assert bench._failure(200, answer("positive", 0.75), expected, 1e-4) is not None
+    assert bench._failure(503, b"busy", expected, 1e-4) == "status 503: busy"
+    assert bench._failure(200, answer("positive", 0.50001), {"label": "negative", "score": 0.50002}, 1e-4) is None
 
 
 def test_percentiles_and_ratio_are_of_answered_requests():
-    fast = bench.Measurement("fast", 32, 2.0, [index / 1000 for index in range(1, 101)])
-    slow = bench.Measurement("slow", 1, 2.0, [0.1] * 50, ["status 503: busy"])
+    fast = bench.Measurement("micro-batching", 32, "f32", 2.0, [index / 1000 for index in range(1, 101)])
+    slow = bench.Measurement("slow", 1, "f32", 2.0, [0.1] * 50, ["status 503: busy"])
     assert (fast.percentile_ms(0.5), fast.percentile_ms(0.99)) == (50.0, 99.0)
     lines = bench.table([fast, slow]).splitlines()
     assert lines[-2:] == ["micro-batching answers 2.00 times as many requests", "failed, slow: status 503: busy"]

@@ -8,14 +8,14 @@ import torch
 from gpsimd_bert.serve import classifier as classifier_module
 from gpsimd_bert.serve.classifier import TOKENS_OF_A_PASS, Classifier, passes
 from gpsimd_bert.serve.errors import ModelError
-from gpsimd_bert.serve.handlers import model_fn, predict_fn
+from gpsimd_bert.serve.handlers import model_fn
 from gpsimd_bert.train.run import save
 
 
 def test_scores_are_the_models_and_in_order_whatever_shares_a_pass(served):
     classifier = Classifier.load(served, seq_len=16, max_batch=4)
     texts = [f"{'very ' * (index % 7)}good {index}" for index in range(23)]
-    found = predict_fn(texts, classifier)
+    found = classifier.named(classifier.probabilities(classifier.encode(texts)))
     for text, prediction in zip(texts, found, strict=True):
         tokens = classifier.tokenizer(text, truncation=True, max_length=16, return_tensors="pt")
         with torch.inference_mode():

@@ -22,7 +22,7 @@ def test_the_handlers_need_only_torch_and_transformers(served, tmp_path):
     answer = in_the_stock_container(served, tmp_path / "code", '{"texts": ["it broke", "I love it"]}', "*/*")
     found = json.loads(answer)["predictions"]
     classifier = Classifier.load(served, seq_len=16)
-    assert found == handlers.predict_fn(["it broke", "I love it"], classifier)
+    assert found == classifier.named(classifier.probabilities(classifier.encode(["it broke", "I love it"])))
 
 
 def test_in_the_container_a_refusal_is_the_toolkits_error_with_its_status(monkeypatch):

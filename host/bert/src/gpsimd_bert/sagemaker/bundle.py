@@ -16,11 +16,8 @@ from pathlib import Path
 from .errors import UsageError
 
 # `serve/handlers.py` and what it imports: torch and transformers are in the container, the rest of this package is not.
-HANDLERS = (
-    "__init__.py",
-    "reviews.py",
-    *(f"serve/{name}.py" for name in ("__init__", "classifier", "errors", "handlers", "request", "response")),
-)
+_SERVING = ("__init__", "classifier", "dtype", "errors", "handlers", "huggingface", "media", "request", "response")
+HANDLERS = ("__init__.py", "reviews.py", *(f"serve/{name}.py" for name in _SERVING))
 INFERENCE = """\
 \"\"\"What the container calls.\"\"\"
 

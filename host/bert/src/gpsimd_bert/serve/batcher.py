@@ -10,10 +10,12 @@ not hold up the small ones behind it.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .classifier import Classifier, portions
+from .response import Scores
 
 
 class Busy(Exception):
@@ -27,23 +29,25 @@ class _Request:
     arrived: float = field(default_factory=time.monotonic)
     # Texts are taken into batches in order, and batches end in order: so are the results.
     taken: int = 0
-    results: list[dict] = field(default_factory=list)
-
-
-@dataclass
-class Counts:
-    """What the batcher has done so far."""
-
-    texts: int = 0
-    batches: int = 0
+    results: list[Scores] = field(default_factory=list)
 
 
 class Batcher:
     """Answers requests with one `Classifier`, which runs in a thread of its own."""
 
-    def __init__(self, classifier: Classifier, forward: ThreadPoolExecutor, *, max_wait_s: float, max_waiting: int):
-        """`forward`: the one thread that calls the model; batches hold up to `classifier.max_batch` texts."""
-        self.counts = Counts()
+    def __init__(
+        self,
+        classifier: Classifier,
+        forward: ThreadPoolExecutor,
+        *,
+        max_wait_s: float,
+        max_waiting: int,
+        observe: Callable[[int, int, float], None],
+    ):
+        """`forward`: the one thread that calls the model; batches hold up to `classifier.max_batch` texts.
+
+        `observe` is told the texts, tokens and seconds of each batch.
+        """
         self._classifier, self._forward = classifier, forward
         self._max_batch, self._max_wait_s, self._max_waiting = classifier.max_batch, max_wait_s, max_waiting
         # Tokenising a large request takes long enough to delay /ping, and the tokenizer wants one thread.
@@ -51,11 +55,12 @@ class Batcher:
         self._waiting: deque[_Request] = deque()
         self._texts_waiting = 0
         self._texts_promised = 0
+        self._observe = observe
         self._arrival = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def predict(self, texts: list[str]) -> list[dict]:
-        """`{"label", "score"}` of each text, in their order; `Busy` if too many texts wait already.
+    async def predict(self, texts: list[str]) -> list[Scores]:
+        """The scores of each text, in their order; `Busy` if too many texts wait already.
 
         A caller that is cancelled gives up its place: what has not been in a batch yet is dropped.
         """
@@ -80,6 +85,16 @@ class Batcher:
             if request is not None:
                 self._drop(request)
 
+    @property
+    def waiting(self) -> int:
+        """Texts of requests that are not answered yet."""
+        return self._texts_promised
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more text would be refused."""
+        return 0 < self._texts_promised >= self._max_waiting
+
     async def close(self):
         """Ends the task. Requests under way are not waited for: the server has done that."""
         self._task.cancel()
@@ -93,6 +108,7 @@ class Batcher:
             batch = self._take()
             if not batch:
                 continue
+            started = time.perf_counter()
             try:
                 results = await loop.run_in_executor(self._forward, self._predict, [tokens for _, tokens in batch])
             # Whatever a pass raises belongs to the requests in it; those to come get their own.
@@ -102,8 +118,8 @@ class Batcher:
                         request.answer.set_exception(error)
                     self._drop(request)
                 continue
-            self.counts.texts += len(batch)
-            self.counts.batches += 1
+            seconds = time.perf_counter() - started
+            self._observe(len(batch), sum(len(tokens) for _, tokens in batch), seconds)
             for (request, _), result in zip(batch, results, strict=True):
                 request.results.append(result)
                 if len(request.results) == len(request.tokens) and not request.answer.done():
@@ -138,5 +154,5 @@ class Batcher:
             self._waiting.remove(request)
             self._texts_waiting -= len(request.tokens) - request.taken
 
-    def _predict(self, tokens: list[list[int]]) -> list[dict]:
-        return self._classifier.named(self._classifier.probabilities(tokens))
+    def _predict(self, tokens: list[list[int]]) -> list[Scores]:
+        return self._classifier.scores(self._classifier.probabilities(tokens))

@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from . import dtype as dtypes
 from .errors import ModelError
 
 # torch and transformers are imported where they are used: they take seconds.
 if TYPE_CHECKING:
     import torch
+
+    from .response import Scores
 
 # Tokens of a text for a model that takes any number of them.
 UNLIMITED_SEQ_LEN = 512
@@ -22,19 +25,26 @@ TOKENS_OF_A_PASS = 64
 
 
 class Classifier:
-    """A sequence classifier with its tokenizer, in f32 on the CPU."""
+    """A sequence classifier with its tokenizer, on the CPU."""
 
-    def __init__(self, model: torch.nn.Module, tokenizer, *, seq_len: int, max_batch: int):
-        """`load` makes one from a folder."""
+    def __init__(self, model: torch.nn.Module, tokenizer, *, seq_len: int, max_batch: int, dtype: str = dtypes.F32):
+        """`load` makes one from a folder. `dtype`: that of the weights."""
         self.model, self.tokenizer = model, tokenizer
-        self.seq_len, self.max_batch = seq_len, max_batch
+        self.seq_len, self.max_batch, self.dtype = seq_len, max_batch, dtype
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
 
     @classmethod
-    def load(cls, folder: str | os.PathLike, *, seq_len: int | None = None, max_batch: int = MAX_BATCH) -> Classifier:
+    def load(
+        cls,
+        folder: str | os.PathLike,
+        *,
+        seq_len: int | None = None,
+        max_batch: int = MAX_BATCH,
+        dtype: str = dtypes.F32,
+    ) -> Classifier:
         """Reads the model that transformers saved in `folder`; `ModelError` if it is none. Never asks the Hub.
 
-        `seq_len` is by default that of the tokenizer, where the trainer writes its own.
+        `seq_len` is by default that of the tokenizer, where the trainer writes its own; `dtype` is one of `DTYPES`.
         """
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -87,7 +97,9 @@ class Classifier:
             raise ModelError(f"{where}: the tokenizer knows no words; put that of the model's training beside it")
         if tokenizer.pad_token_id is None:
             raise ModelError(f"{where}: the tokenizer has no padding token, which batches need")
-        classifier = cls(model.eval(), tokenizer, seq_len=seq_len, max_batch=max_batch)
+        dtype = dtypes.resolve(dtype)
+        model = dtypes.convert(model.eval(), dtype)
+        classifier = cls(model, tokenizer, seq_len=seq_len, max_batch=max_batch, dtype=dtype)
         try:
             first = classifier.probabilities(classifier.encode(["first"]))
         except Exception as error:
@@ -95,6 +107,16 @@ class Classifier:
         if not torch.isfinite(first).all():
             raise ModelError(f"{where}: the model's output is not a number; its weights are damaged, train it again")
         return classifier
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the model is, in words."""
+        return {
+            "type": self.model.config.model_type,
+            "labels": ",".join(self.labels),
+            "dtype": self.dtype,
+            "seq_len": str(self.seq_len),
+        }
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, at most `seq_len`. From one thread at a time."""
@@ -126,6 +148,10 @@ class Classifier:
                 logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
                 result[rows] = torch.softmax(logits.float(), dim=-1)
         return result
+
+    def scores(self, probabilities: torch.Tensor) -> list[Scores]:
+        """Each label with its probability, of each row."""
+        return [list(zip(self.labels, row, strict=True)) for row in probabilities.tolist()]
 
     def named(self, probabilities: torch.Tensor) -> list[dict]:
         """The most probable label of each row and its probability, to six decimals."""

@@ -1,6 +1,8 @@
 """`compare`: do two classifiers say the same about the reviews of a CSV file, but for ties?"""
 
+import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -34,11 +36,19 @@ class Agreement:
 
     tie: float
     reviews: int = 0
+    labelled: int = 0
+    right: list[int] = field(default_factory=lambda: [0, 0])
+    """Of the labelled reviews, those that each model labels so."""
     largest_score_difference: float = 0.0
     differences: list[Difference] = field(default_factory=list)
 
-    def add(self, first: torch.Tensor, second: torch.Tensor, labels: list[str]):
-        """The probabilities [reviews, labels] of the next reviews."""
+    def add(self, first: torch.Tensor, second: torch.Tensor, labels: list[str], truth: Sequence[int | None] = ()):
+        """The probabilities [reviews, labels] of the next reviews, and what the file says where it does."""
+        for row, label in enumerate(truth):
+            if label is not None:
+                self.labelled += 1
+                for model, probabilities in enumerate((first, second)):
+                    self.right[model] += int(probabilities[row].argmax()) == label
         self.largest_score_difference = max(self.largest_score_difference, (first - second).abs().max().item())
         margins = [_margins(probabilities) for probabilities in (first, second)]
         for at in (first.argmax(dim=-1) != second.argmax(dim=-1)).nonzero().flatten().tolist():
@@ -69,7 +79,9 @@ class Agreement:
 
 def compare(options: Compare) -> int:
     """Prints how far the two agree; 0 if they do but for ties, else 1."""
-    first, second = (load(folder, options) for folder in (options.first, options.second))
+    first = load(options.first, options)
+    second_dtype = options.second_dtype or options.dtype
+    second = load(options.second, dataclasses.replace(options, dtype=second_dtype))
     if first.labels != second.labels:
         raise ServeError(
             f"{options.second}: expected the labels {', '.join(first.labels)} of {options.first}, found "
@@ -80,7 +92,9 @@ def compare(options: Compare) -> int:
     started = time.perf_counter()
     for chunk in chunks(reviews, f"comparing on {options.source.name}"):
         texts = [review.text for review in chunk]
-        agreement.add(*(model.probabilities(model.encode(texts)) for model in (first, second)), first.labels)
+        truth = [review.label for review in chunk]
+        probabilities = (model.probabilities(model.encode(texts)) for model in (first, second))
+        agreement.add(*probabilities, first.labels, truth)
     if not agreement.reviews:
         raise ServeError(f"{options.source} holds no reviews; expected at least one row")
     if options.json is not None:
@@ -89,6 +103,7 @@ def compare(options: Compare) -> int:
             "disagreements": agreement.disagreements,
             "seconds": round(time.perf_counter() - started, 3),
             "models": [str(options.first), str(options.second)],
+            "dtypes": [first.dtype, second.dtype],
             "source": str(options.source),
         }
         write_json(options.json, document)
@@ -105,6 +120,11 @@ def report(agreement: Agreement) -> str:
             (f"ties (below {agreement.tie:g})", f"{agreement.ties:,}"),
             ("other labels", f"{agreement.disagreements:,}"),
             ("largest difference of scores", f"{agreement.largest_score_difference:.2e}"),
+            *(
+                (f"accuracy of the {name}", f"{right / agreement.labelled:.4f}")
+                for name, right in zip(("first", "second"), agreement.right, strict=True)
+                if agreement.labelled
+            ),
         ]
     )
     lines = [facts]

@@ -6,20 +6,24 @@ file that the process may open. asyncio then floods stderr, and accepts nobody.
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-REQUEST = "expected GET /ping or POST /invocations in HTTP/1.1"
+REQUEST = "expected a request such as GET /ping in HTTP/1.1"
 
 
 class Connection(H11Protocol):
     """What uvicorn makes for each client that connects."""
 
-    def __init__(self, *arguments, most: int, head_s: float, **others):
-        """Beyond `most` connections the next is closed; one without the whole head of a request after `head_s`, too."""
+    def __init__(self, *arguments, most: int, head_s: float, refused: Callable[[int, str | None], None], **others):
+        """Beyond `most` connections the next is closed; one without the whole head of a request after `head_s`, too.
+
+        `refused` is told the status and the client of what is answered here.
+        """
         super().__init__(*arguments, **others)
-        self._most, self._head_s = most, head_s
+        self._most, self._head_s, self._refused = most, head_s, refused
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport):
@@ -71,4 +75,5 @@ class Connection(H11Protocol):
             ]
             for event in (h11.Response(status_code=status, headers=headers), h11.Data(body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
+            self._refused(status, self.client[0] if self.client else None)
         self.transport.close()

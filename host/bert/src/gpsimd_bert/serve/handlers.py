@@ -8,11 +8,9 @@ What is imported here needs nothing but torch and transformers, so that it can s
 | `GPSIMD_SEQ_LEN` | tokens of a text that count, the rest is cut off | the tokenizer's, which is that of training |
 | `GPSIMD_MAX_TEXTS` | texts in one request | 1000 |
 | `GPSIMD_MAX_BATCH` | texts in one forward pass | 32 |
+| `GPSIMD_DTYPE` | `f32`, `bf16`, or `auto`: bf16 where the CPU has it | `auto` |
 
-In: `application/json` (`{"texts": [..]}`, `{"instances": [..]}` or a list of strings) or `text/csv` (one column, the
-text, or the three of Amazon Reviews Polarity; no header). Out: `application/json`, `{"predictions": [..]}` with a
-`{"label": .., "score": ..}` for each text, in their order, or `application/jsonlines`, one of these per line. The score
-is the label's probability.
+In and out: what the server takes and answers (`request.py`, `response.py`).
 """
 
 from __future__ import annotations
@@ -20,9 +18,11 @@ from __future__ import annotations
 import os
 
 from .classifier import MAX_BATCH, Classifier
+from .dtype import AUTO, DTYPES
 from .errors import ModelError
-from .request import MAX_TEXTS, texts_of
-from .response import output_fn
+from .media import response_type
+from .request import MAX_TEXTS, Request, read
+from .response import Answer
 
 __all__ = ["input_fn", "model_fn", "output_fn", "predict_fn"]
 
@@ -34,17 +34,23 @@ def model_fn(model_dir: str) -> Classifier:
         model_dir,
         seq_len=limit("GPSIMD_SEQ_LEN", None, least=3),
         max_batch=limit("GPSIMD_MAX_BATCH", MAX_BATCH),
+        dtype=_dtype(),
     )
 
 
-def input_fn(body: str | bytes, content_type: str | None) -> list[str]:
-    """The texts of a request; `RequestError` with a 4xx status for what is none."""
-    return texts_of(body, content_type, limit("GPSIMD_MAX_TEXTS", MAX_TEXTS))
+def input_fn(body: str | bytes, content_type: str | None) -> Request:
+    """What a request says; `RequestError` with a 4xx status for what is none."""
+    return read(body, content_type, limit("GPSIMD_MAX_TEXTS", MAX_TEXTS))
 
 
-def predict_fn(texts: list[str], model: Classifier) -> list[dict]:
-    """`{"label", "score"}` of each text, in their order."""
-    return model.named(model.probabilities(model.encode(texts)))
+def predict_fn(request: Request, model: Classifier) -> Answer:
+    """The scores of each text, in their order."""
+    return Answer(model.scores(model.probabilities(model.encode(request.texts))), request.pipeline)
+
+
+def output_fn(answer: Answer, accept: str | None) -> bytes:
+    """The body of the response in the format that `accept` asks for."""
+    return answer.body(response_type(accept))
 
 
 def limit(variable: str, default: int | None, least: int = 1) -> int | None:
@@ -55,3 +61,10 @@ def limit(variable: str, default: int | None, least: int = 1) -> int | None:
     if not text.isdecimal() or int(text) < least:
         raise ModelError(f"{variable}: expected a whole number of at least {least}, found {text[:40]!r}; correct it")
     return int(text)
+
+
+def _dtype() -> str:
+    name = os.environ.get("GPSIMD_DTYPE", "").strip() or AUTO
+    if name not in DTYPES:
+        raise ModelError(f"GPSIMD_DTYPE: expected {', '.join(DTYPES)}, found {name[:40]!r}; correct it")
+    return name

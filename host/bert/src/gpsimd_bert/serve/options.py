@@ -1,15 +1,14 @@
 """The command lines of `serve`, `predict`, `compare` and `bench`: flags, help, and the checks that need no model."""
 
 import argparse
-import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpsimd_bert import arguments
 
-from . import help
-from .classifier import MAX_BATCH
+from . import flags, help
+from .dtype import AUTO, DTYPES, F32
 from .request import MAX_TEXTS
 
 COMMANDS = ("serve", "predict", "compare", "bench")
@@ -18,6 +17,10 @@ PORT = 8080
 CONTAINER_MODEL_DIR = "/opt/ml/model"
 # The container is killed 30 s after SIGTERM.
 GRACE_S = 25
+# How requests are logged.
+ACCESS_LOGS = ("json", "common")
+# What `bench` compares a server with.
+AGAINST = ONE_BY_ONE, IN_F32 = ("one-by-one", "f32")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Serve:
     max_bytes: int
     max_waiting: int
     grace: int
+    dtype: str
+    access_log: str | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Predict:
     threads: int
     seq_len: int | None
     max_batch: int
+    dtype: str
     json: Path | None
 
 
@@ -64,6 +70,8 @@ class Compare:
     threads: int
     seq_len: int | None
     max_batch: int
+    dtype: str
+    second_dtype: str | None
     json: Path | None
 
 
@@ -79,6 +87,8 @@ class Bench:
     seq_len: int | None
     max_batch: int
     max_wait_ms: float
+    dtype: str
+    against: str
     json: Path | None
 
 
@@ -94,7 +104,7 @@ def _serve(argv: list[str]) -> Serve:
     add = parser.add_argument
     add(
         "model_dir",
-        type=_model,
+        type=flags.model_folder,
         nargs="?",
         default=os.environ.get("SM_MODEL_DIR", CONTAINER_MODEL_DIR),
         metavar="MODEL_DIR",
@@ -107,8 +117,8 @@ def _serve(argv: list[str]) -> Serve:
         default=os.environ.get("SAGEMAKER_BIND_TO_PORT") or str(PORT),
         help=f"the port to listen on, 0 for a free one (default: $SAGEMAKER_BIND_TO_PORT, else {PORT})",
     )
-    _add_model_flags(parser)
-    _add_wait(parser)
+    flags.add_model_flags(parser, AUTO)
+    flags.add_wait(parser)
     add(
         "--max-texts",
         type=arguments.whole(1),
@@ -137,40 +147,46 @@ def _serve(argv: list[str]) -> Serve:
         metavar="S",
         help=f"seconds that requests under way have after SIGTERM (default: {GRACE_S})",
     )
+    add(
+        "--access-log",
+        choices=ACCESS_LOGS,
+        help="a line on stdout for each answered request, without what was classified: an object of JSON, or the "
+        "Common Log Format (default: none)",
+    )
     return Serve(**vars(parser.parse_args(argv)))
 
 
 def _predict(argv: list[str]) -> Predict:
     parser = _parser("predict ", help.PREDICT_DESCRIPTION, help.PREDICT_EPILOG)
     add = parser.add_argument
-    add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
+    add("model_dir", type=flags.model_folder, metavar="MODEL_DIR", help="the folder of a trained model")
     add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
     add("target", type=arguments.output_file, metavar="OUT.csv", help="where the labels go; replaced if it is there")
-    _add_column(parser)
+    flags.add_column(parser)
     add(
         "--label-column",
         metavar="COLUMN",
         help="the column with the true labels, for the accuracy; with --column only",
     )
-    _add_model_flags(parser)
-    _add_json(parser)
+    flags.add_model_flags(parser, F32)
+    flags.add_json(parser)
     values = parser.parse_args(argv)
     if values.label_column is not None:
         if values.column is None:
             parser.error("argument --label-column: expected --column beside it; without it, IN.csv is Polarity's")
         if values.column.isdecimal() != values.label_column.isdecimal():
             parser.error("argument --label-column: expected --column and --label-column both names, or both numbers")
-    _check_distinct(parser, {"IN.csv": values.source, "OUT.csv": values.target, "--json": values.json})
+    flags.check_distinct(parser, {"IN.csv": values.source, "OUT.csv": values.target, "--json": values.json})
     return Predict(**vars(values))
 
 
 def _compare(argv: list[str]) -> Compare:
     parser = _parser("compare ", help.COMPARE_DESCRIPTION, help.COMPARE_EPILOG)
     add = parser.add_argument
-    add("first", type=_model, metavar="MODEL_A", help="the folder of a trained model")
-    add("second", type=_model, metavar="MODEL_B", help="the folder of another with the same labels")
+    add("first", type=flags.model_folder, metavar="MODEL_A", help="the folder of a trained model")
+    add("second", type=flags.model_folder, metavar="MODEL_B", help="the folder of another with the same labels")
     add("source", type=arguments.file, metavar="IN.csv", help="the reviews, UTF-8")
-    _add_column(parser)
+    flags.add_column(parser)
     add(
         "--tie",
         type=arguments.number(0.0, 1.0),
@@ -178,17 +194,22 @@ def _compare(argv: list[str]) -> Compare:
         metavar="P",
         help="a model's two best labels less than P apart in probability are a tie (default: 0.001)",
     )
-    _add_model_flags(parser)
-    _add_json(parser)
+    flags.add_model_flags(parser, F32)
+    add(
+        "--second-dtype",
+        choices=DTYPES,
+        help="the number format of MODEL_B, which may be the same folder (default: that of --dtype)",
+    )
+    flags.add_json(parser)
     values = parser.parse_args(argv)
-    _check_distinct(parser, {"IN.csv": values.source, "--json": values.json})
+    flags.check_distinct(parser, {"IN.csv": values.source, "--json": values.json})
     return Compare(**vars(values))
 
 
 def _bench(argv: list[str]) -> Bench:
     parser = _parser("bench ", help.BENCH_DESCRIPTION, help.BENCH_EPILOG)
     add = parser.add_argument
-    add("model_dir", type=_model, metavar="MODEL_DIR", help="the folder of a trained model")
+    add("model_dir", type=flags.model_folder, metavar="MODEL_DIR", help="the folder of a trained model")
     add(
         "--data",
         type=arguments.file,
@@ -199,11 +220,18 @@ def _bench(argv: list[str]) -> Bench:
     add(
         "--connections", type=arguments.whole(1, 1000), default=16, metavar="N", help="requests at a time (default: 16)"
     )
-    _add_model_flags(parser)
-    _add_wait(parser)
-    _add_json(parser)
+    flags.add_model_flags(parser, AUTO)
+    add(
+        "--against",
+        choices=AGAINST,
+        default=AGAINST[0],
+        help="what the server is compared with: one that takes each text in a pass of its own, or one that computes "
+        f"in f32 (default: {AGAINST[0]})",
+    )
+    flags.add_wait(parser)
+    flags.add_json(parser)
     values = parser.parse_args(argv)
-    _check_distinct(parser, {"--data": values.data, "--json": values.json})
+    flags.check_distinct(parser, {"--data": values.data, "--json": values.json})
     return Bench(**vars(values))
 
 
@@ -216,71 +244,3 @@ def _parser(command: str, description: str, epilog: str) -> arguments.Parser:
         # `--max` for one of three flags would change its meaning with the next flag.
         allow_abbrev=False,
     )
-
-
-def _add_model_flags(parser: arguments.Parser):
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument(
-        "--threads",
-        type=arguments.whole(1, 1024),
-        default=cpus,
-        metavar="N",
-        help=f"threads of a forward pass (default: {cpus}, the CPUs of this machine)",
-    )
-    parser.add_argument(
-        "--seq-len",
-        type=arguments.whole(3),
-        metavar="N",
-        help="tokens of a text that count, the rest is cut off (default: as in training; the model folder says)",
-    )
-    parser.add_argument(
-        "--max-batch",
-        type=arguments.whole(1),
-        default=MAX_BATCH,
-        metavar="N",
-        help=f"texts in one forward pass (default: {MAX_BATCH})",
-    )
-
-
-def _add_wait(parser: arguments.Parser):
-    parser.add_argument(
-        "--max-wait-ms",
-        type=arguments.number(0.0, 10_000.0),
-        default=5.0,
-        metavar="MS",
-        help="how long a text waits for others to share a pass with (default: 5)",
-    )
-
-
-def _add_column(parser: arguments.Parser):
-    parser.add_argument(
-        "--column",
-        metavar="COLUMN",
-        help="the column of the texts: a name in the header, or a number from 1 of a file without a header; "
-        "without it, the layout of Amazon Reviews Polarity",
-    )
-
-
-def _add_json(parser: arguments.Parser):
-    parser.add_argument(
-        "--json", type=arguments.output_file, metavar="FILE", help="also write the summary to FILE, as JSON"
-    )
-
-
-def _check_distinct(parser: arguments.Parser, files: dict[str, Path | None]):
-    """Each is another file than those before it: what is written last would replace them."""
-    named = [(name, path) for name, path in files.items() if path is not None]
-    for (before, first), (name, second) in itertools.combinations(named, 2):
-        if arguments.same_file(first, second):
-            parser.error(f"argument {name}: expected another file than {before}, found the same; name another")
-
-
-def _model(text: str) -> Path:
-    path = Path(text)
-    if not (path / "config.json").is_file():
-        found = "no config.json in it" if path.is_dir() else "a file" if path.exists() else "nothing there"
-        raise argparse.ArgumentTypeError(
-            f"expected the folder of a trained model, found {found}: {text!r}; name the folder that "
-            "`python -m gpsimd_bert.train --output-dir` wrote"
-        )
-    return path

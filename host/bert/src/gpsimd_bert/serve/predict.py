@@ -70,7 +70,7 @@ def load(folder: Path, options) -> Classifier:
     import torch
 
     torch.set_num_threads(options.threads)
-    return Classifier.load(folder, seq_len=options.seq_len, max_batch=options.max_batch)
+    return Classifier.load(folder, seq_len=options.seq_len, max_batch=options.max_batch, dtype=options.dtype)
 
 
 def chunks(reviews: ReviewFile, what: str) -> Iterator[list[Review]]:

@@ -1,45 +1,49 @@
-"""What a request says: its body, in one of the formats that are taken, as texts."""
+"""What a request says: its body, in one of the formats that are read, as texts."""
 
 import io
 import json
 import math
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from gpsimd_bert import reviews
 
+from . import huggingface
 from .errors import RequestError
+from .huggingface import Pipeline
+from .media import CSV, JSON, JSON_LINES, TEXT, request_type
 
 MAX_TEXTS = 1000
 # Of one text, which is tokenised whole: that takes up to 3 s and 100 MiB.
 MAX_CHARACTERS = 1_000_000
 
-JSON = "application/json"
-CSV = "text/csv"
 KEYS = ("texts", "instances")
-JSON_LAYOUT = 'expected {"texts": [..]}, {"instances": [..]} or a list, of strings'
+LINE_KEYS = ("text", "inputs")
+JSON_LAYOUT = 'expected {"texts": [..]}, {"instances": [..]}, {"inputs": ".." or [..]} or a list, of strings'
+LINES_LAYOUT = 'expected a string, {"text": ".."} or {"inputs": ".."} in each line'
 CSV_LAYOUT = (
     'expected one column, the text, or the three columns "class","title","content" with class 1, 2 or empty; no header'
 )
+TEXT_LAYOUT = "expected the text of one review"
 
 
-def texts_of(body: str | bytes, content_type: str | None, most: int) -> list[str]:
-    """The texts of a request, from one to `most`; `RequestError` for anything else."""
-    kind = _media_type(content_type)
+@dataclass(frozen=True)
+class Request:
+    """The texts, at least one, and how they are answered: by default with the best label of each."""
+
+    texts: list[str]
+    pipeline: Pipeline | None = None
+
+
+def read(body: str | bytes, content_type: str | None, most: int) -> Request:
+    """What a request says of up to `most` texts; `RequestError` for anything else."""
+    layout, reader = _READERS[request_type(content_type)]
     text = _decoded(body)
     if not text.strip():
-        raise RequestError(400, f"the request is empty; {CSV_LAYOUT if kind == CSV else JSON_LAYOUT}")
-    return _csv_texts(text, most) if kind == CSV else _json_texts(text, most)
-
-
-def _media_type(content_type: str | None) -> str:
-    name, *parameters = (piece.strip().lower() for piece in (content_type or JSON).split(";"))
-    if name not in (JSON, CSV):
-        raise RequestError(415, f"expected Content-Type: {JSON} or {CSV}, found {name[:80]!r}")
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
-            raise RequestError(415, f"expected charset=utf-8, found {value[:40]!r}; convert the text to UTF-8")
-    return name
+        raise RequestError(400, f"the request is empty; {layout}")
+    return reader(text, most)
 
 
 def _decoded(body: str | bytes) -> str:
@@ -57,28 +61,34 @@ def _too_many(most: int, found: str) -> RequestError:
     return RequestError(413, f"expected at most {most:,} texts in a request, found {found}; send them in several")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise RequestError(422, f"{JSON_LAYOUT}, found the key {twice[:40]!r} more than once")
-    return document
-
-
-def _json_texts(text: str, most: int) -> list[str]:
+def _parsed(text: str, layout: str) -> object:
     try:
-        document = json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=partial(_object, layout))
     except RecursionError as error:
-        raise RequestError(400, f"the JSON is nested too deeply; {JSON_LAYOUT}") from error
+        raise RequestError(400, f"the JSON is nested too deeply; {layout}") from error
     # Also for a number of too many digits, which is not JSONDecodeError.
     except ValueError as error:
         reason = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise RequestError(400, f"expected JSON: {reason}") from error
-    name = "the list"
-    if isinstance(document, dict):
-        keys = ", ".join(repr(key[:40]) for key in list(document)[:5])
+
+
+def _object(layout: str, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise RequestError(422, f"{layout}, found the key {twice[:40]!r} more than once")
+    return document
+
+
+def _json(text: str, most: int) -> Request:
+    document = _parsed(text, JSON_LAYOUT)
+    name, pipeline = "the list", None
+    if isinstance(document, dict) and "inputs" in document:
+        name = "inputs"
+        document, pipeline = huggingface.read(document)
+    elif isinstance(document, dict):
         if len(document) != 1 or (name := next(iter(document))) not in KEYS:
-            raise RequestError(422, f"{JSON_LAYOUT}, found the keys {keys or 'of an empty object'}")
+            raise RequestError(422, f"{JSON_LAYOUT}, found the keys {_keys(document)}")
         document = document[name]
     if not isinstance(document, list):
         raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(document)}")
@@ -90,10 +100,37 @@ def _json_texts(text: str, most: int) -> list[str]:
         if not isinstance(item, str):
             raise RequestError(422, f"{JSON_LAYOUT}, found {_kind(item)} at {index} of {name}")
         _check(item, f"the text at {index} of {name}")
-    return document
+    return Request(document, pipeline)
 
 
-def _csv_texts(text: str, most: int) -> list[str]:
+def _json_lines(text: str, most: int) -> Request:
+    texts: list[str] = []
+    for number, line in enumerate(io.StringIO(text, newline="\n"), 1):
+        if not line.strip():
+            continue
+        if len(texts) == most:
+            raise _too_many(most, "more")
+        try:
+            item = _parsed(line, LINES_LAYOUT)
+            if isinstance(item, dict):
+                if len(item) != 1 or (name := next(iter(item))) not in LINE_KEYS:
+                    raise RequestError(422, f"{LINES_LAYOUT}, found the keys {_keys(item)}")
+                item = item[name]
+            if not isinstance(item, str):
+                raise RequestError(422, f"{LINES_LAYOUT}, found {_kind(item)}")
+            _check(item, "the text")
+        except RequestError as error:
+            raise RequestError(error.status_code, f"line {number} of the JSON lines: {error.message}") from error
+        texts.append(item)
+    return Request(texts)
+
+
+def _text(text: str, most: int) -> Request:
+    _check(text, "the text")
+    return Request([text])
+
+
+def _csv(text: str, most: int) -> Request:
     texts: list[str] = []
     columns = None
     found = reviews.rows(io.StringIO(text, newline="\n"))
@@ -121,7 +158,7 @@ def _csv_texts(text: str, most: int) -> list[str]:
         texts.append(reviews.text_of(row[-1]))
     if not texts:
         raise RequestError(422, f"the CSV has no rows; {CSV_LAYOUT}")
-    return texts
+    return Request(texts)
 
 
 def _check(text: str, what: str):
@@ -144,3 +181,15 @@ def _kind(value: object) -> str:
     if isinstance(value, int | float):
         return "a number" if not isinstance(value, float) or math.isfinite(value) else "no number"
     return {str: "a string", list: "a list", dict: "an object"}[type(value)]
+
+
+def _keys(document: dict) -> str:
+    return ", ".join(repr(key[:40]) for key in list(document)[:5]) or "of an empty object"
+
+
+_READERS: dict[str, tuple[str, Callable[[str, int], Request]]] = {
+    JSON: (JSON_LAYOUT, _json),
+    JSON_LINES: (LINES_LAYOUT, _json_lines),
+    CSV: (CSV_LAYOUT, _csv),
+    TEXT: (TEXT_LAYOUT, _text),
+}

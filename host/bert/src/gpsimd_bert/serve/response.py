@@ -1,29 +1,54 @@
-"""What is answered: which format a client asks for, and the predictions in it."""
+"""What is answered: the labels of each text, in the form and the format that the client asked for."""
 
+import csv
+import io
 import json
+from dataclasses import dataclass
 
-from .errors import RequestError
-from .request import JSON
+from .huggingface import Pipeline
+from .media import CSV, JSON_LINES
 
-JSON_LINES = "application/jsonlines"
-
-
-def response_type(accept: str | None) -> str:
-    """The first format of an `Accept` header that we write; `RequestError` 406 if there is none."""
-    for part in (accept or "*/*").split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if any(parameter.replace(" ", "") in ("q=0", "q=0.0") for parameter in parameters):
-            continue
-        if name in ("*/*", "application/*", JSON):
-            return JSON
-        if name == JSON_LINES:
-            return JSON_LINES
-    raise RequestError(406, f"expected Accept: {JSON} or {JSON_LINES}, found {(accept or '')[:80]!r}")
+# Of one text: each label of the model with its probability, in the model's order.
+Scores = list[tuple[str, float]]
 
 
-def output_fn(predictions: list[dict], accept: str | None) -> bytes:
-    """The body of the response in the format that `accept` asks for; see `response_type`."""
-    if response_type(accept) == JSON_LINES:
-        # No line break after the last: a batch transform job puts one between responses.
-        return b"\n".join(json.dumps(prediction, allow_nan=False).encode() for prediction in predictions)
-    return json.dumps({"predictions": predictions}, allow_nan=False).encode()
+@dataclass(frozen=True)
+class Answer:
+    """The scores of the texts of a request, in their order, and how they are told."""
+
+    scores: list[Scores]
+    pipeline: Pipeline | None = None
+
+    def body(self, kind: str) -> bytes:
+        """As JSON, or one line per text without a line break after the last.
+
+        A batch transform job puts one between responses.
+        """
+        answers = [self._of(scores) for scores in self.scores]
+        if kind == JSON_LINES:
+            return b"\n".join(_json(answer) for answer in answers)
+        if kind == CSV:
+            file = io.StringIO()
+            rows = (answer if isinstance(answer, list) else [answer] for answer in answers)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([field for one in row for field in (one["label"], one["score"])] for row in rows)
+            return file.getvalue().removesuffix("\n").encode()
+        return _json({"predictions": answers} if self.pipeline is None else self.pipeline.document(answers))
+
+    def _of(self, scores: Scores) -> dict | list[dict]:
+        if self.pipeline is not None and self.pipeline.in_order:
+            return [_named(one) for one in scores]
+        # Of equal scores, the model's first.
+        ranked = sorted(scores, key=lambda one: -one[1])
+        if self.pipeline is not None and self.pipeline.is_ranked:
+            return [_named(one) for one in ranked[: self.pipeline.top_k]]
+        return _named(ranked[0])
+
+
+def _named(one: tuple[str, float]) -> dict:
+    label, score = one
+    return {"label": label, "score": round(score, 6)}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()

@@ -16,11 +16,13 @@ from typing import NoReturn
 import uvicorn
 from starlette.applications import Starlette
 
-from .app import Limits, Service, application
+from .app import PATHS, Limits, Service, application
 from .batcher import Batcher
 from .classifier import Classifier
 from .connection import Connection
 from .errors import ServeError
+from .metrics import Metrics
+from .observe import AccessLog, Observer
 from .options import Serve
 
 # The container's proxy keeps its connections; one that is closed under its request costs a retry.
@@ -35,13 +37,19 @@ BACKLOG = 2048
 def serve(options: Serve) -> NoReturn:
     """Serves until it is told to stop, and ends the process: with 0 then, with 1 if the model cannot be loaded."""
     listener = _listener(options.host, options.port)
-    service = Service(Limits(options.max_bytes, options.max_texts))
+    log = None if options.access_log is None else AccessLog(options.access_log)
+    service = Service(Limits(options.max_bytes, options.max_texts), Observer(Metrics(PATHS), log))
     _Server(options, service, listener).run()
 
 
 class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, service: Service):
+        super().__init__(config)
+        self._service = service
+
     def handle_exit(self, sig: int, frame: FrameType | None):
         """The second Ctrl-C is the end of the grace: uvicorn itself would leave requests without an answer."""
+        self._service.is_stopping = True
         if self.should_exit and sig == signal.SIGINT:
             for request in list(self.server_state.tasks):
                 request.cancel()
@@ -59,7 +67,7 @@ class _Server:
             uvicorn.Config(
                 application(service, self._lifespan),
                 lifespan="on",
-                http=partial(Connection, most=connections, head_s=HEAD_S),
+                http=partial(Connection, most=connections, head_s=HEAD_S, refused=service.observer.refused),
                 # A client that asks for another protocol is answered in this one, and is not a warning on stderr.
                 ws="none",
                 backlog=backlog,
@@ -69,7 +77,8 @@ class _Server:
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=options.grace,
-            )
+            ),
+            service,
         )
 
     def run(self) -> NoReturn:
@@ -105,16 +114,19 @@ class _Server:
             print(f"error: {error}", file=sys.stderr, flush=True)
             self._uvicorn.should_exit = True
             return
-        self._service.batcher = Batcher(
+        batcher = Batcher(
             classifier,
             self._forward,
             max_wait_s=options.max_wait_ms / 1000,
             max_waiting=options.max_waiting,
+            observe=self._service.observer.metrics.batch,
         )
+        name = os.path.basename(os.path.abspath(options.model_dir))
+        self._service.started(batcher, {"name": name, **classifier.facts})
         together = "one text per pass" if options.max_batch == 1 else f"up to {options.max_batch} texts per pass"
         _say(
             f"ready after {time.perf_counter() - started:.1f} s: labels {', '.join(classifier.labels)}; "
-            f"{options.threads} threads, {together}, {classifier.seq_len} tokens per text"
+            f"{options.threads} threads, {together}, {classifier.seq_len} tokens per text, {classifier.dtype}"
         )
 
 
@@ -123,7 +135,7 @@ def _classifier(options: Serve) -> Classifier:
     import torch
 
     torch.set_num_threads(options.threads)
-    return Classifier.load(options.model_dir, seq_len=options.seq_len, max_batch=options.max_batch)
+    return Classifier.load(options.model_dir, seq_len=options.seq_len, max_batch=options.max_batch, dtype=options.dtype)
 
 
 def _connections() -> tuple[int, int]:
