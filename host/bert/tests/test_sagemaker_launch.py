@@ -284,6 +284,31 @@ def test_a_hyperparameter_has_one_name_however_it_is_written(run, mock, argument
 
 
 @pytest.mark.parametrize(
+    ("more", "bill"),
+    [
+        (
+            ["--instance", "ml.trn1.32xlarge", "--instances", "2", "--max-run", "3600"],
+            "the largest bill is $49.45: 1 h (--max-run) x 2 x ml.trn1.32xlarge x $24.725 an hour",
+        ),
+        (["--price", "1.5"], "the largest bill is $36.00: 24 h (--max-run) x 1 x ml.trn1.2xlarge x $1.5 an hour"),
+        # Waiting for spot instances is not paid for.
+        (["--price", "1", "--spot", "--max-run", "3600", "--max-wait", "36000"], "the largest bill is $1.00: 1 h"),
+        ([], "the largest bill is not known: 24 h (--max-run) x 1 x ml.trn1.2xlarge, of which no price is known here"),
+    ],
+)
+def test_the_largest_bill_is_told_before_anything_is_uploaded(run, mock, arguments, more, bill):
+    mock.refuse("s3.PutObject", "AccessDenied")
+    status, _, errors = run(*arguments, "--region", REGION, *more)
+    assert status == 1 and bill in errors and mock.sent("sagemaker.CreateTrainingJob") == []
+
+
+def test_a_dry_run_tells_the_largest_bill_beside_its_json(run, no_aws, arguments):
+    status, output, errors = run(*arguments, "--dry-run", "--region", REGION, "--price", "2")
+    assert status == 0 and "the largest bill is $48.00" in errors
+    assert "requests" in json.loads(output)
+
+
+@pytest.mark.parametrize(
     ("more", "price"),
     [
         ([], None),

@@ -32,7 +32,6 @@ INSTANCES = {"ml.trn1.2xlarge": 450, "ml.trn1.32xlarge": 512, "ml.trn1n.32xlarge
 SMALLEST = next(iter(INSTANCES))
 # What `launch` decides for the trainer unless told otherwise after `--`.
 DEFAULTS: dict[str, Any] = {"device": "neuron", "ops": "rust"}
-HOUR_S = 3600
 
 DESCRIPTION = """\
 Start the trainer as a SageMaker training job on Trn1 and follow it. Uploads the source (the wheels of gpsimd_torch and
@@ -54,6 +53,8 @@ examples:
           --data s3://my-bucket/reviews --instance ml.trn1.32xlarge --instances 2 --spot --max-wait 36000
       64 NeuronCores on spot instances; checkpoints go to S3, and an interruption resumes from the last one
 
+Before anything is uploaded or started, the largest bill that the limits allow is on standard error:
+--max-run x --instances x the price of an hour. Lower --max-run to lower it.
 Ctrl-C while the job runs leaves it running and says how to return (`status JOB --follow`).
 Exit status: 0 done, 1 AWS refused or the job failed, 2 wrong arguments, 130 Ctrl-C.
 Tested against a mock of AWS, not against the service.
@@ -92,9 +93,9 @@ def add_parser(commands: Any) -> None:
     add(
         "--max-run",
         type=whole(1),
-        default=24 * HOUR_S,
+        default=24 * prices.HOUR_S,
         metavar="S",
-        help="end the job after S seconds of training (default: 86400)",
+        help="end the job after S seconds of training (default: 86400); what that may cost is said before the start",
     )
     add(
         "--max-wait",
@@ -186,6 +187,7 @@ def execute(options: argparse.Namespace) -> int:
         environment=dict(options.env),
         tags={"project": "gpsimd", **dict(options.tag)},
     )
+    say(prices.largest_bill(options.instance, options.instances, price, options.max_run))
     resource = Resource("training_job", name)
     if not options.dry_run:
         check_free(aws, resource)

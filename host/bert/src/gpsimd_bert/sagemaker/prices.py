@@ -2,6 +2,8 @@
 
 from .errors import UsageError
 
+HOUR_S = 3600
+
 # $ per hour and instance, on demand. The AWS post that the trainer follows has these two; `--price INSTANCE=X` adds
 # others, and replaces these where a region charges something else.
 PER_HOUR = {"ml.trn1.32xlarge": 24.725, "ml.p4d.24xlarge": 37.69}
@@ -45,3 +47,15 @@ def parse(values: list[str]) -> dict[str, float]:
             )
         prices[instance] = price
     return prices
+
+
+def largest_bill(instance: str, instances: int, price: float | None, max_run_s: int) -> str:
+    """What a training job may cost at most: AWS ends it after `max_run_s`, which all of its instances may run.
+
+    Spot instances cost less, and what a job waits for them costs nothing.
+    """
+    limits = f"{max_run_s / HOUR_S:.4g} h (--max-run) x {instances} x {instance}"
+    if price is None:
+        return f"the largest bill is not known: {limits}, of which no price is known here; name it with --price"
+    most = max_run_s / HOUR_S * instances * price
+    return f"the largest bill is ${most:,.2f}: {limits} x ${price:g} an hour, on demand; storage is extra"
