@@ -155,12 +155,13 @@ sys.exit(main())
 class Process:
     """`python -m gpsimd_bert.serve` without the kernels."""
 
-    def __init__(self, *arguments, files=None):
+    def __init__(self, *arguments, files=None, stdout=None):
         """`files`: how many it may have open, unless it asks for more."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         limit = None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
         self._process = subprocess.Popen(
             [sys.executable, "-c", WITHOUT_KERNELS, *map(str, arguments)],
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=limit,

@@ -272,6 +272,18 @@ def test_a_model_agrees_with_itself_and_not_with_its_opposite(served, reviews, t
     assert document["disagreements"] == len(document["differences"]) - document["ties"] > 15
 
 
+def test_a_model_is_compared_with_itself_in_bf16_and_accuracy_is_said(served, reviews, tmp_path, capsys):
+    summary = tmp_path / "summary.json"
+    arguments = [str(reviews), *SHORT, "--second-dtype", "bf16", "--tie", "1", "--json", str(summary)]
+    assert main(["compare", str(served), str(served), *arguments]) == 0
+    document = json.loads(summary.read_text())
+    assert document["dtypes"] == ["f32", "bf16"]
+    assert 0 < document["largest_score_difference"] < 0.1
+    output = capsys.readouterr().out
+    for name, right in zip(("first", "second"), document["right"], strict=True):
+        assert re.search(rf"accuracy of the {name} +{right / 30:.4f}\n", output)
+
+
 def test_models_of_other_labels_are_not_compared(served, reviews, tmp_path, capsys):
     other = model_like(served, tmp_path / "other", lambda model: setattr(model.config, "id2label", {0: "a", 1: "b"}))
     assert main(["compare", str(served), str(other), str(reviews), *SHORT]) == 1

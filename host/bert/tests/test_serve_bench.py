@@ -24,6 +24,19 @@ def test_the_bench_measures_both_ways_and_no_request_fails(served, tmp_path, cap
     )
 
 
+def test_the_bench_measures_bf16_beside_f32(served, tmp_path, capsys):
+    arguments = ["--seconds", "1", "--connections", "4", "--seq-len", "32", "--threads", "1", "--against", "f32"]
+    assert main(["bench", str(served), *arguments, "--dtype", "bf16", "--json", str(tmp_path / "out.json")]) == 0
+    assert re.search(r"bf16 answers \d+\.\d\d times as many requests", capsys.readouterr().out)
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["name"], row["dtype"], row["failed"]) for row in document["rows"]] == [
+        ("bf16", "bf16", 0),
+        ("f32", "f32", 0),
+    ]
+    assert main(["bench", str(served), *arguments, "--dtype", "f32"]) == 1
+    assert "expected a server in another format, found f32" in capsys.readouterr().err
+
+
 def test_a_bench_that_is_terminated_stops_its_servers(served, monkeypatch):
     servers = []
 

@@ -1,6 +1,7 @@
 """The server's process and its command line."""
 
 import contextlib
+import json
 import signal
 import socket
 import time
@@ -66,6 +67,26 @@ def test_a_second_ctrl_c_ends_the_requests_under_way(served):
         assert {line.split()[0] for line in process.said} == {"listening", "ready", "stopped"}
 
 
+def test_the_access_log_is_on_stdout_and_ready_says_the_format(served, tmp_path):
+    secret = "nobody may read this"
+    with (
+        (tmp_path / "access.log").open("wb") as log,
+        Process(served, *LOCAL, "--access-log", "json", "--dtype", "bf16", stdout=log) as process,
+    ):
+        port = port_of(process)
+        process.until("ready .* 32 tokens per text, bf16")
+        assert ask(port, method="GET", path="/health", headers={}).answer["model"]["dtype"] == "bf16"
+        assert len(labels(ask(port, [secret, "I love it"]))) == 2
+        assert process.end(signal.SIGTERM) == 0
+    text = (tmp_path / "access.log").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    assert [(entry["path"], entry["status"], entry["texts"]) for entry in entries] == [
+        ("/health", 200, 0),
+        ("/invocations", 200, 2),
+    ]
+    assert secret not in text + "".join(process.said)
+
+
 def test_predict_needs_no_kernels_either(served, tmp_path):
     (tmp_path / "in.csv").write_text("it broke\nI love it\n")
     arguments = ("--column", "1", "--seq-len", "16", "--threads", "1")
@@ -124,6 +145,9 @@ def test_the_container_calls_serve_and_names_port_and_folder(served, monkeypatch
         (["MODEL", "--max-wait-ms", "nan"], "expected a number from 0 to 10000, found 'nan'"),
         (["MODEL", "--seq-len", "2"], "expected a whole number of at least 3"),
         (["MODEL", "--max", "2"], "unrecognized arguments"),
+        (["MODEL", "--dtype", "f16"], "invalid choice: 'f16'"),
+        (["MODEL", "--access-log", "xml"], "invalid choice: 'xml'"),
+        (["bench", "MODEL", "--against", "nothing"], "invalid choice: 'nothing'"),
         (["bench", "MODEL", "--connections", "0"], "expected a whole number from 1 to 1000"),
         (["compare", "MODEL"], "the following arguments are required: MODEL_B, IN.csv"),
     ],
