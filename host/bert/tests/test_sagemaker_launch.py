@@ -652,8 +652,9 @@ def test_an_output_that_is_full_is_told(no_aws, arguments):
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: cannot write to stdout: No space left on device; ")
-    assert done.stderr.count("\n") == 1
+    bill, error = done.stderr.splitlines()
+    assert bill.startswith("the largest bill is")
+    assert error.startswith("error: cannot write to stdout: No space left on device; ")
 
 
 def test_trainer_arguments_belong_to_launch_alone(run, mock):
