@@ -28,17 +28,29 @@ import sys
 # Read when torch is imported. Without them PyTorch's error is that of the instructions which this CPU happens to have.
 os.environ |= {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 
+import activations
 import bert_ops
 import cross_entropy
 import index_ops
 import norms
+import quantise
+import rope
 import swiglu
 import torch
 from cases import INF, Case, Op, Result, ulp_exponent
 from safetensors.torch import save_file
 
 HERE = pathlib.Path(__file__).parent
-OPS = [*bert_ops.OPS, *norms.OPS, *cross_entropy.OPS, *swiglu.OPS, *index_ops.OPS]
+OPS = [
+    *bert_ops.OPS,
+    *norms.OPS,
+    *cross_entropy.OPS,
+    *swiglu.OPS,
+    *activations.OPS,
+    *rope.OPS,
+    *quantise.OPS,
+    *index_ops.OPS,
+]
 
 
 def error_in_ulps(result: torch.Tensor, reference: torch.Tensor, unit: torch.Tensor) -> float:

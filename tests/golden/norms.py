@@ -1,11 +1,10 @@
-"""Layer norm, RMS norm, a residual with layer norm: references and cases. Over a row of x, or of the sum with the residual,
-u = (x - mean) rstd, or x rstd, and g = dy gamma. The unit of an error is one ulp of
+"""Layer norm, RMS norm: references and cases. Over a row of x, u = (x - mean) rstd, or x rstd, and g = dy gamma. The unit of
+an error is one ulp of
 
     mean           mean of |x|: its sum may cancel
     rstd           the reference
     y              (|x - mean| + |mean|) rstd |gamma| + |beta|; of RMS norm the reference
-    sum            the reference
-    dx             |dsum| + rstd (|g| + mean of |g| + |u| mean of |g u|), without the middle term for RMS norm
+    dx             rstd (|g| + mean of |g| + |u| mean of |g u|), without the middle term for RMS norm
     dgamma, dbeta  the sum over the rows of |dy u|, and of |dy|
 """
 
@@ -24,40 +23,24 @@ def over_row(x: Tensor) -> Tensor:
     return x.mean(-1, keepdim=True)
 
 
-def normalized(
-    x: Tensor, gamma: Tensor, beta: Tensor, eps: float, dtype: torch.dtype, own: list[Tensor]
-) -> list[Result]:
-    """y, mean and rstd of x in float64."""
-    mean = over_row(x)
-    deviation = x - mean
+def layer_norm_forward(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> list[Result]:
+    x64, gamma64, beta64 = x.double(), gamma.double(), beta.double()
+    mean = over_row(x64)
+    deviation = x64 - mean
     rstd = (over_row(deviation * deviation) + eps).rsqrt()
-    gamma, beta = gamma.double(), beta.double()
-    y = deviation * rstd * gamma + beta
-    magnitude = (deviation.abs() + mean.abs()) * rstd * gamma.abs() + beta.abs()
-    check_within(y, torch.nn.functional.layer_norm(x, x.shape[-1:], gamma, beta, eps), magnitude)
+    y = deviation * rstd * gamma64 + beta64
+    magnitude = (deviation.abs() + mean.abs()) * rstd * gamma64.abs() + beta64.abs()
+    check_within(y, torch.nn.functional.layer_norm(x64, x.shape[-1:], gamma64, beta64, eps), magnitude)
+    own = torch.native_layer_norm(x, x.shape[-1:], gamma, beta, eps)
     return [
-        Result("y", y, magnitude, dtype, own[:1]),
-        Result("mean", mean[..., 0], over_row(x.abs())[..., 0], F32, own[1:2]),
-        Result("rstd", rstd[..., 0], rstd[..., 0], F32, own[2:3]),
+        Result("y", y, magnitude, x.dtype, own[:1]),
+        Result("mean", mean[..., 0], over_row(x64.abs())[..., 0], F32, [own[1][..., 0]]),
+        Result("rstd", rstd[..., 0], rstd[..., 0], F32, [own[2][..., 0]]),
     ]
 
 
-def layer_norm_forward(x: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> list[Result]:
-    own = torch.native_layer_norm(x, x.shape[-1:], gamma, beta, eps)
-    own = [own[0], own[1][..., 0], own[2][..., 0]]
-    return normalized(x.double(), gamma, beta, eps, x.dtype, own)
-
-
-def residual_layer_norm_forward(x: Tensor, residual: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> list[Result]:
-    total = x.double() + residual.double()
-    # y is of the sum as it is stored.
-    stored = total.to(x.dtype)
-    y, mean, rstd = layer_norm_forward(stored, gamma, beta, eps)
-    return [y, Result("sum", total, total, x.dtype, [x + residual]), mean, rstd]
-
-
 def gradients(
-    dy: Tensor, u: Tensor, rstd: Tensor, gamma: Tensor, dsum: Tensor | None = None, has_mean: bool = True
+    dy: Tensor, u: Tensor, rstd: Tensor, gamma: Tensor, has_mean: bool = True
 ) -> tuple[tuple[Tensor, Tensor], ...]:
     """dx, dgamma and dbeta with their magnitudes."""
     dy, rstd = dy.double(), rstd.double()[..., None]
@@ -65,8 +48,6 @@ def gradients(
     of_g = (over_row(g), over_row(g.abs())) if has_mean else (torch.zeros(()), torch.zeros(()))
     dx = rstd * (g - of_g[0] - u * over_row(g * u))
     magnitude = rstd * (g.abs() + of_g[1] + u.abs() * over_row((g * u).abs()))
-    if dsum is not None:
-        dx, magnitude = dsum.double() + dx, dsum.double().abs() + magnitude
     rows = lambda terms: terms.reshape(-1, gamma.shape[0])
     dgamma, dbeta = rows(dy * u), rows(dy)
     return (dx, magnitude), *((terms.sum(0), terms.abs().sum(0)) for terms in (dgamma, dbeta))
@@ -86,19 +67,6 @@ def layer_norm_backward(dy: Tensor, x: Tensor, gamma: Tensor, mean: Tensor, rstd
     names = ["dx", "dgamma", "dbeta"]
     own = aten(dy, x, gamma)
     return [Result(name, *of, x.dtype, [own]) for name, of, own in zip(names, found, own, strict=True)]
-
-
-def residual_layer_norm_backward(
-    dy: Tensor, dsum: Tensor, sum: Tensor, gamma: Tensor, mean: Tensor, rstd: Tensor
-) -> list[Result]:
-    u = (sum.double() - mean.double()[..., None]) * rstd.double()[..., None]
-    dx, magnitude = gradients(dy, u, rstd, gamma, dsum)[0]
-    own = layer_norm_backward(dy, sum, gamma, mean, rstd)[0].own[0] + dsum
-    return [Result("dx", dx, magnitude, sum.dtype, [own])]
-
-
-def residual_layer_norm_weights(dy: Tensor, sum: Tensor, gamma: Tensor, mean: Tensor, rstd: Tensor) -> list[Result]:
-    return layer_norm_backward(dy, sum, gamma, mean, rstd)[1:]
 
 
 def rms_norm_forward(x: Tensor, gamma: Tensor, eps: float) -> list[Result]:
@@ -132,7 +100,7 @@ EPS = float(torch.tensor(1e-5, dtype=torch.float32))
 
 def cases(dtype: torch.dtype, op: str) -> Iterator[Case]:
     is_f32, is_rms = dtype == torch.float32, op.startswith("rms")
-    is_backward, is_residual = not op.endswith("forward"), op.startswith("residual")
+    is_backward = not op.endswith("forward")
 
     def case(
         name: str,
@@ -144,19 +112,14 @@ def cases(dtype: torch.dtype, op: str) -> Iterator[Case]:
         numbers = Numbers(name, dtype)
         x, gamma, beta = numbers.normal(*shape, scale=scale), 1 + numbers.normal(shape[-1]), numbers.normal(shape[-1])
         change(x)
-        first = {"x": x, "residual": numbers.normal(*shape, scale=scale)} if is_residual else {"x": x}
         if not is_backward:
-            return name, {**first, "gamma": gamma} | ({} if is_rms else {"beta": beta}), {"eps": eps}
-        if is_residual:
-            x = x + first["residual"]
+            return name, {"x": x, "gamma": gamma} | ({} if is_rms else {"beta": beta}), {"eps": eps}
         mean = over_row(x.double()) * (not is_rms)
         rstd = (over_row((x.double() - mean) ** 2) + eps).rsqrt()
         of_rows = (
             {"rstd": rstd[..., 0].float()} if is_rms else {"mean": mean[..., 0].float(), "rstd": rstd[..., 0].float()}
         )
-        dsum = {"dsum": numbers.normal(*shape)} if op == "residual_layer_norm_backward" else {}
-        x_or_sum = {"sum" if is_residual else "x": x}
-        return name, {"dy": numbers.normal(*shape), **dsum, **x_or_sum, "gamma": gamma, **of_rows}, {}
+        return name, {"dy": numbers.normal(*shape), "x": x, "gamma": gamma, **of_rows}, {}
 
     yield case("primes", (5, 7, 31))
     yield case("more_rows_than_parts", (61, 17))
@@ -182,9 +145,6 @@ RESULTS = [
     layer_norm_backward,
     rms_norm_forward,
     rms_norm_backward,
-    residual_layer_norm_forward,
-    residual_layer_norm_backward,
-    residual_layer_norm_weights,
 ]
 OPS = [
     Op(results.__name__, results, lambda dtype, op=results.__name__: cases(dtype, op), DTYPES) for results in RESULTS

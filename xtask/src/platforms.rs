@@ -35,7 +35,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
     process::run(
         cargo()
             .args(["test", "--package", "gpsimd-tests", "--target", RUN])
-            .args(["--test", "golden", "--test", "golden_index", "--test", "golden_nn"])
+            .args(["--test", "golden", "--test", "golden_activation", "--test", "golden_index", "--test", "golden_nn"])
             .env(variable("LINKER"), "rust-lld")
             .env(variable("RUSTFLAGS"), "-Clink-self-contained=yes")
             .env(variable("RUNNER"), QEMU),

@@ -171,7 +171,8 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 }
 
 /// Op libraries whose hot loops are all vectorised.
-const VECTORISED: [&str; 8] = [
+const VECTORISED: [&str; 9] = [
+    "kernels/activation-ops",
     "kernels/bert-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
@@ -185,9 +186,10 @@ const VECTORISED: [&str; 8] = [
 fn package() -> anyhow::Result<()> {
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
+        ("kernels/activation-ops", &["golden_activation", "activations"]),
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
-        ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
@@ -228,9 +230,10 @@ fn isa() -> anyhow::Result<()> {
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
+        ("kernels/activation-ops", &["golden_activation", "activations"]),
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
-        ("kernels/nn-ops", &["golden_nn", "rms_norm", "residual_norm", "swiglu"]),
+        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),

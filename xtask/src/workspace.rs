@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 7] = [
+pub(crate) const BUNDLED: [&str; 8] = [
+    "kernels/activation-ops",
     "kernels/bert-ops",
     "kernels/index-ops",
     "kernels/nn-ops",

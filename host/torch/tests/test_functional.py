@@ -190,27 +190,9 @@ def test_norms_pass_opcheck_and_compile():
     x, weight = torch.randn(4, 7, requires_grad=True), torch.randn(7, requires_grad=True)
     torch.library.opcheck(torch.ops.bert_ops.layer_norm_forward.default, (x, weight, weight, 1e-5))
     torch.library.opcheck(torch.ops.nn_ops.rms_norm_forward.default, (x, weight, 1e-5))
-    torch.library.opcheck(torch.ops.nn_ops.residual_layer_norm_forward.default, (x, x, weight, weight, 1e-5))
     torch.library.opcheck(torch.ops.nn_ops.swiglu_forward.default, (x, x))
     for norm in (functional.layer_norm, functional.rms_norm):
         assert torch.equal(torch.compile(norm, fullgraph=True)(x, (7,), weight), norm(x, (7,), weight))
-
-
-def test_a_residual_with_its_norm_has_the_gradients_of_both():
-    gpsimd_torch.load_library("nn_ops")
-    tensors = [torch.randn(size) for size in ((5, 33), (5, 33), (33,), (33,))]
-
-    def ours(x, residual, weight, bias):
-        y, total, _, _ = torch.ops.nn_ops.residual_layer_norm_forward(x, residual, weight, bias, 1e-5)
-        return torch.cat([y, total])
-
-    def theirs(x, residual, weight, bias):
-        total = x + residual
-        return torch.cat([torch.nn.functional.layer_norm(total, (33,), weight, bias), total])
-
-    expected = gradients(theirs, *map(torch.Tensor.double, tensors))
-    for found, expected_one in zip(gradients(ours, *tensors), expected, strict=True):
-        torch.testing.assert_close(found.double(), expected_one, rtol=1e-5, atol=1e-5)
 
 
 def test_swiglu_has_the_gradients_of_float64():

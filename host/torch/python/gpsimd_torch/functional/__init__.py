@@ -4,6 +4,9 @@ An op takes what its kernel takes: every number, a seed as a tensor. These funct
 seeds from PyTorch's generators.
 """
 
+from gpsimd_torch.functional.activations import gelu as gelu
+from gpsimd_torch.functional.activations import silu as silu
+from gpsimd_torch.functional.embeddings import rotary_embedding as rotary_embedding
 from gpsimd_torch.functional.experts import PermutedTokens as PermutedTokens
 from gpsimd_torch.functional.experts import moe_permute as moe_permute
 from gpsimd_torch.functional.experts import moe_unpermute as moe_unpermute
@@ -16,6 +19,8 @@ from gpsimd_torch.functional.indexing import scatter_add as scatter_add
 from gpsimd_torch.functional.losses import cross_entropy as cross_entropy
 from gpsimd_torch.functional.normalisation import layer_norm as layer_norm
 from gpsimd_torch.functional.normalisation import rms_norm as rms_norm
+from gpsimd_torch.functional.quantisation import dequantise_int8 as dequantise_int8
+from gpsimd_torch.functional.quantisation import quantise_int8 as quantise_int8
 from gpsimd_torch.functional.random import dropout as dropout
 from gpsimd_torch.functional.sampling import multinomial as multinomial
 from gpsimd_torch.functional.sampling import top_p as top_p
