@@ -135,6 +135,7 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 
 /// Those that compare with numbers of `PyTorch`.
 const AGAINST_PYTORCH: [&str; 10] = [
+    "tests/test_activations.py",
     "tests/test_autocast.py",
     "tests/test_bert.py",
     "tests/test_dtypes.py",

@@ -1,4 +1,4 @@
-//! Activations and dropout, each with its gradients, in one library: what GPT-2 needs, and SiLU.
+//! Activations and dropout, each with its gradients, in one library: what GPT-2 needs, and `SiLU`.
 //!
 //! Softmax of attention with dropout, and dropout alone, are those of `training-ops` and `index-ops`: on a Trainium a model
 //! has one op library.

@@ -72,7 +72,13 @@ pub fn rope<T: Float>(
                     let ((x, other), (cos, cos_of_other)) = (x.split_at(half), cos.split_at(half));
                     let ((y, y_of_other), (sin, sin_of_other)) = (y.split_at_mut(half), sin.split_at(half));
                     turn(y, (x, other), cos, if transposed { sin_of_other } else { sin }, transposed);
-                    turn(y_of_other, (other, x), cos_of_other, if transposed { sin } else { sin_of_other }, !transposed);
+                    turn(
+                        y_of_other,
+                        (other, x),
+                        cos_of_other,
+                        if transposed { sin } else { sin_of_other },
+                        !transposed,
+                    );
                 }
                 y.store()?;
             }
@@ -85,10 +91,10 @@ pub fn rope<T: Float>(
 /// y = a cos + b sin, or a cos - b sin unless `adds`.
 #[inline(always)]
 fn turn<T: Float>(y: &mut [T], (a, b): (&[T], &[T]), cos: &[T], sin: &[T], adds: bool) {
-    let sign = if adds { 1.0 } else { -1.0 };
+    let factor = if adds { 1.0 } else { -1.0 };
     let of = y.iter_mut().zip(a.iter().zip(b)).zip(cos.iter().zip(sin));
     for ((y, (a, b)), (cos, sin)) in of {
-        *y = T::from_f32(math::fma(a.to_f32(), cos.to_f32(), sign * b.to_f32() * sin.to_f32()));
+        *y = T::from_f32(math::fma(a.to_f32(), cos.to_f32(), factor * b.to_f32() * sin.to_f32()));
     }
 }
 
