@@ -134,12 +134,13 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 }
 
 /// Those that compare with numbers of `PyTorch`.
-const AGAINST_PYTORCH: [&str; 10] = [
+const AGAINST_PYTORCH: [&str; 11] = [
     "tests/test_activations.py",
     "tests/test_autocast.py",
     "tests/test_bert.py",
     "tests/test_dtypes.py",
     "tests/test_functional.py",
+    "tests/test_models.py",
     "tests/test_opinfo.py",
     "tests/test_ops.py",
     "tests/test_optim.py",

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from gpsimd_torch.models import bert
+from gpsimd_torch.models import bert, distilbert, gpt2, llama, vit
 from gpsimd_torch.models.attentions import Attention, additive_mask, attention, attention_of
 from gpsimd_torch.models.families import Family
 from gpsimd_torch.models.layers import stock_class
@@ -24,35 +24,38 @@ from gpsimd_torch.ops import load_library
 
 __all__ = ["FAMILIES", "OPS", "additive_mask", "attention", "check_activation", "use_custom_ops"]
 
-FAMILIES = (bert.FAMILY,)
+FAMILIES = (bert.FAMILY, distilbert.FAMILY, vit.FAMILY, gpt2.FAMILY, llama.FAMILY)
 
 # What `use_custom_ops` takes for a BERT.
 OPS = bert.FAMILY.ops
 
 
 def use_custom_ops(model: nn.Module, ops: str = "all") -> nn.Module:
-    """Makes a BERT model compute parts of its layers with the Rust ops; returns the model.
+    """Makes a model of transformers compute parts of its layers with the Rust ops; returns the model.
 
-    Takes transformers' BERT classes (BertModel, BertForSequenceClassification, ...), those of RoBERTa, XLM-RoBERTa,
-    CamemBERT and ELECTRA, whose layers are the same, and modules that hold one (an encoder-decoder, peft's PeftModel,
-    a module of one's own); in f32 or bf16, in training or evaluation. Adapters may be there or come later. Changes the
-    model in place; a second call chooses anew. To go back, load a checkpoint of it into a plain model, or keep a
-    `copy.deepcopy` from before.
+    Takes the classes of the models in `FAMILIES` (BertModel, BertForSequenceClassification, ..), and modules that hold
+    one (an encoder-decoder, peft's PeftModel, a module of one's own); in f32 or bf16, in training or evaluation.
+    Adapters may be there or come later. Changes the model in place; a second call chooses anew. To go back, load a
+    checkpoint of it into a plain model, or keep a `copy.deepcopy` from before.
 
-    `ops` is `"all"`, or some of these, with commas:
+    `ops` is `"all"`, or some of these that the model has, with commas:
 
-    - `gelu`: bias and GELU of the feed-forward layers.
+    - `gelu`: bias and GELU of the feed-forward layers: of BERT and models with its layers (RoBERTa, XLM-RoBERTa,
+      CamemBERT, ELECTRA), DistilBERT, ViT, and in its tanh form of GPT-2.
+    - `swiglu`: what is between the linear layers of the feed-forward layers of Llama, Mistral and Qwen2.
     - `softmax`: the softmax of attention, with scale and mask.
     - `dropout`: all dropout but that of an attention without `softmax`. Its random numbers are not PyTorch's: a model
       trains as well, but not to the same losses. Without it, dropout is PyTorch's, with the same use of the generator.
-    - `norm`: the residual and layer norm at the end of a block.
+    - `norm`: the residual and layer norm at the end of a block, of BERT and DistilBERT; RMS norm, of Llama.
+    - `rope`: rotary position embeddings, of Llama.
 
-    With `dropout` or `norm` all ops are those of the library `training_ops`, otherwise those of `bert_ops`: a model on
-    NeuronCores has one library.
+    All ops of a model are those of one library, as on NeuronCores: `training_ops` for BERT, DistilBERT and ViT with
+    `dropout` or `norm`, otherwise `bert_ops`; `activation_ops` for GPT-2; `nn_ops` for Llama.
 
     Raises:
         TypeError: there is none of these models in `model`, or it has been compiled.
-        ValueError: the activation is not the exact GELU (`hidden_act="gelu"`), or `ops` names something else.
+        ValueError: the activation is another than the op's (the exact GELU, `hidden_act="gelu"`, for BERT), or `ops`
+            names something that the model has not.
     """
     if hasattr(model, "_orig_mod"):
         raise TypeError("expected a model that is not compiled yet; call use_custom_ops first, then torch.compile")
@@ -112,14 +115,16 @@ def _models_in(module: nn.Module) -> list[tuple[PreTrainedModel, Family]]:
 
 def _what_differs(model: nn.Module) -> str:
     names = ", ".join(model.__name__.removesuffix("PreTrainedModel") for family in FAMILIES for model in family.models)
-    message = f"expected a transformers BERT model or one with the same layers ({names}), found {type(model).__name__}"
+    message = (
+        f"expected a transformers model with layers that there are ops for ({names}), found {type(model).__name__}"
+    )
     layer = next((part[0] for part in model.modules() if isinstance(part, nn.ModuleList) and len(part)), None)
     if not isinstance(model, PreTrainedModel) or layer is None:
         return message
     parts = ", ".join(dict.fromkeys(type(part).__name__ for part in layer.children()))
     return (
-        f"{message}, whose {type(layer).__name__} is made of {parts}: without the intermediate layer of BERT (dense, "
-        "then GELU) the ops have no place in it"
+        f"{message}, whose {type(layer).__name__} is made of {parts}: their forward passes are others, "
+        "and the ops have no place in them"
     )
 
 

@@ -32,9 +32,11 @@ class Attention(str):
 def attention(library: str, fused_dropout: bool) -> Callable[..., tuple[Tensor, Tensor | None]]:
     """The attention with the ops of a library, as a function with the signature of transformers' `AttentionInterface`.
 
-    Of query [B, h, Q, d], key and value [B, h, K, d], and a mask, additive (or boolean, True to attend) and
-    broadcastable to [B, h, Q, K], the function returns [B, Q, h, d] and the probabilities [B, h, Q, K] after dropout,
-    or none of these from `sdpa`: see `is_left_to_sdpa`. With `fused_dropout` dropout is the op's, otherwise PyTorch's.
+    Of query [B, h, Q, d], key and value [B, g, K, d], where each of the g heads serves h / g neighbours of the query,
+    and a mask, additive (or boolean, True to attend) and broadcastable to [B, h, Q, K], the function returns
+    [B, Q, h, d] and the probabilities [B, h, Q, K] after dropout, or none of these from `sdpa`: see `is_left_to_sdpa`.
+    Without a mask, a module that `is_causal` has that of its positions. With `fused_dropout` dropout is the op's,
+    otherwise PyTorch's.
     """
     softmax = _SOFTMAX[library]
 
@@ -49,31 +51,65 @@ def attention(library: str, fused_dropout: bool) -> Callable[..., tuple[Tensor, 
         **options,
     ) -> tuple[Tensor, Tensor | None]:
         scaling = query.size(-1) ** -0.5 if scaling is None else scaling
+        if attention_mask is None and getattr(module, "is_causal", False):
+            attention_mask = _causal_mask(query, key)
         if is_left_to_sdpa(module, key, options):
-            output = functional.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
+            output = functional.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                attn_mask=attention_mask,
+                scale=scaling,
+                enable_gqa=query.shape[1] != key.shape[1],
+            )
             return output.transpose(1, 2).contiguous(), None
-        scores = torch.matmul(query, key.transpose(2, 3))
+        scores = _by_heads(query, key.transpose(2, 3))
         mask = _mask_for(scores, attention_mask)
         p = dropout if module.training else 0.0
         if fused_dropout:
             probabilities = softmax(scores, mask, scaling, p)
         else:
             probabilities = functional.dropout(softmax(scores, mask, scaling, 0.0), p)
-        return torch.matmul(probabilities, value).transpose(1, 2).contiguous(), probabilities
+        return _by_heads(probabilities, value).transpose(1, 2).contiguous(), probabilities
 
     return attend
+
+
+def _by_heads(a: Tensor, b: Tensor) -> Tensor:
+    """[B, h, Q, n] times [B, g, n, m]: [B, h, Q, m], without a copy of `b` for each of its h / g heads of `a`."""
+    if a.shape[1] == b.shape[1]:
+        return torch.matmul(a, b)
+    batch, heads, queries, inner = a.shape
+    groups = a.reshape(batch, b.shape[1], heads // b.shape[1] * queries, inner)
+    return torch.matmul(groups, b).view(batch, heads, queries, b.shape[-1])
+
+
+def _causal_mask(query: Tensor, key: Tensor) -> Tensor | None:
+    """The mask of queries that are the last of the keys, True to attend."""
+    queries, keys = query.shape[2], key.shape[2]
+    if queries == 1:
+        return None
+    all_pairs = torch.ones(1, 1, queries, keys, dtype=torch.bool, device=query.device)
+    return all_pairs.tril(keys - queries)
 
 
 def _masked_softmax(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
     return torch.ops.bert_ops.masked_softmax_forward(scores, mask, scaling)
 
 
-def _softmax_dropout(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
-    return torch.ops.training_ops.softmax_dropout_forward(scores, mask, seed_for(scores, p), scaling, p)[0]
+def _softmax_dropout(library: str) -> Callable[[Tensor, Tensor, float, float], Tensor]:
+    def softmax(scores: Tensor, mask: Tensor, scaling: float, p: float) -> Tensor:
+        ops = getattr(torch.ops, library)
+        return ops.softmax_dropout_forward(scores, mask, seed_for(scores, p), scaling, p)[0]
+
+    return softmax
 
 
 # Of each library, the softmax of scores, mask, scale and the probability to drop.
-_SOFTMAX = {"bert_ops": _masked_softmax, "training_ops": _softmax_dropout}
+_SOFTMAX = {
+    "bert_ops": _masked_softmax,
+    **{library: _softmax_dropout(library) for library in ("training_ops", "activation_ops", "nn_ops")},
+}
 
 
 def attention_of(library: str, fused_dropout: bool) -> Attention:

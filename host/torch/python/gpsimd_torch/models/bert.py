@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.models.bert.modeling_bert import BertIntermediate, BertOutput, BertPreTrainedModel, BertSelfOutput
 from transformers.models.camembert.modeling_camembert import (
     CamembertIntermediate,
@@ -36,26 +35,16 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import (
 
 from gpsimd_torch.models.dropout import DROPOUT, seed_for
 from gpsimd_torch.models.families import Activation, Family
-from gpsimd_torch.models.layers import Fused, check_exact_gelu, fused, is_plain
+from gpsimd_torch.models.layers import Fused, check_exact_gelu, fused, is_plain, with_bias_in_op
 
 
 class Intermediate(Fused):
-    """The first half of a feed-forward block, gelu(dense(x)), with bias and GELU in one op.
-
-    Where `dense` is not a plain `torch.nn.Linear`, the op adds a bias of zeros: whatever `dense` makes of its bias (a
-    rescaled output, a copy that is trained) stays its own.
-    """
+    """The first half of a feed-forward block, gelu(dense(x)), with bias and GELU in one op."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """[.., hidden] to [.., intermediate]."""
         self.check(self)
-        dense = self.dense
-        if is_plain(dense, nn.Linear) and dense.bias is not None:
-            x, bias = functional.linear(hidden_states, dense.weight), dense.bias
-        else:
-            x = dense(hidden_states)
-            bias = x.new_zeros(x.shape[-1])
-        return getattr(torch.ops, self.library).bias_gelu_forward(x, bias.to(x.dtype))
+        return with_bias_in_op(getattr(torch.ops, self.library).bias_gelu_forward, self.dense, hidden_states)
 
     @classmethod
     def check(cls, layer: nn.Module) -> None:

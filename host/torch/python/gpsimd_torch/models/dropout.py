@@ -29,4 +29,4 @@ class Dropout(Fused):
 
 
 # By library, what takes the place of PyTorch's.
-DROPOUT = {library: fused(Dropout, library, nn.Dropout) for library in ("training_ops",)}
+DROPOUT = {library: fused(Dropout, library, nn.Dropout) for library in ("training_ops", "activation_ops")}

@@ -7,11 +7,12 @@ expects. Where one of these has taken the place of a part, that part is called a
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers.activations import GELUActivation
+from transformers.pytorch_utils import Conv1D
 
 from gpsimd_torch.ops import load_library
 
@@ -58,6 +59,22 @@ def is_plain(module: nn.Module, kind: type) -> bool:
     """Whether calling the module is the function of its kind and nothing else."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return type(module) is kind and not any(hooks)
+
+
+def with_bias_in_op(op: Callable[[Tensor, Tensor], Tensor], dense: nn.Module, x: Tensor) -> Tensor:
+    """What an op of its input and a bias makes of dense(x), where the bias is that of `dense`.
+
+    Where `dense` is neither a plain `torch.nn.Linear` nor a plain `Conv1D`, the op adds a bias of zeros: whatever it
+    makes of its bias (a rescaled output, a copy that is trained) stays its own.
+    """
+    if is_plain(dense, nn.Linear) and dense.bias is not None:
+        x, bias = functional.linear(x, dense.weight), dense.bias
+    elif is_plain(dense, Conv1D):
+        x, bias = x @ dense.weight, dense.bias
+    else:
+        x = dense(x)
+        bias = x.new_zeros(x.shape[-1])
+    return op(x, bias.to(x.dtype))
 
 
 def check_exact_gelu(name: str, activation: object) -> None:
