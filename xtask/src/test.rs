@@ -134,7 +134,7 @@ fn python_tests(python: &Python) -> anyhow::Result<()> {
 }
 
 /// Those that compare with numbers of `PyTorch`.
-const AGAINST_PYTORCH: [&str; 11] = [
+const AGAINST_PYTORCH: [&str; 12] = [
     "tests/test_activations.py",
     "tests/test_autocast.py",
     "tests/test_bert.py",
