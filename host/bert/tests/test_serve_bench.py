@@ -8,6 +8,7 @@ import signal
 import pytest
 from gpsimd_bert.serve import bench
 from gpsimd_bert.serve.__main__ import main
+from gpsimd_bert.serve.bench_client import problem
 
 
 def test_the_bench_measures_both_ways_and_no_request_fails(served, tmp_path, capsys):
@@ -60,11 +61,11 @@ def test_an_answer_to_another_text_is_a_failure():
         return json.dumps({"predictions": [{"label": label, "score": score}]}).encode()
 
     expected = {"label": "negative", "score": 0.75}
-    assert bench._failure(200, answer("negative", 0.75), expected, 1e-4) is None
-    assert bench._failure(200, answer("negative", 0.7502), expected, 1e-4) is not None
-    assert bench._failure(200, answer("positive", 0.75), expected, 1e-4) is not None
-    assert bench._failure(503, b"busy", expected, 1e-4) == "status 503: busy"
-    assert bench._failure(200, answer("positive", 0.50001), {"label": "negative", "score": 0.50002}, 1e-4) is None
+    assert problem(200, answer("negative", 0.75), expected, 1e-4) is None
+    assert problem(200, answer("negative", 0.7502), expected, 1e-4) is not None
+    assert problem(200, answer("positive", 0.75), expected, 1e-4) is not None
+    assert problem(503, b"busy", expected, 1e-4) == "status 503: busy"
+    assert problem(200, answer("positive", 0.50001), {"label": "negative", "score": 0.50002}, 1e-4) is None
 
 
 def test_percentiles_and_ratio_are_of_answered_requests():

@@ -1,14 +1,19 @@
 """Bytes that nobody meant: whatever arrives is texts or the client's mistake. Seeded: a failure comes again."""
 
+import contextlib
 import json
 import random
+import re
+import socket
 
 import pytest
+from gpsimd_bert.serve.app import Limits
 from gpsimd_bert.serve.errors import RequestError
 from gpsimd_bert.serve.handlers import input_fn
 from gpsimd_bert.serve.media import CSV, JSON, JSON_LINES, TEXT
 from hypothesis import given
 from hypothesis import strategies as st
+from server_harness import Recorder, Server, labels, until_closed
 
 # Of each kind some that are taken, for mutations to begin with.
 SOUND = {
@@ -77,6 +82,27 @@ def test_random_bytes_are_texts_or_the_clients_mistake(kind):
     source = random.Random(kind)
     for _ in range(1500):
         check(source.randbytes(source.randint(0, 200)), kind)
+
+
+HEADS = [
+    b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\nit broke",
+    b'POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n["a"]\r\n0\r\n\r\n',
+    b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text;version=1.0.0\r\n\r\n",
+    b"OPTIONS /health HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+def test_mutations_of_whole_requests_are_answered_or_closed_and_the_next_is_served():
+    source = random.Random("whole requests")
+    with Server(Recorder(), limits=Limits(max_bytes=1000, max_texts=5, body_s=0.5), head_s=0.5) as server:
+        for _ in range(300):
+            # It may have refused the beginning, and hung up, before the end is sent.
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 30) as client:
+                client.sendall(mutated(source.choice(HEADS), source))
+                client.shutdown(socket.SHUT_WR)
+                answer = until_closed(client)
+                assert re.match(rb"HTTP/1\.1 [2-4]\d\d ", answer) or answer == b""
+        assert labels(server.ask(["next"])) == ["next"]
 
 
 DOCUMENTS = st.recursive(

@@ -79,6 +79,11 @@ def test_a_refused_content_type_comes_with_those_that_are_read(echo):
     assert headers["accept"] == "application/json, application/jsonlines, text/csv, text/plain"
 
 
+def test_a_refused_encoding_comes_with_the_one_that_is_read(echo):
+    status, headers, _ = raw(echo.port, "POST", "/invocations", b"a", JSON | {"Content-Encoding": "gzip"})
+    assert (status, headers["accept-encoding"]) == (415, "identity")
+
+
 def test_several_accept_headers_are_one(echo):
     with socket.create_connection(("127.0.0.1", echo.port), timeout=30) as client:
         lines = ["POST /invocations HTTP/1.1", "Host: x", "Connection: close", "Accept: text/html"]

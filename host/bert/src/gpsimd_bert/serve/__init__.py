@@ -23,5 +23,5 @@ Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a
 | `batcher.py` | requests that arrive together become one forward pass |
 | `review_file.py`, `predict.py` | a CSV file in, a CSV file out |
 | `compare.py` | do two models say the same? |
-| `bench.py` | the server under load, with and without micro-batching |
+| `bench.py`, `bench_client.py` | the server under load, with and without micro-batching, in bf16 and f32 |
 """

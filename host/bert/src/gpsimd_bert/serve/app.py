@@ -133,7 +133,9 @@ class Service:
             try:
                 body = await self._body(request)
             except RequestError as error:
-                return _Refusal({"error": error.message}, error.status_code)
+                # Unread, a body can only be of a wrong encoding.
+                headers = {"Accept-Encoding": "identity"} if error.status_code == 415 else None
+                return _Refusal({"error": error.message}, error.status_code, headers=headers)
             return await self._answer(request, body, self.batcher)
         except RequestError as error:
             headers = {"Accept": ", ".join(READ)} if error.status_code == 415 else None

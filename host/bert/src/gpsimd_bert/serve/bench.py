@@ -9,7 +9,6 @@ answer is not what the model says about that text alone.
 import asyncio
 import contextlib
 import dataclasses
-import json
 import math
 import os
 import re
@@ -24,9 +23,9 @@ from dataclasses import dataclass, field
 from gpsimd_bert.progress import Progress
 from gpsimd_bert.table import text
 
-from .dtype import BF16, F32
+from .bench_client import SCORE_TOLERANCE, problem, request, response
+from .dtype import F32
 from .errors import ServeError
-from .media import JSON
 from .options import ONE_BY_ONE, Bench
 from .predict import load, write_json
 from .review_file import ReviewFile
@@ -38,8 +37,6 @@ START_S = 180.0
 # Of a CSV file, as many different texts as are sent in turn.
 TEXTS = 256
 RECONNECT_S = 0.05
-# Sums in another order: what a batch may change in a score; in f32 against bf16, what rounding may.
-SCORE_TOLERANCE = {F32: 1e-4, BF16: 2e-2}
 
 SENTENCES = [
     "it broke after two days and nobody answered",
@@ -216,7 +213,7 @@ def _ready(server: subprocess.Popen) -> int:
 async def _load(
     options: Bench, row: Measurement, port: int, seconds: float, texts: list[str], alone: list[dict], bar: Progress
 ):
-    requests = [_request(text) for text in texts]
+    requests = [request(text) for text in texts]
     # What the model says alone it says in the format of `options`.
     tolerance = max(SCORE_TOLERANCE[dtype] for dtype in (options.dtype, row.dtype))
     start = last = time.perf_counter()
@@ -231,7 +228,7 @@ async def _load(
                 if writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(requests[at])
-                failure = _failure(*await _response(reader), alone[at], tolerance)
+                failure = problem(*await response(reader), alone[at], tolerance)
             except (OSError, EOFError, ValueError) as error:
                 failure = f"{type(error).__name__}: {error}"
                 writer = None
@@ -253,33 +250,6 @@ async def _load(
     await asyncio.gather(*(connection(index) for index in range(options.connections)))
     showing.cancel()
     row.seconds += last - start
-
-
-def _request(text: str) -> bytes:
-    body = json.dumps({"texts": [text]}).encode()
-    head = (
-        f"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def _response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    length = re.search(r"(?im)^content-length: *(\d+)", head)
-    if length is None:
-        raise ValueError("a response without a length")
-    return int(head.split(maxsplit=2)[1]), await reader.readexactly(int(length[1]))
-
-
-def _failure(status: int, body: bytes, expected: dict, tolerance: float) -> str | None:
-    if status != 200:
-        return f"status {status}: {body[:200].decode(errors='replace')}"
-    [found] = json.loads(body)["predictions"]
-    # Of a tie the label may be either.
-    same = found["label"] == expected["label"] or expected["score"] < 0.5 + tolerance
-    if not same or abs(found["score"] - expected["score"]) > tolerance:
-        return f"expected {expected}, found {found}"
-    return None
 
 
 def _document(options: Bench, rows: list[Measurement], tokens: float) -> dict:
