@@ -28,7 +28,7 @@ pub fn scatter_add<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, src: 
 /// dx\[.., index\[.., j\]\] += dy\[.., j\], from 0: the gradient of `gather`.
 ///
 /// dy and index: `[.., K]`; x, for its shape alone, and dx: `[.., N]`; f32, bf16 or f16, added in f32.
-#[custom_op(shape = like_operand, gradient(dy) = gather(grad, index))]
+#[custom_op(shape = like_operand)]
 pub fn gather_backward<T: Float>(core: &Core, dy: Input<T>, index: Input<i32>, x: Input<T>, dx: Output<T>) -> OpResult {
     add(core, &x, false, &index, &dy, dx)
 }

@@ -316,11 +316,12 @@ class Op:
     def _narrow(self, index: int, tensor: torch.Tensor) -> torch.Tensor:
         self._dtype(index, tensor)
         narrow = tensor.to(NARROWED[tensor.dtype])
-        if tensor.dtype != torch.int64:
+        if tensor.dtype != torch.int64 or tensor.numel() == 0:
             return narrow
-        differs = narrow != tensor
-        if bool(differs.any()):
-            at = differs.nonzero()[0].tolist()
+        # One pass, in vectors: a comparison with the narrow numbers makes them wide again first.
+        least, greatest = tensor.aminmax()
+        if least < -(2**31) or greatest >= 2**31:
+            at = (narrow != tensor).nonzero()[0].tolist()
             raise OperandError(
                 f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
                 f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from "
