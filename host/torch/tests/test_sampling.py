@@ -160,6 +160,37 @@ def test_nms_refuses_other_shapes():
         functional.nms(torch.zeros(3, 4), torch.zeros(2), 0.5)
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+@pytest.mark.parametrize(
+    ("sizes", "points"), [((2, 3, 7, 5), (4, 6)), ((1, 2, 50, 70), (40, 90)), ((2, 1, 1, 1), (3, 3))]
+)
+def test_grid_sample_is_that_of_float64(sizes, points, padding_mode, align_corners):
+    input = torch.randn(sizes, requires_grad=True)
+    # So that places are exact in f32: in f64 a point would be between other pixels.
+    grid = ((torch.rand(sizes[0], *points, 2) * 2.6 - 1.3) * 1024).round().div(1024).requires_grad_()
+    options = {"padding_mode": padding_mode, "align_corners": align_corners}
+    found = functional.grid_sample(input, grid, **options)
+    wide = [tensor.detach().double().requires_grad_() for tensor in (input, grid)]
+    expected = torch.nn.functional.grid_sample(*wide, **options)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+    grad = torch.randn_like(found)
+    ours = torch.autograd.grad(found, (input, grid), grad)
+    theirs = torch.autograd.grad(expected, wide, grad.double())
+    for ours_one, theirs_one in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(ours_one.double(), theirs_one, rtol=1e-5, atol=1e-4)
+
+
+def test_grid_sample_refuses_other_modes():
+    x, grid = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 1, 2)
+    with pytest.raises(NotImplementedError, match='the mode is "nearest"'):
+        functional.grid_sample(x, grid, "nearest")
+    with pytest.raises(NotImplementedError, match='the padding mode is "reflection"'):
+        functional.grid_sample(x, grid, padding_mode="reflection")
+    with pytest.raises(gpsimd_torch.OperandError, match="`grid`"):
+        functional.grid_sample(x, torch.zeros(2, 1, 1, 2))
+
+
 def test_sampling_passes_opcheck_and_compiles():
     gpsimd_torch.load_library("sampling_ops")
     ops, seed, x = torch.ops.sampling_ops, torch.tensor([1, -2], dtype=torch.int32), torch.rand(4, 50)
@@ -167,5 +198,7 @@ def test_sampling_passes_opcheck_and_compiles():
     torch.library.opcheck(ops.race.default, (x, seed, 5))
     torch.library.opcheck(ops.top_p.default, (x, seed, 1.0, 0.5, 0))
     torch.library.opcheck(ops.nms.default, (x, 0.5))
+    image, grid = torch.rand(1, 2, 4, 5, requires_grad=True), torch.rand(1, 3, 3, 2, requires_grad=True)
+    torch.library.opcheck(ops.grid_sample.default, (image, grid, True, False))
     for function in (functional.multinomial, functional.top_p):
         assert torch.compile(function, fullgraph=True)(x, 1).shape == function(x, 1).shape

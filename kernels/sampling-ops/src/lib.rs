@@ -1,15 +1,17 @@
-//! Operators that sample: categories by weights, tokens by logits, boxes by scores.
+//! Operators that sample: categories by weights, tokens by logits, boxes by scores, images at points.
 //!
 //! Random numbers are functions of a seed and of an element's index, so that draws are the same however many cores there
 //! are.
 #![no_std]
 
+mod grid_sample;
 mod multinomial;
 mod nms;
 mod race;
 mod seed;
 mod top_p;
 
+pub use grid_sample::{grid_sample, grid_sample_grid, grid_sample_input};
 pub use multinomial::{multinomial, multinomial_draws};
 pub use nms::nms;
 pub use race::race;
@@ -23,9 +25,10 @@ gpsimd::op_library! {
         multinomial::multinomial,
         multinomial::multinomial_draws,
         race::race,
-        index_ops::topk,
-        index_ops::topk_backward,
         top_p::top_p,
         nms::nms,
+        grid_sample::grid_sample,
+        grid_sample::grid_sample_grid,
+        grid_sample::grid_sample_input,
     ],
 }

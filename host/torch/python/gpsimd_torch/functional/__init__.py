@@ -37,4 +37,5 @@ from gpsimd_torch.functional.selection import unique as unique
 from gpsimd_torch.functional.selection import unique_consecutive as unique_consecutive
 from gpsimd_torch.functional.sorting import argsort as argsort
 from gpsimd_torch.functional.sorting import sort as sort
+from gpsimd_torch.functional.vision import grid_sample as grid_sample
 from gpsimd_torch.functional.vision import nms as nms

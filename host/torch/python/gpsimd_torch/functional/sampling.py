@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from gpsimd_torch.functional.random import draw_seed
+from gpsimd_torch.functional.selection import topk
 from gpsimd_torch.functional.sorting import argsort
 from gpsimd_torch.ops import load_library
 
@@ -34,7 +35,7 @@ def multinomial(
         return ops.multinomial(weights, seed, num_samples)
     speeds = ops.race(weights, seed, num_samples)
     if num_samples <= _MOST:
-        return ops.topk(speeds, num_samples)[1]
+        return topk(speeds, num_samples)[1]
     return argsort(speeds, descending=True)[..., :num_samples]
 
 
@@ -67,5 +68,5 @@ def top_p(
     return torch.ops.sampling_ops.top_p(logits.detach(), seed, temperature, p, top_k)
 
 
-# The most that the op `topk` selects.
+# The most that `topk` selects.
 _MOST = 1024
