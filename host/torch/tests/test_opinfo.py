@@ -83,6 +83,12 @@ def _cross_entropy(input, target, **options):
     )
 
 
+def _grid_sample(input, grid, **options):
+    """Computed in f32 or wider, places in the image among it."""
+    wide = torch.promote_types(input.dtype, torch.float32)
+    return torch.nn.functional.grid_sample(input.to(wide), grid.to(wide), **options).to(input.dtype)
+
+
 def _in_its_dtype(function: Callable) -> Callable:
     """Sums of integers in their own dtype, where PyTorch's are in int64."""
     return lambda input, dim, dtype=None: function(input, dim, dtype=dtype or input.dtype)
@@ -138,6 +144,15 @@ def _has_integer_weights(sample):
     return sample.kwargs["weights"] is not None
 
 
+_NOT_BILINEAR = Exclusion(
+    "interpolation is bilinear, and padding is zeros or the border",
+    lambda sample: sample.kwargs["mode"] != "bilinear" or sample.kwargs["padding_mode"] == "reflection",
+    NotImplementedError,
+)
+_NOT_FOUR_DIMENSIONS = Exclusion(
+    "images have two dimensions", lambda sample: sample.input.dim() != 4, gpsimd_torch.OperandError
+)
+
 FUNCTIONS = [
     Function("argmax", (*FLOATS, *INTEGERS)),
     Function("argmin", (*FLOATS, *INTEGERS)),
@@ -162,6 +177,13 @@ FUNCTIONS = [
     Function("cumprod", (*FLOATS, *INTEGERS), theirs=_in_its_dtype(torch.cumprod)),
     Function("cumsum", (*FLOATS, *INTEGERS), theirs=_in_its_dtype(torch.cumsum)),
     Function("gather", (*FLOATS, *INTEGERS, torch.bool)),
+    Function(
+        "grid_sample",
+        FLOATS,
+        "nn.functional.grid_sample",
+        theirs=_grid_sample,
+        exclusions=(_NOT_BILINEAR, _NOT_FOUR_DIMENSIONS),
+    ),
     Function("index_add", (*FLOATS, *INTEGERS, torch.bool)),
     Function("layer_norm", FLOATS, "nn.functional.layer_norm"),
     Function("masked_select", (*FLOATS, *INTEGERS, torch.bool)),

@@ -1,5 +1,7 @@
 //! The gradients of `grid_sample`.
 
+use core::ops::Range;
+
 use gpsimd::prelude::*;
 
 use super::expect_images;
@@ -42,18 +44,7 @@ pub fn grid_sample_grid<T: Float>(
         points.load(&grid, image, range.clone())?;
         points.sort();
         sums.fill(0.0);
-        for channel in image * images.channels..(image + 1) * images.channels {
-            let start = channel * images.points;
-            let dy = tcm.load(&dy, start + range.start..start + range.end)?;
-            points.each_block(&input, channel, |block, point| {
-                let [[a, b], [c, d]] = block.corners(&point);
-                let dy = dy.get(point.number).map_or(0.0, |dy| dy.to_f32());
-                if let Some([dx_sum, dy_sum]) = sums.as_chunks_mut().0.get_mut(point.number) {
-                    *dx_sum += dy * ((b - a) * (1.0 - point.y_part) + (d - c) * point.y_part);
-                    *dy_sum += dy * ((c - a) * (1.0 - point.x_part) + (d - b) * point.x_part);
-                }
-            })?;
-        }
+        add_channels(core, &points, (&dy, &input), image, range.clone(), &mut sums)?;
         let start = image * images.points;
         let range = 2 * (start + range.start)..2 * (start + range.end);
         let grid = tcm.load(&grid, range.clone())?;
@@ -65,6 +56,32 @@ pub fn grid_sample_grid<T: Float>(
             *to = T::from_f32(if is_free { sum * images.axes.scale(size) } else { 0.0 });
         }
         stage.store()?;
+    }
+    Ok(())
+}
+
+/// Adds what every channel of an image has of the gradient of x and y of the points of a tile. Apart, as `sample`.
+#[inline(never)]
+fn add_channels<T: Float>(
+    core: &Core,
+    points: &Points<'_>,
+    (dy, input): (&Input<'_, T>, &Input<'_, T>),
+    image: usize,
+    range: Range<usize>,
+    sums: &mut [f32],
+) -> OpResult {
+    let images = points.images;
+    for channel in image * images.channels..(image + 1) * images.channels {
+        let start = channel * images.points;
+        let dy = core.tcm().load(dy, start + range.start..start + range.end)?;
+        points.each_block(input, channel, |block, point| {
+            let [[a, b], [c, d]] = block.corners(&point);
+            let dy = dy.get(point.number).map_or(0.0, |dy| dy.to_f32());
+            if let Some([of_x, of_y]) = sums.as_chunks_mut().0.get_mut(point.number) {
+                *of_x += dy * ((b - a) * (1.0 - point.y_part) + (d - c) * point.y_part);
+                *of_y += dy * ((c - a) * (1.0 - point.x_part) + (d - b) * point.x_part);
+            }
+        })?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ mod geometry;
 mod gradients;
 mod points;
 
+use core::ops::Range;
+
 use gpsimd::prelude::*;
 
 pub use self::gradients::{grid_sample_grid, grid_sample_input};
@@ -58,20 +60,36 @@ pub fn grid_sample<T: Float>(
         let (image, range) = images.tile(tile, points.most);
         points.load(&grid, image, range.clone())?;
         points.sort();
-        for channel in image * images.channels..(image + 1) * images.channels {
-            let start = channel * images.points;
-            let mut stage = core.tcm().stage(&mut y, start + range.start..start + range.end)?;
-            stage.fill(T::ZERO);
-            points.each_block(&input, channel, |block, point| {
-                if let Some(to) = stage.get_mut(point.number) {
-                    let [[a, b], [c, d]] = block.corners(&point);
-                    let (x, y) = (point.x_part, point.y_part);
-                    let sum = a * ((1.0 - x) * (1.0 - y)) + b * (x * (1.0 - y)) + c * ((1.0 - x) * y) + d * (x * y);
-                    *to = T::from_f32(sum);
-                }
-            })?;
-            stage.store()?;
-        }
+        sample(core, &points, &input, image, range, &mut y)?;
+    }
+    Ok(())
+}
+
+/// Writes the channels of an image at the points of a tile. Apart from the sorting of points: one frame on the stack after the
+/// other.
+#[inline(never)]
+fn sample<T: Float>(
+    core: &Core,
+    points: &Points<'_>,
+    input: &Input<'_, T>,
+    image: usize,
+    range: Range<usize>,
+    y: &mut Output<'_, T>,
+) -> OpResult {
+    let images = points.images;
+    for channel in image * images.channels..(image + 1) * images.channels {
+        let start = channel * images.points;
+        let mut stage = core.tcm().stage(y, start + range.start..start + range.end)?;
+        stage.fill(T::ZERO);
+        points.each_block(input, channel, |block, point| {
+            if let Some(to) = stage.get_mut(point.number) {
+                let [[a, b], [c, d]] = block.corners(&point);
+                let (x, y) = (point.x_part, point.y_part);
+                let sum = a * ((1.0 - x) * (1.0 - y)) + b * (x * (1.0 - y)) + c * ((1.0 - x) * y) + d * (x * y);
+                *to = T::from_f32(sum);
+            }
+        })?;
+        stage.store()?;
     }
     Ok(())
 }

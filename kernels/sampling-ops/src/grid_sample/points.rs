@@ -26,7 +26,7 @@ pub(super) struct Point {
 /// A tile of points.
 pub(super) struct Points<'c> {
     core: &'c Core,
-    images: Images,
+    pub(super) images: Images,
     /// The most points.
     pub(super) most: usize,
     /// Pixels before points that a block has along either side.
@@ -36,26 +36,25 @@ pub(super) struct Points<'c> {
     // Freed in this order, the reverse of that in which they are made.
     order: Buffer<'c, i32>,
     blocks: Buffer<'c, i32>,
-    y_part: Buffer<'c, f32>,
-    x_part: Buffer<'c, f32>,
-    y: Buffer<'c, i32>,
-    x: Buffer<'c, i32>,
+    /// Of each point x and y.
+    parts: Buffer<'c, f32>,
+    pixels: Buffer<'c, i32>,
 }
 
 impl<'c> Points<'c> {
     /// Room for a tile, with `beside` bytes for each point beside what an output needs.
+    #[inline(always)]
     pub(super) fn new(core: &'c Core, images: Images, beside: usize) -> OpResult<Self> {
         let tcm = core.tcm();
         let per_point = 6 * size_of::<i32>() + 2 * size_of::<f32>() + beside;
         let most = if tcm.left() >= 2 * MOST * per_point { MOST } else { 2 * LANES };
-        let (x, y) = (tcm.buffer(most)?, tcm.buffer(most)?);
-        let (x_part, y_part) = (tcm.buffer(most)?, tcm.buffer(most)?);
+        let (pixels, parts) = (tcm.buffer(2 * most)?, tcm.buffer(2 * most)?);
         let (blocks, order) = (tcm.buffer(most)?, tcm.buffer(most)?);
         // In f32 a block has no less room.
-        let pixels = tcm.left().saturating_sub(most * (2 * size_of::<f32>() + beside) + 256) / size_of::<f32>();
-        let columns = (images.width + 1).min((pixels / 2).saturating_sub(1)).max(1);
-        let rows = (pixels / (columns + 1).min(images.width)).saturating_sub(1).max(1);
-        Ok(Self { core, images, most, rows, columns, is_sorted: true, order, blocks, y_part, x_part, y, x })
+        let room = tcm.left().saturating_sub(most * (2 * size_of::<f32>() + beside) + 256) / size_of::<f32>();
+        let columns = (images.width + 1).min((room / 2).saturating_sub(1)).max(1);
+        let rows = (room / (columns + 1).min(images.width)).saturating_sub(1).max(1);
+        Ok(Self { core, images, most, rows, columns, is_sorted: true, order, blocks, parts, pixels })
     }
 
     /// Blocks beside each other.
@@ -73,19 +72,16 @@ impl<'c> Points<'c> {
         self.blocks.fill(NOWHERE);
         self.order.fill(NOWHERE);
         let (mut last, mut is_sorted) = (0, true);
-        let places = self.x.iter_mut().zip(&mut *self.y).zip(self.x_part.iter_mut().zip(&mut *self.y_part));
+        let places = self.pixels.as_chunks_mut::<2>().0.iter_mut().zip(self.parts.as_chunks_mut::<2>().0);
         let targets = places.zip(self.blocks.iter_mut().zip(&mut *self.order)).enumerate();
-        for ((number, (((to_x, to_y), (x_part, y_part)), (block, order))), point) in
-            targets.zip(grid.as_chunks::<2>().0)
-        {
+        for ((number, ((pixels, parts), (block, order))), point) in targets.zip(grid.as_chunks::<2>().0) {
             *order = number as i32;
             let [x, y] = point.map(T::to_f32);
             let (Some(x), Some(y)) = (axes.place(x, width), axes.place(y, height)) else {
                 last = NOWHERE;
                 continue;
             };
-            (*to_x, *x_part) = (x.pixel, x.part);
-            (*to_y, *y_part) = (y.pixel, y.part);
+            (*pixels, *parts) = ([x.pixel, y.pixel], [x.part, y.part]);
             let (row, column) = ((y.pixel + 1) as usize / self.rows, (x.pixel + 1) as usize / self.columns);
             *block = (row * across + column) as i32;
             is_sorted &= *block >= last;
@@ -126,10 +122,9 @@ impl<'c> Points<'c> {
 
     #[inline(always)]
     fn at(&self, number: usize) -> Point {
-        let number_of = |buffer: &Buffer<'_, i32>| buffer.get(number).copied().unwrap_or_default();
-        let part_of = |buffer: &Buffer<'_, f32>| buffer.get(number).copied().unwrap_or_default();
-        let (x_part, y_part) = (part_of(&self.x_part), part_of(&self.y_part));
-        Point { number, x: number_of(&self.x), y: number_of(&self.y), x_part, y_part }
+        let [x, y] = self.pixels.as_chunks().0.get(number).copied().unwrap_or_default();
+        let [x_part, y_part] = self.parts.as_chunks().0.get(number).copied().unwrap_or_default();
+        Point { number, x, y, x_part, y_part }
     }
 
     #[inline(never)]
