@@ -24,16 +24,16 @@ struct Expected {
 /// A place in f64, from that which f32 rounds to, so that both are between the same pixels; and the pixels per step.
 fn place(number: f32, size: usize, case: &Case) -> (f64, f64) {
     let number = if number.is_nan() { -1.0 } else { number };
-    let side = size as f32;
+    let pixels = size as f32;
     let (mut place, mut scale) = if case.align_corners {
-        (0.5 * (number + 1.0) * (side - 1.0), f64::from(side - 1.0) / 2.0)
+        (0.5 * (number + 1.0) * (pixels - 1.0), f64::from(pixels - 1.0) / 2.0)
     } else {
-        (0.5 * ((number + 1.0) * side - 1.0), f64::from(side) / 2.0)
+        (0.5 * ((number + 1.0) * pixels - 1.0), f64::from(pixels) / 2.0)
     };
     if case.border {
-        scale = if place > 0.0 && place < side - 1.0 { scale } else { 0.0 };
+        scale = if place > 0.0 && place < pixels - 1.0 { scale } else { 0.0 };
         // In an image of one pixel infinity is nowhere.
-        place = place.max(0.0).min(side - 1.0);
+        place = place.max(0.0).min(pixels - 1.0);
     }
     (f64::from(place), scale)
 }
@@ -184,7 +184,9 @@ fn narrow_floats_are_rounded_once() {
     let ops = Ops::of(&OP_LIBRARY);
     let mut case = Case::new([1, 2, 6, 7], [5, 8], |_, x| x, (false, false));
     for numbers in [&mut case.input, &mut case.grid, &mut case.dy] {
-        numbers.iter_mut().for_each(|x| *x = bf16::from_f32(*x).to_f32());
+        for x in numbers {
+            *x = bf16::from_f32(*x).to_f32();
+        }
     }
     let narrow = |numbers: &[f32], shape: &[usize]| {
         Tensor::from_vec(numbers.iter().map(|x| bf16::from_f32(*x)).collect(), shape).unwrap()
