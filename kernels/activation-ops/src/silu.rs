@@ -19,7 +19,9 @@ fn like_both(dy: &TensorType, x: &TensorType) -> Result<TensorType, ShapeError> 
 pub fn silu_forward<T: Float>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
     core.map(&x, y, |x| {
         let x = x.to_f32();
-        T::from_f32(x * math::sigmoid(x))
+        // x / (1 + e^-x), or, where that would overflow, x e^x / (1 + e^x).
+        let e = math::exp_nonpositive(-x.abs());
+        T::from_f32(if x < 0.0 { x * e } else { x } / (1.0 + e))
     })
 }
 
@@ -30,8 +32,10 @@ pub fn silu_forward<T: Float>(core: &Core, x: Input<T>, y: Output<T>) -> OpResul
 pub fn silu_backward<T: Float>(core: &Core, dy: Input<T>, x: Input<T>, dx: Output<T>) -> OpResult {
     core.map((&dy, &x), dx, |(dy, x)| {
         let x = x.to_f32();
-        // 1 - s without cancellation.
-        let (s, rest) = (math::sigmoid(x), math::sigmoid(-x));
+        // s and 1 - s, of which e^-|x| has the smaller as a factor: nothing cancels.
+        let e = math::exp_nonpositive(-x.abs());
+        let greater = 1.0 / (1.0 + e);
+        let (s, rest) = if x < 0.0 { (e * greater, greater) } else { (greater, e * greater) };
         T::from_f32(dy.to_f32() * s * math::fma(x, rest, 1.0))
     })
 }

@@ -24,14 +24,25 @@ pub fn quantise_rows<T: Float>(core: &Core, x: Input<T>, q: Output<i8>, scale: O
         // In the order of bits NaN is greater than infinity.
         let bits = |x: T| x.to_f32().abs().to_bits().cast_signed();
         let greatest = row.fold(Lanes::splat(0), |greatest: i32, x| greatest.max(bits(x)))?.max();
-        let scale = f32::from_bits(greatest.cast_unsigned()) / 127.0;
-        let scale = if scale.is_nan() { f32::NAN } else { scale };
-        // A quotient by infinity is 0, or NaN, which becomes 0.
-        let divisor = if scale > 0.0 { scale } else { f32::INFINITY };
-        let q = row.map(|x| i8::from_f32(x.to_f32() / divisor))?;
+        let greatest = f32::from_bits(greatest.cast_unsigned());
+        let scale = if greatest.is_nan() { f32::NAN } else { greatest / 127.0 };
+        // Denormal scales have no reciprocal: such rows are multiplied by a power of two.
+        let power = if greatest < SMALL { 1.0 / SMALL } else { 1.0 };
+        let divisor = scale * power;
+        let reciprocal = 1.0 / divisor;
+        let q = row.map(|x| {
+            // x / divisor to the bit, as a division takes five times as long (Markstein: Computation of elementary functions
+            // on the IBM RISC System/6000, 1990, theorem 7.1). NaN, which becomes 0, where the divisor is none or not finite.
+            let x = x.to_f32() * power;
+            let rough = x * reciprocal;
+            i8::from_f32(math::fma(math::fma(-rough, divisor, x), reciprocal, rough))
+        })?;
         Ok((q, scale))
     })
 }
+
+/// 2^-64.
+const SMALL: f32 = 1.0 / (1_u128 << 64) as f32;
 
 /// x = q scale.
 ///
