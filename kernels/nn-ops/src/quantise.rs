@@ -35,10 +35,22 @@ pub fn quantise_rows<T: Float>(core: &Core, x: Input<T>, q: Output<i8>, scale: O
             // on the IBM RISC System/6000, 1990, theorem 7.1). NaN, which becomes 0, where the divisor is none or not finite.
             let x = x.to_f32() * power;
             let rough = x * reciprocal;
-            i8::from_f32(math::fma(math::fma(-rough, divisor, x), reciprocal, rough))
+            nearest(math::fma(math::fma(-rough, divisor, x), reciprocal, rough))
         })?;
         Ok((q, scale))
     })
+}
+
+/// The nearest of the integers from -127 to 127, ties to even; 0 for NaN. As `i8::from_f32`, whose conversion compilers for x86 do
+/// element by element.
+#[inline(always)]
+fn nearest(x: f32) -> i8 {
+    // 1.5 * 2^23: the last bit of a sum with it is 1, and its low byte 0.
+    const ROUND: f32 = 12_582_912.0;
+    let x = if x > 127.0 { 127.0 } else { x };
+    let x = if x < -127.0 { -127.0 } else { x };
+    let x = if x.is_nan() { 0.0 } else { x };
+    i8::from_i32_wrapping((x + ROUND).to_bits().cast_signed())
 }
 
 /// 2^-64.
