@@ -163,8 +163,7 @@ impl Measured {
     /// Seconds that the same operations and bytes take in the form of the vendor's tutorial (`customop-mlp-perf-opt`); none if it
     /// is not known what the op computes. Rows that lie apart take a DMA each there, too.
     pub(super) fn in_tutorial_form(&self, form: TutorialForm, model: &CostModel) -> Option<f64> {
-        if !self.counts_operations() || self.bytes() == 0 || (self.rows_apart.is_some() && form == TutorialForm::Tiles)
-        {
+        if !self.counts_operations() || self.bytes() == 0 {
             return None;
         }
         let elements = match form {
