@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -207,15 +208,33 @@ fn package() -> anyhow::Result<()> {
         ("tests/faults/faulty-outputs", &["faulty_outputs"]),
         ("tests/ops/index-dma-ops", &["indexed_dma"]),
     ];
-    for &(library, tests) in runs {
+    two_at_a_time(runs, |&(library, tests)| {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
         if VECTORISED.contains(&library) {
             results.expect_vectors()?;
         }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
-        process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))?;
-    }
-    Ok(())
+        process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))
+    })
+}
+
+/// Does `work` for all of `runs`, two at a time: much of building a library, and of emulating it, has one thread. Ends with the
+/// first error.
+fn two_at_a_time<T: Sync>(runs: &[T], work: impl Fn(&T) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(run) {
+                next.store(runs.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(worker);
+        worker().and(other.join().expect("a worker does not panic"))
+    })
 }
 
 fn isa() -> anyhow::Result<()> {
@@ -253,7 +272,7 @@ fn isa() -> anyhow::Result<()> {
         // Of this tier alone.
         ("tests/faults/dying-ops", &["deaths"]),
     ];
-    for &(library, tests) in runs {
+    two_at_a_time(runs, |&(library, tests)| {
         let program = build::isa_program(&workspace::op_crate(library)?)?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(
@@ -262,9 +281,8 @@ fn isa() -> anyhow::Result<()> {
                 // Some tests are of this tier alone.
                 .args(["--", "--include-ignored"])
                 .env("GPSIMD_ISA", &program),
-        )?;
-    }
-    Ok(())
+        )
+    })
 }
 
 fn neuron(python: &Python) -> anyhow::Result<()> {

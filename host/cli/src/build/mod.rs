@@ -261,7 +261,7 @@ pub fn native_library(library: &OpCrate) -> anyhow::Result<PathBuf> {
 
 /// Says what is being made, on a line of its own.
 fn step(number: u32, what: &str) {
-    eprintln!("[{number}/4] {what}");
+    eprintln!("[{number}/3] {what}");
 }
 
 /// Copies a result to where it belongs, in one step, if it is not there already.

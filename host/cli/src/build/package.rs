@@ -59,10 +59,12 @@ pub(super) fn build(image: &Image<'_>, wasm: &[u8], folder: &Path, compiler: &Co
 
     // What an interrupted build leaves is not current, whatever the sources are next time.
     stamp.remove()?;
-    step(3, "op package, compiled for this CPU");
-    compile(&image.descriptor, &source, shapes, &library, compiler)?;
-    step(4, "hot loops");
-    let remarks = remarks(&source, compiler)?;
+    step(3, "op package, compiled for this CPU, and its hot loops for a core's vectors");
+    let remarks = std::thread::scope(|scope| {
+        let remarks = scope.spawn(|| remarks(&source, compiler));
+        compile(&image.descriptor, &source, shapes, &library, compiler)?;
+        anyhow::Ok(remarks.join().expect("compiling does not panic")?)
+    })?;
     let loops = hot_loops(&package.definitions, remarks.as_deref().unwrap_or_default());
     let ops = measure(&package.manifest, &loops, remarks.is_some(), &library)?;
     let built = Built { manifest: package.manifest, ops, hot_loops: loops, compiler: version };

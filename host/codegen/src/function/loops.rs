@@ -92,9 +92,10 @@ pub(super) fn steps(before: &[Statement], body: &[Statement], condition: &Expres
         return None;
     }
     let (Add, by) = step(body, counter)? else { return None };
-    let (first, by, last) = (first.integer()? as u32, by as u32, end.integer()? as u32);
-    let distance = last.wrapping_sub(first);
-    (by != 0 && distance.is_multiple_of(by)).then(|| distance / by)
+    // Numbers of 32 bits wrap around at 2^32.
+    let bits = if end.ty() == Some(ValType::I64) { u64::MAX } else { u64::from(u32::MAX) };
+    let (by, distance) = (by & bits, end.integer()?.wrapping_sub(first.integer()?) & bits);
+    (by != 0 && distance.is_multiple_of(by)).then(|| u32::try_from(distance / by).ok()).flatten()
 }
 
 /// Whether these statements only change variables and memory, and control leaves them at their end alone.
@@ -121,14 +122,14 @@ pub(super) struct RowLoop {
 }
 
 impl RowLoop {
-    /// The loop of this body, if it has no loop inside, and computes with floats that it loads, or loads and stores integers.
+    /// The loop of this body, if it has no loop inside, and computes with floats that it loads, or stores integers.
     pub(super) fn of(body: &[Statement]) -> Option<Self> {
         if !is_innermost(body) {
             return None;
         }
         let is_over_floats = is_over_floats(body);
         let rows = Rows::of(body);
-        let is_over_integers = rows.loads > 0 && rows.stores > 0 && !rows.calls;
+        let is_over_integers = rows.stores > 0 && !rows.calls;
         let elements = VECTOR / rows.widest.max(1);
         (!rows.follow_data && (is_over_floats || is_over_integers))
             .then_some(Self { lanes: if is_over_floats { LANES } else { elements }, elements })
@@ -161,7 +162,6 @@ fn is_over_floats(body: &[Statement]) -> bool {
 
 /// What a loop loads and stores.
 struct Rows {
-    loads: u32,
     stores: u32,
     calls: bool,
     /// An address follows from what was loaded: of a gather, of a search, of the digits of a number, or behind what was
@@ -173,13 +173,10 @@ struct Rows {
 
 impl Rows {
     fn of(body: &[Statement]) -> Self {
-        let mut rows = Self { loads: 0, stores: 0, calls: false, follow_data: false, widest: 0 };
+        let mut rows = Self { stores: 0, calls: false, follow_data: false, widest: 0 };
         let mut add = |part: &Expression| {
             let (access, address) = match part {
-                Expression::Load(access, address) => {
-                    rows.loads += 1;
-                    (access, &**address)
-                }
+                Expression::Load(access, address) => (access, &**address),
                 Expression::Store(access, operands) => {
                     rows.stores += 1;
                     (access, &operands[0])

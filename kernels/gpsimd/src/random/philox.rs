@@ -80,11 +80,7 @@ impl Philox {
             let start = (number * group).wrapping_sub(first) as usize;
             let whole = bits.get_mut(start..).and_then(|bits| bits.first_chunk_mut::<GROUP>());
             if let Some(bits) = whole {
-                for lane in 0..LANES {
-                    for (word, found) in self.block(LANES as u64 * number + lane as u64).into_iter().enumerate() {
-                        bits[word * LANES + lane] = found;
-                    }
-                }
+                self.write_group(number, bits);
             } else {
                 for lane in 0..LANES {
                     for (word, found) in self.block(LANES as u64 * number + lane as u64).into_iter().enumerate() {
@@ -126,13 +122,20 @@ impl Philox {
     #[inline(always)]
     pub(crate) fn group(self, group: u64) -> [u32; GROUP] {
         let mut numbers = [0; GROUP];
-        for lane in 0..LANES {
-            let block = self.block(LANES as u64 * group + lane as u64);
-            for (word, number) in block.into_iter().enumerate() {
-                numbers[word * LANES + lane] = number;
-            }
-        }
+        self.write_group(group, &mut numbers);
         numbers
+    }
+
+    #[inline(always)]
+    fn write_group(self, group: u64, numbers: &mut [u32; GROUP]) {
+        for lane in 0..LANES {
+            // One by one: a loop over the words would be the innermost, and this one not a loop over lanes that is vectorised.
+            let [first, second, third, fourth] = self.block(LANES as u64 * group + lane as u64);
+            numbers[lane] = first;
+            numbers[LANES + lane] = second;
+            numbers[2 * LANES + lane] = third;
+            numbers[3 * LANES + lane] = fourth;
+        }
     }
 }
 
