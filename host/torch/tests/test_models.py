@@ -1,6 +1,8 @@
 """`gpsimd_torch.models.use_custom_ops` on models of other families than BERT's, against stock transformers."""
 
 import copy
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -363,3 +365,16 @@ def test_two_families_in_one_model_have_their_ops():
     expected, found = (model(pixel_values=PIXELS, labels=IDS) for model in (stock, rust))
     assert sum(hasattr(type(module), "stock") and not isinstance(module, nn.Dropout) for module in rust.modules()) == 4
     torch.testing.assert_close(found.loss, expected.loss, rtol=1e-6, atol=0)
+
+
+def test_a_pickled_model_works_in_a_process_that_has_loaded_nothing(tmp_path):
+    rust = use_custom_ops(MODELS["Llama"].make()).eval()
+    torch.save(rust, tmp_path / "model.pt")
+    torch.save(IDS, tmp_path / "ids.pt")
+    program = (
+        "import sys, torch; model = torch.load(sys.argv[1], weights_only=False);"
+        "torch.save(model(torch.load(sys.argv[2])).logits, sys.argv[3])"
+    )
+    files = [str(tmp_path / name) for name in ("model.pt", "ids.pt", "logits.pt")]
+    subprocess.run([sys.executable, "-c", program, *files], check=True, timeout=240)
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), rust(IDS).logits, rtol=1e-5, atol=1e-6)
