@@ -174,9 +174,10 @@ fn pytest(python: &Python, folder: &Path) -> Command {
 }
 
 /// Op libraries whose hot loops are all vectorised.
-const VECTORISED: [&str; 9] = [
+const VECTORISED: [&str; 10] = [
     "kernels/activation-ops",
     "kernels/bert-ops",
+    "kernels/embedding-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
     "kernels/sort-ops",
@@ -191,12 +192,13 @@ fn package() -> anyhow::Result<()> {
     let runs: &[(&str, &[&str])] = &[
         ("kernels/activation-ops", &["golden_activation", "activations"]),
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
+        ("kernels/embedding-ops", &["embeddings"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling", "grid_sample"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
-        ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
+        ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
         ("tests/ops/math-ops", &["math"]),
         ("tests/ops/lane-ops", &["lanes"]),
         ("tests/faults/faulty-ops", &["misuse"]),
@@ -253,12 +255,13 @@ fn isa() -> anyhow::Result<()> {
     let runs: &[(&str, &[&str])] = &[
         ("kernels/activation-ops", &["golden_activation", "activations"]),
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
+        ("kernels/embedding-ops", &["embeddings"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
         ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling", "grid_sample"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
-        ("kernels/training-ops", &["dropout_norm", "softmax_dropout"]),
+        ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
         ("tests/ops/float-ops", &["floats"]),

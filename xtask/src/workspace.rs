@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 8] = [
+pub(crate) const BUNDLED: [&str; 9] = [
     "kernels/activation-ops",
     "kernels/bert-ops",
+    "kernels/embedding-ops",
     "kernels/index-ops",
     "kernels/nn-ops",
     "kernels/sampling-ops",

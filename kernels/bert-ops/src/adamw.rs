@@ -35,7 +35,7 @@ pub fn adamw_step<T: Float>(
     new_state: Output<f32>,
 ) -> OpResult {
     let len = grad.len();
-    let factors = Factors::of(lr, beta1, beta2, eps, weight_decay, step);
+    let factors = AdamWFactors::of(lr, beta1, beta2, eps, weight_decay, step);
     let [p, m, v] = [state.part(..len), state.part(len..2 * len), state.part(2 * len..)];
     let (new_p, rest) = new_state.split_at(len);
     let (new_m, new_v) = rest.split_at(len);
@@ -43,7 +43,7 @@ pub fn adamw_step<T: Float>(
 }
 
 /// What the hyperparameters and the step come to, once per launch. In f64: `1 - beta^step` cancels.
-struct Factors {
+pub struct AdamWFactors {
     decay: f32,
     beta1: f32,
     one_minus_beta1: f32,
@@ -56,8 +56,10 @@ struct Factors {
     step_size: f32,
 }
 
-impl Factors {
-    fn of(lr: f32, beta1: f32, beta2: f32, eps: f32, weight_decay: f32, step: f32) -> Self {
+impl AdamWFactors {
+    /// Those of these hyperparameters at `step`.
+    #[must_use]
+    pub fn of(lr: f32, beta1: f32, beta2: f32, eps: f32, weight_decay: f32, step: f32) -> Self {
         let [lr, beta1, beta2, weight_decay, step] = [lr, beta1, beta2, weight_decay, step].map(f64::from);
         Self {
             decay: (1.0 - lr * weight_decay) as f32,
@@ -71,8 +73,10 @@ impl Factors {
         }
     }
 
+    /// Parameter, first and second moment after the gradient `g`.
     #[inline(always)]
-    fn update(&self, p: f32, m: f32, v: f32, g: f32) -> (f32, f32, f32) {
+    #[must_use]
+    pub fn update(&self, p: f32, m: f32, v: f32, g: f32) -> (f32, f32, f32) {
         // Not m + (1 - beta1) (g - m), which cancels where a small gradient follows a large moment.
         let m = math::fma(self.beta1, m, self.one_minus_beta1 * g);
         let v = math::fma(self.one_minus_beta2, g * g, self.beta2 * v);

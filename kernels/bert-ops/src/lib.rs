@@ -11,7 +11,7 @@ mod gelu;
 mod layer_norm;
 mod softmax;
 
-pub use adamw::adamw_step;
+pub use adamw::{AdamWFactors, adamw_step};
 pub use cross_entropy::{cross_entropy_backward, cross_entropy_forward};
 pub use gelu::{bias_gelu_backward, bias_gelu_forward};
 pub use layer_norm::{layer_norm_backward, layer_norm_forward, layer_norm_gradients};

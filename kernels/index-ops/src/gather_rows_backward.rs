@@ -27,10 +27,26 @@ pub fn gather_rows_backward<T: Float>(
     table: Input<T>,
     dtable: Output<T>,
 ) -> OpResult {
-    let (rows, columns) = (table.dim(0), table.dim(1));
-    let mut named = Named::new(core, &ids)?;
+    add_rows(core, &dy, &ids, dtable, (table.dim(0), table.dim(1)), -1)
+}
+
+/// The body of `gather_rows_backward`, of a table of so many rows and columns: for ops that it is a part of. What goes to
+/// row `padding` is left out; -1 is none.
+///
+/// # Errors
+/// When an index is not that of a row.
+#[inline(never)]
+pub fn add_rows<T: Float>(
+    core: &Core,
+    dy: &Input<T>,
+    ids: &Input<i32>,
+    dtable: Output<T>,
+    (rows, columns): (usize, usize),
+    padding: i32,
+) -> OpResult {
+    let mut named = Named::new(core, ids, padding)?;
     named.verify(rows)?;
-    let mut gradient = Gradient::new(core, columns, &dy, dtable)?;
+    let mut gradient = Gradient::new(core, columns, dy, dtable)?;
     let own = core.share(rows, 1).range();
     let mut next = own.start;
     while next < own.end {
@@ -63,6 +79,8 @@ pub fn gather_rows_backward<T: Float>(
 struct Named<'l, 'c> {
     core: &'c Core,
     ids: &'c Input<'l, i32>,
+    /// The index that is left out.
+    padding: i32,
     // Freed in this order, the reverse of that in which they are made.
     places: gpsimd::Buffer<'c, i32>,
     rows: gpsimd::Buffer<'c, i32>,
@@ -74,13 +92,13 @@ struct Named<'l, 'c> {
 }
 
 impl<'l, 'c> Named<'l, 'c> {
-    fn new(core: &'c Core, ids: &'c Input<'l, i32>) -> OpResult<Self> {
+    fn new(core: &'c Core, ids: &'c Input<'l, i32>, padding: i32) -> OpResult<Self> {
         let tcm = core.tcm();
         // A quarter of the pool. A power of two is sorted.
         let capacity = (tcm.left() / 4 / (2 * size_of::<i32>())).max(128);
         let capacity = capacity.next_power_of_two() >> usize::from(!capacity.is_power_of_two());
         let (rows, places) = (tcm.buffer(capacity)?, tcm.buffer(capacity)?);
-        Ok(Self { core, ids, rows, places, found: 0, are_all: false, most: usize::MAX / 2 })
+        Ok(Self { core, ids, padding, rows, places, found: 0, are_all: false, most: usize::MAX / 2 })
     }
 
     /// The indices, in parts.
@@ -100,13 +118,15 @@ impl<'l, 'c> Named<'l, 'c> {
     /// Finds the indices that name the first of `rows`, of as many as there is room for the indices of, at least one;
     /// returns which these are.
     #[inline(never)]
+    #[expect(clippy::needless_bitwise_bool, reason = "operators that skip an operand are branches")]
     fn find(&mut self, rows: Range<usize>) -> OpResult<Range<usize>> {
         let mut count = rows.len().min(2 * self.most);
         loop {
             (self.found, self.are_all) = (0, true);
             for part in self.parts() {
                 let (ids, first) = (self.load(&part)?, part.start as i32);
-                let is_here = |id: i32| (id as u32).wrapping_sub(rows.start as u32) < count as u32;
+                let padding = self.padding;
+                let is_here = |id: i32| ((id as u32).wrapping_sub(rows.start as u32) < count as u32) & (id != padding);
                 let room = self.places.get_mut(self.found..).unwrap_or_default();
                 let compacted = lanes::compact(&ids, first, is_here, room);
                 let places = room.get(..compacted.found).unwrap_or_default();

@@ -15,7 +15,7 @@ mod topk;
 pub use cumsum::{cumsum, cumsum_of_parts};
 pub use dropout::dropout;
 pub use gather_rows::gather_rows;
-pub use gather_rows_backward::gather_rows_backward;
+pub use gather_rows_backward::{add_rows, gather_rows_backward};
 pub use nonzero::{nonzero, nonzero_of_parts};
 pub use topk::{topk, topk_backward};
 

@@ -5,13 +5,16 @@ use gpsimd::prelude::*;
 use gpsimd::random::{Philox, kept, threshold};
 
 /// Fails unless `seed` is `[2]`.
-pub(crate) fn expect_seed(seed: &TensorType) -> Result<(), ShapeError> {
+///
+/// # Errors
+/// When it is not.
+pub fn expect_seed(seed: &TensorType) -> Result<(), ShapeError> {
     seed.expect_rank(1)?.expect_dim(0, 2).map(drop)
 }
 
 /// A dropout with its probability.
 #[derive(Clone, Copy)]
-pub(crate) struct Dropout {
+pub struct Dropout {
     threshold: u32,
     /// What is kept is multiplied by this.
     scale: f32,
@@ -23,7 +26,7 @@ impl Dropout {
     /// # Errors
     /// When `p` is no probability.
     #[inline(never)]
-    pub(crate) fn new<'l>(core: &'l Core, seed: &Input<'l, i32>, p: f32) -> OpResult<(Self, RandomBits<'l>)> {
+    pub fn new<'l>(core: &'l Core, seed: &Input<'l, i32>, p: f32) -> OpResult<(Self, RandomBits<'l>)> {
         if !(0.0..=1.0).contains(&p) {
             return Err(OpError::Refused("`p` is a probability, from 0 to 1"));
         }
@@ -37,7 +40,7 @@ impl Dropout {
 
     /// The element with these random bits after dropout.
     #[inline(always)]
-    pub(crate) fn of(self, x: f32, bits: u32) -> f32 {
+    pub fn of(self, x: f32, bits: u32) -> f32 {
         kept(bits, self.threshold, self.scale * x)
     }
 }

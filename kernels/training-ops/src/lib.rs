@@ -2,17 +2,20 @@
 //!
 //! Dropout is part of the op before or after it: of attention softmax, and of the residual with layer norm. No mask is
 //! stored: which elements are kept is a function of a seed and of the element's index, and the gradients compute it anew.
-//! The other ops of the step, GELU with bias, dropout alone and AdamW, are those of `bert-ops` and `index-ops`: on a
-//! Trainium a model has one op library.
+//! AdamW clips gradients by their global norm. The other ops of the step, GELU with bias and dropout alone, are those of
+//! `bert-ops` and `index-ops`: on a Trainium a model has one op library, of at most 10 functions, which these are.
 //!
 //! Every op computes in f32 whatever its tensors hold, takes any sizes, and computes the same bits however the TCM pool
 //! cuts the work into tiles and however many cores share it.
 #![no_std]
 
+mod adamw;
 mod dropout;
 mod dropout_norm;
 mod softmax_dropout;
 
+pub use adamw::{scaled_adamw_step, sum_of_squares};
+pub use dropout::{Dropout, expect_seed};
 pub use dropout_norm::{dropout_norm_backward, dropout_norm_forward, dropout_norm_gradients};
 pub use softmax_dropout::{softmax_dropout_backward, softmax_dropout_forward};
 
@@ -28,6 +31,7 @@ gpsimd::op_library! {
         dropout_norm::dropout_norm_backward,
         dropout_norm::dropout_norm_gradients,
         index_ops::dropout,
-        bert_ops::adamw_step,
+        adamw::sum_of_squares,
+        adamw::scaled_adamw_step,
     ],
 }

@@ -1,0 +1,107 @@
+"""The two ends of a BERT with the Rust ops of `embedding_ops`: its embeddings and its pooler."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler
+from transformers.models.camembert.modeling_camembert import CamembertEmbeddings, CamembertPooler
+from transformers.models.electra.modeling_electra import ElectraEmbeddings
+from transformers.models.roberta.modeling_roberta import RobertaEmbeddings, RobertaPooler
+from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaEmbeddings, XLMRobertaPooler
+
+from gpsimd_torch.bert.dropout import FusedDropout, seed_for
+from gpsimd_torch.bert.layers import _Fused, _fused, is_plain
+
+
+class _Embeddings(_Fused):
+    """dropout(LayerNorm(word + token_type + position)), in one op.
+
+    What is given as `inputs_embeds`, and tables, a norm or a layout that the op does not know, are left to the stock
+    layer. A dropout that is not the op's own is called after it.
+    """
+
+    library = "embedding_ops"
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        past_key_values_length: int = 0,
+    ) -> Tensor:
+        """Token ids [B, L] to [B, L, hidden]."""
+        if input_ids is None or inputs_embeds is not None or not self._fits():
+            return super().forward(input_ids, token_type_ids, position_ids, inputs_embeds, past_key_values_length)
+        if position_ids is None:
+            position_ids = self._positions(input_ids, past_key_values_length)
+        if token_type_ids is None:
+            token_type_ids = torch.zeros_like(input_ids)
+        word, position, norm, dropout = self.word_embeddings, self.position_embeddings, self.LayerNorm, self.dropout
+        is_ours = is_plain(dropout, FusedDropout)
+        p = dropout.p if is_ours and dropout.training else 0.0
+        embeddings = torch.ops.embedding_ops.embedding_norm_forward(
+            word.weight,
+            position.weight,
+            self.token_type_embeddings.weight,
+            input_ids,
+            position_ids.expand_as(input_ids),
+            token_type_ids.expand_as(input_ids),
+            norm.weight,
+            norm.bias,
+            seed_for(word.weight, p),
+            _padding(word),
+            _padding(position),
+            norm.eps,
+            p,
+        )[0]
+        return embeddings if is_ours else dropout(embeddings)
+
+    def _fits(self) -> bool:
+        tables, norm = (self.word_embeddings, self.position_embeddings, self.token_type_embeddings), self.LayerNorm
+        has_plain_tables = all(
+            is_plain(table, nn.Embedding) and table.max_norm is None and not (table.scale_grad_by_freq or table.sparse)
+            for table in tables
+        )
+        if not has_plain_tables or not is_plain(norm, nn.LayerNorm) or norm.weight is None or norm.bias is None:
+            return False
+        weights = (*(table.weight for table in tables), norm.weight, norm.bias)
+        return tables[2].padding_idx is None and len({weight.dtype for weight in weights}) == 1
+
+    def _positions(self, input_ids: Tensor, before: int) -> Tensor:
+        """As the layer numbers them: from 0 on, or, of RoBERTa and its like, from the number of padding on."""
+        if hasattr(self, "create_position_ids_from_input_ids"):
+            return self.create_position_ids_from_input_ids(input_ids, self.padding_idx, before)
+        return self.position_ids[:, before : before + input_ids.shape[1]]
+
+
+class _Pooler(_Fused):
+    """tanh(dense(x)) of the first token, with bias and tanh in one op.
+
+    Where `dense` is not a plain `torch.nn.Linear` or the activation is another, the stock layer.
+    """
+
+    library = "embedding_ops"
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """[B, L, hidden] to [B, hidden]."""
+        dense = self.dense
+        if not is_plain(dense, nn.Linear) or dense.bias is None or not is_plain(self.activation, nn.Tanh):
+            return super().forward(hidden_states)
+        x = functional.linear(hidden_states[:, 0], dense.weight)
+        return torch.ops.embedding_ops.bias_tanh_forward(x, dense.bias.to(x.dtype))
+
+
+def _padding(table: nn.Embedding) -> int:
+    """The row without a gradient; -1 for none."""
+    return -1 if table.padding_idx is None else table.padding_idx
+
+
+# Of each class, the one that takes its place.
+EMBEDDINGS = _fused(
+    _Embeddings,
+    *(BertEmbeddings, RobertaEmbeddings, XLMRobertaEmbeddings, CamembertEmbeddings, ElectraEmbeddings),
+)
+POOLER = _fused(_Pooler, BertPooler, RobertaPooler, XLMRobertaPooler, CamembertPooler)
