@@ -34,6 +34,13 @@ type Hyperparameters = [f32; 5];
 /// Index of the hyperparameters, step, elements, addresses of parameter, moments and gradient.
 type PyUpdate = (usize, f32, usize, [usize; ROWS], usize);
 
+/// What all launches of a step have in common.
+struct Step {
+    op: Op,
+    /// What gradients are multiplied by.
+    scale: Option<f32>,
+}
+
 /// One parameter of a step.
 struct Update {
     scalars: [f32; 6],
@@ -57,6 +64,7 @@ struct Piece {
 
 /// One step of AdamW on f32 CPU tensors: each of `updates` is the index of its hyperparameters in `hyperparameters`, its
 /// step counted from 1, its number of elements, the addresses of parameter and moments, and the address of the gradient.
+/// `op` is the name of the op; one that scales gradients takes `scale`, another none.
 ///
 /// Updates that share memory happen one after another in their order. Raises `KernelError`, and `OperandError` before
 /// anything changes.
@@ -65,18 +73,21 @@ struct Piece {
 pub(crate) fn adamw_step(
     py: Python<'_>,
     library: PyRef<'_, PyOpLibrary>,
+    op: &str,
     hyperparameters: Vec<Hyperparameters>,
     updates: Vec<PyUpdate>,
+    scale: Option<f32>,
 ) -> PyResult<()> {
-    let op = library.op("adamw_step")?;
+    let op = library.op(op)?;
     let updates: Vec<Update> =
         updates.iter().map(|update| Update::of(update, &hyperparameters)).collect::<PyResult<_>>()?;
     let seen = library.seen(&op);
+    let step = Step { op, scale };
     py.detach(|| {
         if are_apart(&updates) {
-            return run(&op, seen, &updates, 0..updates.len());
+            return step.run(seen, &updates, 0..updates.len());
         }
-        (0..updates.len()).try_for_each(|index| run(&op, seen, &updates, index..index + 1))
+        (0..updates.len()).try_for_each(|index| step.run(seen, &updates, index..index + 1))
     })
 }
 
@@ -118,38 +129,40 @@ fn are_apart(updates: &[Update]) -> bool {
     })
 }
 
-/// Runs the updates `range`, which are apart.
-fn run(op: &Op, seen: &Seen, updates: &[Update], range: Range<usize>) -> PyResult<()> {
-    let mut fast = Vec::new();
-    for piece in pieces(updates, range) {
-        let choice = seen.choose(|| piece.signature());
-        match choice.mode {
-            Mode::Fast => fast.push(piece),
-            // One after another: the engine has the threads.
-            Mode::Checked => {
-                let launched = piece.launch(op, updates, engines::engine(Mode::Checked)?);
-                launched.map_err(|error| errors::launch(&error))?;
-                choice.passed();
+impl Step {
+    /// Runs the updates `range`, which are apart.
+    fn run(&self, seen: &Seen, updates: &[Update], range: Range<usize>) -> PyResult<()> {
+        let mut fast = Vec::new();
+        for piece in pieces(updates, range) {
+            let choice = seen.choose(|| piece.signature());
+            match choice.mode {
+                Mode::Fast => fast.push(piece),
+                // One after another: the engine has the threads.
+                Mode::Checked => {
+                    let launched = piece.launch(self, updates, engines::engine(Mode::Checked)?);
+                    launched.map_err(|error| errors::launch(&error))?;
+                    choice.passed();
+                }
             }
         }
-    }
-    let engine = engines::serial()?;
-    let workers = engines::workers()?;
-    let next = AtomicUsize::new(0);
-    let failed = OnceLock::new();
-    let drain = |_| {
-        while let Some(piece) = fast.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = piece.launch(op, updates, engine) {
-                let _ = failed.set(error);
-                return;
+        let engine = engines::serial()?;
+        let workers = engines::workers()?;
+        let next = AtomicUsize::new(0);
+        let failed = OnceLock::new();
+        let drain = |_| {
+            while let Some(piece) = fast.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = piece.launch(self, updates, engine) {
+                    let _ = failed.set(error);
+                    return;
+                }
             }
+        };
+        match workers.threads().min(fast.len()) {
+            0 | 1 => drain(0),
+            tasks => workers.dispatch(tasks, &drain),
         }
-    };
-    match workers.threads().min(fast.len()) {
-        0 | 1 => drain(0),
-        tasks => workers.dispatch(tasks, &drain),
+        failed.into_inner().map_or(Ok(()), |error| Err(errors::launch(&error)))
     }
-    failed.into_inner().map_or(Ok(()), |error| Err(errors::launch(&error)))
 }
 
 /// The pieces of the updates `range`: of each large one its own, and pieces that small ones of the same scalars share.
@@ -186,11 +199,11 @@ impl Piece {
     }
 
     /// Launches the op on the piece where it is, or, of several parts, on a copy that is copied back.
-    fn launch(&self, op: &Op, updates: &[Update], engine: &Engine) -> Result<(), LaunchError> {
+    fn launch(&self, step: &Step, updates: &[Update], engine: &Engine) -> Result<(), LaunchError> {
         if let [Part { update, range }] = &self.parts[..] {
             let Update { rows, grad, .. } = updates[*update];
             return self.launch_on(
-                op,
+                step,
                 updates,
                 engine,
                 rows.map(|row| element(row, range.start)),
@@ -208,7 +221,7 @@ impl Piece {
             }
         }
         let [p, m, v, grad] = copies.each_mut().map(Vec::as_mut_ptr);
-        self.launch_on(op, updates, engine, [p, m, v], grad)?;
+        self.launch_on(step, updates, engine, [p, m, v], grad)?;
         for (row, copy) in copies[..ROWS].iter().enumerate() {
             let mut rest = &copy[..];
             for Part { update, range } in &self.parts {
@@ -224,7 +237,7 @@ impl Piece {
 
     fn launch_on(
         &self,
-        op: &Op,
+        step: &Step,
         updates: &[Update],
         engine: &Engine,
         rows: [*mut f32; ROWS],
@@ -239,7 +252,12 @@ impl Piece {
             )
         };
         let scalars = updates[self.parts[0].update].scalars.map(Scalar::F32);
-        engine.launch_in_rows(op, &[grad], &scalars, &mut rows).map(drop)
+        let scale = step.scale.as_ref().map(std::slice::from_ref);
+        let one = TensorType::new(DType::F32, &[1]).expect("a vector is a tensor");
+        // SAFETY: the one element of a slice that outlives the launch.
+        let scale = scale.map(|scale| unsafe { TensorView::from_raw(scale.as_ptr().cast(), one) });
+        let operands: Vec<_> = [Some(grad), scale].into_iter().flatten().collect();
+        engine.launch_in_rows(&step.op, &operands, &scalars, &mut rows).map(drop)
     }
 }
 

@@ -20,7 +20,7 @@ gpsimd_torch.load_library("bert_ops")
 
 ROOT = Path(__file__).parents[3]
 # All ops of a BERT but its dropout.
-STOCK_DROPOUT = "gelu,softmax,norm"
+STOCK_DROPOUT = "gelu,softmax,norm,embeddings,pooler"
 
 
 def build(package: str) -> Path:

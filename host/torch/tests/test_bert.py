@@ -209,8 +209,8 @@ def test_models_with_the_same_layers_are_taken(kind, mask):
     torch.manual_seed(0)
     stock = kind(kind.config_class(**SMALL))
     rust = use_custom_ops(copy.deepcopy(stock), STOCK_DROPOUT)
-    # In each of two layers the intermediate one, and the ends of both blocks.
-    assert sum(hasattr(type(module), "stock") for module in rust.modules()) == 6
+    # In each of two layers the intermediate one, and the ends of both blocks; the embeddings. None has a pooler.
+    assert sum(hasattr(type(module), "stock") for module in rust.modules()) == 7
     (loss, gradients, after), (rust_loss, rust_gradients, rust_after) = (
         step(model.train(), MASKS[mask]) for model in (stock, rust)
     )
@@ -227,7 +227,7 @@ def test_a_compiled_model_is_refused(stock):
 def test_a_model_inside_of_another_is_found(pair):
     stock, rust = pair
     wrapper = nn.Sequential(copy.deepcopy(stock))
-    assert use_custom_ops(wrapper) is wrapper
+    assert use_custom_ops(wrapper, STOCK_DROPOUT) is wrapper
     assert torch.equal(wrapper[0].eval()(IDS).logits, rust.eval()(IDS).logits)
 
 
@@ -349,7 +349,7 @@ NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 @pytest.mark.parametrize("mask", ["padded", "none"])
-@pytest.mark.parametrize("ops", ["all", "dropout", "norm", "softmax,dropout", "gelu,norm"])
+@pytest.mark.parametrize("ops", ["all", "dropout", "norm", "softmax,dropout", "gelu,norm", "embeddings", "pooler"])
 def test_a_step_without_dropout_equals_stock_whatever_the_ops(ops, mask):
     stock = tiny_bert(vocab_size=100, **NO_DROPOUT).train()
     rust = use_custom_ops(copy.deepcopy(stock), ops)
@@ -361,7 +361,7 @@ def test_a_step_without_dropout_equals_stock_whatever_the_ops(ops, mask):
     torch.testing.assert_close(rust_gradients, gradients, rtol=1e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("ops", ["gelu", "softmax", "norm", "gelu,softmax", STOCK_DROPOUT])
+@pytest.mark.parametrize("ops", ["gelu", "softmax", "norm", "gelu,softmax", "embeddings", STOCK_DROPOUT])
 def test_ops_without_dropout_drop_what_stock_drops(stock, ops):
     rust = use_custom_ops(copy.deepcopy(stock), ops)
     expected, found = step(stock.train()), step(rust.train())
@@ -380,7 +380,8 @@ def test_all_ops_drop_as_the_seed_says_and_only_in_training(stock):
 
 
 def test_a_layer_that_is_computed_again_drops_the_same(stock):
-    rust = use_custom_ops(stock).train()
+    # Not the embeddings: transformers hooks into them for this, which leaves them to the stock layer.
+    rust = use_custom_ops(stock, "gelu,softmax,dropout,norm").train()
     expected = step(rust)
     rust.gradient_checkpointing_enable()
     found = step(rust)
@@ -414,6 +415,51 @@ def test_each_dropout_of_the_model_drops_its_share(stock):
     assert (p == 0).float().mean().item() == pytest.approx(0.25, abs=6 * (0.25 * 0.75 / p.numel()) ** 0.5)
 
 
+def same_gradients(models, *arguments, **options):
+    """Of the embeddings or the model, in training mode, from the same numbers; and what they return."""
+    results = []
+    for model in models:
+        model.zero_grad()
+        torch.manual_seed(3)
+        y = model.train()(*arguments, **options)
+        y = y if isinstance(y, torch.Tensor) else y.logits
+        (y * torch.arange(y.numel()).reshape(y.shape).remainder(7)).sum().backward()
+        results.append((y, [p.grad for p in model.parameters()]))
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+    return results
+
+
+def test_embeddings_take_what_the_stock_layer_takes(stock):
+    models = (stock.bert.embeddings, use_custom_ops(copy.deepcopy(stock), "embeddings").bert.embeddings)
+    same_gradients(models, IDS, position_ids=torch.arange(19)[None] + 3)
+    same_gradients(models, IDS, position_ids=torch.arange(4 * 19).reshape(4, 19) % 40)
+    same_gradients(models, IDS, token_type_ids=IDS % 2, past_key_values_length=5)
+    same_gradients(models, inputs_embeds=torch.randn(4, 19, 32))
+    for table in (models[0].word_embeddings, models[1].word_embeddings):
+        table.scale_grad_by_freq = True
+    same_gradients(models, IDS)
+
+
+def test_the_padding_token_has_no_gradient_and_no_table_loses_any(stock):
+    rust = use_custom_ops(copy.deepcopy(stock), "embeddings")
+    ids = IDS.where(PADDED.bool(), 0)
+    same_gradients((stock, rust), ids, attention_mask=PADDED)
+    words = rust.bert.embeddings.word_embeddings.weight.grad
+    assert words[0].eq(0).all() and words[ids[0, 1]].ne(0).any()
+
+
+def test_embeddings_of_ids_that_are_no_words_are_an_error(stock):
+    rust = use_custom_ops(stock, "embeddings")
+    with pytest.raises(Exception, match=r"index 1000, element 5 of `ids`, is out of range: `word` has \d+ rows"):
+        rust(IDS.reshape(-1).index_fill(0, torch.tensor(5), 1000).reshape(4, 19))
+
+
+def test_on_a_neuron_host_all_ops_are_of_one_library(stock, monkeypatch):
+    monkeypatch.setattr("gpsimd_torch.models.families.is_neuron_host", lambda: True)
+    libraries = {getattr(type(module), "library", None) for module in use_custom_ops(stock).modules()}
+    assert libraries == {None, "training_ops"}
+
+
 def test_a_model_with_all_ops_learns(stock):
     rust = use_custom_ops(stock).train()
     optimizer = AdamW(rust.parameters(), lr=1e-3)
@@ -434,7 +480,9 @@ def test_a_second_call_chooses_anew(stock):
 
 @pytest.mark.parametrize("ops", ["", "gelu,", "gelus", "all,gelu"])
 def test_what_is_no_op_is_an_error(stock, ops):
-    with pytest.raises(ValueError, match='expected "all" or some of gelu, softmax, dropout, norm, with commas'):
+    with pytest.raises(
+        ValueError, match='expected "all" or some of gelu, softmax, dropout, norm, embeddings, pooler, with'
+    ):
         use_custom_ops(stock, ops)
 
 

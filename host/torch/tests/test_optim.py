@@ -332,3 +332,124 @@ def test_a_sparse_gradient_is_refused_before_anything_changes():
     with pytest.raises(RuntimeError, match="expected a dense gradient"):
         optimizer.step()
     assert torch.equal(dense, torch.ones(2))
+
+
+def clipped(both, max_norm, steps=3):
+    """Trains both, torch's after `clip_grad_norm_`; the norms of each."""
+    (ours, optimizer), (theirs, reference) = both
+    norms = []
+    for step in range(steps):
+        give_gradients(step, ours, theirs)
+        optimizer.step()
+        assert all(torch.equal(a.grad, b.grad) for a, b in zip(ours, theirs, strict=True)), "none is written"
+        norms.append((optimizer.total_norm, torch.nn.utils.clip_grad_norm_(theirs, max_norm)))
+        reference.step()
+    return norms
+
+
+@pytest.mark.parametrize("max_norm", [1e-3, 1.0, 50.0, 1e9, math.inf])
+def test_clipping_is_that_of_clip_grad_norm(max_norm):
+    both = twins(**ALL)
+    both[0][1].max_norm = max_norm
+    for found, expected in clipped(both, max_norm):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    assert_close(both[0][0], both[1][0])
+
+
+def test_gradients_below_the_norm_train_as_without_clipping():
+    one, other = parameters(), parameters()
+    optimizers = [AdamW(one, **ALL, max_norm=1e9), AdamW(other, **ALL)]
+    for step in range(3):
+        give_gradients(step, one, other)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert optimizers[1].total_norm is None
+
+
+def test_the_norm_is_that_of_all_groups_and_each_keeps_its_decay():
+    """Decay for matrices, none for biases and norms, whose gradients count nevertheless."""
+    ours, theirs = parameters(), parameters()
+
+    def groups(params):
+        return [
+            {"params": [p for p in params if p.ndim > 1], "weight_decay": 0.5},
+            {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+
+    clipped(((ours, AdamW(groups(ours), max_norm=0.1)), (theirs, torch.optim.AdamW(groups(theirs)))), 0.1)
+    assert_close(ours, theirs)
+    still = nn.Parameter(torch.ones(5))
+    decayed, kept = (AdamW([{"params": [still], "weight_decay": decay}], lr=0.1, max_norm=1.0) for decay in (0.5, 0.0))
+    still.grad = torch.zeros(5)
+    kept.step()
+    assert torch.equal(still, torch.ones(5))
+    decayed.step()
+    assert torch.equal(still, torch.full((5,), 0.95))
+
+
+@pytest.mark.parametrize("wrong", [math.inf, math.nan])
+def test_a_norm_that_is_not_finite_is_that_of_clip_grad_norm(wrong):
+    (ours, optimizer), (theirs, reference) = twins([(4, 3), (2,)])
+    optimizer.max_norm = 1.0
+    give_gradients(0, ours, theirs)
+    ours[0].grad[1, 1] = theirs[0].grad[1, 1] = wrong
+    optimizer.step()
+    expected = torch.nn.utils.clip_grad_norm_(theirs, 1.0)
+    reference.step()
+    torch.testing.assert_close(optimizer.total_norm, expected, equal_nan=True)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
+
+
+def test_a_grad_scaler_is_undone_before_gradients_are_clipped():
+    """Both where the scaler unscales itself, and where it leaves that to the optimizer."""
+    results = []
+    for fused in (False, True):
+        params = parameters([(40, 30), (7,)])
+        optimizer = AdamW(params, lr=0.1, max_norm=0.5, fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        give_gradients(0, params)
+        for p in params:
+            p.grad *= 1024.0
+        scaler.scale(torch.tensor(1.0))
+        scaler.step(optimizer)
+        results.append((optimizer.total_norm, params))
+    plain = parameters([(40, 30), (7,)])
+    give_gradients(0, plain)
+    optimizer = AdamW(plain, lr=0.1, max_norm=0.5)
+    optimizer.step()
+    for norm, params in results:
+        assert norm == optimizer.total_norm
+        assert all(torch.equal(a, b) for a, b in zip(params, plain, strict=True))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda optimizer: pickle.loads(pickle.dumps(optimizer))])
+def test_a_copy_clips_as_its_original_and_has_its_library(copied):
+    optimizer = copied(AdamW(parameters(), max_norm=0.25, library="training_ops"))
+    assert (optimizer.max_norm, optimizer.library) == (0.25, "training_ops")
+    assert copied(AdamW(parameters(), library="bert_ops")).library == "bert_ops"
+
+
+def test_either_library_makes_the_same_step():
+    one, other = parameters(), parameters()
+    optimizers = [AdamW(one, **ALL), AdamW(other, **ALL, library="bert_ops")]
+    for step in range(3):
+        give_gradients(step, one, other)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_norm": 0.0}, "max_norm: expected a number above 0, found 0.0"),
+        ({"max_norm": math.nan}, "max_norm: expected a number above 0, found nan"),
+        ({"library": "index_ops"}, "library: `index_ops` has no op adamw_step or scaled_adamw_step; it has cumsum"),
+        ({"library": "bert_ops", "max_norm": 1.0}, "max_norm: library `bert_ops` has no scaled_adamw_step"),
+    ],
+)
+def test_a_library_that_cannot_do_it_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AdamW(parameters(), **arguments)

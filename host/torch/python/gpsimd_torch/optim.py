@@ -1,9 +1,13 @@
 """AdamW on the GPSIMD engine: `torch.optim.AdamW`'s update, on parameters and moments where they are.
 
-The op `bert_ops::adamw_step` takes a parameter and its moments as one f32 tensor [3, N]. PyTorch keeps them apart, and
-their memory may be anybody's: shared with another process, a bucket of gradients or parameters, a model that somebody
-else holds. So nothing is moved. On CPU one call of the extension launches the op over all of them, wherever they are;
-on XLA the operands of a launch are put together and taken apart in the graph.
+The op `training_ops::scaled_adamw_step` takes a parameter and its moments as one f32 tensor [3, N]. PyTorch keeps them
+apart, and their memory may be anybody's: shared with another process, a bucket of gradients or parameters, a model that
+somebody else holds. So nothing is moved. On CPU one call of the extension launches the op over all of them, wherever
+they are; on XLA the operands of a launch are put together and taken apart in the graph.
+
+Clipping by the global norm needs all gradients before the first parameter changes, and nothing synchronises the cores
+of a launch: `sum_of_squares` of the gradients comes first, then a factor that follows from their sum, then the steps,
+which multiply by it. No gradient is written.
 """
 
 from __future__ import annotations
@@ -12,12 +16,19 @@ import ctypes
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-# On XLA, from this many elements on a parameter has a launch of its own; smaller ones are put together.
+if TYPE_CHECKING:
+    from gpsimd_torch.ops import OpLibrary
+
+# The library of a training step: that of the layers, too, as a model on NeuronCores has one.
+LIBRARY = "training_ops"
+# On XLA, from this many elements on a parameter has a launch of its own; smaller ones are put together. So are
+# gradients where their squares are summed, on any device.
 OWN_LAUNCH_ELEMENTS = 1 << 16
 # A beta reaches the kernel as an f32. This is how much of 1 - beta, the weight of a new gradient, that may change.
 BETA_TOLERANCE = 0.01
@@ -31,7 +42,7 @@ _UNSUPPORTED = {
 
 
 class AdamW(torch.optim.Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter), computed by the op `bert_ops::adamw_step`.
+    """Adam with decoupled weight decay (Loshchilov and Hutter), computed by an op of `library`.
 
     Same formula, defaults, state and `state_dict` as `torch.optim.AdamW`: each loads the other's. Parameters and
     moments are updated in place, as there, so that whoever shares their memory sees the update.
@@ -47,13 +58,28 @@ class AdamW(torch.optim.Optimizer):
         amsgrad, maximize, capturable, differentiable: only False; for the others' call signature.
         foreach: ignored, this is one implementation.
         fused: with True, `torch.amp.GradScaler` leaves unscaling to `step`, as with PyTorch's.
+        max_norm: clips the gradients of all groups together, as `torch.nn.utils.clip_grad_norm_` of all parameters
+            would before `step`, without changing them: each counts min(1, max_norm / (norm + 1e-6)) times. Where each
+            process has parameters of its own (`ZeroRedundancyOptimizer`, FSDP), each would clip by a norm of its own:
+            clip with the methods of these there.
+        library: the op library, by name or path, with the op of a step: `scaled_adamw_step` and `sum_of_squares`, or,
+            without `max_norm`, `adamw_step`. On NeuronCores a model has one library, so that this is that of its
+            layers: `training_ops`, or `bert_ops` where `use_custom_ops` was given neither `dropout` nor `norm`.
+
+    Attributes:
+        total_norm: with `max_norm`, the norm of all gradients of the last step, before clipping, a tensor; else None.
 
     Raises:
-        ValueError: a hyperparameter is outside its range or not supported.
+        ValueError: a hyperparameter is outside its range or not supported, or the library has no op of AdamW.
         TypeError: a parameter is not f32, on another device than cpu or xla, or a DTensor (FSDP2) or other subclass
             that holds its elements elsewhere.
         RuntimeError: at `step`, a gradient is sparse, or a parameter's elements share memory with each other.
     """
+
+    # Of an optimizer that was pickled when there were none of these.
+    max_norm: float | None = None
+    library: str | Path = LIBRARY
+    total_norm: Tensor | None = None
 
     def __init__(
         self,
@@ -69,6 +95,8 @@ class AdamW(torch.optim.Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        max_norm: float | None = None,
+        library: str | Path = LIBRARY,
     ):
         """See the class."""
         if foreach and fused:
@@ -86,10 +114,22 @@ class AdamW(torch.optim.Optimizer):
             "fused": fused,
             "decoupled_weight_decay": True,
         }
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"max_norm: expected a number above 0, found {max_norm}; leave it out to clip nothing")
         super().__init__(params, defaults)
+        self.max_norm, self.library = max_norm, library
         if fused:
             self._step_supports_amp_scaling = True
-        _native_library()
+        _op(self._loaded(), max_norm)
+
+    def __getstate__(self) -> dict:
+        """What copies and pickles hold: the groups and the state, and what belongs to no group."""
+        return super().__getstate__() | {"max_norm": self.max_norm, "library": self.library}
+
+    def _loaded(self) -> OpLibrary:
+        from gpsimd_torch.ops import load_library
+
+        return load_library(self.library)
 
     def add_param_group(self, param_group: dict):
         """Adds a group, now or later in training; checks its hyperparameters and parameters."""
@@ -163,7 +203,12 @@ class AdamW(torch.optim.Optimizer):
             return loss
         if grad_scale is not None and active:
             torch._foreach_div_([parameter.grad for _, parameter in active], grad_scale)
-        steps = _Steps()
+        library, scale = self._loaded(), None
+        if self.max_norm is not None:
+            self.total_norm = _total_norm(library, [parameter.grad for _, parameter in active])
+            # As `torch.nn.utils.clip_grad_norm_`.
+            scale = (self.max_norm / (self.total_norm + 1e-6)).clamp(max=1.0)
+        steps = _Steps(library, scale)
         for group, parameter in active:
             state = self.state[parameter]
             if not state:
@@ -216,7 +261,9 @@ class _Update(NamedTuple):
 class _Steps:
     """Updates that wait for their launch."""
 
-    def __init__(self):
+    def __init__(self, library: OpLibrary, scale: Tensor | None):
+        """`scale`: what gradients are multiplied by, of no dimensions."""
+        self.library, self.scale = library, scale
         self.hyperparameters: list[tuple[float, ...]] = []
         self._group: dict | None = None
         self._clear()
@@ -258,51 +305,86 @@ class _Steps:
             return
         on_cpu = [update for update in self.updates if update.gradient.device.type == "cpu"]
         if on_cpu:
-            _launch_on_cpu(self.hyperparameters, on_cpu)
+            self._launch_on_cpu(on_cpu)
         if len(on_cpu) < len(self.updates):
-            _launch_on_xla(self.hyperparameters, [u for u in self.updates if u.gradient.device.type != "cpu"])
+            self._launch_on_xla([update for update in self.updates if update.gradient.device.type != "cpu"])
         # A number would become a tensor once for each step.
         torch._foreach_add_(self.steps, torch.tensor(1.0, device="cpu"), alpha=1.0)
         # Autograd finds a backward pass through a parameter that has changed since by its version.
         torch.autograd.graph.increment_version([row for update in self.updates for row in update.rows])
         self._clear()
 
+    def _launch_on_cpu(self, updates: list[_Update]):
+        from gpsimd_torch import _native
 
-def _launch_on_cpu(hyperparameters: list[tuple[float, ...]], updates: list[_Update]):
-    from gpsimd_torch import _native
+        op, scale = _op(self.library, None), None
+        if op == "scaled_adamw_step":
+            scale = 1.0 if self.scale is None else float(self.scale)
+        arguments = [
+            (index, count, gradient.numel(), [row.data_ptr() for row in rows], gradient.data_ptr())
+            for index, count, rows, gradient in updates
+        ]
+        _native.adamw_step(self.library._native, op, self.hyperparameters, arguments, scale)
 
-    arguments = [
-        (index, count, gradient.numel(), [row.data_ptr() for row in rows], gradient.data_ptr())
-        for index, count, rows, gradient in updates
-    ]
-    _native.adamw_step(_native_library(), hyperparameters, arguments)
+    def _launch_on_xla(self, updates: list[_Update]):
+        launches: dict[tuple, list[_Update]] = {}
+        for number, update in enumerate(updates):
+            if update.gradient.numel() == 0:
+                continue
+            is_large = update.gradient.numel() >= OWN_LAUNCH_ELEMENTS
+            key = (update.gradient.device, update.hyperparameters, update.count, number if is_large else None)
+            launches.setdefault(key, []).append(update)
+        op = _op(self.library, None)
+        for (device, index, count, _), together in launches.items():
+            columns = zip(*(update.rows for update in together), strict=True)
+            rows = [torch.cat([tensor.reshape(-1) for tensor in column]) for column in columns]
+            operands = [torch.stack(rows), torch.cat([update.gradient.reshape(-1) for update in together])]
+            if op == "scaled_adamw_step":
+                one = self.scale is None
+                operands.append(torch.ones(1, device=device) if one else self.scale.to(device).reshape(1))
+            step = getattr(getattr(torch.ops, self.library.name), op)
+            state = step(*operands, *self.hyperparameters[index], count)
+            start = 0
+            for update in together:
+                end = start + update.gradient.numel()
+                for tensor, updated in zip(update.rows, state, strict=True):
+                    tensor.copy_(updated[start:end].view(tensor.shape))
+                start = end
 
 
-def _launch_on_xla(hyperparameters: list[tuple[float, ...]], updates: list[_Update]):
-    launches: dict[tuple, list[_Update]] = {}
-    for number, update in enumerate(updates):
-        if update.gradient.numel() == 0:
-            continue
-        is_large = update.gradient.numel() >= OWN_LAUNCH_ELEMENTS
-        key = (update.gradient.device, update.hyperparameters, update.count, number if is_large else None)
-        launches.setdefault(key, []).append(update)
-    for (_, index, count, _), together in launches.items():
-        columns = zip(*(update.rows for update in together), strict=True)
-        rows = [torch.cat([tensor.reshape(-1) for tensor in column]) for column in columns]
-        gradient = torch.cat([update.gradient.reshape(-1) for update in together])
-        state = torch.ops.bert_ops.adamw_step(torch.stack(rows), gradient, *hyperparameters[index], count)
-        start = 0
-        for update in together:
-            end = start + update.gradient.numel()
-            for tensor, updated in zip(update.rows, state, strict=True):
-                tensor.copy_(updated[start:end].view(tensor.shape))
-            start = end
+def _op(library: OpLibrary, max_norm: float | None) -> str:
+    """The op of a step; `ValueError` if the library has none, or none that clips."""
+    if {"scaled_adamw_step", "sum_of_squares"} <= set(library.ops):
+        return "scaled_adamw_step"
+    if max_norm is not None:
+        raise ValueError(
+            f"max_norm: library `{library.name}` has no scaled_adamw_step and sum_of_squares, which clip; use "
+            f'library="{LIBRARY}", or torch.nn.utils.clip_grad_norm_ before each step'
+        )
+    if "adamw_step" not in library.ops:
+        raise ValueError(
+            f"library: `{library.name}` has no op adamw_step or scaled_adamw_step; it has {', '.join(library.ops)}"
+        )
+    return "adamw_step"
 
 
-def _native_library():
-    from gpsimd_torch.ops import load_library
-
-    return load_library("bert_ops")._native
+def _total_norm(library: OpLibrary, gradients: list[Tensor]) -> Tensor:
+    """The norm of all gradients together, f32 of no dimensions, on the device of the first."""
+    if not gradients:
+        return torch.tensor(0.0)
+    small: dict[torch.device, list[Tensor]] = {}
+    operands = []
+    for gradient in gradients:
+        if gradient.numel() < OWN_LAUNCH_ELEMENTS or gradient._is_zerotensor():
+            small.setdefault(gradient.device, []).append(gradient.reshape(-1))
+        else:
+            operands.append(gradient.resolve_neg())
+    operands += [torch.cat(together) for together in small.values()]
+    sum_of_squares = getattr(torch.ops, library.name).sum_of_squares
+    device = gradients[0].device
+    sums = torch.cat([sum_of_squares(operand).to(device) for operand in operands])
+    # The device has no f64.
+    return sums.sum(dtype=torch.float64 if device.type == "cpu" else None).sqrt().float()
 
 
 def _alike(tensors: tuple[Tensor, ...], pattern: Tensor) -> list[Tensor]:

@@ -48,9 +48,12 @@ def use_custom_ops(model: nn.Module, ops: str = "all") -> nn.Module:
       trains as well, but not to the same losses. Without it, dropout is PyTorch's, with the same use of the generator.
     - `norm`: the residual and layer norm at the end of a block, of BERT and DistilBERT; RMS norm, of Llama.
     - `rope`: rotary position embeddings, of Llama.
+    - `embeddings`: the sum of the three embeddings, and its layer norm, of BERT.
+    - `pooler`: bias and tanh of the pooler, of BERT; no part of `"all"`, as it is too small to gain from an op.
 
     All ops of a model are those of one library, as on NeuronCores: `training_ops` for BERT, DistilBERT and ViT with
-    `dropout` or `norm`, otherwise `bert_ops`; `activation_ops` for GPT-2; `nn_ops` for Llama.
+    `dropout` or `norm`, otherwise `bert_ops`; `activation_ops` for GPT-2; `nn_ops` for Llama. Those of `embeddings` and
+    `pooler` are in another, `embedding_ops`, for CPUs: on a Neuron host `"all"` leaves them out.
 
     Raises:
         TypeError: there is none of these models in `model`, or it has been compiled.
@@ -63,7 +66,7 @@ def use_custom_ops(model: nn.Module, ops: str = "all") -> nn.Module:
     if not models:
         raise TypeError(_what_differs(model))
     chosen = _chosen(ops, {op: None for _, family in models for op in family.ops})
-    changes = [(one, family, chosen & set(family.ops)) for one, family in models]
+    changes = [(one, family, family.all_ops if ops == "all" else chosen & set(family.ops)) for one, family in models]
     for one, family, ops_of_it in changes:
         _check(one, family, ops_of_it)
     for one, family, ops_of_it in changes:
@@ -77,8 +80,8 @@ def check_activation(config: PretrainedConfig) -> None:
 
 
 def _chosen(ops: str, known: Iterable[str]) -> set[str]:
-    chosen = set(known) if ops == "all" else {name.strip() for name in ops.split(",")}
-    if not chosen <= set(known):
+    chosen = {name.strip() for name in ops.split(",")}
+    if ops != "all" and not chosen <= set(known):
         raise ValueError(f'ops is "{ops}", expected "all" or some of {", ".join(known)}, with commas')
     return chosen
 
@@ -94,7 +97,8 @@ def _check(model: PreTrainedModel, family: Family, chosen: set[str]) -> None:
 
 def _change(model: PreTrainedModel, family: Family, chosen: set[str]) -> None:
     library, replacements = family.library(chosen), family.replacements(chosen)
-    load_library(library)
+    for name in {library, *(layer.library for layer in replacements.values())}:
+        load_library(name)
     for module in model.modules():
         stock = stock_class(module)
         module.__class__ = replacements.get(stock, stock)

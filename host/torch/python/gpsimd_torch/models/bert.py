@@ -33,6 +33,7 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import (
     XLMRobertaSelfOutput,
 )
 
+from gpsimd_torch.models.bert_ends import ENDS
 from gpsimd_torch.models.dropout import DROPOUT, seed_for
 from gpsimd_torch.models.families import Activation, Family
 from gpsimd_torch.models.layers import Fused, check_exact_gelu, fused, is_plain, with_bias_in_op
@@ -104,4 +105,7 @@ FAMILY = Family(
         },
     },
     activations={"gelu": Activation("hidden_act", ("gelu",), "the exact, erf form")},
+    beside=ENDS,
+    # Of one token of each text: too small to gain from an op.
+    by_name_only=frozenset({"pooler"}),
 )

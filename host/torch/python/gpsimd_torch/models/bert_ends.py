@@ -11,18 +11,16 @@ from transformers.models.electra.modeling_electra import ElectraEmbeddings
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings, RobertaPooler
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaEmbeddings, XLMRobertaPooler
 
-from gpsimd_torch.bert.dropout import FusedDropout, seed_for
-from gpsimd_torch.bert.layers import _Fused, _fused, is_plain
+from gpsimd_torch.models.dropout import DROPOUT, seed_for
+from gpsimd_torch.models.layers import Fused, fused, is_plain
 
 
-class _Embeddings(_Fused):
+class Embeddings(Fused):
     """dropout(LayerNorm(word + token_type + position)), in one op.
 
     What is given as `inputs_embeds`, and tables, a norm or a layout that the op does not know, are left to the stock
     layer. A dropout that is not the op's own is called after it.
     """
-
-    library = "embedding_ops"
 
     def forward(
         self,
@@ -40,7 +38,7 @@ class _Embeddings(_Fused):
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
         word, position, norm, dropout = self.word_embeddings, self.position_embeddings, self.LayerNorm, self.dropout
-        is_ours = is_plain(dropout, FusedDropout)
+        is_ours = is_plain(dropout, DROPOUT["training_ops"][nn.Dropout])
         p = dropout.p if is_ours and dropout.training else 0.0
         embeddings = torch.ops.embedding_ops.embedding_norm_forward(
             word.weight,
@@ -77,13 +75,11 @@ class _Embeddings(_Fused):
         return self.position_ids[:, before : before + input_ids.shape[1]]
 
 
-class _Pooler(_Fused):
+class Pooler(Fused):
     """tanh(dense(x)) of the first token, with bias and tanh in one op.
 
     Where `dense` is not a plain `torch.nn.Linear` or the activation is another, the stock layer.
     """
-
-    library = "embedding_ops"
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """[B, L, hidden] to [B, hidden]."""
@@ -99,9 +95,12 @@ def _padding(table: nn.Embedding) -> int:
     return -1 if table.padding_idx is None else table.padding_idx
 
 
-# Of each class, the one that takes its place.
-EMBEDDINGS = _fused(
-    _Embeddings,
-    *(BertEmbeddings, RobertaEmbeddings, XLMRobertaEmbeddings, CamembertEmbeddings, ElectraEmbeddings),
-)
-POOLER = _fused(_Pooler, BertPooler, RobertaPooler, XLMRobertaPooler, CamembertPooler)
+# What takes the place of the stock layers, by the ops that `use_custom_ops` names.
+ENDS = {
+    "embeddings": fused(
+        Embeddings,
+        "embedding_ops",
+        *(BertEmbeddings, RobertaEmbeddings, XLMRobertaEmbeddings, CamembertEmbeddings, ElectraEmbeddings),
+    ),
+    "pooler": fused(Pooler, "embedding_ops", BertPooler, RobertaPooler, XLMRobertaPooler, CamembertPooler),
+}
