@@ -185,7 +185,7 @@ COMPUTE = """
         for place in ("cpu", xla):
             parameter = torch.nn.Parameter(torch.ones(40, device=place))
             parameter.grad = torch.full((40,), 0.5, device=place)
-            AdamW([parameter], lr=0.125, betas=(0.75, 0.5), eps=0.25, weight_decay=0.5).step()
+            AdamW([parameter], lr=0.125, betas=(0.75, 0.5), eps=0.25, weight_decay=0.5, library="bert_ops").step()
             values.append(parameter.detach().cpu())
         return torch.equal(*values)
 
