@@ -90,7 +90,7 @@ fn like_weights(
 /// element that is kept, 0 for one that is dropped, with probability `dropout`. Backward has no mask of what was dropped: it
 /// computes it anew.
 ///
-/// word: `[V, H]`, position: `[P, H]`, token_type: `[K, H]`; ids, positions and token_types: of one shape, i32, each the number
+/// word: `[V, H]`, position: `[P, H]`, `token_type`: `[K, H]`; ids, positions and `token_types`: of one shape, i32, each the number
 /// of a row of its table; gamma and beta: `[H]`; y and sum: `[.., H]`; f32, bf16 or f16, computed in f32 from sum as it is
 /// stored. seed: `[2]`, i32, 64 bits with the low half first; `word_padding` and
 /// `position_padding`: the row of each table that has no gradient, -1 for none; dropout: from 0 to 1. mean and rstd: like ids, f32. Random numbers: Philox4x32-10.

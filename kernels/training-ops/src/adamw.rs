@@ -34,7 +34,7 @@ pub fn sum_of_squares<T: Float>(core: &Core, x: Input<T>, mut sums: Output<f32>)
             }
             sum += lanes.sum();
         }
-        let mut stage = tcm.stage(&mut sums, part..part + 1)?;
+        let mut stage = tcm.stage(&mut sums, part..=part)?;
         stage.fill(sum);
         stage.store()?;
     }

@@ -58,8 +58,13 @@ def rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
             yield line, row
 
 
-def polarity(line: int, row: list[str], advice: str = "correct the row") -> tuple[int, str]:
-    """Label (0 negative, 1 positive) and text of a row of the release.
+def what_is_read(title: str, content: str, text: str) -> str:
+    """The text of a review of which a model reads `text`: `content`, or `title+content`, each on lines of its own."""
+    return f"{title}\n{content}" if text == "title+content" and title else content
+
+
+def polarity(line: int, row: list[str], advice: str = "correct the row", *, text: str = "content") -> tuple[int, str]:
+    """Label (0 negative, 1 positive) and text of a row of the release; `text`: as in `what_is_read`.
 
     Raises `ReviewError`, whose message ends with `advice`, for any other row.
     """
@@ -67,7 +72,7 @@ def polarity(line: int, row: list[str], advice: str = "correct the row") -> tupl
         raise ReviewError(line, f"{POLARITY}, found {len(row)} column(s); {advice}")
     if row[0] not in LABEL_OF_CLASS:
         raise ReviewError(line, f"{POLARITY}, found class {row[0][:40]!r}; {advice}")
-    return LABEL_OF_CLASS[row[0]], text_of(row[2])
+    return LABEL_OF_CLASS[row[0]], what_is_read(text_of(row[1]), text_of(row[2]), text)
 
 
 class Lines:

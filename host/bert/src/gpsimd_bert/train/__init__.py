@@ -4,10 +4,10 @@ Run it: `python -m gpsimd_bert.train --help`. The files, in the order in which a
 
 | file | what it holds |
 |---|---|
-| `options.py`, `container.py` | the command line, and what a SageMaker container says in its place |
+| `options.py`, `flags.py`, `help.py`, `container.py` | the command line, and what a container says instead |
 | `distributed.py`, `peers.py` | devices, processes, what differs between CPU and XLA; who died |
 | `sources.py`, `review_sets.py`, `synthetic.py`, `places.py` | where reviews come from |
-| `batches.py` | which review is in which step; token ids; padded batches |
+| `batches.py`, `prepared.py` | which review is in which step; token ids; padded batches |
 | `model.py` | the classifier, its ops and its optimizer |
 | `keeper.py`, `checkpoints.py` | what survives an interruption, and the files that hold it |
 | `loop.py`, `metrics.py` | training, validation, metric lines |

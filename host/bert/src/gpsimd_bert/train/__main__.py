@@ -95,8 +95,9 @@ def _job(options: Options, process) -> int:
     from .interrupt import Interrupt
     from .machine import Machine, lines
     from .model import load_ops, open_checkpoint
+    from .prepared import prepare
     from .report import Row, table, write_json
-    from .run import prepare, run_all, try_outputs
+    from .run import run_all, try_outputs
     from .sources import open_source
 
     started = time.perf_counter()
@@ -105,20 +106,20 @@ def _job(options: Options, process) -> int:
     for line in options.origins:
         process.say(line)
     if "rust" in options.ops_to_run():
-        load_ops(options.device, options.neuron_library)
+        load_ops(options.device, options.neuron_library, options.rust_ops)
     try_outputs(options, process)
     checkpoint = open_checkpoint(options.model, options.seq_len, options.ops_to_run())
     process.say(f"model: {checkpoint.description}")
-    source = open_source(options.data, options.channels, progress=process.is_main)
+    source = open_source(options.data, options.channels, options.text, progress=process.is_main)
     process.say(f"data: {source.description}")
     prepared = prepare(options, source, checkpoint, process, started)
     processes = f", {process.world} processes" if process.world > 1 else ""
     process.say(
-        f"training: {len(prepared.train):,} steps of {options.batch_size * process.world} reviews of up to "
+        f"training: {prepared.steps:,} steps of {options.reviews_per_step * process.world} reviews of up to "
         f"{options.seq_len} tokens on {options.device}{processes}"
     )
 
-    rows = [Row(ops, len(prepared.train), options.price_per_hour) for ops in options.ops_to_run()]
+    rows = [Row(ops, prepared.steps, options.price_per_hour, options.patience) for ops in options.ops_to_run()]
     machine = Machine(process)
     with Interrupt() as interrupt:
         try:

@@ -19,7 +19,7 @@ from gpsimd_bert.atomic import replacing
 from .distributed import Process
 from .errors import JobFailure, TrainerError
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d{8,})-([0-9a-f]{16})\.pt")
 _PARTIAL = ".checkpoint.partial"
@@ -31,10 +31,18 @@ SETTINGS = {
     "model": "--model (digest of its shapes, weights and dropout)",
     "data": "the training reviews and --data (digest of the tokens)",
     "steps": "steps in all (--steps, --epochs)",
+    "text": "--text",
     "batch_size": "--batch-size",
+    "accumulate": "--accumulate",
+    "bf16": "--bf16",
     "processes": "processes",
     "seq_len": "--seq-len",
     "lr": "--lr",
+    "warmup": "--warmup",
+    "weight_decay": "--weight-decay",
+    "clip": "--clip",
+    "validate_every": "--validate-every",
+    "patience": "--patience",
     "seed": "--seed",
     "device": "device",
 }

@@ -4,6 +4,7 @@ What a GPU script has to change for Trainium is here: the device and the backend
 (`Process.loader`), the optimizer step (`Process.step`). The rest of the trainer calls nothing of CUDA.
 """
 
+import contextlib
 import importlib.util
 import os
 import socket
@@ -128,14 +129,25 @@ class Process:
 
         return MpDeviceLoader(batches, self.device)
 
-    def step(self, optimizer: torch.optim.Optimizer):
-        """One optimizer step; on XLA the gradients of all processes are reduced first."""
+    def autocast(self, bf16: bool) -> contextlib.AbstractContextManager:
+        """Where matrix products are in bf16, if they are to be."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
+
+    def gradients(self, model: torch.nn.Module, *, last: bool) -> contextlib.AbstractContextManager:
+        """Where a batch's gradients are added up: only with those of a step's last batch processes average theirs."""
+        return contextlib.nullcontext() if last or not hasattr(model, "no_sync") else model.no_sync()
+
+    def step(self, optimizer: torch.optim.Optimizer, clip: float | None = None):
+        """One optimizer step; gradients are clipped to the norm `clip`, on XLA after those of all are reduced."""
         if self.is_xla:
             import torch_xla.core.xla_model as xm
 
-            xm.optimizer_step(optimizer)
-        else:
-            optimizer.step()
+            # What `xm.optimizer_step` does, with room between.
+            xm.reduce_gradients(optimizer)
+        if clip is not None:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
 
     def fetches_loss_after(self, step: int, *, warm_up: int, steps: int) -> bool:
         """Whether losses are read after `step` (counted from 1)."""

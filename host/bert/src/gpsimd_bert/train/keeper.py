@@ -26,6 +26,8 @@ class Keeper:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     row: Row
+    # The weights of the best validation, on the CPU; only where it decides which model is kept.
+    _best: dict | None = None
     _written: int = 0
     _random: dict | None = None
 
@@ -41,6 +43,7 @@ class Keeper:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.row.resume(state["row"])
+        self._best = state["best"]
         self._random = state["random"][self.process.rank]
         self._written = content["step"]
         return self.checkpoints.folder
@@ -53,6 +56,18 @@ class Keeper:
         if self._random is not None:
             self.process.set_random_state(self._random)
             self._random = None
+
+    def keep_best(self):
+        """Keeps the weights if the last validation is the best so far, where the best model is wanted."""
+        if self.row.patience is not None and self.row.best == self.row.validations[-1]:
+            self._best = {
+                name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()
+            }
+
+    def restore_best(self):
+        """Puts the weights of the best validation into the model."""
+        if self._best is not None:
+            self.model.load_state_dict(self._best)
 
     @property
     def kept(self) -> str:
@@ -87,6 +102,7 @@ class Keeper:
                 "optimizer": _on_cpu(self.optimizer.state_dict()),
                 "schedule": self.schedule.state_dict(),
                 "random": random,
+                "best": self._best,
                 "row": self.row.state(),
             }
         self.checkpoints.write(step, state, self.settings)

@@ -9,6 +9,8 @@ from .batches import IGNORED_LABEL, Batches
 from .distributed import Process
 from .interrupt import Interrupt
 from .keeper import Keeper
+from .options import Options
+from .prepared import Prepared
 from .report import Row
 
 # Long enough for caches to be warm again, and where XLA fetches its losses.
@@ -26,20 +28,23 @@ class Training:
         model: torch.nn.Module,
         optimizer: torch.optim.Optimizer,
         schedule: torch.optim.lr_scheduler.LRScheduler,
-        batches: Batches,
+        prepared: Prepared,
         process: Process,
         interrupt: Interrupt,
         keeper: Keeper,
         row: Row,
-        metric_every: int,
+        options: Options,
     ):
         """Trains on the batches after the steps in `row`, drawing random numbers as they would come now."""
         model.train()
         self._model, self._optimizer, self._schedule = model, optimizer, schedule
         self._process, self._interrupt, self._keeper, self._row = process, interrupt, keeper, row
-        self._steps, self._start = len(batches), len(row.losses)
-        self._batches = iter(process.loader(batches.after(self._start)))
-        self._metric_every, self._reported = metric_every, self._start
+        self._prepared, self._options = prepared, options
+        self._steps, self._start = prepared.steps, len(row.losses)
+        self._batches = iter(process.loader(prepared.train.after(self._start * options.accumulate)))
+        # The Rust optimizer clips by itself.
+        self._clip = options.clip if getattr(optimizer, "max_norm", None) is None else None
+        self._reported = self._start
         self._random = process.random_state()
         self._pending: list[torch.Tensor] = []
         row.start_clock()
@@ -54,6 +59,8 @@ class Training:
         last = min(self._steps, -(-first // STEPS_PER_PART) * STEPS_PER_PART)
         self._process.set_random_state(self._random)
         for step in range(first, last + 1):
+            if self._is_validation_due() and not self._validate_on_the_way(bar):
+                break
             self._step(step, bar)
             if row.stopped or row.failed is not None:
                 break
@@ -65,13 +72,12 @@ class Training:
     def _step(self, step: int, bar: Progress):
         process, keeper, row = self._process, self._keeper, self._row
         keeper.begin_step()
-        loss = self._model(**next(self._batches)).loss
-        loss.backward()
-        process.step(self._optimizer)
+        loss = self._gradients()
+        process.step(self._optimizer, self._clip)
         rate = self._schedule.get_last_lr()[0]
         self._schedule.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._pending.append(loss.detach())
+        self._pending.append(loss)
         warm_up = self._start + row.warm_up_steps
         if not (keeper.due(step) or process.fetches_loss_after(step, warm_up=warm_up, steps=self._steps)):
             return
@@ -85,22 +91,60 @@ class Training:
         if row.not_a_number_at is not None:
             row.failed = f"the loss of step {row.not_a_number_at} is {row.losses[row.not_a_number_at - 1]}"
             return
-        if step // self._metric_every > self._reported // self._metric_every:
+        if step // self._options.metric_every > self._reported // self._options.metric_every:
             self._reported = step
             bar.print(metrics.step_line(step, row.losses[-1], row.throughput_it_s, rate, row.ops))
         if stop or keeper.due(step):
             keeper.write()
         row.stopped = stop and step < self._steps and row.failed is None
 
+    def _gradients(self) -> torch.Tensor:
+        """Adds up the gradients of a step's batches; returns the mean of their losses."""
+        count = self._options.accumulate
+        losses = []
+        for number in range(1, count + 1):
+            with self._process.gradients(self._model, last=number == count):
+                with self._process.autocast(self._options.bf16):
+                    loss = self._model(**next(self._batches)).loss / count
+                loss.backward()
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _is_validation_due(self) -> bool:
+        """Whether a validation comes before the next step; that after the last step is not on the way."""
+        every, made = self._prepared.validate_every, len(self._row.losses)
+        return every is not None and 0 < made < self._steps and made % every == 0 and not self._row.is_validated
+
+    def _validate_on_the_way(self, bar: Progress) -> bool:
+        """Validates between two steps; whether another comes."""
+        row, random = self._row, self._process.random_state()
+        if not self.validate(show=False):
+            row.stopped = True
+            return False
+        self._process.set_random_state(random)
+        self._model.train()
+        bar.print(metrics.validation_line(len(row.losses), row.validations[-1][1], row.ops))
+        return not row.ended_early
+
+    def validate(self, *, show: bool) -> bool:
+        """Validates the model as it is; whether it was not stopped. `show`: a progress bar."""
+        row, started = self._row, self._row.watch.seconds
+        model = getattr(self._model, "module", self._model)
+        accuracy = validate(model, self._prepared.validation, self._process, self._interrupt, row.ops, show=show)
+        if accuracy is not None:
+            row.validated(accuracy, row.watch.seconds - started)
+            self._keeper.keep_best()
+        return accuracy is not None
+
 
 @torch.no_grad()
 def validate(
-    model: torch.nn.Module, batches: Batches, process: Process, interrupt: Interrupt, ops: str
+    model: torch.nn.Module, batches: Batches, process: Process, interrupt: Interrupt, ops: str, *, show: bool = True
 ) -> float | None:
     """The share of reviews classified rightly, over all processes; None if it was stopped."""
     model.eval()
     right, seen = 0.0, 0.0
-    with Progress(f"{ops} ops, validating", len(batches), "batches", enabled=process.is_main) as bar:
+    with Progress(f"{ops} ops, validating", len(batches), "batches", enabled=show and process.is_main) as bar:
         for batch in process.loader(batches):
             labels = batch.pop("labels")
             predicted = model(**batch).logits.argmax(dim=-1)

@@ -1,10 +1,12 @@
 """Metric lines: what the trainer writes for programs that read its log, and the regexes that find it there.
 
     metric step=20 loss=0.6931 it_per_s=1.25 lr=4.5e-05 ops=rust
+    metric step=400 accuracy=0.961 ops=rust
     metric accuracy=0.984 throughput=6.64 seconds=6033 ops=rust
 
-The first kind comes every `--metric-every` steps, the second once per run, when it has ended. A number that does not
-exist yet, or never will (the accuracy of a stopped run), is left out. `seconds` are the table's billable seconds.
+The first kind comes every `--metric-every` steps, the second after a validation on the way, the third once per run,
+when it has ended. A number that does not exist yet, or never will (the accuracy of a stopped run), is left out.
+`seconds` are the table's billable seconds.
 """
 
 # Loss and rates: 7 significant digits tell any two f32 values of a training apart.
@@ -34,6 +36,11 @@ DEFINITIONS = [
 def step_line(step: int, loss: float, it_per_s: float | None, lr: float, ops: str) -> str:
     """The line after `step` (counted from 1): its loss, steps per second so far, its learning rate."""
     return _line(step=step, loss=loss, it_per_s=it_per_s, lr=lr, ops=ops)
+
+
+def validation_line(step: int, accuracy: float, ops: str) -> str:
+    """The line of a validation on the way, after `step`."""
+    return _line(step=step, accuracy=accuracy, ops=ops)
 
 
 def final_line(accuracy: float | None, throughput: float | None, seconds: float, ops: str) -> str:

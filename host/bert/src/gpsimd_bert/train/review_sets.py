@@ -35,9 +35,9 @@ class CsvReviews:
     that are not UTF-8, or a file without a row.
     """
 
-    def __init__(self, path: Path, *, progress: bool = False):
-        """Reads and checks the whole file once."""
-        self.path = path
+    def __init__(self, path: Path, *, text: str = "content", progress: bool = False):
+        """Reads and checks the whole file once; `text`: what of a review counts, `content` or `title+content`."""
+        self.path, self._text = path, text
         starts, labels = array("q"), bytearray()
         try:
             size = path.stat().st_size
@@ -70,7 +70,7 @@ class CsvReviews:
             for wanted in rows_wanted:
                 file.seek(self._starts[wanted])
                 line, row = next(rows(Lines(file)))
-                texts.append(polarity(line, row)[1])
+                texts.append(polarity(line, row, text=self._text)[1])
         return texts
 
 

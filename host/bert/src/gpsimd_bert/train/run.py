@@ -4,18 +4,14 @@ import contextlib
 import hashlib
 import os
 import shutil
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError
 
 from gpsimd_bert import arguments
 from gpsimd_bert.progress import Progress
 
 from . import loop, metrics, model
-from .batches import Batches, TokenizedReviews, by_length, order_of_steps
 from .checkpoints import Checkpoints
 from .distributed import Process
 from .errors import JobFailure, TrainerError
@@ -23,24 +19,8 @@ from .interrupt import Interrupt
 from .keeper import Keeper, is_finite
 from .model import Checkpoint
 from .options import Options
+from .prepared import Prepared
 from .report import Row
-from .sources import Source
-
-# With --steps the run is an experiment: validating on the 400,000 reviews of the full release would take
-# hours longer than the training.
-VALIDATION_REVIEWS_WITH_STEPS = 2000
-VALIDATION_BATCH_SIZE = 32
-# Of all tokens; in reviews of a tokenizer's own language they are far below 1 %.
-MOST_UNKNOWN = 0.5
-
-
-@dataclass
-class Prepared:
-    """The reviews of this process, tokenised and in order; shared by the runs of a job."""
-
-    train: Batches
-    validation: Batches
-    seconds: float
 
 
 def try_outputs(options: Options, process: Process):
@@ -63,42 +43,6 @@ def try_outputs(options: Options, process: Process):
     mistake = process.share(mistake)
     if mistake is not None:
         raise TrainerError(mistake)
-
-
-def prepare(options: Options, source: Source, checkpoint: Checkpoint, process: Process, started: float) -> Prepared:
-    """Tokenises what this process trains on and validates with; `started`: when reading began."""
-    reviews = len(source.train.labels)
-    steps = order_of_steps(
-        reviews,
-        options.batch_size,
-        seed=options.seed,
-        epochs=options.epochs,
-        steps=options.steps,
-        rank=process.rank,
-        world=process.world,
-    )
-    held_out = _validation_rows(options, len(source.validation.labels))[process.rank :: process.world]
-
-    def tokenized(of, rows, what):
-        return TokenizedReviews(of, rows, checkpoint.tokenizer, options.seq_len, what, progress=process.is_main)
-
-    train = tokenized(source.train, steps, "training reviews")
-    unknown, tokens = process.sums(train.count_unknown(checkpoint.tokenizer.unk_token_id))
-    if unknown > MOST_UNKNOWN * tokens:
-        raise TrainerError(
-            f"the model's tokenizer does not know {unknown / tokens:.0%} of the tokens of the training reviews; "
-            "expected the tokenizer of its training, and reviews in its language"
-        )
-    validation = tokenized(source.validation, held_out, "validation reviews")
-
-    def shape(batch_size):
-        return (batch_size, options.seq_len) if process.is_xla else None
-
-    return Prepared(
-        Batches(train, steps, shape(options.batch_size)),
-        Batches(validation, by_length(validation, held_out, VALIDATION_BATCH_SIZE), shape(VALIDATION_BATCH_SIZE)),
-        time.perf_counter() - started,
-    )
 
 
 class Run:
@@ -132,9 +76,10 @@ class Run:
         self._classifier = classifier = model.build(self._checkpoint, row.ops, options.dropout, options.rust_ops)
         settings = _settings(options, row, self._prepared, model.digest(classifier), process)
         classifier.to(process.device)
-        optimizer = model.optimizer(classifier, row.ops, options.lr, process.device)
+        classifier.config.review_text = options.text
+        optimizer = model.optimizer(classifier, row.ops, options, process.device)
         process.ease_fallback(classifier, optimizer)
-        schedule = model.schedule(optimizer, row.steps)
+        schedule = model.schedule(optimizer, row.steps, options.warmup)
         folder = options.checkpoint_folder(row.ops)
         if folder is not None:
             elsewhere = options.other_checkpoint_folders()
@@ -150,12 +95,12 @@ class Run:
             replica,
             optimizer,
             schedule,
-            self._prepared.train,
+            self._prepared,
             process,
             self._interrupt,
             self._keeper,
             row,
-            options.metric_every,
+            options,
         )
 
     def train(self, bar: Progress):
@@ -185,10 +130,10 @@ class Run:
                     f"{row.ops} ops: stopped, with a checkpoint after step {len(row.losses):,} in {folder}; the same "
                     "command goes on from it"
                 )
-            if not row.stopped:
-                row.validation_accuracy = loop.validate(
-                    self._classifier, self._prepared.validation, process, self._interrupt, row.ops
-                )
+            if not row.stopped and (row.is_validated or self._training.validate(show=True)):
+                if row.patience is not None:
+                    self._keeper.restore_best()
+                row.validation_accuracy = (row.validations[-1] if row.patience is None else row.best)[1]
             self.keep_model()
             process.barrier()
         row.bill()
@@ -283,10 +228,18 @@ def _settings(options: Options, row: Row, prepared: Prepared, digest: str, proce
         "model": digest,
         "data": _digest_of_all(process.gather(prepared.train.digest())),
         "steps": row.steps,
+        "text": options.text,
         "batch_size": options.batch_size,
+        "accumulate": options.accumulate,
+        "bf16": options.bf16,
         "processes": process.world,
         "seq_len": options.seq_len,
         "lr": options.lr,
+        "warmup": options.warmup,
+        "weight_decay": options.weight_decay,
+        "clip": options.clip,
+        "validate_every": prepared.validate_every,
+        "patience": options.patience,
         "seed": options.seed,
         "device": options.device,
     }
@@ -294,9 +247,3 @@ def _settings(options: Options, row: Row, prepared: Prepared, digest: str, proce
 
 def _digest_of_all(digests: list[str]) -> str:
     return hashlib.blake2b("".join(digests).encode(), digest_size=8).hexdigest()
-
-
-def _validation_rows(options: Options, reviews: int) -> np.ndarray:
-    if options.steps is None or reviews <= VALIDATION_REVIEWS_WITH_STEPS:
-        return np.arange(reviews)
-    return np.sort(np.random.default_rng(options.seed).permutation(reviews)[:VALIDATION_REVIEWS_WITH_STEPS])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpsimd_bert.reviews import text_of
+from gpsimd_bert.reviews import text_of, what_is_read
 
 from .container import Channels
 from .errors import TrainerError
@@ -27,13 +27,15 @@ class Source:
     description: str
 
 
-def open_source(data: str | None, channels: Channels | None = None, *, progress: bool = False) -> Source:
-    """The reviews that `--data` names, or else those of `channels`, or else synthetic ones.
+def open_source(
+    data: str | None, channels: Channels | None = None, text: str = "content", *, progress: bool = False
+) -> Source:
+    """The reviews that `--data` names, or else those of `channels`, or else synthetic ones; of which `text` is read.
 
     Raises `TrainerError` where there are none or they are malformed.
     """
     if data is None and channels is not None:
-        return _from_channels(channels, progress)
+        return _from_channels(channels, text, progress)
     if data is None:
         train, validation = SyntheticReviews("training"), SyntheticReviews("validation")
         return Source(
@@ -43,9 +45,9 @@ def open_source(data: str | None, channels: Channels | None = None, *, progress:
         )
     path = Path(data)
     if path.is_dir():
-        return _from_folder(path, progress)
+        return _from_folder(path, text, progress)
     if path.is_file():
-        return _from_file(path, progress)
+        return _from_file(path, text, progress)
     if data.startswith("s3://"):
         raise TrainerError(
             f"--data {data}: the trainer does not read from S3 itself; in a training job, make it the channel train, "
@@ -55,32 +57,32 @@ def open_source(data: str | None, channels: Channels | None = None, *, progress:
     if path.suffix == ".csv":
         raise TrainerError(f"--data {data}: no such file or folder; expected {expected}")
     expect_hub_name("--data", data, expected)
-    return _from_hub(data)
+    return _from_hub(data, text)
 
 
-def _from_folder(folder: Path, progress: bool) -> Source:
+def _from_folder(folder: Path, text: str, progress: bool) -> Source:
     missing = [name for name in ("train.csv", "test.csv") if not (folder / name).is_file()]
     if missing:
         raise TrainerError(
             f"--data {folder}: expected train.csv and test.csv in it, {' and '.join(missing)} "
             "missing; to train on one file, name the file itself, of which a tenth is held out"
         )
-    train = CsvReviews(folder / "train.csv", progress=progress)
-    validation = CsvReviews(folder / "test.csv", progress=progress)
+    train = CsvReviews(folder / "train.csv", text=text, progress=progress)
+    validation = CsvReviews(folder / "test.csv", text=text, progress=progress)
     return Source(train, validation, _counted(str(folder), train, validation))
 
 
-def _from_channels(channels: Channels, progress: bool) -> Source:
-    train, files = _of_channel(channels.train, "train.csv", progress)
+def _from_channels(channels: Channels, text: str, progress: bool) -> Source:
+    train, files = _of_channel(channels.train, "train.csv", text, progress)
     if channels.validation is not None:
-        validation, held_out = _of_channel(channels.validation, "test.csv", progress)
+        validation, held_out = _of_channel(channels.validation, "test.csv", text, progress)
         return Source(train, validation, _counted(f"channels {files} and {held_out}", train, validation))
     if (Path(channels.train) / "train.csv").is_file() and (Path(channels.train) / "test.csv").is_file():
-        return _from_folder(Path(channels.train), progress)
+        return _from_folder(Path(channels.train), text, progress)
     return _split(train, f"channel {files}")
 
 
-def _of_channel(folder: str, name: str, progress: bool) -> tuple[ReviewSet, str]:
+def _of_channel(folder: str, name: str, text: str, progress: bool) -> tuple[ReviewSet, str]:
     """The reviews of the file `name` in a channel's folder, or else of all its CSV files; and what they are from."""
     named = Path(folder) / name
     files = [named] if named.is_file() else sorted(Path(folder).rglob("*.csv"))
@@ -89,13 +91,13 @@ def _of_channel(folder: str, name: str, progress: bool) -> tuple[ReviewSet, str]
             f"channel {folder}: expected CSV files with reviews, found none; point the channel at the S3 prefix or "
             "file that holds them, in File mode"
         )
-    parts = [CsvReviews(file, progress=progress) for file in files]
+    parts = [CsvReviews(file, text=text, progress=progress) for file in files]
     described = str(files[0]) if len(files) == 1 else f"{folder} ({len(files)} CSV files)"
     return parts[0] if len(parts) == 1 else Concatenated(parts), described
 
 
-def _from_file(path: Path, progress: bool) -> Source:
-    return _split(CsvReviews(path, progress=progress), str(path))
+def _from_file(path: Path, text: str, progress: bool) -> Source:
+    return _split(CsvReviews(path, text=text, progress=progress), str(path))
 
 
 def _split(reviews: ReviewSet, what: str) -> Source:
@@ -113,7 +115,7 @@ def _split(reviews: ReviewSet, what: str) -> Source:
     )
 
 
-def _from_hub(name: str) -> Source:
+def _from_hub(name: str, text: str) -> Source:
     import datasets
 
     datasets.disable_progress_bars()
@@ -128,7 +130,7 @@ def _from_hub(name: str) -> Source:
     missing = {"train", "test"} - set(splits)
     if missing:
         raise TrainerError(f"dataset {name}: expected the splits train and test, found {', '.join(splits)}")
-    train, validation = HubReviews(name, splits["train"]), HubReviews(name, splits["test"])
+    train, validation = (HubReviews(name, splits[part], text) for part in ("train", "test"))
     return Source(train, validation, _counted(f"Hugging Face dataset {name}", train, validation))
 
 
@@ -138,12 +140,12 @@ class HubReviews:
     The library keeps the rows in memory-mapped Arrow files, so nothing is read before it is used.
     """
 
-    def __init__(self, name: str, split):
-        """`split`: a `datasets.Dataset`; `name` for messages."""
-        missing = {"content", "label"} - set(split.column_names)
-        if missing:
+    def __init__(self, name: str, split, text: str = "content"):
+        """`split`: a `datasets.Dataset`; `name` for messages; `text`: what of a review counts."""
+        expected = [*(["title"] if text == "title+content" else []), "content", "label"]
+        if not set(expected) <= set(split.column_names):
             raise TrainerError(
-                f"dataset {name}: expected the columns content and label, found {', '.join(split.column_names)}"
+                f"dataset {name}: expected the columns {' and '.join(expected)}, found {', '.join(split.column_names)}"
             )
         labels = np.asarray(split.with_format("numpy")["label"][:])
         if labels.size == 0 or not np.isin(labels, (0, 1)).all():
@@ -151,12 +153,15 @@ class HubReviews:
                 f"dataset {name}: expected labels 0 (negative) and 1 (positive), found {set(labels.tolist())}"
             )
         self.labels = labels.astype(np.uint8)
-        self._split = split
+        self._split, self._text = split, text
 
     def contents(self, rows) -> list[str]:
         """The texts of `rows`, in that order."""
         # The hub's copies of the release have kept its escapes.
-        return [text_of(text) for text in self._split[[int(row) for row in rows]]["content"]]
+        found = self._split[[int(row) for row in rows]]
+        titles = found["title"] if self._text == "title+content" else [""] * len(found["content"])
+        pairs = zip(titles, found["content"], strict=True)
+        return [what_is_read(text_of(title), text_of(content), self._text) for title, content in pairs]
 
 
 def _counted(what: str, train: ReviewSet, validation: ReviewSet) -> str:
