@@ -3,7 +3,6 @@
 
 use gpsimd_testing::{Ops, Scalar, Tensor, assert_within, bf16, digest, numbers, values};
 
-const EPS: f32 = 1e-5;
 /// Rows of the tables.
 const TABLES: [usize; 3] = [40, 23, 2];
 /// Places and columns. A default pool holds 2496 f32; there are 8 cores and 8 parts of the rows.
@@ -17,17 +16,11 @@ fn tensor(data: Vec<f32>, shape: &[usize]) -> Tensor {
     Tensor::from_vec(data, shape).expect("as many numbers as the shape has")
 }
 
-fn seed() -> Tensor {
-    Tensor::from_vec(vec![0x1234_5678, -7], &[2]).expect("two halves")
-}
-
 struct Case {
     places: usize,
     columns: usize,
     tables: [Tensor; 3],
     indices: [Tensor; 3],
-    gamma: Tensor,
-    beta: Tensor,
 }
 
 impl Case {
@@ -39,27 +32,24 @@ impl Case {
             let ids = (0..places).map(|place| if place % 3 == 0 { 0 } else { (place * (i + 5) % rows) as i32 });
             Tensor::from_vec(ids.collect::<Vec<_>>(), &[places]).expect("as many indices as places")
         };
-        let [gamma, beta] = [7, 8].map(|seed| tensor(numbers(seed, columns), &[columns]));
-        Self { places, columns, tables: [0, 1, 2].map(table), indices: [0, 1, 2].map(index), gamma, beta }
+        Self { places, columns, tables: [0, 1, 2].map(table), indices: [0, 1, 2].map(index) }
     }
 
-    fn forward(&self, p: f32) -> [Tensor; 4] {
+    fn sum(&self) -> Tensor {
         let ([word, position, token_type], [ids, positions, token_types]) = (&self.tables, &self.indices);
-        ops().run_everywhere(
-            "embedding_norm_forward",
-            &[word, position, token_type, ids, positions, token_types, &self.gamma, &self.beta, &seed()],
-            &[Scalar::I32(-1), Scalar::I32(-1), EPS.into(), p.into()],
-        )
+        let tensors = [word, position, token_type, ids, positions, token_types];
+        let [sum] = ops().run_everywhere("embedding_sum_forward", &tensors, &[Scalar::I32(-1), Scalar::I32(-1)]);
+        sum
     }
 
-    /// dword, dposition, dtoken_type, dgamma, dbeta.
-    fn backward(&self, dy: &Tensor, [_, sum, mean, rstd]: &[Tensor; 4], paddings: [i32; 2], p: f32) -> [Tensor; 5] {
-        let ([word, position, token_type], [ids, positions, token_types]) = (&self.tables, &self.indices);
-        ops().run_everywhere(
-            "embedding_norm_backward",
-            &[dy, sum, word, position, token_type, ids, positions, token_types, &self.gamma, mean, rstd, &seed()],
-            &[paddings[0].into(), paddings[1].into(), p.into()],
-        )
+    /// dword, dposition, dtoken_type.
+    fn scattered(&self, dy: &Tensor, [word, position]: [i32; 2]) -> [Tensor; 3] {
+        let gradient = |i: usize, padding: i32| {
+            let tensors = [dy, &self.indices[i], &self.tables[i]];
+            let [gradient] = ops().run_everywhere("embedding_rows_backward", &tensors, &[padding.into()]);
+            gradient
+        };
+        [gradient(0, word), gradient(1, position), gradient(2, -1)]
     }
 
     fn rows(&self, data: Vec<f32>) -> Tensor {
@@ -67,57 +57,38 @@ impl Case {
     }
 }
 
-fn cases() -> impl Iterator<Item = (Case, f32)> {
-    let shapes = SHAPES.into_iter().map(|(places, columns)| Case::new(places, columns));
-    shapes.zip([0.1, 0.5, 0.0, 0.1, 0.3, 0.1])
+fn cases() -> impl Iterator<Item = Case> {
+    SHAPES.into_iter().map(|(places, columns)| Case::new(places, columns))
 }
 
 #[test]
-fn rows_are_gathered_added_normalised_and_dropped_as_by_ops_of_their_own() {
-    let (index, training) = (Ops::native(&index_ops::OP_LIBRARY), Ops::native(&training_ops::OP_LIBRARY));
-    for (case, p) in cases() {
-        let [y, sum, mean, rstd] = case.forward(p);
-        let gathered: Vec<_> = case
-            .tables
-            .iter()
-            .zip(&case.indices)
+fn rows_are_gathered_as_by_an_op_of_their_own_and_added() {
+    let index = Ops::native(&index_ops::OP_LIBRARY);
+    for case in cases() {
+        let pairs = case.tables.iter().zip(&case.indices);
+        let gathered: Vec<_> = pairs
             .map(|(table, ids)| index.run("gather_rows", &[table, ids], &[]).as_slice::<f32>().unwrap().to_vec())
             .collect();
         let expected = (0..case.places * case.columns).map(|i| gathered[0][i] + gathered[2][i] + gathered[1][i]);
-        let expected = case.rows(expected.collect());
-        assert_eq!(digest(&sum), digest(&expected));
-        let zero = case.rows(vec![0.0; case.places * case.columns]);
-        let [u, _, of_mean, of_rstd] = training.run_all(
-            "dropout_norm_forward",
-            &[&expected, &zero, &case.gamma, &case.beta, &seed()],
-            &[EPS.into(), 0.0.into()],
-        );
-        let dropped = training.run("dropout", &[&u, &seed()], &[p.into()]);
-        assert_eq!([&y, &mean, &rstd].map(digest), [&dropped, &of_mean, &of_rstd].map(digest));
+        assert_eq!(digest(&case.sum()), digest(&case.rows(expected.collect())));
     }
 }
 
 #[test]
-fn gradients_are_those_of_ops_of_their_own_and_padding_rows_have_none() {
-    let (index, training) = (Ops::native(&index_ops::OP_LIBRARY), Ops::native(&training_ops::OP_LIBRARY));
-    for ((case, p), paddings) in cases().zip([[0, -1], [-1, -1], [0, 0], [1, 1], [0, 2], [2, 0]]) {
-        let outputs = case.forward(p);
+fn gradients_of_tables_are_those_of_an_op_of_their_own_and_padding_rows_have_none() {
+    let index = Ops::native(&index_ops::OP_LIBRARY);
+    for (case, paddings) in cases().zip([[0, -1], [-1, -1], [0, 0], [1, 1], [0, 2], [2, 0]]) {
         let dy = case.rows(numbers(9, case.places * case.columns));
-        let found = case.backward(&dy, &outputs, paddings, p);
-        let [_, sum, mean, rstd] = &outputs;
-        let du = training.run("dropout", &[&dy, &seed()], &[p.into()]);
-        let [_, dsum, dgamma, dbeta] =
-            training.run_all("dropout_norm_backward", &[&du, sum, &case.gamma, mean, rstd, &seed()], &[0.0.into()]);
+        let found = case.scattered(&dy, paddings);
         for (table, (found, (rows, ids))) in found.iter().zip(case.tables.iter().zip(&case.indices)).enumerate() {
-            let scattered = index.run("gather_rows_backward", &[&dsum, ids, rows], &[]);
-            let mut scattered = scattered.as_slice::<f32>().unwrap().to_vec();
+            let expected = index.run("gather_rows_backward", &[&dy, ids, rows], &[]);
+            let mut expected = expected.as_slice::<f32>().unwrap().to_vec();
             if let Some(padding) = paddings.get(table).and_then(|padding| usize::try_from(*padding).ok()) {
-                scattered[padding * case.columns..(padding + 1) * case.columns].fill(0.0);
+                expected[padding * case.columns..(padding + 1) * case.columns].fill(0.0);
             }
-            let expected = tensor(scattered, &[TABLES[table], case.columns]);
+            let expected = tensor(expected, &[TABLES[table], case.columns]);
             assert_eq!(digest(found), digest(&expected), "table {table} of {} columns", case.columns);
         }
-        assert_eq!([&found[3], &found[4]].map(digest), [&dgamma, &dbeta].map(digest));
     }
 }
 
@@ -131,53 +102,33 @@ fn tables_in_bf16_are_added_in_f32_and_the_sum_is_rounded_once() {
         let data = narrow.as_slice::<bf16>().unwrap().iter().map(|x| x.to_f32()).collect();
         tensor(data, narrow.ty().shape())
     };
-    let case = Case::new(9, 100);
-    let narrowed = Case {
-        tables: case.tables.each_ref().map(narrow),
-        gamma: narrow(&case.gamma),
-        beta: narrow(&case.beta),
-        ..Case::new(9, 100)
-    };
-    let widened = Case {
-        tables: narrowed.tables.each_ref().map(wide),
-        gamma: wide(&narrowed.gamma),
-        beta: wide(&narrowed.beta),
-        ..Case::new(9, 100)
-    };
-    let [y, sum, ..] = narrowed.forward(0.1);
-    assert_eq!(digest(&sum), digest(&narrow(&widened.forward(0.1)[1])));
-    assert_eq!(y.ty(), sum.ty());
+    let narrowed = Case { tables: Case::new(9, 100).tables.each_ref().map(narrow), ..Case::new(9, 100) };
+    let widened = Case { tables: narrowed.tables.each_ref().map(wide), ..Case::new(9, 100) };
+    assert_eq!(digest(&narrowed.sum()), digest(&narrow(&widened.sum())));
 }
 
 #[test]
 fn no_places_have_no_embeddings_and_gradients_of_zero() {
     let case = Case::new(0, 7);
-    let outputs = case.forward(0.1);
-    assert!(outputs.iter().all(|output| output.ty().len() == 0));
-    let gradients = case.backward(&case.rows(vec![]), &outputs, [0, -1], 0.1);
+    let empty = case.rows(vec![]);
+    assert_eq!(case.sum().ty().len(), 0);
+    let gradients = case.scattered(&empty, [0, -1]);
     assert!(gradients.iter().all(|gradient| values(gradient).iter().all(|value| *value == 0.0)));
 }
 
 #[test]
-fn an_index_of_no_row_and_what_is_no_probability_are_refused() {
-    let mut case = Case::new(3, 4);
+fn an_index_of_no_row_is_refused() {
+    let case = Case::new(3, 4);
     let [word, position, token_type] = &case.tables;
-    case.indices[1] = Tensor::from_vec(vec![0, 23, 1], &[3]).unwrap();
-    let refused = |indices: &[Tensor; 3], p: f32| {
-        let [ids, positions, token_types] = indices;
-        let tensors = [word, position, token_type, ids, positions, token_types, &case.gamma, &case.beta, &seed()];
-        let scalars = [Scalar::I32(-1), Scalar::I32(-1), EPS.into(), p.into()];
-        ops().try_run("embedding_norm_forward", &tensors, &scalars).unwrap_err().to_string()
-    };
-    let message = refused(&case.indices, 0.0);
+    let [ids, _, token_types] = &case.indices;
+    let positions = Tensor::from_vec(vec![0, 23, 1], &[3]).unwrap();
+    let tensors = [word, position, token_type, ids, &positions, token_types];
+    let paddings = [Scalar::I32(-1), Scalar::I32(-1)];
+    let message = ops().try_run("embedding_sum_forward", &tensors, &paddings).unwrap_err().to_string();
     assert!(
         message.contains("index 23, element 1 of `positions`, is out of range: `position` has 23 rows"),
         "{message}"
     );
-    for p in [-0.1, 1.5, f32::NAN] {
-        let message = refused(&Case::new(3, 4).indices, p);
-        assert!(message.contains("`p` is a probability, from 0 to 1"), "{message}");
-    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub fn gather_rows_backward<T: Float>(
 ///
 /// # Errors
 /// When an index is not that of a row.
-#[inline(never)]
+#[inline]
 pub fn add_rows<T: Float>(
     core: &Core,
     dy: &Input<T>,

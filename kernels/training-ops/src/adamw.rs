@@ -61,7 +61,7 @@ pub fn scaled_adamw_step<T: Float>(
     new_state: Output<f32>,
 ) -> OpResult {
     let len = grad.len();
-    let scale = core.tcm().load(&scale, ..1)?.first().copied().unwrap_or_default();
+    let scale = core.tcm().window(&scale)?.get(0)?;
     let factors = AdamWFactors::of(lr, beta1, beta2, eps, weight_decay, step);
     let [p, m, v] = [state.part(..len), state.part(len..2 * len), state.part(2 * len..)];
     let (new_p, rest) = new_state.split_at(len);

@@ -5,16 +5,13 @@ use gpsimd::prelude::*;
 use gpsimd::random::{Philox, kept, threshold};
 
 /// Fails unless `seed` is `[2]`.
-///
-/// # Errors
-/// When it is not.
-pub fn expect_seed(seed: &TensorType) -> Result<(), ShapeError> {
+pub(crate) fn expect_seed(seed: &TensorType) -> Result<(), ShapeError> {
     seed.expect_rank(1)?.expect_dim(0, 2).map(drop)
 }
 
 /// A dropout with its probability.
 #[derive(Clone, Copy)]
-pub struct Dropout {
+pub(crate) struct Dropout {
     threshold: u32,
     /// What is kept is multiplied by this.
     scale: f32,
@@ -26,7 +23,7 @@ impl Dropout {
     /// # Errors
     /// When `p` is no probability.
     #[inline(never)]
-    pub fn new<'l>(core: &'l Core, seed: &Input<'l, i32>, p: f32) -> OpResult<(Self, RandomBits<'l>)> {
+    pub(crate) fn new<'l>(core: &'l Core, seed: &Input<'l, i32>, p: f32) -> OpResult<(Self, RandomBits<'l>)> {
         if !(0.0..=1.0).contains(&p) {
             return Err(OpError::Refused("`p` is a probability, from 0 to 1"));
         }
@@ -40,7 +37,7 @@ impl Dropout {
 
     /// The element with these random bits after dropout.
     #[inline(always)]
-    pub fn of(self, x: f32, bits: u32) -> f32 {
+    pub(crate) fn of(self, x: f32, bits: u32) -> f32 {
         kept(bits, self.threshold, self.scale * x)
     }
 }

@@ -15,7 +15,6 @@ mod dropout_norm;
 mod softmax_dropout;
 
 pub use adamw::{scaled_adamw_step, sum_of_squares};
-pub use dropout::{Dropout, expect_seed};
 pub use dropout_norm::{dropout_norm_backward, dropout_norm_forward, dropout_norm_gradients};
 pub use softmax_dropout::{softmax_dropout_backward, softmax_dropout_forward};
 

@@ -1,4 +1,4 @@
-"""The two ends of a BERT with the Rust ops of `embedding_ops`: its embeddings and its pooler."""
+"""The two ends of a BERT with the Rust ops, those of `embedding_ops` above all: its embeddings and its pooler."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from transformers.models.electra.modeling_electra import ElectraEmbeddings
 from transformers.models.roberta.modeling_roberta import RobertaEmbeddings, RobertaPooler
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaEmbeddings, XLMRobertaPooler
 
-from gpsimd_torch.models.dropout import DROPOUT, seed_for
 from gpsimd_torch.models.layers import Fused, fused, is_plain
+from gpsimd_torch.ops import load_library
 
 
 class Embeddings(Fused):
-    """dropout(LayerNorm(word + token_type + position)), in one op.
+    """dropout(LayerNorm(word + token_type + position)), an op for the sum and one for the norm.
 
-    What is given as `inputs_embeds`, and tables, a norm or a layout that the op does not know, are left to the stock
-    layer. A dropout that is not the op's own is called after it.
+    What is given as `inputs_embeds`, and tables that the op does not know, are left to the stock layer. Dropout, and a
+    norm that is not a plain one, are called as they are.
     """
+
+    def __setstate__(self, state: dict) -> None:
+        """In the process that a pickled model comes to, nothing may be loaded yet."""
+        load_library("bert_ops")
+        super().__setstate__(state)
 
     def forward(
         self,
@@ -37,36 +42,31 @@ class Embeddings(Fused):
             position_ids = self._positions(input_ids, past_key_values_length)
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
-        word, position, norm, dropout = self.word_embeddings, self.position_embeddings, self.LayerNorm, self.dropout
-        is_ours = is_plain(dropout, DROPOUT["training_ops"][nn.Dropout])
-        p = dropout.p if is_ours and dropout.training else 0.0
-        embeddings = torch.ops.embedding_ops.embedding_norm_forward(
+        word, position, norm = self.word_embeddings, self.position_embeddings, self.LayerNorm
+        total = torch.ops.embedding_ops.embedding_sum_forward(
             word.weight,
             position.weight,
             self.token_type_embeddings.weight,
             input_ids,
             position_ids.expand_as(input_ids),
             token_type_ids.expand_as(input_ids),
-            norm.weight,
-            norm.bias,
-            seed_for(word.weight, p),
             _padding(word),
             _padding(position),
-            norm.eps,
-            p,
-        )[0]
-        return embeddings if is_ours else dropout(embeddings)
+        )
+        is_known = is_plain(norm, nn.LayerNorm) and norm.weight is not None and norm.bias is not None
+        if is_known and norm.weight.dtype == total.dtype:
+            total = torch.ops.bert_ops.layer_norm_forward(total, norm.weight, norm.bias, norm.eps)[0]
+        else:
+            total = norm(total)
+        return self.dropout(total)
 
     def _fits(self) -> bool:
-        tables, norm = (self.word_embeddings, self.position_embeddings, self.token_type_embeddings), self.LayerNorm
-        has_plain_tables = all(
+        tables = (self.word_embeddings, self.position_embeddings, self.token_type_embeddings)
+        are_plain = all(
             is_plain(table, nn.Embedding) and table.max_norm is None and not (table.scale_grad_by_freq or table.sparse)
             for table in tables
         )
-        if not has_plain_tables or not is_plain(norm, nn.LayerNorm) or norm.weight is None or norm.bias is None:
-            return False
-        weights = (*(table.weight for table in tables), norm.weight, norm.bias)
-        return tables[2].padding_idx is None and len({weight.dtype for weight in weights}) == 1
+        return are_plain and tables[2].padding_idx is None and len({table.weight.dtype for table in tables}) == 1
 
     def _positions(self, input_ids: Tensor, before: int) -> Tensor:
         """As the layer numbers them: from 0 on, or, of RoBERTa and its like, from the number of padding on."""
