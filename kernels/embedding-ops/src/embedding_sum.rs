@@ -30,16 +30,16 @@ fn like_table(dy: &TensorType, ids: &TensorType, table: &TensorType) -> Result<T
 /// y = `word[ids] + token_type[token_types] + position[positions]`.
 ///
 /// word: `[V, H]`, position: `[P, H]`, `token_type`: `[K, H]`; ids, positions and `token_types`: of one shape, i32, each the number
-/// of a row of its table; y: `[.., H]`. f32, bf16 or f16, added in f32, and rounded once. `word_padding` and `position_padding`:
+/// of a row of its table; y: `[.., H]`. f32, bf16 or f16, added in f32, and rounded once. `word_padding` and so on:
 /// the row of each table that has no gradient, -1 for none.
 #[custom_op(
     shape = sums,
     gradient(word) = embedding_rows_backward(grad, ids, word, word_padding),
     gradient(position) = embedding_rows_backward(grad, positions, position, position_padding),
-    gradient(token_type) = embedding_rows_backward(grad, token_types, token_type, -1),
+    gradient(token_type) = embedding_rows_backward(grad, token_types, token_type, token_type_padding),
 )]
 #[expect(unused_variables, reason = "the paddings are the gradient's")]
-#[expect(clippy::too_many_arguments, reason = "six operands, two scalars, an output")]
+#[expect(clippy::too_many_arguments, reason = "six operands, three scalars, an output")]
 pub fn embedding_sum_forward<T: Float>(
     core: &Core,
     word: Input<T>,
@@ -50,6 +50,7 @@ pub fn embedding_sum_forward<T: Float>(
     token_types: Input<i32>,
     word_padding: i32,
     position_padding: i32,
+    token_type_padding: i32,
     y: Output<T>,
 ) -> OpResult {
     let (word, position) = (word.rows_at(&ids), position.rows_at(&positions));

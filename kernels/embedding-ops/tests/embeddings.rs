@@ -38,7 +38,7 @@ impl Case {
     fn sum(&self) -> Tensor {
         let ([word, position, token_type], [ids, positions, token_types]) = (&self.tables, &self.indices);
         let tensors = [word, position, token_type, ids, positions, token_types];
-        let [sum] = ops().run_everywhere("embedding_sum_forward", &tensors, &[Scalar::I32(-1), Scalar::I32(-1)]);
+        let [sum] = ops().run_everywhere("embedding_sum_forward", &tensors, &[Scalar::I32(-1); 3]);
         sum
     }
 
@@ -123,7 +123,7 @@ fn an_index_of_no_row_is_refused() {
     let [ids, _, token_types] = &case.indices;
     let positions = Tensor::from_vec(vec![0, 23, 1], &[3]).unwrap();
     let tensors = [word, position, token_type, ids, &positions, token_types];
-    let paddings = [Scalar::I32(-1), Scalar::I32(-1)];
+    let paddings = [Scalar::I32(-1); 3];
     let message = ops().try_run("embedding_sum_forward", &tensors, &paddings).unwrap_err().to_string();
     assert!(
         message.contains("index 23, element 1 of `positions`, is out of range: `position` has 23 rows"),

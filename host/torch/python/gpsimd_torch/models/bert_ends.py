@@ -42,17 +42,19 @@ class Embeddings(Fused):
             position_ids = self._positions(input_ids, past_key_values_length)
         if token_type_ids is None:
             token_type_ids = torch.zeros_like(input_ids)
-        word, position, norm = self.word_embeddings, self.position_embeddings, self.LayerNorm
+        word, position, token_type = self.word_embeddings, self.position_embeddings, self.token_type_embeddings
         total = torch.ops.embedding_ops.embedding_sum_forward(
             word.weight,
             position.weight,
-            self.token_type_embeddings.weight,
+            token_type.weight,
             input_ids,
             position_ids.expand_as(input_ids),
             token_type_ids.expand_as(input_ids),
             _padding(word),
             _padding(position),
+            _padding(token_type),
         )
+        norm = self.LayerNorm
         is_known = is_plain(norm, nn.LayerNorm) and norm.weight is not None and norm.bias is not None
         if is_known and norm.weight.dtype == total.dtype:
             total = torch.ops.bert_ops.layer_norm_forward(total, norm.weight, norm.bias, norm.eps)[0]
@@ -66,7 +68,7 @@ class Embeddings(Fused):
             is_plain(table, nn.Embedding) and table.max_norm is None and not (table.scale_grad_by_freq or table.sparse)
             for table in tables
         )
-        return are_plain and tables[2].padding_idx is None and len({table.weight.dtype for table in tables}) == 1
+        return are_plain and len({table.weight.dtype for table in tables}) == 1
 
     def _positions(self, input_ids: Tensor, before: int) -> Tensor:
         """As the layer numbers them: from 0 on, or, of RoBERTa and its like, from the number of padding on."""
