@@ -13,7 +13,9 @@ import torch
 from gpsimd_bert.train import distributed, loop, machine
 from gpsimd_bert.train.__main__ import main
 from gpsimd_bert.train.checkpoints import files
+from gpsimd_bert.train.review_sets import CsvReviews
 from trainer_process import reviews
+from transformers import AutoModelForSequenceClassification
 
 SMALL = ["--batch-size", "4", "--seq-len", "16"]
 
@@ -263,3 +265,67 @@ def test_a_busy_machine_is_told(tmp_path, monkeypatch):
     assert found == pytest.approx(0.4, abs=0.02)
     assert "warning: the machine was busy, other programs used 40% of its CPUs" in lines[1]
     assert len(share(0.01 * all_s)[1]) == 1
+
+
+def trained(folder, checkpoint, tmp_path, name, *arguments, ops="stock"):
+    """The row of a run, and the folder of its model."""
+    out, saved = tmp_path / f"{name}.json", tmp_path / name
+    small = ["--model", str(checkpoint), "--data", str(folder), "--batch-size", "4", "--seq-len", "16"]
+    assert main([*small, "--ops", ops, "--json", str(out), "--model-dir", str(saved), *arguments]) == 0
+    return json.loads(out.read_text())["rows"][0], saved
+
+
+@pytest.mark.parametrize("ops", ["stock", "rust"])
+def test_two_batches_a_step_are_one_of_twice_the_size(folder, checkpoint, tmp_path, ops):
+    common = ("--steps", "4", "--dropout", "0", "--clip", "0.5", "--warmup", "2")
+    twice, _ = trained(folder, checkpoint, tmp_path, "a", "--accumulate", "2", *common, ops=ops)
+    large, _ = trained(folder, checkpoint, tmp_path, "b", "--batch-size", "8", *common, ops=ops)
+    assert twice["losses"] == pytest.approx(large["losses"], abs=2e-6)
+    plain, _ = trained(folder, checkpoint, tmp_path, "c", "--batch-size", "8", *common[:4], *common[6:], ops=ops)
+    assert plain["losses"] != pytest.approx(large["losses"], abs=1e-5), "clipping makes a difference"
+
+
+def test_training_ends_early_and_keeps_the_best_model(folder, checkpoint, tmp_path, monkeypatch, capsys):
+    accuracies = iter([0.5, 0.75, 0.75, 0.25])
+    weights = []
+
+    def validate(model, *_, **__):
+        weights.append(model.classifier.weight.detach().clone())
+        return next(accuracies)
+
+    monkeypatch.setattr(loop, "validate", validate)
+    early = ("--validate-every", "2", "--patience", "2")
+    row, saved = trained(folder, checkpoint, tmp_path, "a", "--steps", "12", *early)
+    assert row["ended_early"] and len(row["losses"]) == 8
+    assert [validation["step"] for validation in row["validations"]] == [2, 4, 6, 8]
+    assert row["validation_accuracy"] == 0.75
+    kept = AutoModelForSequenceClassification.from_pretrained(saved).classifier.weight
+    assert torch.equal(kept, weights[1]) and not torch.equal(kept, weights[3])
+    assert "whose model is kept" in capsys.readouterr().out
+
+
+def test_the_model_remembers_that_it_reads_titles(folder, checkpoint, tmp_path):
+    _, saved = trained(folder, checkpoint, tmp_path, "a", "--steps", "1", "--text", "title+content")
+    assert json.loads((saved / "config.json").read_text())["review_text"] == "title+content"
+    titles = CsvReviews(folder / "train.csv", text="title+content").contents([0])
+    assert titles[0].startswith("a title\n")
+    assert CsvReviews(folder / "train.csv").contents([0]) == [titles[0].removeprefix("a title\n")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--warmup", "1.5"], "expected a whole number of steps, or a part of all steps from 0 to below 1"),
+        (["--warmup", "9", "--steps", "8"], "expected at most --steps 8, found 9"),
+        (["--clip", "0"], "argument --clip"),
+        (["--accumulate", "0"], "argument --accumulate"),
+        (["--patience", "2", "--steps", "8"], "expected --validate-every beside --steps"),
+        (["--text", "title+content"], "the synthetic reviews have no titles"),
+        (["--text", "title"], "invalid choice"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_was_expected(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

@@ -32,6 +32,8 @@ class Classifier:
         self.model, self.tokenizer = model, tokenizer
         self.seq_len, self.max_batch, self.dtype = seq_len, max_batch, dtype
         self.labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        # As the trainer was told by --text.
+        self.review_text = getattr(model.config, "review_text", "content")
 
     @classmethod
     def load(

@@ -87,7 +87,12 @@ def compare(options: Compare) -> int:
             f"{options.second}: expected the labels {', '.join(first.labels)} of {options.first}, found "
             f"{', '.join(second.labels)}; compare models with the same labels"
         )
-    reviews = ReviewFile(options.source, first.labels, options.column)
+    if first.review_text != second.review_text:
+        raise ServeError(
+            f"{options.second}: expected a model that reads the {first.review_text} of reviews as {options.first}, "
+            f"found one that reads {second.review_text}; compare models that read the same"
+        )
+    reviews = ReviewFile(options.source, first.labels, options.column, text=first.review_text)
     agreement = Agreement(options.tie)
     started = time.perf_counter()
     for chunk in chunks(reviews, f"comparing on {options.source.name}"):

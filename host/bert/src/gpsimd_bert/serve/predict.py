@@ -23,7 +23,9 @@ HEADER = ("row", "label", "score")
 def predict(options: Predict) -> int:
     """Writes `options.target`; prints a summary."""
     classifier = load(options.model_dir, options)
-    reviews = ReviewFile(options.source, classifier.labels, options.column, options.label_column)
+    reviews = ReviewFile(
+        options.source, classifier.labels, options.column, options.label_column, classifier.review_text
+    )
     labels: Counter[str] = Counter(dict.fromkeys(classifier.labels, 0))
     right = labelled = 0
     started = time.perf_counter()

@@ -20,9 +20,19 @@ class Review:
 class ReviewFile:
     """Iterates over the reviews of a file once; `ServeError` with file and line at a row that is not as expected."""
 
-    def __init__(self, path: Path, labels: list[str], column: str | None = None, label_column: str | None = None):
-        """`column` and `label_column` are names in a header, or numbers from 1 without one; without both: Polarity."""
-        self._path, self._labels = path, labels
+    def __init__(
+        self,
+        path: Path,
+        labels: list[str],
+        column: str | None = None,
+        label_column: str | None = None,
+        text: str = "content",
+    ):
+        """`column` and `label_column` are names in a header, or numbers from 1 without one; without both: Polarity.
+
+        `text`: what the model reads of a review in that, `content` or `title+content`.
+        """
+        self._path, self._labels, self._text = path, labels, text
         self._column, self._label_column = column, label_column
         self.size = path.stat().st_size
         self.position = 0
@@ -44,7 +54,7 @@ class ReviewFile:
     def _reviews(self, found: Iterator[tuple[int, list[str]]]) -> Iterator[Review]:
         if self._column is None:
             for line, row in found:
-                label, text = polarity(line, row, "correct it, or name the texts' --column")
+                label, text = polarity(line, row, "correct it, or name the texts' --column", text=self._text)
                 # Classes are those of the trainer's two labels; of another model's labels they say nothing.
                 yield Review(text, label if len(self._labels) == 2 else None)
             return

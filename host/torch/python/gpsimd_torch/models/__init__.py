@@ -33,32 +33,32 @@ OPS = bert.FAMILY.ops
 def use_custom_ops(model: nn.Module, ops: str = "all") -> nn.Module:
     """Makes a model of transformers compute parts of its layers with the Rust ops; returns the model.
 
-        Takes the classes of the models in `FAMILIES` (BertModel, BertForSequenceClassification, ..), and modules that hold
-        one (an encoder-decoder, peft's PeftModel, a module of one's own); in f32 or bf16, in training or evaluation.
-        Adapters may be there or come later. Changes the model in place; a second call chooses anew. To go back, load a
-        checkpoint of it into a plain model, or keep a `copy.deepcopy` from before.
+    Takes the classes of the models in `FAMILIES` (BertModel, BertForSequenceClassification, ..), and modules that hold
+    one (an encoder-decoder, peft's PeftModel, a module of one's own); in f32 or bf16, in training or evaluation.
+    Adapters may be there or come later. Changes the model in place; a second call chooses anew. To go back, load a
+    checkpoint of it into a plain model, or keep a `copy.deepcopy` from before.
 
-        `ops` is `"all"`, or some of these that the model has, with commas:
+    `ops` is `"all"`, or some of these that the model has, with commas:
 
-        - `gelu`: bias and GELU of the feed-forward layers: of BERT and models with its layers (RoBERTa, XLM-RoBERTa,
-          CamemBERT, ELECTRA), DistilBERT, ViT, and in its tanh form of GPT-2.
-        - `swiglu`: what is between the linear layers of the feed-forward layers of Llama, Mistral and Qwen2.
-        - `softmax`: the softmax of attention, with scale and mask.
-        - `dropout`: all dropout but that of an attention without `softmax`. Its random numbers are not PyTorch's: a model
-          trains as well, but not to the same losses. Without it, dropout is PyTorch's, with the same use of the generator.
-            - `norm`: the residual and layer norm at the end of a block, of BERT and DistilBERT; RMS norm, of Llama.
-        - `rope`: rotary position embeddings, of Llama.
-        - `embeddings`: the sum of the three embeddings, and its layer norm, of BERT.
-        - `pooler`: bias and tanh of the pooler, of BERT; no part of `"all"`, as it is too small to gain from an op.
-    
-        All ops of a model are those of one library, as on NeuronCores: `training_ops` for BERT, DistilBERT and ViT with
-        `dropout` or `norm`, otherwise `bert_ops`; `activation_ops` for GPT-2; `nn_ops` for Llama. Those of `embeddings` and
-        `pooler` are in another, `embedding_ops`, for CPUs: on a Neuron host `"all"` leaves them out.
+    - `gelu`: bias and GELU of the feed-forward layers: of BERT and models with its layers (RoBERTa, XLM-RoBERTa,
+      CamemBERT, ELECTRA), DistilBERT, ViT, and in its tanh form of GPT-2.
+    - `swiglu`: what is between the linear layers of the feed-forward layers of Llama, Mistral and Qwen2.
+    - `softmax`: the softmax of attention, with scale and mask.
+    - `dropout`: all dropout but that of an attention without `softmax`. Its random numbers are not PyTorch's: a model
+      trains as well, but not to the same losses. Without it, dropout is PyTorch's, with the same use of the generator.
+    - `norm`: the residual and layer norm at the end of a block, of BERT and DistilBERT; RMS norm, of Llama.
+    - `rope`: rotary position embeddings, of Llama.
+    - `embeddings`: the sum of the three embeddings, and its layer norm, of BERT.
+    - `pooler`: bias and tanh of the pooler, of BERT; no part of `"all"`, as it is too small to gain from an op.
 
-        Raises:
-            TypeError: there is none of these models in `model`, or it has been compiled.
-            ValueError: the activation is another than the op's (the exact GELU, `hidden_act="gelu"`, for BERT), or `ops`
-                names something that the model has not.
+    All ops of a model are those of one library, as on NeuronCores: `training_ops` for BERT, DistilBERT and ViT with
+    `dropout` or `norm`, otherwise `bert_ops`; `activation_ops` for GPT-2; `nn_ops` for Llama. Those of `embeddings` and
+    `pooler` are in another, `embedding_ops`, for CPUs: on a Neuron host `"all"` leaves them out.
+
+    Raises:
+        TypeError: there is none of these models in `model`, or it has been compiled.
+        ValueError: the activation is another than the op's (the exact GELU, `hidden_act="gelu"`, for BERT), or `ops`
+            names something that the model has not.
     """
     if hasattr(model, "_orig_mod"):
         raise TypeError("expected a model that is not compiled yet; call use_custom_ops first, then torch.compile")
