@@ -100,6 +100,7 @@ def test_the_trainer_runs_on_the_device_with_the_build(host, checkpoint):
     (host.folder / "dev" / "neuron0").touch()
     out = host.folder / "out.json"
     arguments = ["--device", "neuron", "--neuron-library", str(host.build), "--model", str(checkpoint)]
+    arguments += ["--rust-ops", "gelu,softmax"]
     arguments += ["--steps", "2", "--batch-size", "4", "--seq-len", "16", "--json", str(out)]
     main = f"""
         import pathlib, sys

@@ -316,10 +316,10 @@ def test_the_model_remembers_that_it_reads_titles(folder, checkpoint, tmp_path):
     ("arguments", "message"),
     [
         (["--warmup", "1.5"], "expected a whole number of steps, or a part of all steps from 0 to below 1"),
-        (["--warmup", "9", "--steps", "8"], "expected at most --steps 8, found 9"),
+        (["--warmup", "9", "--steps", "8"], "expected at most the 8 of --steps, found 9"),
         (["--clip", "0"], "argument --clip"),
         (["--accumulate", "0"], "argument --accumulate"),
-        (["--patience", "2", "--steps", "8"], "expected --validate-every beside --steps"),
+        (["--patience", "2", "--steps", "8"], "expected --validate-every beside it, or --epochs"),
         (["--text", "title+content"], "the synthetic reviews have no titles"),
         (["--text", "title"], "invalid choice"),
     ],

@@ -104,8 +104,10 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
         if values[name] is None:
             values[name] = default
     if values["rust_ops"] is None:
-        # On NeuronCores a model has one library, `training_ops`; the others are of another one.
-        values["rust_ops"] = "all" if values["device"] == "cpu" else "gelu,softmax,dropout,norm"
+        # On NeuronCores a model has one library, `training_ops`. XLA's CPU device runs ops one by one through its fallback,
+        # which takes minutes to compile for many.
+        by_device = {"cpu": "all", "xla": "gelu,softmax", "neuron": "gelu,softmax,dropout,norm"}
+        values["rust_ops"] = by_device[values["device"]]
     if values["neuron_library"] is not None and values["device"] == "cpu":
         parser.error("argument --neuron-library: expected --device neuron or xla beside it, found --device cpu")
     if values["json"] is not None and (overwritten := _read_file(values, values["json"])):
