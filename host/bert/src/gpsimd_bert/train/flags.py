@@ -83,8 +83,8 @@ def _add_ops(add: Callable):
         type=_rust_ops,
         metavar="OPS",
         help=f"what the Rust ops compute: all, or some of {', '.join(RUST_OPS)}, with commas (default: all, which is "
-        "all but pooler; with --device neuron gelu,softmax,dropout,norm, with xla gelu,softmax). The random numbers of dropout are not "
-        "PyTorch's, so that the losses of --ops both are apart by more than rounding",
+        "all but pooler; with --device neuron gelu,softmax,dropout,norm, with xla gelu,softmax). The random numbers of "
+        "dropout are not PyTorch's, so that the losses of --ops both are apart by more than rounding",
     )
     add(
         "--device",

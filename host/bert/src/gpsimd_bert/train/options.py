@@ -104,8 +104,8 @@ def parse(argv: list[str] | None = None, environment: Mapping[str, str] = os.env
         if values[name] is None:
             values[name] = default
     if values["rust_ops"] is None:
-        # On NeuronCores a model has one library, `training_ops`. XLA's CPU device runs ops one by one through its fallback,
-        # which takes minutes to compile for many.
+        # On NeuronCores a model has one library, `training_ops`. XLA's CPU device runs ops one by one through its
+        # fallback, which takes minutes to compile for many.
         by_device = {"cpu": "all", "xla": "gelu,softmax", "neuron": "gelu,softmax,dropout,norm"}
         values["rust_ops"] = by_device[values["device"]]
     if values["neuron_library"] is not None and values["device"] == "cpu":
