@@ -12,6 +12,7 @@ mod errors;
 #[cfg(target_os = "linux")]
 mod huge_pages;
 mod library;
+mod narrow;
 mod openmp;
 #[cfg(target_os = "linux")]
 mod output_memory;
@@ -31,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(engines::set_emulation, module)?)?;
     module.add_function(wrap_pyfunction!(engines::set_time_limit, module)?)?;
     module.add_function(wrap_pyfunction!(convert::packing, module)?)?;
+    module.add_function(wrap_pyfunction!(narrow::narrow_int64, module)?)?;
     module.add_function(wrap_pyfunction!(openmp::use_openmp, module)?)?;
     errors::add_to(module)
 }

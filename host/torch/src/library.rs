@@ -157,7 +157,10 @@ impl PyOpLibrary {
 }
 
 /// A new tensor of Python's for an output, and its memory.
-fn output<'py>(allocate: &Bound<'py, PyAny>, ty: TensorType) -> PyResult<(Bound<'py, PyAny>, TensorViewMut<'static>)> {
+pub(crate) fn output<'py>(
+    allocate: &Bound<'py, PyAny>,
+    ty: TensorType,
+) -> PyResult<(Bound<'py, PyAny>, TensorViewMut<'static>)> {
     let tensor = new_tensor(allocate, ty)?;
     let address = tensor.call_method0("data_ptr")?.extract()?;
     // SAFETY: the tensor is new, so that nothing else reaches it, and the caller holds it through the launch.

@@ -31,8 +31,8 @@ def emulate_on(device: str) -> None:
 def are_plain_cpu(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether PyTorch's dispatcher, below autograd, has nothing to do for these operands but to call the CPU's kernel.
 
-    It has where a tensor is of a subclass or lazily conjugated, inside a transform, or while a mode traces calls. To call the
-    kernel at once saves the 3 us that the dispatcher takes for another kernel written in Python.
+    It has where a tensor is of a subclass or lazily conjugated, inside a transform, or while a mode traces calls. To
+    call the kernel at once saves the 3 us that the dispatcher takes for another kernel written in Python.
     """
     if torch._C._dispatch_tls_local_include_set().raw_repr() != _PLAIN_THREAD_KEYS:
         return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gpsimd_torch import autocast, devices, symbolic
-from gpsimd_torch._native import LibraryError, OperandError
+from gpsimd_torch._native import LibraryError, OperandError, narrow_int64
 from gpsimd_torch.differentiation import (
     Formula,
     Result,
@@ -315,13 +315,18 @@ class Op:
 
     def _narrow(self, index: int, tensor: torch.Tensor) -> torch.Tensor:
         self._dtype(index, tensor)
-        narrow = tensor.to(NARROWED[tensor.dtype])
-        if tensor.dtype != torch.int64 or tensor.numel() == 0:
-            return narrow
-        # One pass, in vectors: a comparison with the narrow numbers makes them wide again first.
-        least, greatest = tensor.aminmax()
-        if least < -(2**31) or greatest >= 2**31:
-            at = (narrow != tensor).nonzero()[0].tolist()
+        if tensor.dtype != torch.int64:
+            return tensor.to(NARROWED[tensor.dtype])
+        if tensor.device.type == "cpu":
+            wide = tensor.contiguous()
+            narrow, misfit = narrow_int64(wide.data_ptr(), wide.shape, _allocate(wide))
+        else:
+            narrow = tensor.to(torch.int32)
+            differs = (narrow != tensor).flatten()
+            misfit = int(differs.nonzero()[0]) if bool(differs.any()) else None
+        if misfit is not None:
+            indices = torch.unravel_index(torch.tensor(misfit), tensor.shape) if tensor.dim() > 0 else ()
+            at = [int(index) for index in indices]
             raise OperandError(
                 f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
                 f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from "
