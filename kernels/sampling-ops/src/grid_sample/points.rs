@@ -9,6 +9,8 @@ use super::geometry::Images;
 
 /// Points of a tile, where TCM has room for as many and for blocks beside them.
 const MOST: usize = 128;
+/// Of so many runs of points in one block each, a block is loaded anew for every run. Of more, the points are sorted.
+const RUNS: usize = 16;
 /// A block of points outside.
 const NOWHERE: i32 = i32::MAX;
 
@@ -32,7 +34,8 @@ pub(super) struct Points<'c> {
     /// Pixels before points that a block has along either side.
     rows: usize,
     columns: usize,
-    is_sorted: bool,
+    /// Whether few points come after one in another block.
+    is_in_order: bool,
     // Freed in this order, the reverse of that in which they are made.
     order: Buffer<'c, i32>,
     blocks: Buffer<'c, i32>,
@@ -54,7 +57,7 @@ impl<'c> Points<'c> {
         let room = tcm.left().saturating_sub(most * (2 * size_of::<f32>() + beside) + 256) / size_of::<f32>();
         let columns = (images.width + 1).min((room / 2).saturating_sub(1)).max(1);
         let rows = (room / (columns + 1).min(images.width)).saturating_sub(1).max(1);
-        Ok(Self { core, images, most, rows, columns, is_sorted: true, order, blocks, parts, pixels })
+        Ok(Self { core, images, most, rows, columns, is_in_order: true, order, blocks, parts, pixels })
     }
 
     /// Blocks beside each other.
@@ -71,7 +74,7 @@ impl<'c> Points<'c> {
         let grid = self.core.tcm().load(grid, 2 * (start + range.start)..2 * (start + range.end))?;
         self.blocks.fill(NOWHERE);
         self.order.fill(NOWHERE);
-        let (mut last, mut is_sorted) = (0, true);
+        let (mut last, mut runs) = (NOWHERE, 0);
         let places = self.pixels.as_chunks_mut::<2>().0.iter_mut().zip(self.parts.as_chunks_mut::<2>().0);
         let targets = places.zip(self.blocks.iter_mut().zip(&mut *self.order)).enumerate();
         for ((number, ((pixels, parts), (block, order))), point) in targets.zip(grid.as_chunks::<2>().0) {
@@ -84,17 +87,17 @@ impl<'c> Points<'c> {
             (*pixels, *parts) = ([x.pixel, y.pixel], [x.part, y.part]);
             let (row, column) = ((y.pixel + 1) as usize / self.rows, (x.pixel + 1) as usize / self.columns);
             *block = (row * across + column) as i32;
-            is_sorted &= *block >= last;
+            runs += usize::from(*block != last);
             last = *block;
         }
-        self.is_sorted = is_sorted;
+        self.is_in_order = runs <= RUNS;
         Ok(())
     }
 
     /// Puts the points in the order of their blocks. Apart from `load`: one frame on the stack after the other.
     #[inline(never)]
     pub(super) fn sort(&mut self) {
-        if !self.is_sorted {
+        if !self.is_in_order {
             lanes::sort(&mut self.blocks, &mut self.order, lanes::Order::Ascending);
         }
     }
@@ -108,12 +111,15 @@ impl<'c> Points<'c> {
         mut f: impl FnMut(&Block<'c, T>, Point),
     ) -> OpResult {
         let mut from = 0;
-        while let Some(block) = self.blocks.get(from).copied().filter(|block| *block != NOWHERE) {
-            let loaded = self.load_block(input, channel, block as usize)?;
+        while let Some(block) = self.blocks.get(from).copied() {
             let same = self.blocks.iter().zip(&*self.order).skip(from).take_while(|(other, _)| **other == block);
+            if block == NOWHERE {
+                from += same.count();
+                continue;
+            }
+            let loaded = self.load_block(input, channel, block as usize)?;
             for (_, order) in same {
-                let number = *order as usize;
-                f(&loaded, self.at(number));
+                f(&loaded, self.at(*order as usize));
                 from += 1;
             }
         }
