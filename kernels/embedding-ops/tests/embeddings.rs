@@ -42,7 +42,7 @@ impl Case {
         sum
     }
 
-    /// dword, dposition, dtoken_type.
+    /// The gradients of word, position and `token_type`.
     fn scattered(&self, dy: &Tensor, [word, position]: [i32; 2]) -> [Tensor; 3] {
         let gradient = |i: usize, padding: i32| {
             let tensors = [dy, &self.indices[i], &self.tables[i]];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Tensor, TensorView};
 
-use super::counting::{self, Vectors};
+use super::counting::{self, Counting, Vectors};
 use crate::generated::generate;
 use crate::normal::normal;
 use crate::sdk_source::SdkSource;
@@ -38,8 +38,7 @@ const REST: f64 = 3.48e-3;
 
 /// Counts the kernels and predicts the tutorial's speeds. No loop is taken for vectors: the tutorial names no flags, and the
 /// vendor's are `-Os`.
-pub(super) fn calibrate(model: &CostModel, workspace: &Workspace) -> anyhow::Result<[Row; PUBLISHED.len()]> {
-    let counting = counting::build(&relu(workspace)?, Vectors::None)?;
+pub(super) fn calibrate(model: &CostModel, counting: &Counting) -> anyhow::Result<[Row; PUBLISHED.len()]> {
     let rows = PUBLISHED
         .iter()
         .map(|&(version, op, cores, published)| {
@@ -51,8 +50,13 @@ pub(super) fn calibrate(model: &CostModel, workspace: &Workspace) -> anyhow::Res
     Ok(rows.try_into().unwrap_or_else(|_| unreachable!("a row for each")))
 }
 
+/// The tutorial's kernels, which count.
+pub(super) fn kernels(workspace: &Workspace) -> anyhow::Result<Counting> {
+    counting::build(&relu(workspace)?, Vectors::None)
+}
+
 /// The tutorial's kernels as a crate, written to the build folder.
-pub(super) fn relu(workspace: &Workspace) -> anyhow::Result<OpCrate> {
+fn relu(workspace: &Workspace) -> anyhow::Result<OpCrate> {
     let manifest = format!(
         r#"# Written by `cargo gpsimd profile --calibration`.
 [package]

@@ -125,7 +125,7 @@ impl Profile {
     pub fn run(self) -> anyhow::Result<()> {
         let model = CostModel::default();
         if self.calibration {
-            let rows = calibration::calibrate(&model, &Workspace::here()?)?;
+            let rows = calibration::calibrate(&model, &calibration::kernels(&Workspace::here()?)?)?;
             print!("{}", calibration::show(&model, &rows));
             return Ok(());
         }

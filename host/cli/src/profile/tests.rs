@@ -25,6 +25,12 @@ fn bert_ops() -> &'static Counting {
         .get_or_init(|| counting::build(&OpCrate::at(&root().join("kernels/bert-ops")).unwrap(), Vectors::All).unwrap())
 }
 
+/// A process loads it once.
+fn tutorial() -> &'static Counting {
+    static BUILT: OnceLock<Counting> = OnceLock::new();
+    BUILT.get_or_init(|| calibration::kernels(&Workspace::here().unwrap()).unwrap())
+}
+
 fn measure(op: &str, given: &str, dtype: DType) -> (Measured, gpsimd_emulator::LaunchReport) {
     let counting = bert_ops();
     let given: Vec<Given> = given.split_whitespace().map(|one| one.parse().unwrap()).collect();
@@ -94,7 +100,7 @@ fn the_table_of_small_launches() {
 
 #[test]
 fn the_tutorials_form_of_relu_takes_what_its_kernels_take() {
-    let counting = counting::build(&calibration::relu(&Workspace::here().unwrap()).unwrap(), Vectors::None).unwrap();
+    let counting = tutorial();
     let model = CostModel::default();
     let given = ["x=131072".parse::<Given>().unwrap()];
     for (name, form) in [("relu_tiles", TutorialForm::Tiles), ("relu_elements", TutorialForm::Elements)] {
@@ -183,7 +189,7 @@ fn the_roofline_names_its_axes_and_every_op() {
 #[test]
 fn the_model_is_near_the_published_speeds() {
     let model = CostModel::default();
-    let rows = calibration::calibrate(&model, &Workspace::here().unwrap()).unwrap();
+    let rows = calibration::calibrate(&model, tutorial()).unwrap();
     for (what, residual) in calibration::ratios(&rows).map(|ratio| (ratio.what, ratio.residual())) {
         assert!(residual.abs() < 0.15, "{what}: {residual}");
     }
