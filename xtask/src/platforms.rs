@@ -7,21 +7,17 @@ use cargo_gpsimd::process;
 
 use crate::test::cargo;
 
-const CHECKED: [&str; 2] = ["aarch64-unknown-linux-gnu", "aarch64-apple-darwin"];
+/// What is of Linux is checked on this host, what is of aarch64 there and by the golden tests.
+const CHECKED: &str = "aarch64-apple-darwin";
 
 /// Linked statically by the linker that Rust brings: neither a C compiler nor libraries for aarch64 are needed.
 const RUN: &str = "aarch64-unknown-linux-musl";
 const QEMU: &str = "qemu-aarch64";
 
-/// Checks every crate for the other hosts, and runs the golden tests as a program for aarch64.
+/// Checks every crate for macOS on aarch64, and runs the golden tests as a program for aarch64.
 pub(crate) fn test() -> anyhow::Result<()> {
-    let mut check = cargo();
-    check.args(["check", "--workspace"]);
-    for target in CHECKED {
-        ensure_target(target)?;
-        check.args(["--target", target]);
-    }
-    process::run(&mut check)?;
+    ensure_target(CHECKED)?;
+    process::run(cargo().args(["check", "--workspace", "--target", CHECKED]))?;
 
     if Command::new(QEMU).arg("--version").output().is_err() {
         eprintln!(

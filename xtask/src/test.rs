@@ -48,7 +48,7 @@ enum Group {
     /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK that depend on PyTorch with
     /// the newest one, too, and those that compare with its numbers as on a CPU without wide vectors; those of XLA
     Python,
-    /// Other hosts: every crate is type-checked for Linux and macOS on aarch64, and the golden tests run on aarch64 under
+    /// Other hosts: every crate is type-checked for macOS on aarch64, and the golden tests run on Linux on aarch64 under
     /// QEMU, with the same snapshots. These are skipped where qemu-aarch64 is missing
     Platforms,
     /// Crates and wheels as people install them: what `cargo xtask package` does
