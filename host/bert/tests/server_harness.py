@@ -28,8 +28,8 @@ JSON = {"Content-Type": "application/json"}
 class Recorder:
     """In the classifier's place: a text's label is the text, and passes take as long as `work` does."""
 
-    def __init__(self, max_batch=4, work=lambda: None):
-        self.max_batch, self.work = max_batch, work
+    def __init__(self, max_batch=4, work=lambda: None, review_text="content"):
+        self.max_batch, self.work, self.review_text = max_batch, work, review_text
         self.passes: list[list[str]] = []
         self.encoded: list[str] = []
 

@@ -82,6 +82,26 @@ def test_a_field_is_the_same_text_for_every_reader(read, field, text):
     assert read(f'"2","a title","{field}"\n"1","\\n","next"\n') == [text, "next"]
 
 
+def test_every_reader_that_reads_titles_makes_the_same_text_of_them(tmp_path):
+    path, text = tmp_path / "a.csv", "title+content"
+    path.write_text('"2","a\\ntitle","it is good"\n"1","","no title"\n')
+    trained = CsvReviews(path, text=text)
+    assert (
+        trained.contents(range(2))
+        == [review.text for review in ReviewFile(path, CLASSES, text=text)]
+        == input_fn(path.read_bytes(), "text/csv").read_by(text)
+        == list(read_texts(path, text))
+        == ["a\ntitle\nit is good", "no title"]
+    )
+
+
+def test_a_text_without_a_title_is_alike_for_a_model_that_reads_titles(tmp_path):
+    (tmp_path / "a.csv").write_text("one\ntwo\n")
+    assert list(read_texts(tmp_path / "a.csv", "title+content")) == ["one", "two"]
+    for body, kind in ((b"one\ntwo", "text/csv"), (b'["one", "two"]', "application/json")):
+        assert input_fn(body, kind).read_by("title+content") == ["one", "two"]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_line_ends_blank_lines_and_a_byte_order_mark_are_no_part_of_a_text(read, end, mark):

@@ -23,7 +23,7 @@ def model(tmp_path):
     folder = tmp_path / "checkpoint"
     folder.mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
-        (folder / name).write_text(name)
+        (folder / name).write_text("{}" if name == "config.json" else name)
     return folder
 
 
@@ -205,7 +205,7 @@ def test_a_name_that_is_taken_is_told_before_what_an_endpoint_serves_is_replaced
     (model / "config.json").write_text("changed")
     status, _, errors = run(*deploy)
     assert status == 1 and "the model shop exists already" in errors and "--name" in errors
-    assert archive_in_s3(mock, "gpsimd/shop/model.tar.gz")["config.json"] == b"config.json"
+    assert archive_in_s3(mock, "gpsimd/shop/model.tar.gz")["config.json"] == b"{}"
     assert endpoints(mock) == ["shop"]
 
 
@@ -399,6 +399,34 @@ def test_reviews_travel_as_lines_that_the_handlers_take(run, mock, transform):
     body = mock.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/batch/input/reviews.jsonl")["Body"].read()
     (line,) = body.splitlines()
     assert handlers.input_fn(line, "application/json").texts == ["good, in\ntwo lines", 'it says "no"']
+
+
+@pytest.mark.parametrize("place", ["folder", "archive", "s3"])
+def test_a_model_that_reads_titles_is_sent_them(run, mock, transform, tmp_path, place):
+    mock.answer("sagemaker.DescribeTransformJob", ABSENT, {"TransformJobStatus": "Completed"})
+    transform[2] = tmp_path / "in.csv"
+    transform[2].write_text('"2","a title","good"\n"1","","bad"\n')
+    (transform[1] / "config.json").write_text('{"review_text": "title+content"}')
+    if place != "folder":
+        packed = tmp_path / "model.tar.gz"
+        with tarfile.open(packed, "w:gz") as tar:
+            tar.add(transform[1], ".")
+        transform[1] = packed
+    if place == "s3":
+        mock.client("s3").create_bucket(Bucket=BUCKET)
+        mock.client("s3").put_object(Bucket=BUCKET, Key="theirs/model.tar.gz", Body=packed.read_bytes())
+        transform[1] = f"s3://{BUCKET}/theirs/model.tar.gz"
+    status, _, errors = run(*transform)
+    assert status == 0, errors
+    body = mock.client("s3").get_object(Bucket=BUCKET, Key="gpsimd/batch/input/reviews.jsonl")["Body"].read()
+    assert [text for line in body.splitlines() for text in json.loads(line)["texts"]] == ["a title\ngood", "bad"]
+
+
+@pytest.mark.parametrize("config", ["{", "[]", "\udcff"])
+def test_a_damaged_config_is_told_before_a_batch_job(run, mock, transform, config):
+    (transform[1] / "config.json").write_text(config, errors="surrogateescape")
+    status, _, errors = run(*transform)
+    assert (status, mock.requests) == (2, []) and "expected an object of JSON in config.json" in errors
 
 
 def test_what_transform_uploads_runs_in_the_container_and_predicts_as_here(run, mock, transform, served, tmp_path):

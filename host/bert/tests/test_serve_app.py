@@ -32,6 +32,15 @@ def test_texts_are_answered_in_their_order(echo):
     assert labels(echo.ask(body, headers={"Content-Type": "text/csv; charset=utf-8"})) == texts
 
 
+@pytest.mark.parametrize(
+    ("review_text", "expected"), [("content", ["good", "bad"]), ("title+content", ["a title\ngood", "bad"])]
+)
+def test_of_three_columns_the_model_is_given_what_it_reads(review_text, expected):
+    with Server(Recorder(review_text=review_text)) as server:
+        body = b'"2","a title","good"\n"1","","bad"\n'
+        assert labels(server.ask(body, headers={"Content-Type": "text/csv"})) == expected
+
+
 def test_json_lines_come_where_they_are_asked_for(echo):
     connection = http.client.HTTPConnection("127.0.0.1", echo.port, timeout=60)
     connection.request("POST", "/invocations", '["a", "b"]', JSON | {"Accept": "application/jsonlines"})

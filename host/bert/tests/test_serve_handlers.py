@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 import types
 
@@ -23,6 +24,20 @@ def test_the_handlers_need_only_torch_and_transformers(served, tmp_path):
     found = json.loads(answer)["predictions"]
     classifier = Classifier.load(served, seq_len=16)
     assert found == classifier.named(classifier.probabilities(classifier.encode(["it broke", "I love it"])))
+
+
+def test_a_model_that_reads_titles_is_given_those_of_the_three_columns(served, tmp_path):
+    shutil.copytree(served, tmp_path / "model")
+    config = json.loads((served / "config.json").read_text()) | {"review_text": "title+content"}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+
+    def answer(folder, body, kind):
+        return handlers.predict_fn(handlers.input_fn(body, kind), handlers.model_fn(str(folder))).scores
+
+    csv, whole = '"1","it broke","I love it"', '["it broke\\nI love it"]'
+    assert answer(tmp_path / "model", csv, "text/csv") == answer(served, whole, "application/json")
+    assert answer(served, csv, "text/csv") == answer(served, '["I love it"]', "application/json")
+    assert answer(served, csv, "text/csv") != answer(served, whole, "application/json")
 
 
 def test_in_the_container_a_refusal_is_the_toolkits_error_with_its_status(monkeypatch):

@@ -102,6 +102,7 @@ def test_json_that_is_no_request_is_refused_with_a_reason(body, status, message)
         ("class,title,content\n1,t,c", 422, "no header, found class 'class'"),
         ("1,t,c\nc", 422, "line 2 of the CSV: .* found 1"),
         ('"' + "x" * 1_000_001 + '"', 422, "expected at most 1,000,000 characters"),
+        (f"1,{'x' * 500_000},{'y' * 500_000}", 422, "expected at most 1,000,000 characters, found 1,000,001"),
     ],
 )
 def test_csv_that_is_no_request_is_refused_with_a_reason(body, status, message):

@@ -5,6 +5,7 @@ Archives are the same bytes for the same files: no times, no owners, names in or
 
 import gzip
 import io
+import json
 import lzma
 import tarfile
 import zipfile
@@ -30,6 +31,8 @@ INFERENCE_REQUIREMENTS = ("transformers>=5.23,<6",)
 PACKAGE_FILES = ("*.cpp", "build.py", "build.json", "manifest.json")
 # What a job installs, each with a file that tells it from a wheel of another package; what they need comes from PyPI.
 WHEELS = {"gpsimd_torch": "gpsimd_torch/ops.py", "gpsimd_bert": "gpsimd_bert/train/metrics.py"}
+# Of a model.
+Files = dict[str, Path | str | bytes]
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 
 
@@ -94,17 +97,16 @@ def pack_source(source: Source, archive: Path) -> list[str]:
     return _pack(files, archive)
 
 
-def pack_model(model: Path, archive: Path) -> list[str]:
-    """Writes `model.tar.gz` of a model with the handlers under `code/`.
+def pack_model(files: Files, archive: Path) -> list[str]:
+    """Writes `model.tar.gz` of a model's files, with the handlers under `code/`."""
+    return _pack({**files, **handlers()}, archive)
 
-    `model` is a folder that plain transformers loads, or the `model.tar.gz` of a training job, whose own `code` is
-    replaced.
+
+def read_model(model: Path) -> Files:
+    """The files of a model, without the `code` of an archive; `UsageError` unless they are one with its tokenizer.
+
+    `model` is a folder that plain transformers loads, or the `model.tar.gz` of a training job.
     """
-    return _pack({**read_model(model), **handlers()}, archive)
-
-
-def read_model(model: Path) -> dict[str, Path | str | bytes]:
-    """The files of a model folder or archive; `UsageError` unless they are a model with its tokenizer."""
     if model.is_dir():
         files = {path.name: path for path in model.iterdir() if path.is_file() and not path.name.startswith(".")}
     else:
@@ -117,6 +119,18 @@ def read_model(model: Path) -> dict[str, Path | str | bytes]:
     if not any(name in files for name in ("tokenizer.json", "vocab.txt")):
         raise UsageError(f"{model}: expected a tokenizer beside the model (tokenizer.json), found none")
     return files
+
+
+def review_text(files: Files, what: str) -> str:
+    """What the model `what` reads of a review, as the trainer was told by --text: `content` or `title+content`."""
+    config = files["config.json"]
+    try:
+        found = json.loads(config.read_bytes() if isinstance(config, Path) else config)
+        return found.get("review_text", "content")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{what}: expected an object of JSON in config.json, as the trainer writes it, but {error}"
+        ) from error
 
 
 def handlers() -> dict[str, Path | str]:
@@ -132,9 +146,9 @@ def handlers() -> dict[str, Path | str]:
     }
 
 
-def _unpack(archive: Path) -> dict[str, Path | str | bytes]:
+def _unpack(archive: Path) -> Files:
     """The files of the model in an archive."""
-    files: dict[str, Path | str | bytes] = {}
+    files: Files = {}
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -152,7 +166,7 @@ def _unpack(archive: Path) -> dict[str, Path | str | bytes]:
     return {name.removeprefix(root): data for name, data in files.items()}
 
 
-def _root_of(files: dict[str, Path | str | bytes], archive: Path) -> str:
+def _root_of(files: Files, archive: Path) -> str:
     """Where in the archive the model is: at the root, or in its one subfolder that holds one (`rust/`)."""
     configs = [name for name in files if name == "config.json" or name.endswith("/config.json")]
     if len(configs) != 1:

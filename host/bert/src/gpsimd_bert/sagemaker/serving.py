@@ -44,20 +44,31 @@ class Model:
     kind: str
     """`folder`, `archive`, `s3` or `job`."""
 
-    def publish(self, aws: Aws, archive: str) -> None:
-        """Puts the archive with the handlers into S3."""
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, not in S3."""
+        return self.kind in ("folder", "archive")
+
+    def review_text(self) -> str:
+        """What of a review a model that `is_here` reads."""
+        return bundle.review_text(bundle.read_model(Path(self.what)), self.what)
+
+    def publish(self, aws: Aws, archive: str) -> bundle.Files:
+        """Puts the archive with the handlers into S3; returns the model's files."""
         with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
             packed = Path(scratch) / "model.tar.gz"
-            if self.kind in ("folder", "archive"):
-                bundle.pack_model(Path(self.what), packed)
+            if self.is_here:
+                files = bundle.read_model(Path(self.what))
             else:
                 origin, original = self.origin(aws), Path(scratch) / "original.tar.gz"
                 s3.download(aws, origin, original, what="the model")
                 try:
-                    bundle.pack_model(original, packed)
+                    files = bundle.read_model(original)
                 except UsageError as error:
                     raise CommandError(str(error).replace(str(original), origin)) from error
+            bundle.pack_model(files, packed)
             s3.upload(aws, packed, archive, what="the model")
+        return files
 
     def origin(self, aws: Aws) -> str:
         """Where in S3 the model is that a job or URI names."""

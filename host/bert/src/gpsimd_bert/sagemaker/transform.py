@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gpsimd_bert.arguments import output_file, same_file
-from gpsimd_bert.reviews import Lines, ReviewError, rows, text_of
+from gpsimd_bert.reviews import Lines, ReviewError, rows, text_of, what_is_read
 
-from . import s3, serving
+from . import bundle, s3, serving
 from .aws import Aws, split_uri
 from .errors import CommandError, UsageError, is_taken, is_unanswered
 from .options import say
@@ -76,7 +76,9 @@ def execute(options: argparse.Namespace) -> int:
     model = serving.find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="gpsimd-") as scratch:
         lines = Path(scratch) / "reviews.jsonl"
-        reviews = write_lines(Path(options.input), lines) if local else None
+        # What a model in S3 reads is found when it is fetched; mistakes in the file are told before.
+        review_text = model.review_text() if local and model.is_here else "content"
+        reviews = write_lines(Path(options.input), lines, review_text) if local else None
         if not local:
             split_uri(options.input)
         aws = Aws(options.region, options.profile, dry_run=options.dry_run)
@@ -98,8 +100,10 @@ def execute(options: argparse.Namespace) -> int:
             print_plan(aws, uploads)
             return 0
         check_free(aws, entry, job)
-        model.publish(aws, archive)
+        files = model.publish(aws, archive)
         if local:
+            if not model.is_here and (found := _review_text(files, options.model)) != review_text:
+                write_lines(Path(options.input), lines, found)
             s3.upload(aws, lines, source, what=f"{reviews:,} reviews")
     commands = start(aws, requests)
     output, status = f"{base}/output", "InProgress"
@@ -178,11 +182,21 @@ def transform_request(name: str, source: str, base: str, options: argparse.Names
     }
 
 
-def write_lines(reviews: Path, lines: Path) -> int:
-    """Writes the texts of a CSV file as JSON lines; returns their number."""
+def _review_text(files: bundle.Files, what: str) -> str:
+    try:
+        return bundle.review_text(files, what)
+    # It was not on this machine when the arguments were read.
+    except UsageError as error:
+        raise CommandError(str(error)) from error
+
+
+def write_lines(reviews: Path, lines: Path, review_text: str) -> int:
+    """Writes what a model reads of the reviews of a CSV file as JSON lines; returns their number."""
     count = 0
     with lines.open("wb") as out:
-        for batch in batches(json.dumps(text, ensure_ascii=False).encode() for text in read_texts(reviews)):
+        for batch in batches(
+            json.dumps(text, ensure_ascii=False).encode() for text in read_texts(reviews, review_text)
+        ):
             out.write(b'{"texts": [' + b", ".join(batch) + b"]}\n")
             count += len(batch)
     if count == 0:
@@ -202,14 +216,15 @@ def batches(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-def read_texts(path: Path) -> Iterator[str]:
-    """The texts of a CSV file, one at a time."""
+def read_texts(path: Path, review_text: str = "content") -> Iterator[str]:
+    """The texts of a CSV file, one at a time, for a model that reads `review_text`: `content` or `title+content`."""
     try:
         with path.open("rb") as file:
             for line, row in rows(Lines(file)):
                 if len(row) not in (1, 3):
                     raise ReviewError(line, f"{CSV_LAYOUT}, found {len(row)} columns")
-                yield text_of(row[-1])[:MAX_CHARACTERS]
+                title = text_of(row[1]) if len(row) == 3 else ""
+                yield what_is_read(title, text_of(row[-1]), review_text)[:MAX_CHARACTERS]
     except ReviewError as error:
         raise UsageError(f"{path}:{error.line}: {error.problem}") from error
     except OSError as error:

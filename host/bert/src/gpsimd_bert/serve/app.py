@@ -159,7 +159,7 @@ class Service:
             found = await asyncio.get_running_loop().run_in_executor(self._reading, reading)
         # For the access log.
         request.scope["texts"] = len(found.texts)
-        scores = await _unless_gone(request, batcher.predict(found.texts))
+        scores = await _unless_gone(request, batcher.predict(found.read_by(batcher.review_text)))
         return Response(Answer(scores, found.pipeline).body(kind), media_type=kind)
 
     async def _body(self, request: Request) -> bytes:

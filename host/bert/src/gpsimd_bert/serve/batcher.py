@@ -49,6 +49,8 @@ class Batcher:
         `observe` is told the texts, tokens and seconds of each batch.
         """
         self._classifier, self._forward = classifier, forward
+        self.review_text = classifier.review_text
+        """What the classifier reads of a review."""
         self._max_batch, self._max_wait_s, self._max_waiting = classifier.max_batch, max_wait_s, max_waiting
         # Tokenising a large request takes long enough to delay /ping, and the tokenizer wants one thread.
         self._tokenizing = ThreadPoolExecutor(1, "tokenize")

@@ -76,8 +76,8 @@ class Measurement:
 
 def bench(options: Bench) -> int:
     """Measures and prints the table; 1 if a request failed."""
-    texts = _texts(options)
     classifier = load(options.model_dir, options)
+    texts = _texts(options, classifier.review_text)
     options = dataclasses.replace(options, seq_len=classifier.seq_len, dtype=classifier.dtype)
     alone = [classifier.named(classifier.probabilities(classifier.encode([text])))[0] for text in texts]
     tokens = sum(len(ids) for ids in classifier.encode(texts)) / len(texts)
@@ -146,11 +146,11 @@ def _milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _texts(options: Bench) -> list[str]:
+def _texts(options: Bench, review_text: str) -> list[str]:
     if options.data is None:
         return SENTENCES
     texts = []
-    for review in ReviewFile(options.data, ["negative", "positive"]):
+    for review in ReviewFile(options.data, ["negative", "positive"], text=review_text):
         texts.append(review.text)
         if len(texts) == TEXTS:
             break

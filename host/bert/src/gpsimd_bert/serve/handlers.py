@@ -45,7 +45,8 @@ def input_fn(body: str | bytes, content_type: str | None) -> Request:
 
 def predict_fn(request: Request, model: Classifier) -> Answer:
     """The scores of each text, in their order."""
-    return Answer(model.scores(model.probabilities(model.encode(request.texts))), request.pipeline)
+    texts = request.read_by(model.review_text)
+    return Answer(model.scores(model.probabilities(model.encode(texts))), request.pipeline)
 
 
 def output_fn(answer: Answer, accept: str | None) -> bytes:

@@ -34,7 +34,17 @@ class Request:
     """The texts, at least one, and how they are answered: by default with the best label of each."""
 
     texts: list[str]
+    """Without titles."""
     pipeline: Pipeline | None = None
+    titles: list[str] | None = None
+    """Of each text, where the format has them."""
+
+    def read_by(self, review_text: str) -> list[str]:
+        """The texts for a model that reads `review_text` of a review: `content` or `title+content`."""
+        if self.titles is None:
+            return self.texts
+        pairs = zip(self.titles, self.texts, strict=True)
+        return [reviews.what_is_read(title, content, review_text) for title, content in pairs]
 
 
 def read(body: str | bytes, content_type: str | None, most: int) -> Request:
@@ -132,6 +142,7 @@ def _text(text: str, most: int) -> Request:
 
 def _csv(text: str, most: int) -> Request:
     texts: list[str] = []
+    titles: list[str] = []
     columns = None
     found = reviews.rows(io.StringIO(text, newline="\n"))
     while True:
@@ -154,11 +165,13 @@ def _csv(text: str, most: int) -> Request:
                 422,
                 f"line {line} of the CSV: {CSV_LAYOUT}, found class {row[0][:40]!r}; quote a text that contains commas",
             )
-        _check(row[-1], f"the text in line {line} of the CSV")
+        # Both together, as a model may read them.
+        _check("\n".join(row if columns == 1 else row[1:]), f"the text in line {line} of the CSV")
         texts.append(reviews.text_of(row[-1]))
+        titles += map(reviews.text_of, row[1:-1])
     if not texts:
         raise RequestError(422, f"the CSV has no rows; {CSV_LAYOUT}")
-    return Request(texts)
+    return Request(texts, titles=titles or None)
 
 
 def _check(text: str, what: str):
