@@ -79,7 +79,11 @@ def test_the_most_accurate_of_several_jobs_on_the_same_machines_is_the_row(run, 
 
 @pytest.mark.parametrize(
     "differs",
-    [{"steps": "80"}, {"epochs": "2"}, {"model": '"bert-large-uncased"'}, {"lr": "1e-4"}, {"batch-size": "32"}],
+    [
+        *[{"steps": "80"}, {"epochs": "2"}, {"model": '"bert-large-uncased"'}, {"lr": "1e-4"}, {"batch-size": "32"}],
+        *[{"bf16": "true"}, {"accumulate": "2"}, {"clip": "1.0"}, {"warmup": "4"}, {"weight-decay": "0.1"}],
+        *[{"patience": "2"}, {"validate-every": "10"}, {"text": '"title+content"'}, {"dropout": "0.0"}],
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_runs_of_other_settings_are_rows_of_their_own_and_none_is_called_the_best(run, mock, differs):
@@ -87,6 +91,32 @@ def test_runs_of_other_settings_are_rows_of_their_own_and_none_is_called_the_bes
     _, output, errors = run("compare", "a", "b", "--json", "--no-published")
     assert [(row["runs"], row["best"]) for row in rows_of(output)] == [(1, False), (1, False)]
     assert re.search(rf"the runs differ in {next(iter(differs))} \(.*\): none of them is called the best", errors)
+
+
+def test_a_value_is_the_same_however_it_is_written(run, mock):
+    one = {"bf16": '"True"', "clip": "1", "warmup": "0.10", "weight_decay": "0", "text": '"content"', "accumulate": "1"}
+    other = {"bf16": "true", "clip": "1.0", "weight-decay": "0.0"}
+    mock.answer("sagemaker.DescribeTrainingJob", job(**one), job(**other))
+    _, output, errors = run("compare", "a", "b", "--json", "--no-published")
+    assert "differ" not in errors and [row["runs"] for row in rows_of(output)] == [2]
+
+
+def test_rust_ops_that_are_not_the_devices_default_are_named_and_compared_with_the_others(run, mock):
+    some, device = '"gelu,softmax"', {"device": '"neuron"'}
+    default = {"rust-ops": '"gelu,softmax,dropout,norm"'} | device
+    jobs = [job(accuracy=0.97, **device), job(accuracy=0.98, **default), job(**({"rust-ops": some} | device))]
+    mock.answer("sagemaker.DescribeTrainingJob", *jobs)
+    _, output, errors = run("compare", "a", "b", "c", "--json", "--no-published")
+    assert [(row["source"], row["ops"]) for row in rows_of(output)] == [("b", "rust"), ("c", "rust (gelu,softmax)")]
+    assert "differ" not in errors
+
+
+def test_of_a_local_file_only_the_rust_run_has_rust_ops(run, local):
+    document = json.loads(local.read_text())
+    document["settings"] |= {"rust_ops": "gelu", "bf16": False, "text": "content"}
+    local.write_text(json.dumps(document))
+    _, output, _ = run("compare", local, "--json", "--no-published")
+    assert [row["ops"] for row in rows_of(output)] == ["stock", "rust (gelu)"]
 
 
 def test_models_of_the_same_name_in_two_folders_are_two_models(run, local, tmp_path):

@@ -277,6 +277,22 @@ def test_the_help_of_the_trainer_is_no_error(run, mock, arguments):
     assert (status, mock.requests, errors) == (0, [], "") and "--batch-size" in output
 
 
+def test_the_trainers_options_are_hyperparameters_that_it_reads_back(run, mock, arguments):
+    from gpsimd_bert.train.options import parse
+
+    options = ["--text", "title+content", "--rust-ops", "gelu,softmax", "--accumulate", "2", "--bf16", "--clip", "1.0"]
+    options += ["--warmup", "0.2", "--weight-decay", "0.1", "--validate-every", "10", "--patience", "3"]
+    status, _, errors = run(*arguments, "--", *options)
+    assert status == 0, errors
+    sent = mock.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"]
+    # As the container's entry point makes them the script's arguments.
+    flags = []
+    for name in [option.removeprefix("--") for option in options if option.startswith("--")]:
+        flags += [f"--{name}", str(json.loads(sent[name]))]
+    data = ["--data", str(arguments[arguments.index("--data") + 1])]
+    assert parse([*data, *flags], {}) == parse([*data, *options], {})
+
+
 def test_a_hyperparameter_has_one_name_however_it_is_written(run, mock, arguments):
     assert run(*arguments, "--", "--batch_size", "8", "--batch-size", "16")[0] == 0
     sent = mock.sent("sagemaker.CreateTrainingJob")[0]["HyperParameters"]

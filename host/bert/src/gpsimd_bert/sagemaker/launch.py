@@ -258,7 +258,7 @@ def _check_trainer_takes(found: dict[str, Any]) -> None:
 
     # Paths of the container do not exist here: the trainer gets to see one that may be made.
     elsewhere = str(Path(tempfile.gettempdir()) / "gpsimd-in-the-container")
-    values = {"checkpoints": elsewhere} | DEFAULTS | found
+    values = {"checkpoints": elsewhere, "data": elsewhere} | DEFAULTS | found
     checked: list[str] = []
     for name, value in values.items():
         if isinstance(value, str) and value.startswith("/opt/ml/"):

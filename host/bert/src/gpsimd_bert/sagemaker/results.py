@@ -14,7 +14,10 @@ from .prices import PUBLISHED
 SECONDS_PER_HOUR = 3600
 BUNDLED_MODEL = "6-layer BERT"
 # What runs must have in common for one of them to be the best.
-SETTINGS = ("model", "data", "epochs", "steps", "batch-size", "seq-len", "lr", "dropout")
+SETTINGS = (
+    *("model", "data", "text", "epochs", "steps", "batch-size", "accumulate", "seq-len", "bf16"),
+    *("lr", "warmup", "weight-decay", "clip", "dropout", "validate-every", "patience"),
+)
 # What several tries of the same thing may differ in.
 OF_A_TRY = ("seed",)
 
@@ -113,7 +116,7 @@ def of_job(aws: Aws, name: str, price_of: dict[str, float]) -> Result:
     return Result(
         source=name,
         model=_model(hyperparameters.get("model")),
-        ops=str(hyperparameters.get("ops", "-")),
+        ops=_ops(str(hyperparameters.get("ops", "-")), hyperparameters),
         instance=instance,
         instances=instances,
         price_per_hour=total,
@@ -142,7 +145,7 @@ def of_file(path: Path) -> list[Result]:
                 Result(
                     source=str(path),
                     model=_model(named.get("model")),
-                    ops=_text(row, "ops"),
+                    ops=_ops(_text(row, "ops"), named),
                     instance=f"local, {named.get('device', 'cpu')}",
                     instances=1,
                     # Nobody is billed for it, and another machine would take other seconds.
@@ -212,6 +215,16 @@ def _model(value: Any) -> str:
     return BUNDLED_MODEL if value in (None, "None", "") else Path(str(value)).name
 
 
+def _ops(ops: str, values: dict[str, Any]) -> str:
+    """The ops of a run as the table names them, e.g. `rust (gelu,softmax)` where those are not its device's default."""
+    from gpsimd_bert.train.options import parse
+
+    rust_ops, device = values.get("rust-ops"), str(values.get("device") or "cpu")
+    if ops != "rust" or rust_ops in (None, "None", "", parse(["--device", device], {}).rust_ops):
+        return ops
+    return f"rust ({rust_ops})"
+
+
 def _settings(values: dict[str, Any]) -> dict[str, str]:
     """`SETTINGS` as texts; what is not in `values` is as the trainer takes it then."""
     from gpsimd_bert.train.options import parse
@@ -219,9 +232,14 @@ def _settings(values: dict[str, Any]) -> dict[str, str]:
     defaults = vars(parse([], {}))
 
     def setting(name: str) -> str:
-        value = values.get(name)
+        value, default = values.get(name), defaults[name.replace("-", "_")]
         if value in (None, "None", ""):
-            value = defaults[name.replace("-", "_")]
+            value = default
+        if isinstance(default, bool):
+            return "true" if str(value).lower() in ("true", "1", "yes") else "false"
+        # A job's 1 is the 1.0 of a local run.
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         return "none" if value is None else str(value)
 
     return {name: setting(name) for name in (*SETTINGS, *OF_A_TRY)}
