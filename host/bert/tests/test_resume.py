@@ -9,8 +9,9 @@ import signal
 
 import pytest
 import torch
-from gpsimd_bert.train import checkpoints
+from gpsimd_bert.train import checkpoints, loop
 from gpsimd_bert.train.__main__ import main
+from safetensors.torch import load_file
 from trainer_process import KILL, finish, reviews, start
 
 SMALL = ["--batch-size", 4, "--seq-len", 16, "--lr", "1e-3"]
@@ -82,6 +83,46 @@ def test_a_run_killed_at_step_20_of_40_goes_on_to_the_same_losses_and_weights(op
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("ops", ["stock", "rust"])
+def test_a_run_with_all_options_of_a_step_goes_on_to_the_same_losses_and_weights(train, tmp_path, capsys, ops):
+    # In the middle of the warm-up.
+    options = ["--accumulate", 2, "--clip", "0.5", "--warmup", 7, "--weight-decay", "0.3"]
+    made = []
+    for name in ("whole", "resumed"):
+        outputs = ["--model-dir", tmp_path / name, "--json", tmp_path / "out.json"]
+        assert train(*options, *outputs, ops=ops, steps=8) == 0
+        made.append((rows(tmp_path / "out.json")[0]["losses"], weights(tmp_path / name)))
+        checkpoints.files(tmp_path / "saved")[0].unlink()
+    assert f"{ops} ops: resuming after step 6 of 8" in capsys.readouterr().out
+    assert made[0] == made[1]
+
+
+def test_a_run_with_patience_goes_on_to_the_same_end_and_the_same_best_model(train, tmp_path, capsys, monkeypatch):
+    # The best is that of step 4, and the run goes on after step 6, whose validation comes after its checkpoint.
+    accuracies, seen = iter([0.5, 0.75, 0.625, 0.75, 0.625, 0.75]), []
+
+    def validate(model, *_, **__):
+        seen.append(model.classifier.weight.detach().clone())
+        return next(accuracies)
+
+    monkeypatch.setattr(loop, "validate", validate)
+    options = ["--validate-every", 2, "--patience", 2, "--checkpoint-every", 3]
+    made = []
+    for name in ("whole", "resumed"):
+        assert train(*options, "--model-dir", tmp_path / name, "--json", tmp_path / "out.json", steps=20) == 0
+        (row,) = rows(tmp_path / "out.json")
+        made.append((row["losses"], row["validations"], row["validation_accuracy"], weights(tmp_path / name)))
+        for path in checkpoints.files(tmp_path / "saved"):
+            if int(path.name.split("-")[1]) > 6:
+                path.unlink()
+    assert "resuming after step 6 of 20" in capsys.readouterr().out
+    assert made[0] == made[1]
+    losses, validations, accuracy, _ = made[0]
+    assert (len(losses), [validation["step"] for validation in validations], accuracy) == (8, [2, 4, 6, 8], 0.75)
+    kept = load_file(tmp_path / "resumed" / "model.safetensors")["classifier.weight"]
+    assert torch.equal(kept, seen[1]) and not torch.equal(kept, seen[3])
+
+
 def test_dropout_is_on_in_these_tests(checkpoint):
     """Without it the random generators would not matter, and a state that lacks them would pass."""
     assert json.loads((checkpoint / "config.json").read_text())["hidden_dropout_prob"] > 0
@@ -128,6 +169,8 @@ def test_both_runs_of_a_job_have_their_own_checkpoints(train, tmp_path, capsys):
         ({"changes": ["--seq-len", "24"]}, "--seq-len: 16 there, 24 now"),
         ({"changes": ["--lr", "2e-3"]}, "--lr: 0.001 there, 0.002 now"),
         ({"changes": ["--seed", "7"]}, "--seed: 0 there, 7 now"),
+        ({"changes": ["--clip", "1.0"]}, "--clip: None there, 1.0 now"),
+        ({"changes": ["--accumulate", "2"]}, "--accumulate: 1 there, 2 now"),
         ({"changes": ["--dropout", "0"]}, "--model (digest of its shapes, weights and dropout): "),
         ({"ops": "both"}, "holds checkpoints of a job with another --ops"),
     ],

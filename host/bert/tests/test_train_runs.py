@@ -14,6 +14,7 @@ from gpsimd_bert.train import distributed, loop, machine
 from gpsimd_bert.train.__main__ import main
 from gpsimd_bert.train.checkpoints import files
 from gpsimd_bert.train.review_sets import CsvReviews
+from safetensors.torch import load_file
 from trainer_process import reviews
 from transformers import AutoModelForSequenceClassification
 
@@ -283,6 +284,22 @@ def test_two_batches_a_step_are_one_of_twice_the_size(folder, checkpoint, tmp_pa
     assert twice["losses"] == pytest.approx(large["losses"], abs=2e-6)
     plain, _ = trained(folder, checkpoint, tmp_path, "c", "--batch-size", "8", *common[:4], *common[6:], ops=ops)
     assert plain["losses"] != pytest.approx(large["losses"], abs=1e-5), "clipping makes a difference"
+
+
+@pytest.mark.parametrize("ops", ["stock", "rust"])
+def test_in_bf16_losses_are_near_those_in_f32_and_weights_are_f32(folder, checkpoint, tmp_path, ops):
+    common = ("--steps", "6", "--dropout", "0", "--lr", "1e-3")
+    kept = ("--bf16", "--checkpoints", str(tmp_path / "kept"))
+    half, saved = trained(folder, checkpoint, tmp_path, "a", *common, *kept, ops=ops)
+    whole, _ = trained(folder, checkpoint, tmp_path, "b", *common, ops=ops)
+    # A product in bf16 is rounded by 2^-9: other losses, but not by much.
+    assert half["losses"] != whole["losses"] and half["losses"] == pytest.approx(whole["losses"], abs=0.02)
+    state = torch.load(files(tmp_path / "kept")[0], weights_only=True)["state"]
+    moments = {f"{at} {key}": value for at, of in state["optimizer"]["state"].items() for key, value in of.items()}
+    for weights in (load_file(saved / "model.safetensors"), state["model"], moments):
+        floats = [value for value in weights.values() if isinstance(value, torch.Tensor) and value.is_floating_point()]
+        assert {value.dtype for value in floats} == {torch.float32}
+        assert any((value != value.bfloat16()).any() for value in floats), "values of f32, not of bf16"
 
 
 def test_training_ends_early_and_keeps_the_best_model(folder, checkpoint, tmp_path, monkeypatch, capsys):
