@@ -184,7 +184,7 @@ def test_a_name_that_is_not_text_is_shown_with_escapes(capfdbinary):
 
 
 def test_the_trainer_knows_the_ops_that_a_model_takes():
-    from gpsimd_bert.train.options import RUST_OPS
+    from gpsimd_bert.train.flags import RUST_OPS
     from gpsimd_torch.models import OPS
 
     assert RUST_OPS == OPS

@@ -10,6 +10,8 @@ import sys
 import time
 
 import pytest
+from gpsimd_bert.train.__main__ import main
+from safetensors.torch import load
 from trainer_process import KILL, STOP, finish, hosts, reviews, start
 
 STEPS = 20
@@ -48,13 +50,19 @@ def whole(common, tmp_path_factory) -> dict:
 
 def outcome(folder: pathlib.Path, begin) -> dict:
     """The row of a job's report, its model's weights and what it said; the job must succeed."""
-    folder.mkdir(exist_ok=True)
-    report, model = folder / "report.json", folder / "model"
-    results = finish(*begin("--json", report, "--model-dir", model))
+    results = finish(*begin(*outputs(folder)))
     assert [status for status, _, _ in results] == [0] * len(results), results
-    (row,) = json.loads(report.read_text())["rows"]
-    said = "".join(text for _, text, _ in results)
-    return row | {"weights": (model / "model.safetensors").read_bytes(), "said": said}
+    return made(folder) | {"said": "".join(text for _, text, _ in results)}
+
+
+def outputs(folder: pathlib.Path) -> list:
+    folder.mkdir(exist_ok=True)
+    return ["--json", folder / "report.json", "--model-dir", folder / "model"]
+
+
+def made(folder: pathlib.Path) -> dict:
+    (row,) = json.loads((folder / "report.json").read_text())["rows"]
+    return row | {"weights": (folder / "model" / "model.safetensors").read_bytes()}
 
 
 def difference(one: dict, other: dict) -> float:
@@ -67,6 +75,26 @@ def test_two_hosts_make_the_steps_of_one_process_with_the_same_reviews_per_step(
     assert difference(alone, two) < TOLERANCE
     assert two["validation_accuracy"] == alone["validation_accuracy"]
     assert two["said"].count("metric accuracy=") == 1
+
+
+@pytest.mark.parametrize("ops", ["stock", "rust"])
+def test_gradients_that_are_added_up_and_clipped_are_those_of_one_process_with_the_same_reviews(common, tmp_path, ops):
+    common = [*common, *UNDROPPED, "--ops", ops]
+
+    def alone(name, *options):
+        assert (
+            main([str(argument) for argument in (*common, "--batch-size", 8, *options, *outputs(tmp_path / name))]) == 0
+        )
+        return made(tmp_path / name)
+
+    # Below the norm of most steps, so that it makes a difference.
+    clip = ["--clip", "0.3"]
+    two = outcome(tmp_path / "two", lambda *to: hosts(*common, "--batch-size", 2, "--accumulate", 2, *clip, *to))
+    one = alone("one", *clip)
+    assert difference(one, two) < TOLERANCE
+    there = load(two["weights"])
+    assert all((weight - there[name]).abs().max() < TOLERANCE for name, weight in load(one["weights"]).items())
+    assert difference(one, alone("free")) > 10 * TOLERANCE
 
 
 def test_the_tolerance_is_below_what_other_reviews_would_change(common, alone, tmp_path):

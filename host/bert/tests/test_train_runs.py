@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -284,6 +285,31 @@ def test_two_batches_a_step_are_one_of_twice_the_size(folder, checkpoint, tmp_pa
     assert twice["losses"] == pytest.approx(large["losses"], abs=2e-6)
     plain, _ = trained(folder, checkpoint, tmp_path, "c", "--batch-size", "8", *common[:4], *common[6:], ops=ops)
     assert plain["losses"] != pytest.approx(large["losses"], abs=1e-5), "clipping makes a difference"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_processes_average_their_gradients_once_a_step(checkpoint, count):
+    """Here one process, which is a group by itself."""
+    averaged = []
+
+    def average(_, bucket):
+        averaged.append(bucket.index())
+        done = torch.futures.Future()
+        done.set_result(bucket.buffer())
+        return done
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        process = distributed.Process(torch.device("cpu"), world=2)
+        model = process.distribute(AutoModelForSequenceClassification.from_pretrained(checkpoint))
+        model.register_comm_hook(None, average)
+        batch = {"input_ids": torch.arange(8).reshape(1, 8), "labels": torch.tensor([1])}
+        options = SimpleNamespace(accumulate=count, bf16=False)
+        training = SimpleNamespace(_options=options, _process=process, _model=model, _batches=iter([batch] * count))
+        loop.Training._gradients(training)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert averaged and len(set(averaged)) == len(averaged)
 
 
 @pytest.mark.parametrize("ops", ["stock", "rust"])
