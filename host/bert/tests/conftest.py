@@ -57,6 +57,15 @@ def served(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def one_thread():
+    """As `trainer_process.start` gives its trainers: sums of floats depend on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def in_the_stock_container(model: Path, handlers: Path, body: str, accept: str) -> bytes:
     """What SageMaker's PyTorch container answers: it has of us what is in `handlers`, and no Neuron."""
     program = """

@@ -16,14 +16,7 @@ from trainer_process import KILL, finish, reviews, start
 
 SMALL = ["--batch-size", 4, "--seq-len", 16, "--lr", "1e-3"]
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As `start` gives its trainers: sums of floats depend on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -78,7 +78,9 @@ def test_two_hosts_make_the_steps_of_one_process_with_the_same_reviews_per_step(
 
 
 @pytest.mark.parametrize("ops", ["stock", "rust"])
-def test_gradients_that_are_added_up_and_clipped_are_those_of_one_process_with_the_same_reviews(common, tmp_path, ops):
+def test_gradients_that_are_added_up_and_clipped_are_those_of_one_process_with_the_same_reviews(
+    common, one_thread, tmp_path, ops
+):
     common = [*common, *UNDROPPED, "--ops", ops]
 
     def alone(name, *options):
