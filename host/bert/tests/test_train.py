@@ -181,6 +181,8 @@ def test_steps_go_on_into_further_epochs():
 def test_too_few_reviews_for_a_step_is_an_error():
     with pytest.raises(TrainerError, match=r"10 reviews .* one step of 12 \(--batch-size 4 x 3 process"):
         order_of_steps(10, 4, seed=0, epochs=1, steps=1, world=3)
+    with pytest.raises(TrainerError, match=r"one step of 16 \(--batch-size 4 x --accumulate 2 x 2 process"):
+        order_of_steps(10, 4, seed=0, epochs=1, steps=1, accumulate=2, world=2)
 
 
 def test_batches_are_the_tokenizers_own_padding(folder, checkpoint):

@@ -24,27 +24,36 @@ IGNORED_LABEL = -100
 
 
 def order_of_steps(
-    reviews: int, batch_size: int, *, seed: int, epochs: int, steps: int | None, rank: int = 0, world: int = 1
+    reviews: int,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    steps: int | None,
+    accumulate: int = 1,
+    rank: int = 0,
+    world: int = 1,
 ) -> np.ndarray:
-    """The rows of this process's batches, int64 [steps, batch_size].
+    """The rows of this process's steps, int64 [steps, accumulate * batch_size].
 
-    Each epoch is a new permutation, of which every step takes `batch_size * world` reviews, process after
+    Each epoch is a new permutation, of which every step takes `accumulate * batch_size * world` reviews, process after
     process; the rest of an epoch that does not fill a step is left out (XLA compiles per shape). With
     `steps`, as many epochs as that takes.
     """
-    per_step = batch_size * world
+    per_step = batch_size * accumulate * world
     per_epoch = reviews // per_step
     if per_epoch == 0:
+        several = f" x --accumulate {accumulate}" if accumulate > 1 else ""
         raise TrainerError(
             f"{reviews:,} reviews to train on do not fill one step of {per_step:,} "
-            f"(--batch-size {batch_size} x {world} process(es)); lower --batch-size"
+            f"(--batch-size {batch_size}{several} x {world} process(es)); lower --batch-size"
         )
     total = steps if steps is not None else epochs * per_epoch
     chance = np.random.default_rng(seed)
     parts = []
     for first in range(0, total, per_epoch):
         permutation = chance.permutation(reviews)[: min(per_epoch, total - first) * per_step]
-        parts.append(permutation.reshape(-1, world, batch_size)[:, rank])
+        parts.append(permutation.reshape(-1, world, batch_size * accumulate)[:, rank])
     return np.concatenate(parts)
 
 

@@ -36,10 +36,11 @@ def prepare(options: Options, source: Source, checkpoint: Checkpoint, process: P
     reviews = len(source.train.labels)
     steps = order_of_steps(
         reviews,
-        options.reviews_per_step,
+        options.batch_size,
         seed=options.seed,
         epochs=options.epochs,
         steps=options.steps,
+        accumulate=options.accumulate,
         rank=process.rank,
         world=process.world,
     )
