@@ -202,12 +202,16 @@ fn verify_top_p(ops: &Ops, logits: &[f32], temperature: f32, p: f32, top_k: u32,
 
 #[test]
 fn tokens_are_drawn_among_the_likeliest() {
-    let (ops, rows) = (Ops::of(&OP_LIBRARY), if cases(100) < 100 { 1500 } else { 6000 });
+    let is_slow = cases(100) < 100;
+    let (ops, rows) = (Ops::of(&OP_LIBRARY), if is_slow { 1500 } else { 6000 });
     let logits = [0.5_f32, -1.0, 2.0, 0.5, f32::NEG_INFINITY, 1.0, 0.5, -0.0];
-    verify_top_p(&ops, &logits, 1.0, 1.0, 0, rows);
-    verify_top_p(&ops, &logits, 1.0, 0.5, 0, rows);
     // A part of those that are equal.
     verify_top_p(&ops, &logits, 1.0, 0.75, 0, rows);
+    if is_slow {
+        return;
+    }
+    verify_top_p(&ops, &logits, 1.0, 1.0, 0, rows);
+    verify_top_p(&ops, &logits, 1.0, 0.5, 0, rows);
     verify_top_p(&ops, &logits, 1.0, 1.0, 4, rows);
     verify_top_p(&ops, &logits, 0.7, 0.9, 5, rows);
     verify_top_p(&ops, &logits, 2.0, 0.0, 0, rows);

@@ -129,7 +129,7 @@ impl RowLoop {
         }
         let is_over_floats = is_over_floats(body);
         let rows = Rows::of(body);
-        let is_over_integers = rows.stores > 0 && !rows.calls;
+        let is_over_integers = rows.stores && !rows.calls;
         let elements = VECTOR / rows.widest.max(1);
         (!rows.follow_data && (is_over_floats || is_over_integers))
             .then_some(Self { lanes: if is_over_floats { LANES } else { elements }, elements })
@@ -162,7 +162,8 @@ fn is_over_floats(body: &[Statement]) -> bool {
 
 /// What a loop loads and stores.
 struct Rows {
-    stores: u32,
+    /// Whether it stores what changes from one step to the next; what is the same fills memory.
+    stores: bool,
     calls: bool,
     /// An address follows from what was loaded: of a gather, of a search, of the digits of a number, or behind what was
     /// found so far.
@@ -173,12 +174,17 @@ struct Rows {
 
 impl Rows {
     fn of(body: &[Statement]) -> Self {
-        let mut rows = Self { stores: 0, calls: false, follow_data: false, widest: 0 };
+        let mut rows = Self { stores: false, calls: false, follow_data: false, widest: 0 };
+        let assigned = statement::assigned(body);
+        let changes = |value: &Expression| {
+            value.any(&|part| matches!(part, Expression::Load(..)))
+                || assigned.iter().any(|variable| value.reads(*variable))
+        };
         let mut add = |part: &Expression| {
             let (access, address) = match part {
                 Expression::Load(access, address) => (access, &**address),
                 Expression::Store(access, operands) => {
-                    rows.stores += 1;
+                    rows.stores |= changes(&operands[1]);
                     (access, &operands[0])
                 }
                 Expression::Call(..) | Expression::Bulk(..) => return rows.calls = true,
