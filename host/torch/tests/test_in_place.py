@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-bert_ops = torch.ops.bert_ops
+gpsimd_torch.load_library("training_ops")
+bert_ops, training_ops = torch.ops.bert_ops, torch.ops.training_ops
 HYPER = (0.1, 0.9, 0.99, 1e-8, 0.0, 1.0)
 
 
@@ -20,6 +21,10 @@ def in_place_calls(shape: tuple[int, ...] = (3, 4)) -> list:
     other = torch.rand(shape)
     return [
         ("adamw_step_", lambda x: bert_ops.adamw_step_(x, torch.ones(x.shape[1]), *HYPER)),
+        (
+            "scaled_adamw_step_",
+            lambda x: training_ops.scaled_adamw_step_(x, torch.ones(x.shape[1]), torch.ones(1), *HYPER),
+        ),
         ("add_", lambda x: ops.add_(x, other)),
         ("multiply_", lambda x: ops.multiply_(x, other)),
         ("reciprocal_", lambda x: ops.reciprocal_(x)),
@@ -28,7 +33,7 @@ def in_place_calls(shape: tuple[int, ...] = (3, 4)) -> list:
     ]
 
 
-every_op = pytest.mark.parametrize("index", range(6), ids=[name for name, _ in in_place_calls()])
+every_op = pytest.mark.parametrize("index", range(7), ids=[name for name, _ in in_place_calls()])
 
 
 def test_every_bundled_op_with_an_operand_to_replace_is_among_those_tested():
@@ -189,11 +194,12 @@ def test_an_op_in_place_without_a_gradient_says_so_in_backward():
 @every_op
 def test_pytorch_finds_nothing_wrong_with_the_registration(index):
     name, _ = in_place_calls()[index]
-    ops = bert_ops if name.startswith("adamw") else torch.ops.torch_ops
+    ops = {"adamw_step_": bert_ops, "scaled_adamw_step_": training_ops}.get(name, torch.ops.torch_ops)
     for shape in ((3, 4), (3, 1), (3, 257)):
         x, other = torch.rand(shape) + 1, torch.rand(shape)
         operands = {
             "adamw_step_": (x, torch.ones(shape[1]), *HYPER),
+            "scaled_adamw_step_": (x, torch.ones(shape[1]), torch.ones(1), *HYPER),
             "reciprocal_": (x,),
             "scale_": (x, 3.0),
         }.get(name, (x, other))
