@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -61,8 +62,8 @@ impl Test {
         let start = Instant::now();
         let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Platforms));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
-        let mut times = vec![("set up".to_owned(), start.elapsed())];
-        for group in &groups {
+        let times = Mutex::new(vec![("set up".to_owned(), start.elapsed())]);
+        let run = |group: &Group| {
             let start = Instant::now();
             match (group, &python) {
                 (Group::Lint, Some(python)) => lint(python)?,
@@ -81,9 +82,15 @@ impl Test {
                 (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
             let name = group.to_possible_value().expect("no group is hidden").get_name().to_owned();
-            times.push((name, start.elapsed()));
-        }
-        for (group, time) in times {
+            times.lock().unwrap_or_else(PoisonError::into_inner).push((name, start.elapsed()));
+            Ok(())
+        };
+        // Those that build in folders of their own, and wait for the linker and the network more than for processors.
+        let (apart, in_turn): (Vec<_>, Vec<_>) =
+            groups.iter().partition(|group| matches!(group, Group::Platforms | Group::Packaging));
+        in_turn.iter().try_for_each(run)?;
+        two_at_a_time(&apart, run)?;
+        for (group, time) in times.into_inner().unwrap_or_else(PoisonError::into_inner) {
             println!("{group:<10} {:>5} s", time.as_secs());
         }
         println!("all tests passed in {} s", start.elapsed().as_secs());
