@@ -9,9 +9,9 @@ import gpsimd_torch
 import pytest
 import torch
 from gpsimd_torch import bench
-from gpsimd_torch.bench.cases import CASES
+from gpsimd_torch.bench.command import EVERY
 
-ONE = ["--op", "masked_softmax_forward", "--rounds", "1"]
+ONE = ["--op", "masked_softmax_backward", "--rounds", "1"]
 
 
 @pytest.mark.parametrize("option", ["--op", "--rounds", "--threads", "--json"])
@@ -30,11 +30,11 @@ def test_a_full_disk_behind_the_table_is_a_failure_that_keeps_the_file(tmp_path)
     assert finished.returncode != 0
     assert b"No space left on device" in finished.stderr
     [row] = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert row["op"] == "masked_softmax_forward" and row["rust_ms"] > 0
+    assert row["op"] == "masked_softmax_backward" and row["rust_ms"] > 0
 
 
 # The two that take gigabytes or seconds are measured in the same way.
-@pytest.mark.parametrize(("name", "make"), [case for case in CASES if case[0] not in ("cross_entropy", "adamw_step")])
+@pytest.mark.parametrize(("name", "make"), [case for case in EVERY if case[0] not in ("cross_entropy", "adamw_step")])
 def test_every_case_computes_what_pytorch_does(name, make):
     case = make()
     with gpsimd_torch.emulation("fast"), torch.no_grad():
@@ -44,4 +44,10 @@ def test_every_case_computes_what_pytorch_does(name, make):
         return
     pairs = zip(ours, theirs, strict=True) if isinstance(ours, tuple) else [(ours, theirs)]
     for a, b in pairs:
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-3 if name == "cumsum" else 1e-5)
+        rtol, atol = 1e-4, 2e-3 if name == "cumsum" else 1e-5
+        if a.dtype == torch.bfloat16:
+            # PyTorch rounds u = x + bias, and scaled and masked scores, to bf16, by up to 2^-8 of u; we go on in f32.
+            # GELU makes of that at most 0.27 / 2^8 where it is negative, the bound of |u GELU'(u)| there, and 1.2 / 2^8
+            # of the result elsewhere.
+            rtol, atol = 2**-6, 2**-9
+        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)

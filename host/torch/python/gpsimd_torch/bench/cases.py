@@ -11,6 +11,7 @@ import gpsimd_torch.functional
 from gpsimd_torch.ops import load_library
 
 Call = Callable[[], object]
+Make = Callable[[], "Case"]
 functional = torch.nn.functional
 
 
@@ -32,7 +33,8 @@ def _case(op: str, shape: str, rust: Call, function: Callable, *operands: torch.
     return Case(op, shape, rust, lambda: function(*operands), lambda: compiled(*operands), limit)
 
 
-def _randn(*shape: int) -> torch.Tensor:
+def randn(*shape: int) -> torch.Tensor:
+    """Numbers of the normal distribution, the same each time."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)))
 
 
@@ -46,7 +48,8 @@ def _index_ops():
     return torch.ops.index_ops
 
 
-def _copy(x: torch.Tensor) -> Call:
+def copy_of(x: torch.Tensor) -> Call:
+    """What reads and writes as many bytes as `x` has."""
     result = torch.empty_like(x)
     return lambda: result.copy_(x)
 
@@ -60,7 +63,7 @@ def _add(x: torch.Tensor, y: torch.Tensor) -> Call:
 
 
 def _bias_gelu_forward() -> Case:
-    ops, x, bias = _bert_ops(), _randn(8, 128, 3072), _randn(3072)
+    ops, x, bias = _bert_ops(), randn(8, 128, 3072), randn(3072)
 
     def bias_gelu(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return functional.gelu(x + bias)
@@ -68,11 +71,11 @@ def _bias_gelu_forward() -> Case:
     def rust() -> object:
         return ops.bias_gelu_forward(x, bias)
 
-    return _case("bias_gelu_forward", "[8, 128, 3072]", rust, bias_gelu, x, bias, limit=_copy(x))
+    return _case("bias_gelu_forward", "[8, 128, 3072]", rust, bias_gelu, x, bias, limit=copy_of(x))
 
 
 def _bias_gelu_backward() -> Case:
-    ops, x, bias, dy = _bert_ops(), _randn(8, 128, 3072), _randn(3072), _randn(8, 128, 3072)
+    ops, x, bias, dy = _bert_ops(), randn(8, 128, 3072), randn(3072), randn(8, 128, 3072)
 
     def bias_gelu_backward(dy: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         return torch.ops.aten.gelu_backward(dy, x + bias)
@@ -84,7 +87,7 @@ def _bias_gelu_backward() -> Case:
 
 
 def _masked_softmax_forward() -> Case:
-    ops, scores, scale = _bert_ops(), _randn(8, 12, 128, 128), 0.125
+    ops, scores, scale = _bert_ops(), randn(8, 12, 128, 128), 0.125
     mask = torch.zeros(8, 1, 1, 128)
     mask[..., 100:] = torch.finfo(torch.float32).min
 
@@ -95,12 +98,12 @@ def _masked_softmax_forward() -> Case:
         return ops.masked_softmax_forward(scores, mask, scale)
 
     shape = "[8, 12, 128, 128]"
-    return _case("masked_softmax_forward", shape, rust, masked_softmax, scores, mask, limit=_copy(scores))
+    return _case("masked_softmax_forward", shape, rust, masked_softmax, scores, mask, limit=copy_of(scores))
 
 
 def _masked_softmax_backward() -> Case:
-    ops, dp, scale = _bert_ops(), _randn(8, 12, 128, 128), 0.125
-    p = torch.softmax(_randn(8, 12, 128, 128).flip(0), -1)
+    ops, dp, scale = _bert_ops(), randn(8, 12, 128, 128), 0.125
+    p = torch.softmax(randn(8, 12, 128, 128).flip(0), -1)
 
     def masked_softmax_backward(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
         return scale * torch.ops.aten._softmax_backward_data(dp, p, -1, torch.float32)
@@ -114,7 +117,7 @@ def _masked_softmax_backward() -> Case:
 
 def _adamw_step() -> Case:
     ops, n = _bert_ops(), 22_000_000
-    state, grad = torch.zeros(3, n), 0.01 * _randn(n)
+    state, grad = torch.zeros(3, n), 0.01 * randn(n)
     parameter = torch.nn.Parameter(torch.zeros(n))
     parameter.grad = grad
     fused = torch.optim.AdamW([parameter], lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, fused=True)
@@ -130,7 +133,7 @@ def _adamw_step() -> Case:
 def _cross_entropy() -> Case:
     """Forward and backward of a language model's loss."""
     ops, shape = _bert_ops(), (4096, 30522)
-    logits = _randn(*shape).requires_grad_()
+    logits = randn(*shape).requires_grad_()
     labels = torch.randint(0, shape[1], shape[:1], generator=torch.Generator().manual_seed(0))
     scale = torch.full(shape[:1], 1 / shape[0])
 
@@ -156,8 +159,8 @@ def _cross_entropy() -> Case:
 
 def _dropout() -> Case:
     """Forward and backward of the dropout of attention."""
-    ops, x = _index_ops(), _randn(8, 12, 128, 128).requires_grad_()
-    grad, seed = _randn(8, 12, 128, 128), torch.tensor([1, 2], dtype=torch.int32)
+    ops, x = _index_ops(), randn(8, 12, 128, 128).requires_grad_()
+    grad, seed = randn(8, 12, 128, 128), torch.tensor([1, 2], dtype=torch.int32)
     compiled = torch.compile(lambda x: functional.dropout(x, 0.1), dynamic=False)
     backward, result = torch.enable_grad(), [torch.empty_like(grad) for _ in range(2)]
     return Case(
@@ -171,7 +174,7 @@ def _dropout() -> Case:
 
 
 def _gather_rows() -> Case:
-    ops, table = _index_ops(), _randn(30522, 768)
+    ops, table = _index_ops(), randn(30522, 768)
     ids = torch.randint(0, 30522, (4096,), generator=torch.Generator().manual_seed(0))
 
     def embedding(table: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -181,11 +184,11 @@ def _gather_rows() -> Case:
         return ops.gather_rows(table, ids)
 
     shape = "[30522, 768] at [4096]"
-    return _case("gather_rows", shape, rust, embedding, table, ids, limit=_copy(table[:4096]))
+    return _case("gather_rows", shape, rust, embedding, table, ids, limit=copy_of(table[:4096]))
 
 
 def _gather_rows_backward() -> Case:
-    ops, table, dy = _index_ops(), _randn(30522, 768), _randn(4096, 768)
+    ops, table, dy = _index_ops(), randn(30522, 768), randn(4096, 768)
     ids = torch.randint(0, 30522, (4096,), generator=torch.Generator().manual_seed(0))
 
     def embedding_backward(dy: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -200,7 +203,7 @@ def _gather_rows_backward() -> Case:
 
 def _topk(k: int) -> Callable[[], Case]:
     def make() -> Case:
-        ops, x = _index_ops(), _randn(1024, 30522)
+        ops, x = _index_ops(), randn(1024, 30522)
 
         def topk(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.topk(x, k)
@@ -213,7 +216,7 @@ def _topk(k: int) -> Callable[[], Case]:
 
 def _sort(*shape: int) -> Callable[[], Case]:
     def make() -> Case:
-        x, result = _randn(*shape), torch.empty(*shape, dtype=torch.int64)
+        x, result = randn(*shape), torch.empty(*shape, dtype=torch.int64)
 
         def sort(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.sort(x, stable=True)
@@ -229,18 +232,18 @@ def _sort(*shape: int) -> Callable[[], Case]:
 
 def _cumsum(*shape: int) -> Callable[[], Case]:
     def make() -> Case:
-        ops, x = _index_ops(), _randn(*shape)
+        ops, x = _index_ops(), randn(*shape)
 
         def cumsum(x: torch.Tensor) -> torch.Tensor:
             return torch.cumsum(x, -1)
 
-        return _case("cumsum", str(list(shape)), lambda: ops.cumsum(x, False), cumsum, x, limit=_copy(x))
+        return _case("cumsum", str(list(shape)), lambda: ops.cumsum(x, False), cumsum, x, limit=copy_of(x))
 
     return make
 
 
 # In the order of the table: the op, and what makes its data.
-CASES: list[tuple[str, Callable[[], Case]]] = [
+CASES: list[tuple[str, Make]] = [
     ("bias_gelu_forward", _bias_gelu_forward),
     ("bias_gelu_backward", _bias_gelu_backward),
     ("masked_softmax_forward", _masked_softmax_forward),

@@ -24,9 +24,12 @@ from rich.table import Table
 
 import gpsimd_torch
 from gpsimd_torch.bench.cases import CASES, Call, Case
+from gpsimd_torch.bench.functions import FUNCTIONS
 
 # Nothing but a rule under the heads, in ASCII.
 _RULE = box.Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
+
+EVERY = CASES + FUNCTIONS
 
 
 def measure(case: Case, rounds: int) -> dict[str, float | str | None]:
@@ -99,12 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="torch")
 
     with gpsimd_torch.emulation("fast"):
-        unknown = set(options.op or ()).difference(name for name, _ in CASES)
+        unknown = set(options.op or ()).difference(name for name, _ in EVERY)
         if unknown:
-            names = ", ".join(dict.fromkeys(name for name, _ in CASES))
+            names = ", ".join(dict.fromkeys(name for name, _ in EVERY))
             parser.error(f"argument --op: expected {names}, found {', '.join(map(repr, sorted(unknown)))}")
         # One at a time: the largest have gigabytes of operands.
-        rows = [measure(make(), options.rounds) for name, make in CASES if not options.op or name in options.op]
+        rows = [measure(make(), options.rounds) for name, make in EVERY if not options.op or name in options.op]
     # Before the table: it must not be lost with an output that is closed or full.
     if options.json:
         result = {
