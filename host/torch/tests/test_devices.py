@@ -104,7 +104,7 @@ COMPUTE = """
     results["leaf"] = error(lambda: torch_ops.scale_(weight, 2.0))
     results["inference"] = error(lambda: torch.inference_mode()(lambda: ops.bias_gelu_forward(*there).device.type)())
     print(json.dumps(results), flush=True)
-    # Without PyTorch's tear-down: PyTorch 2.15 has been seen to abort there on the thread that autograd has for a device.
+    # Without PyTorch's tear-down: 2.15 has been seen to abort there on the thread that autograd has for a device.
     os._exit(0)
 """
 
