@@ -87,6 +87,9 @@ unsafe extern "C" fn tcm_alloc(context: *mut c_void, bytes: u32, location: *cons
         let misuse = Misuse::TcmExhausted { asked: bytes, left, pool, held };
         // SAFETY: the kernel passes a location or null.
         core.exhausted = Some((misuse, unsafe { SourceLocation::read(location) }));
+    } else {
+        // SAFETY: the kernel passes a location or null.
+        unsafe { core.record_tcm(tcm, Some(bytes), location) };
     }
     tcm
 }
@@ -97,6 +100,9 @@ unsafe extern "C" fn tcm_free(context: *mut c_void, tcm: *mut u8, location: *con
     if let Err(misuse) = core.pool.free(tcm) {
         // SAFETY: the kernel passes a location or null.
         unsafe { core.misused(misuse, location) };
+    } else {
+        // SAFETY: the kernel passes a location or null.
+        unsafe { core.record_tcm(tcm, None, location) };
     }
 }
 
@@ -139,14 +145,16 @@ unsafe extern "C" fn load(
     core.trace_dma(Transfer::Load, tensor, start, bytes, tcm);
     core.report.loads += 1;
     core.report.load_bytes += bytes as u64;
-    let mut tcm = tcm;
+    let mut to = tcm;
     for (hbm, bytes) in core.launch.memory(tensor as usize, &range) {
         // SAFETY: `verify` found the range inside the tensor and the TCM side inside the pool; these do not overlap.
         unsafe {
-            std::ptr::copy_nonoverlapping(hbm, tcm, bytes);
-            tcm = tcm.add(bytes);
+            std::ptr::copy_nonoverlapping(hbm, to, bytes);
+            to = to.add(bytes);
         }
     }
+    // SAFETY: `verify` found the TCM side inside the pool; the kernel passes a location or null.
+    unsafe { core.record_dma(Transfer::Load, tensor, start, bytes, tcm, location) };
     STATUS_OK
 }
 
@@ -171,6 +179,8 @@ unsafe extern "C" fn store(
         Err(misuse) => return unsafe { core.misused(misuse, location) },
     };
     core.trace_dma(Transfer::Store, tensor, start, bytes, tcm);
+    // SAFETY: `verify` found the TCM side inside the pool; the kernel passes a location or null.
+    unsafe { core.record_dma(Transfer::Store, tensor, start, bytes, tcm, location) };
     core.report.stores += 1;
     core.report.store_bytes += bytes as u64;
     if bytes == 0 {

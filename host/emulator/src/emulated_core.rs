@@ -14,6 +14,7 @@ use crate::last_dma::{Last, Place};
 use crate::operations::Operations;
 use crate::prepared_launch::PreparedLaunch;
 use crate::print::Printer;
+use crate::recorder::{CoreRecorder, Event, RecordedCore};
 use crate::report::{CoreReport, Dma, PrintedLine, TraceStep};
 use crate::tcm::{Pool, TcmMemory};
 use crate::tensor_names::with_names;
@@ -33,6 +34,8 @@ pub(crate) struct CoreOutcome {
     pub(crate) stored: Vec<Stored>,
     /// Empty unless the engine traces.
     pub(crate) trace: Vec<TraceStep>,
+    /// Empty unless the engine records.
+    pub(crate) recorded: RecordedCore,
 }
 
 /// One core during a run.
@@ -57,6 +60,7 @@ pub(crate) struct EmulatedCore<'r, 'm> {
     pub(crate) stored: Vec<Stored>,
     last: Option<Last>,
     trace: Vec<TraceStep>,
+    recorder: Option<Box<CoreRecorder>>,
     /// Where the library counts, if it does; on this thread until the kernel returns.
     operations: Option<NonNull<Operations>>,
     /// What was counted at the last step of the trace.
@@ -96,6 +100,7 @@ impl EmulatedCore<'_, '_> {
             stored: (0..launch.outputs()).map(|_| Stored::default()).collect(),
             last: None,
             trace: Vec::new(),
+            recorder: launch.recorder.as_ref().map(|recorder| Box::new(CoreRecorder::new(recorder.limits()))),
             operations: launch.op.operations_here(),
             traced: Operations::default(),
         };
@@ -142,9 +147,51 @@ impl EmulatedCore<'_, '_> {
 
     /// Adds a DMA of `bytes` to or from `tcm` to the trace.
     pub(crate) fn trace_dma(&mut self, transfer: Transfer, tensor: u32, start: u64, bytes: usize, tcm: *const u8) {
+        self.trace(Some(self.dma(transfer, tensor, start, bytes, tcm)));
+    }
+
+    fn dma(&self, transfer: Transfer, tensor: u32, start: u64, bytes: usize, tcm: *const u8) -> Dma {
+        Dma { transfer, phase: 0, tensor, start, bytes: bytes as u64, tcm: self.tcm_offset(tcm) }
+    }
+
+    fn tcm_offset(&self, tcm: *const u8) -> u64 {
         // A DMA of nothing may be to nowhere.
-        let tcm = (tcm as usize).saturating_sub(self.pool.start() as usize) as u64;
-        self.trace(Some(Dma { transfer, phase: 0, tensor, start, bytes: bytes as u64, tcm }));
+        tcm.addr().saturating_sub(self.pool.start().addr()) as u64
+    }
+
+    /// Records a DMA of `bytes` to or from `tcm`, which holds what was moved.
+    ///
+    /// # Safety
+    /// The DMA is a verified one, or of nothing; `location` is null, or leads to a location whose text is readable.
+    pub(crate) unsafe fn record_dma(
+        &mut self,
+        transfer: Transfer,
+        tensor: u32,
+        start: u64,
+        bytes: usize,
+        tcm: *const u8,
+        location: *const Location,
+    ) {
+        let dma = self.dma(transfer, tensor, start, bytes, tcm);
+        let Some(recorder) = &mut self.recorder else { return };
+        // SAFETY: `bytes` bytes of the pool, which nothing writes now; the caller's promise.
+        let (data, location) = unsafe {
+            let data = if bytes == 0 { &[] } else { std::slice::from_raw_parts(tcm, bytes) };
+            (data, SourceLocation::read(location))
+        };
+        recorder.dma(dma, data, location);
+    }
+
+    /// Records that `bytes` bytes of TCM were taken at `tcm`, or, without a number, that they were freed.
+    ///
+    /// # Safety
+    /// `location` is null, or leads to a location whose text is readable.
+    pub(crate) unsafe fn record_tcm(&mut self, tcm: *const u8, bytes: Option<u32>, location: *const Location) {
+        let tcm = self.tcm_offset(tcm);
+        let Some(recorder) = &mut self.recorder else { return };
+        let event = bytes.map_or(Event::Free { tcm }, |bytes| Event::Alloc { tcm, bytes: bytes.into() });
+        // SAFETY: the caller's promise.
+        recorder.step(event, unsafe { SourceLocation::read(location) });
     }
 
     /// Adds to the trace what was computed since the last step, and what ended that.
@@ -183,6 +230,7 @@ impl EmulatedCore<'_, '_> {
             accesses,
             stored,
             trace,
+            recorder,
             ..
         } = self;
         let found = match ended {
@@ -200,6 +248,7 @@ impl EmulatedCore<'_, '_> {
             accesses,
             stored,
             trace,
+            recorded: recorder.map(|recorder| recorder.finish()).unwrap_or_default(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::error::{KernelError, LaunchError, Misuse, OperandError, SourceLocatio
 use crate::launch::Launch;
 use crate::library::Op;
 use crate::operands::{self, Place};
+use crate::recorder::{RecordedCore, Recorder, Recording};
 use crate::scalar::Scalar;
 use crate::tcm::Poison;
 use crate::tensor::{TensorType, TensorView, TensorViewMut};
@@ -42,6 +43,8 @@ pub(crate) struct PreparedLaunch<'a> {
     pub(crate) in_place: u32,
     /// Whether the report says what every core did in its order.
     pub(crate) traces: bool,
+    /// What keeps what every core does, if anything.
+    pub(crate) recorder: Option<Recorder>,
     /// What TCM holds at the start; none in fast mode.
     pub(crate) poison: Option<Poison>,
     /// What each output replaced in place was before, in checked mode.
@@ -210,6 +213,7 @@ impl<'a> PreparedLaunch<'a> {
             replaced,
             in_place,
             traces: false,
+            recorder: None,
             poison: None,
             compares: false,
             differs: AtomicBool::new(false),
@@ -408,6 +412,13 @@ impl<'a> PreparedLaunch<'a> {
             }
             bytes -= len;
         }
+    }
+
+    /// What `cores` did.
+    pub(crate) fn recording(&self, cores: Vec<RecordedCore>) -> Recording {
+        let types = self.tensors.iter().filter_map(|tensor| TensorType::from_abi(&tensor.ty));
+        let tensors = types.enumerate().map(|(index, ty)| (self.name(index), ty)).collect();
+        Recording { op: self.op.name().to_owned(), tensors, first_output: self.first_output, cores }
     }
 
     pub(crate) fn error(&self, core: Option<u32>, misuse: Misuse, location: Option<SourceLocation>) -> KernelError {

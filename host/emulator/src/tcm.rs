@@ -6,6 +6,7 @@ use gpsimd_abi::{TCM_ALIGN, TCM_BELOW};
 
 use crate::error::{HeldBuffers, Misuse, TcmProblem};
 use crate::last_dma::Place;
+use crate::recorder::UNWRITTEN;
 
 /// The memory of one core's pool and of what the library has below it, reused from launch to launch.
 #[derive(Debug)]
@@ -54,7 +55,10 @@ impl Poison {
     /// Eight bytes that repeat from the start of the pool. Every half and every word is a number of the kind.
     pub(crate) const fn pattern(self) -> [u8; 8] {
         match self {
-            Self::Signalling => [0xa5, 0x7f, 0xa5, 0x7f, 0xa5, 0x7f, 0xa5, 0x7f],
+            Self::Signalling => {
+                let [low, high] = UNWRITTEN;
+                [low, high, low, high, low, high, low, high]
+            }
             Self::Large => [0x5a, 0x7e, 0x5a, 0x7e, 0x5a, 0xfe, 0x5a, 0xfe],
         }
     }

@@ -13,6 +13,7 @@ use super::{Engine, Mode};
 use crate::error::ConfigError;
 use crate::interrupt::InterruptHandle;
 use crate::print::PrintSink;
+use crate::recorder::Recorder;
 use crate::workers::{SharedWorkers, ThreadPool, Workers};
 
 /// How long a launch in checked mode may take, unless set.
@@ -29,6 +30,7 @@ pub struct EngineBuilder {
     mode: Mode,
     copies_tiles: bool,
     traces: bool,
+    recorder: Option<Recorder>,
     workers: Option<SharedWorkers>,
     print: PrintSink,
     time_limit: Option<Duration>,
@@ -91,6 +93,14 @@ impl EngineBuilder {
         self
     }
 
+    /// What keeps the data of every DMA and the buffers of TCM; nothing unless set, and then nothing is spent on it. What
+    /// a native library does without the device table is not seen: as for [`trace`](Self::trace).
+    #[must_use]
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Where kernels print to; standard error unless set.
     #[must_use]
     pub fn print(mut self, sink: PrintSink) -> Self {
@@ -131,7 +141,7 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        let Self { tcm_bytes, mode, copies_tiles, traces, print, heeds_signal, .. } = self;
+        let Self { tcm_bytes, mode, copies_tiles, traces, recorder, print, heeds_signal, .. } = self;
         let time_limit = match (self.time_limit, mode) {
             (Some(limit), _) => limit,
             (None, Mode::Checked) => time_limit_of_environment()?.unwrap_or(TIME_LIMIT),
@@ -145,6 +155,7 @@ impl EngineBuilder {
             mode,
             copies_tiles,
             traces,
+            recorder,
             workers,
             print,
             time_limit,

@@ -24,6 +24,7 @@ use crate::library::{Op, PhaseArgument};
 use crate::operands;
 use crate::prepared_launch::PreparedLaunch;
 use crate::print::PrintSink;
+use crate::recorder::Recorder;
 use crate::report::LaunchReport;
 use crate::scalar::Scalar;
 use crate::tcm::{Poison, TcmMemory};
@@ -62,6 +63,7 @@ pub struct Engine {
     mode: Mode,
     copies_tiles: bool,
     traces: bool,
+    recorder: Option<Recorder>,
     workers: SharedWorkers,
     print: PrintSink,
     /// Nanoseconds that a launch may take; 0 for any number.
@@ -240,6 +242,7 @@ impl Engine {
 
     fn execute(&self, mut launch: PreparedLaunch<'_>) -> Result<LaunchReport, LaunchError> {
         launch.traces = self.traces;
+        launch.recorder.clone_from(&self.recorder);
         let limit = Some(self.time_limit.load(Ordering::Relaxed)).filter(|limit| *limit != 0);
         let interrupts = Interrupts::new(self.interrupts.requests(), self.heeds_signal);
         let watched = Watched::new(limit.map(Duration::from_nanos), interrupts);
@@ -269,6 +272,7 @@ impl Engine {
     /// differs, or an element is stored more than once, both run again, for a comparison of all that they leave.
     fn run_twice(&self, launch: &mut PreparedLaunch<'_>, watched: &Watched<'_>) -> Result<LaunchReport, LaunchError> {
         let first = self.run_poisoned(launch, watched, Poison::Signalling);
+        launch.recorder = None;
         let report = self.conclude(launch, watched, &first)?;
         launch.compares = true;
         let second = self.run_poisoned(launch, watched, Poison::Large);
@@ -386,11 +390,16 @@ impl Engine {
         }
         // All of them on this thread, or those that the workers forgot.
         (0..self.cores).for_each(task);
-        outcomes
+        let mut outcomes: Vec<_> = outcomes
             .into_iter()
             .take(self.cores)
             .map(|outcome| outcome.into_inner().expect("the workers swallowed a panic"))
-            .collect()
+            .collect();
+        if let Some(recorder) = &launch.recorder {
+            let cores = outcomes.iter_mut().map(|outcome| std::mem::take(&mut outcome.recorded)).collect();
+            recorder.add(launch.recording(cores));
+        }
+        outcomes
     }
 
     fn lock_pools(&self) -> std::sync::MutexGuard<'_, Vec<TcmMemory>> {

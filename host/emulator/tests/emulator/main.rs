@@ -11,6 +11,7 @@ mod outcome;
 mod output;
 mod overhead;
 mod printing;
+mod recording;
 mod shapes;
 mod tcm;
 mod threads;
