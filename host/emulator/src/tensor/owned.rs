@@ -65,6 +65,20 @@ impl Tensor {
         Self { ty, data }
     }
 
+    /// `bytes`, the elements row-major in the byte order of this host, as a tensor of type `ty`.
+    ///
+    /// # Errors
+    /// When they are more or fewer than the type says.
+    pub fn from_bytes(ty: TensorType, bytes: &[u8]) -> Result<Self, TensorError> {
+        if bytes.len() != ty.bytes() {
+            let found = bytes.len() / ty.dtype().bytes();
+            return Err(TensorError::Length { shape: ty.shape().to_vec(), expected: ty.len(), found });
+        }
+        let mut tensor = Self::zeros(ty);
+        with_vector!(&mut tensor.data, data => bytemuck::cast_slice_mut(data).copy_from_slice(bytes));
+        Ok(tensor)
+    }
+
     /// `numbers`, row-major, as a tensor of type `ty`, with zeros for those that are missing: floats are rounded to nearest,
     /// integers cut off behind the point.
     pub fn of_numbers(ty: TensorType, numbers: impl IntoIterator<Item = f32>) -> Self {
@@ -130,6 +144,24 @@ impl Tensor {
             Ok(())
         } else {
             Err(TensorError::DType { expected: T::DTYPE.name(), found: self.ty.dtype().name() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_of_the_bytes_of_another_is_that_one() {
+        for dtype in DType::ALL {
+            let ty = TensorType::new(dtype, &[3, 2]).unwrap();
+            let tensor = Tensor::of_numbers(ty, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            // From an address that no element is aligned to.
+            let shifted = [&[0], tensor.bytes()].concat();
+            assert_eq!(Tensor::from_bytes(ty, &shifted[1..]).unwrap(), tensor);
+            let error = Tensor::from_bytes(ty, &shifted[1..=dtype.bytes()]).unwrap_err();
+            assert_eq!(error.to_string(), "shape [3, 2] has 6 elements, the data has 1");
         }
     }
 }
