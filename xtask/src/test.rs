@@ -267,7 +267,7 @@ fn isa() -> anyhow::Result<()> {
         ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling", "grid_sample"]),
         ("kernels/scatter-ops", &["scatter"]),
-        // Not `sort-ops`: LLVM for Xtensa fails on it ("Cannot scavenge register without an emergency spill slot").
+        ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
         ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),

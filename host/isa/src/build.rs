@@ -156,7 +156,11 @@ pub(crate) fn run(command: &mut Command) -> Result<String, IsaError> {
     let output = command.output().map_err(|source| IsaError::Start { command: shown.clone(), source })?;
     if !output.status.success() {
         let output = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(IsaError::Command { command: shown, output });
+        return Err(if output.contains("without an emergency spill slot") {
+            IsaError::Frame { output }
+        } else {
+            IsaError::Command { command: shown, output }
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

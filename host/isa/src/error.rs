@@ -41,6 +41,16 @@ pub enum IsaError {
         /// What it said.
         output: String,
     },
+    /// A function needs a frame of 1 to 2 KiB on the stack, which LLVM's Xtensa backend reaches without a register to spare.
+    #[error(
+        "LLVM for Xtensa cannot compile a function of the library, most likely a kernel whose locals take 1 to 2 KiB of stack: \
+         move a part of it (a loop with what it loads and stages) to a function with #[inline(never)]. The other tiers compile \
+         it as it is.\n{output}"
+    )]
+    Frame {
+        /// What the compiler said.
+        output: String,
+    },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

@@ -1,5 +1,7 @@
 //! Runs of equal elements.
 
+use core::ops::Range;
+
 use gpsimd::prelude::*;
 
 use crate::parts::{self, Found};
@@ -83,12 +85,7 @@ pub fn unique_consecutive_of_parts<T: Number>(
         let x = tcm.load(&x, first..range.end)?;
         let flags = flags.get_mut(..range.len()).unwrap_or_default();
         mark_starts(&x, flags);
-        let mut stage = tcm.stage(&mut inverse, range.clone())?;
-        for (number, starts) in stage.iter_mut().zip(&*flags) {
-            *number = i32::from(*starts);
-        }
-        lanes::wrapping_cumsum(&mut stage, next as i32 - 1);
-        stage.store()?;
+        store_inverse(core, &mut inverse, range.clone(), flags, next)?;
         // Behind the place where the run began that goes on, if it began here.
         let room = places.get_mut(1..).unwrap_or_default();
         let begun = lanes::compact(flags, range.start as i32, |starts| starts != 0, room).found;
@@ -100,12 +97,12 @@ pub fn unique_consecutive_of_parts<T: Number>(
         stage.store()?;
         // All runs that began here but the last have ended, and that which went on has.
         let skipped = usize::from(!has_run);
-        let mut stage = tcm.stage(&mut lengths, next + skipped - 1..next + begun - 1)?;
-        let ends = places.iter().skip(skipped + 1);
-        for ((length, start), end) in stage.iter_mut().zip(places.iter().skip(skipped)).zip(ends) {
-            *length = end - start;
-        }
-        stage.store()?;
+        store_lengths(
+            core,
+            &mut lengths,
+            next + skipped - 1..next + begun - 1,
+            places.get(skipped..).unwrap_or_default(),
+        )?;
         (next, has_run) = (next + begun, true);
         places[0] = places[begun];
     }
@@ -124,6 +121,35 @@ fn next_start(core: &Core, firsts: &Input<'_, i32>, part: usize) -> OpResult<Opt
         }
     }
     Ok(None)
+}
+
+/// Stores the number of the run that each element of `range` is in; `flags` says where runs begin, `next` is the next run's.
+///
+/// Not inlined, and `store_lengths` is not, for LLVM's backend for Xtensa, which cannot compile the kernel with them.
+#[inline(never)]
+fn store_inverse(
+    core: &Core,
+    inverse: &mut Output<'_, i32>,
+    range: Range<usize>,
+    flags: &[u8],
+    next: usize,
+) -> OpResult {
+    let mut stage = core.tcm().stage(inverse, range)?;
+    for (number, starts) in stage.iter_mut().zip(flags) {
+        *number = i32::from(*starts);
+    }
+    lanes::wrapping_cumsum(&mut stage, next as i32 - 1);
+    stage.store()
+}
+
+/// Stores how long the runs `range` are, that begin at `places`.
+#[inline(never)]
+fn store_lengths(core: &Core, lengths: &mut Output<'_, i32>, range: Range<usize>, places: &[i32]) -> OpResult {
+    let mut stage = core.tcm().stage(lengths, range)?;
+    for ((length, start), end) in stage.iter_mut().zip(places).zip(places.iter().skip(1)) {
+        *length = end - start;
+    }
+    stage.store()
 }
 
 /// Marks the elements at which a run begins. `x` has the element before them, too, if there is one.
