@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{build, doctor, empty_values, emulated_runtime, neff, new, profile, test};
+use crate::{build, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Neff(neff::Neff),
     New(new::New),
     Profile(profile::Profile),
+    Replay(replay::ReplayCommand),
     Test(test::Test),
 }
 
@@ -49,6 +50,7 @@ impl Cli {
             Command::Neff(command) => command.run(),
             Command::New(command) => command.run(),
             Command::Profile(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::Test(command) => command.run(),
         }
     }

@@ -5,6 +5,8 @@
 #![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
 
 pub mod build;
+#[allow(dead_code, reason = "the command is next")]
+mod check;
 mod cli;
 mod compiler;
 pub mod doctor;
@@ -12,17 +14,21 @@ pub mod empty_values;
 pub mod emulated_runtime;
 pub mod files;
 mod generated;
+mod libraries;
 pub mod neff;
 mod new;
 pub mod normal;
+pub mod operands;
 pub mod process;
 pub mod profile;
 pub mod python;
+pub mod replay;
 pub mod sdk_source;
 pub mod stamp;
 mod status;
 pub mod table;
 mod test;
+pub mod tier;
 pub mod workspace;
 
 pub use cli::Cli;

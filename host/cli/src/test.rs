@@ -9,6 +9,7 @@ use gpsimd_testing::{ISA, PACKAGE};
 
 use crate::build;
 use crate::process;
+use crate::tier::{self, Tier};
 use crate::workspace::{OpCrate, Selection};
 
 /// Run the tests of an op library on every tier: natively, on the op package that ships, as an Xtensa program.
@@ -35,30 +36,18 @@ pub(crate) struct Test {
     options: Vec<OsString>,
 }
 
-/// What runs the kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Tier {
-    /// rustc's code for this CPU
-    Native,
-    /// The C++ op package, compiled for this CPU
-    Package,
-    /// The Xtensa program under QEMU
-    Isa,
-}
-
 impl Test {
     /// Runs the tests and says which tiers passed.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let library = self.selection.find()?;
-        let all = [Tier::Native, Tier::Package, Tier::Isa];
-        let tiers = if self.tier.is_empty() { &all[..] } else { &self.tier };
+        let tiers = if self.tier.is_empty() { &Tier::ALL[..] } else { &self.tier };
         let mut lines = Vec::new();
         for tier in tiers {
             let variable = match tier {
                 Tier::Native => None,
                 Tier::Package => Some((PACKAGE, build::build(&library, "native", None)?.package)),
                 Tier::Isa => {
-                    if let Some(reason) = missing() {
+                    if let Some(reason) = tier::isa_is_missing() {
                         ensure!(self.tier.is_empty(), "the isa tier cannot run: {reason}");
                         lines.push(format!("isa      skipped: {reason}"));
                         continue;
@@ -66,10 +55,9 @@ impl Test {
                     Some((ISA, build::isa_program(&library)?))
                 }
             };
-            let name = format!("{tier:?}").to_lowercase();
             process::run(&mut cargo_test(&library, variable, &self.options))
-                .with_context(|| format!("the tests fail on the {name} tier"))?;
-            lines.push(format!("{name:8} passed"));
+                .with_context(|| format!("the tests fail on the {tier} tier"))?;
+            lines.push(format!("{tier:8} passed"));
         }
         println!("{}", lines.join("\n"));
         Ok(())
@@ -85,14 +73,4 @@ fn cargo_test(library: &OpCrate, variable: Option<(&str, PathBuf)>, options: &[O
     }
     cargo.envs(variable);
     cargo
-}
-
-/// What keeps the isa tier from running.
-fn missing() -> Option<String> {
-    let missing: Vec<_> = gpsimd_isa::missing_tools().iter().map(ToString::to_string).collect();
-    if missing.is_empty() {
-        gpsimd_isa::ensure_nightly().err().map(|error| error.to_string())
-    } else {
-        Some(missing.join("; "))
-    }
 }

@@ -13,6 +13,7 @@ use super::{Engine, Mode};
 use crate::error::ConfigError;
 use crate::interrupt::InterruptHandle;
 use crate::print::PrintSink;
+use crate::random_bits::random_bits;
 use crate::recorder::Recorder;
 use crate::workers::{SharedWorkers, ThreadPool, Workers};
 
@@ -32,6 +33,7 @@ pub struct EngineBuilder {
     traces: bool,
     recorder: Option<Recorder>,
     workers: Option<SharedWorkers>,
+    schedule: Option<u64>,
     print: PrintSink,
     time_limit: Option<Duration>,
     heeds_signal: bool,
@@ -66,6 +68,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn workers(mut self, workers: Arc<dyn Workers>) -> Self {
         self.workers = Some(SharedWorkers::new(workers));
+        self
+    }
+
+    /// Runs the cores one after another on the launching thread, in the order that the seed says, the same in every launch.
+    /// No result depends on the order, unless a kernel is wrong.
+    #[must_use]
+    pub fn schedule(mut self, seed: u64) -> Self {
+        self.schedule = Some(seed);
         self
     }
 
@@ -141,6 +151,7 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
+        let order = self.schedule.map(|seed| order(seed, cores));
         let Self { tcm_bytes, mode, copies_tiles, traces, recorder, print, heeds_signal, .. } = self;
         let time_limit = match (self.time_limit, mode) {
             (Some(limit), _) => limit,
@@ -157,6 +168,7 @@ impl EngineBuilder {
             traces,
             recorder,
             workers,
+            order,
             print,
             time_limit,
             interrupts,
@@ -180,10 +192,37 @@ pub(super) fn nanoseconds(limit: Duration) -> u64 {
     u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The cores in the order of a seed, each order as likely as any other (Fisher-Yates).
+fn order(seed: u64, cores: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..cores).collect();
+    for (end, bits) in (1..=cores).rev().zip(random_bits(seed)) {
+        order.swap(end - 1, (bits >> 32) as usize % end);
+    }
+    order
+}
+
 fn own_workers(threads: Option<usize>, cores: usize) -> Result<SharedWorkers, ConfigError> {
     let available = || std::thread::available_parallelism().map_or(1, NonZero::get);
     // No use for more threads than cores.
     let threads = threads.unwrap_or_else(available).min(cores);
     let pool = ThreadPool::new(threads).map_err(|source| ConfigError::Threads { threads, source })?;
     Ok(SharedWorkers::new(Arc::new(pool)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_has_every_core_once_and_follows_from_the_seed() {
+        let orders: Vec<_> = (0..50).map(|seed| order(seed, CORES)).collect();
+        for order in &orders {
+            let mut cores = order.clone();
+            cores.sort_unstable();
+            assert_eq!(cores, (0..CORES).collect::<Vec<_>>());
+        }
+        assert_eq!(order(3, CORES), orders[3]);
+        assert!((0..CORES).all(|first| orders.iter().any(|order| order[0] == first)), "{orders:?}");
+        assert_eq!(order(1, 1), [0]);
+    }
 }

@@ -65,6 +65,8 @@ pub struct Engine {
     traces: bool,
     recorder: Option<Recorder>,
     workers: SharedWorkers,
+    /// The order in which cores run one after another, if there is one.
+    order: Option<Vec<usize>>,
     print: PrintSink,
     /// Nanoseconds that a launch may take; 0 for any number.
     time_limit: AtomicU64,
@@ -384,8 +386,10 @@ impl Engine {
             // The first and only to set it.
             let _ = outcomes[core].set(outcome);
         };
+        // On this thread; below are those that are left, none.
+        self.order.iter().flatten().for_each(|core| task(*core));
         let is_small = !launch.is_checked() && launch.bytes() < INLINE_BYTES;
-        if !is_forked && !is_small && self.workers.threads() > 1 {
+        if self.order.is_none() && !is_forked && !is_small && self.workers.threads() > 1 {
             self.workers.dispatch(self.cores, &task);
         }
         // All of them on this thread, or those that the workers forgot.

@@ -126,6 +126,11 @@ impl Tensor {
         with_vector!(&self.data, data => bytemuck::cast_slice(data))
     }
 
+    /// The bytes of all elements, to write: any bits are an element.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        with_vector!(&mut self.data, data => bytemuck::cast_slice_mut(data))
+    }
+
     /// The tensor as an operand of a launch.
     pub fn view(&self) -> TensorView<'_> {
         // SAFETY: the vector holds `ty.len()` elements of the dtype and is borrowed as long as the view.

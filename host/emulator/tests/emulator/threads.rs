@@ -48,6 +48,15 @@ fn many_threads_launch_on_one_engine_at_once() {
     }
 }
 
+#[test]
+fn the_order_of_the_cores_makes_no_difference() {
+    let x = iota(100_003);
+    for (seed, mode) in (0..4).flat_map(|seed| [Mode::Checked, Mode::Fast].map(|mode| (seed, mode))) {
+        let engine = Engine::builder().mode(mode).threads(3).schedule(seed).build().unwrap();
+        assert_eq!(engine.call(&op("copy"), &[x.view()], &[]).unwrap(), x);
+    }
+}
+
 /// Workers of a host program that are out of order, start a core twice, and forget another.
 struct Careless {
     calls: AtomicUsize,

@@ -1,0 +1,141 @@
+//! [`Launcher`]: launches ops in the settings that are compared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpsimd_emulator::{Engine, Launch, LaunchError, Op, PrintSink, Tensor, ThreadPool};
+
+use super::flush_to_zero::FlushToZero;
+use crate::libraries::Libraries;
+use crate::operands::Operands;
+use crate::replay::Setting;
+use crate::tier::Tier;
+
+/// Engines that are kept: each has pools of its own.
+const KEPT_ENGINES: usize = 200;
+
+/// How long a launch may take, unless set. A core of the isa tier is hundreds of times slower.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+const ISA_FACTOR: u32 = 6;
+
+/// What a launch returns.
+pub(crate) type Outcome = Result<Vec<Tensor>, LaunchError>;
+
+/// Launches ops in settings, whose engines it keeps.
+pub(crate) struct Launcher {
+    libraries: Libraries,
+    engines: HashMap<Setting, Engine>,
+    pools: HashMap<usize, Arc<ThreadPool>>,
+    time_limit: Duration,
+}
+
+impl Launcher {
+    pub(crate) fn new(libraries: Libraries) -> Self {
+        Self { libraries, engines: HashMap::new(), pools: HashMap::new(), time_limit: TIME_LIMIT }
+    }
+
+    pub(crate) fn libraries(&self) -> &Libraries {
+        &self.libraries
+    }
+
+    /// How long launches may take from now on.
+    pub(crate) fn set_time_limit(&mut self, limit: Duration) {
+        self.time_limit = limit;
+        self.engines.clear();
+    }
+
+    /// Launches an op.
+    ///
+    /// # Errors
+    /// When the setting's tier is not there, or its engine cannot be built: nothing that the kernel does.
+    pub(crate) fn launch(&mut self, op: &str, operands: &Operands, setting: &Setting) -> anyhow::Result<Outcome> {
+        let op = self.libraries.on(setting.tier)?.op(op)?;
+        let engine = self.engine(setting)?;
+        for _ in 0..setting.launches_before {
+            let tensors = operands.tensors.iter().map(|tensor| Tensor::zeros(tensor.ty())).collect();
+            let other = Operands { tensors, scalars: operands.scalars.clone() };
+            // Of zeros, which the op may refuse.
+            let _ = call(engine, &op, &other, false);
+        }
+        let flush = setting.flush_to_zero.then(FlushToZero::set);
+        let outcome = call(engine, &op, operands, setting.in_place);
+        drop(flush);
+        Ok(outcome)
+    }
+
+    fn engine(&mut self, setting: &Setting) -> anyhow::Result<&Engine> {
+        // What is not the engine's.
+        let key = Setting { flush_to_zero: false, in_place: false, launches_before: 0, ..setting.clone() };
+        if self.engines.len() >= KEPT_ENGINES && !self.engines.contains_key(&key) {
+            self.engines.clear();
+        }
+        if !self.engines.contains_key(&key) {
+            let factor = if setting.tier == Tier::Isa { ISA_FACTOR } else { 1 };
+            let mut builder = Engine::builder()
+                .cores(setting.cores)
+                .mode(setting.mode.into())
+                .direct(!setting.copies)
+                .print(PrintSink::Function(Arc::new(|_| {})))
+                .time_limit(self.time_limit * factor)
+                .interrupt_on_sigint(true);
+            if let Some(bytes) = setting.tcm_bytes {
+                builder = builder.tcm_bytes(bytes);
+            }
+            builder = match setting.schedule {
+                Some(seed) => builder.schedule(seed).threads(1),
+                None if setting.threads == 1 => builder.threads(1),
+                None => builder.workers(self.pool(setting.threads)?),
+            };
+            self.engines.insert(key.clone(), builder.build()?);
+        }
+        Ok(&self.engines[&key])
+    }
+
+    fn pool(&mut self, threads: usize) -> anyhow::Result<Arc<ThreadPool>> {
+        if let Some(pool) = self.pools.get(&threads) {
+            return Ok(Arc::clone(pool));
+        }
+        let pool = Arc::new(ThreadPool::new(threads)?);
+        self.pools.insert(threads, Arc::clone(&pool));
+        Ok(pool)
+    }
+}
+
+/// Launches an op; in place, if it replaces operands and all of these have the types of what replaces them.
+fn call(engine: &Engine, op: &Op, operands: &Operands, is_in_place: bool) -> Outcome {
+    let views = operands.views();
+    if !is_in_place {
+        return engine.call_all(op, &views, &operands.scalars);
+    }
+    let mut outputs = Vec::new();
+    let bound = op.bind(&views, &operands.scalars)?;
+    let mut replaced = Vec::new();
+    for (index, ty) in bound.output_types().iter().enumerate() {
+        match op.descriptor().replaced_tensor(index) {
+            Some(operand) => {
+                outputs.push(operands.tensors[operand].clone());
+                replaced.push(operand);
+            }
+            None => outputs.push(Tensor::zeros(*ty)),
+        }
+    }
+    let others = views.iter().enumerate().filter(|(index, _)| !replaced.contains(index));
+    let others: Vec<_> = others.map(|(_, view)| *view).collect();
+    let outputs_of = outputs.iter_mut().map(Tensor::view_mut).collect();
+    engine.launch_in_place(op, Launch { tensors: &others, scalars: &operands.scalars, outputs: outputs_of })?;
+    Ok(outputs)
+}
+
+/// Whether an op can be launched in place on these operands.
+pub(crate) fn can_be_in_place(op: &Op, operands: &Operands) -> bool {
+    if !op.descriptor().replaces_any() {
+        return false;
+    }
+    let types = operands.types();
+    op.shape(&types, &operands.sizes()).is_ok_and(|outputs| {
+        outputs.iter().enumerate().all(|(index, output)| {
+            op.descriptor().replaced_tensor(index).is_none_or(|operand| types[operand] == *output)
+        })
+    })
+}
