@@ -4,6 +4,7 @@ use anyhow::Context;
 use gpsimd_emulator::Op;
 
 use super::finding::Finding;
+use super::gradient::Gradients;
 use super::launcher::{Launcher, Outcome};
 use super::random::Random;
 use super::settings::Settings;
@@ -46,7 +47,7 @@ pub(crate) trait Judge {
 
 /// All of them.
 pub(crate) fn judges() -> Vec<Box<dyn Judge>> {
-    vec![Box::new(Settings::default())]
+    vec![Box::new(Settings::default()), Box::new(Gradients::default())]
 }
 
 /// Asks the judge of a replay file again.

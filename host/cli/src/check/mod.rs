@@ -3,6 +3,7 @@
 mod comparison;
 mod finding;
 mod flush_to_zero;
+mod gradient;
 mod judge;
 mod launcher;
 mod random;

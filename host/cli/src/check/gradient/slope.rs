@@ -1,0 +1,151 @@
+//! [`Slope`]: a derivative by finite differences of a function that is computed with rounding.
+
+/// How many steps are tried, each half of the one before.
+const STEPS: usize = 12;
+
+/// Spacing of f32 at 1, and how many such errors a sum of what an op returns may have: for an op whose rounding errors are
+/// larger, the spread of the estimates says so.
+const EPSILON: f64 = f32::EPSILON as f64;
+const ROUNDINGS: f64 = 8.0;
+
+/// What is left of an error that the estimates show, and that its own estimate may be short of.
+const SAFETY: f64 = 4.0;
+
+/// The derivative of a function at 0, as far as its rounding lets one see.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slope {
+    /// The derivative.
+    pub(super) value: f64,
+    /// How far off it may be.
+    pub(super) error: f64,
+    /// The derivatives from the left and from the right, where these are not the same: of a maximum, an absolute value.
+    sides: Option<(f64, f64)>,
+}
+
+impl Slope {
+    /// The slope of `function`, whose values are rounded as sums of about this `magnitude` are; none where the function has
+    /// no value around 0, as where an op returns NaN.
+    ///
+    /// Central differences with steps from `first` on, each extrapolated from two of them (Richardson), of which three that
+    /// follow each other and agree best are taken: large steps have the error of the series, small ones that of rounding.
+    ///
+    /// # Errors
+    /// When the function fails.
+    pub(super) fn of<E>(
+        mut function: impl FnMut(f64) -> Result<Option<f64>, E>,
+        first: f64,
+        magnitude: f64,
+    ) -> Result<Option<Self>, E> {
+        let Some(middle) = function(0.0)? else { return Ok(None) };
+        let mut points: Vec<Option<Point>> = Vec::with_capacity(STEPS);
+        for index in 0..STEPS {
+            let step = first / f64::from(1_u32 << index);
+            let sides = (function(-step)?, function(step)?);
+            points.push(match sides {
+                (Some(left), Some(right)) => {
+                    Some(Point { step, left: (middle - left) / step, right: (right - middle) / step })
+                }
+                _ => None,
+            });
+        }
+        let pairs: Vec<Option<f64>> = points.windows(2).map(extrapolated).collect();
+        let mut best: Option<Self> = None;
+        for (index, three) in pairs.windows(3).enumerate() {
+            let [Some(a), Some(b), Some(c)] = *three else { continue };
+            let Some(smallest) = points[index + 3] else { continue };
+            let rounding = ROUNDINGS * EPSILON * magnitude / smallest.step;
+            let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + rounding;
+            if best.is_none_or(|best| error < best.error) {
+                let sides = points[index + 1].and_then(|larger| smallest.sides(&larger, error));
+                let value = a.max(b).min(a.max(c)).min(b.max(c));
+                best = Some(Self { value, error, sides });
+            }
+        }
+        Ok(best)
+    }
+
+    /// Whether it is 0, but for an error of this size: of a function that has a derivative on each side, one between these.
+    pub(super) fn may_be_zero(&self, tolerance: f64) -> bool {
+        let bound = self.error + tolerance;
+        let (least, most) = self.sides.map_or((self.value, self.value), |(a, b)| (a.min(b), a.max(b)));
+        least <= bound && most >= -bound
+    }
+}
+
+/// The differences on both sides, with one step.
+#[derive(Clone, Copy)]
+struct Point {
+    step: f64,
+    left: f64,
+    right: f64,
+}
+
+impl Point {
+    /// The derivatives on both sides, if the function has two: the difference of the two does not shrink with the step, here a
+    /// fourth of that of `larger`.
+    fn sides(&self, larger: &Self, error: f64) -> Option<(f64, f64)> {
+        let (gap, wider) = ((self.left - self.right).abs(), (larger.left - larger.right).abs());
+        (gap > error && gap > 0.6 * wider).then_some((self.left, self.right))
+    }
+}
+
+/// What two steps, the second half of the first, say of a step of 0.
+fn extrapolated(two: &[Option<Point>]) -> Option<f64> {
+    let [Some(large), Some(small)] = *two else { return None };
+    let central = |point: Point| f64::midpoint(point.left, point.right);
+    Some((4.0 * central(small) - central(large)) / 3.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Where, what, and its derivative there.
+    type Case = (f64, fn(f32) -> f32, f64);
+
+    /// The slope of a function at x that is computed in f32.
+    fn slope(x: f64, function: impl Fn(f32) -> f32) -> Option<Slope> {
+        let magnitude = f64::from(function(x as f32)).abs();
+        let at = |step: f64| {
+            let moved = (x + step) as f32;
+            Ok::<_, Infallible>(Some(f64::from(function(moved))).filter(|value| value.is_finite()))
+        };
+        Slope::of(at, 0.25, magnitude).unwrap()
+    }
+
+    #[test]
+    fn the_derivative_is_within_its_error() {
+        let cases: [Case; 5] = [
+            (0.5, |x| x * x * x, 0.75),
+            (0.0, f32::exp, 1.0),
+            (2.0, f32::ln, 0.5),
+            (1.0, |x| 1e3 + x, 1.0),
+            (3.0, |x| (100.0 * x).sin(), 100.0 * (300.0_f64).cos()),
+        ];
+        for (x, function, expected) in cases {
+            let found = slope(x, function).unwrap();
+            assert!((found.value - expected).abs() <= found.error, "{found:?}, expected {expected}");
+            assert!(found.error < 0.3 * expected.abs().max(0.1), "{found:?} says nothing");
+        }
+    }
+
+    #[test]
+    fn a_corner_has_every_slope_between_its_sides() {
+        let corner = slope(0.0, f32::abs).unwrap();
+        assert!(corner.may_be_zero(0.0));
+        // As if the declared derivative were 2, or -2: what is left then is |x| - 2x.
+        assert!(!slope(0.0, |x| x.abs() - 2.0 * x).unwrap().may_be_zero(0.1));
+        assert!(!slope(0.0, |x| x.abs() + 2.0 * x).unwrap().may_be_zero(0.1));
+        // A corner near it is none at it.
+        assert!(!slope(0.01, f32::abs).unwrap().may_be_zero(0.5));
+    }
+
+    #[test]
+    fn a_function_without_values_has_no_slope() {
+        assert!(slope(-1.0, f32::sqrt).is_none());
+        // Small steps are on this side of 0.
+        assert!((slope(0.01, f32::sqrt).unwrap().value - 5.0).abs() < 0.05);
+    }
+}

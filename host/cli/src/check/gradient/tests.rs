@@ -1,0 +1,84 @@
+use gpsimd_emulator::gpsimd_abi::LibraryTable;
+use gpsimd_emulator::{OpLibrary, Scalar, TensorType};
+
+use super::*;
+use crate::libraries::Libraries;
+
+/// What is found of an op on operands of these shapes.
+fn find(table: &'static LibraryTable, op: &str, shapes: &[&[usize]], scalars: &[Scalar]) -> (Option<Finding>, u64) {
+    let tensors = shapes.iter().enumerate().map(|(seed, shape)| {
+        let ty = TensorType::new(DType::F32, shape).unwrap();
+        // At least as large as what is tried, with either sign.
+        let away_from_zero = |x: f32| if x.abs() < 0.01 { 0.5 } else { x };
+        Tensor::of_numbers(ty, normal(seed as u64 + 1, ty.len()).into_iter().map(away_from_zero))
+    });
+    let tensors = tensors.collect();
+    find_on(table, op, &Operands { tensors, scalars: scalars.to_vec() })
+}
+
+fn find_on(table: &'static LibraryTable, op: &str, operands: &Operands) -> (Option<Finding>, u64) {
+    let library = OpLibrary::from_static(table).unwrap();
+    let op = library.op(op).unwrap();
+    let mut launcher = Launcher::new(Libraries::of(library));
+    let reference = launcher.launch(op.name(), operands, &Setting::REFERENCE).unwrap();
+    let mut gradients = Gradients::default();
+    let case = Case { op: &op, operands, reference: &reference };
+    let found = gradients.judge(&mut launcher, &case, &mut Random::new(1, 1)).unwrap();
+    (found, gradients.comparisons())
+}
+
+fn faults(op: &str, shapes: &[&[usize]]) -> String {
+    find(&gradient_ops::OP_LIBRARY, op, shapes, &[]).0.map_or_else(|| "nothing".to_owned(), |finding| finding.message)
+}
+
+#[test]
+fn gradients_that_are_right_pass() {
+    let right = |op: &str, shapes: &[&[usize]], scalars: &[Scalar]| {
+        let (finding, comparisons) = find(&bert_ops::OP_LIBRARY, op, shapes, scalars);
+        assert_eq!(finding, None, "{op} {shapes:?}");
+        assert!(comparisons >= shapes.len() as u64, "{op}: {comparisons}");
+    };
+    for rows in [1, 3, 17] {
+        for columns in [1, 2, 13, 16, 40] {
+            right("bias_gelu_forward", &[&[rows, columns], &[columns]], &[]);
+            if columns > 1 {
+                right("layer_norm_forward", &[&[rows, columns], &[columns], &[columns]], &[Scalar::F32(1e-5)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_gradient_is_found_at_every_size() {
+    for len in [1, 2, 16, 17, 100, 1009] {
+        let found = faults("forgets_a_factor", &[&[len]]);
+        assert!(found.contains("operand `x` is wrong") && found.contains("`grad` says"), "{found}");
+        assert!(faults("is_off_by_a_hundredth", &[&[len]]).contains("nearly_square_backward"));
+        assert!(faults("forgets_the_last_element", &[&[len]]).contains("says 0.0"));
+        let found = faults("takes_a_product_for_a_sum", &[&[3, len], &[len]]);
+        assert!(found.contains("is wrong"), "{len}: {found}");
+    }
+}
+
+#[test]
+fn a_gradient_that_fails_is_found() {
+    let found = faults("has_a_gradient_that_fails", &[&[3]]);
+    assert!(found.contains("`refuses_all` fails: ") && found.contains("not one element is welcome"), "{found}");
+}
+
+#[test]
+fn where_there_are_two_derivatives_either_is_right() {
+    assert_eq!(faults("relu", &[&[50]]), "nothing");
+    let zeros = Tensor::zeros(TensorType::new(DType::F32, &[5]).unwrap());
+    let (found, comparisons) =
+        find_on(&gradient_ops::OP_LIBRARY, "relu", &Operands { tensors: vec![zeros], scalars: Vec::new() });
+    assert_eq!(found, None);
+    assert!(comparisons > 5);
+}
+
+#[test]
+fn what_rounding_hides_is_not_tried() {
+    let huge = Tensor::from_vec(vec![1e30_f32, 1.0], &[2]).unwrap();
+    let operands = Operands { tensors: vec![huge], scalars: Vec::new() };
+    assert_eq!(find_on(&gradient_ops::OP_LIBRARY, "forgets_a_factor", &operands), (None, 0));
+}
