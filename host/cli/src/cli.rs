@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{build, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
+use crate::{build, check, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -15,6 +15,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Build),
+    Check(check::Check),
     Doctor(doctor::Doctor),
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Neff(neff::Neff),
@@ -45,6 +46,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Build(command) => command.run(),
+            Command::Check(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::EmulatedRuntime(command) => command.run(),
             Command::Neff(command) => command.run(),

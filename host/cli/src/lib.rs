@@ -5,8 +5,7 @@
 #![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
 
 pub mod build;
-#[allow(dead_code, reason = "the command is next")]
-mod check;
+pub mod check;
 mod cli;
 mod compiler;
 pub mod doctor;

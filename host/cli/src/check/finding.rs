@@ -30,11 +30,6 @@ impl Finding {
         let settings = vec![setting.clone()];
         Self { judge: super::SETTINGS, kind, message: error.to_string(), settings, at }
     }
-
-    /// The setting in which it shows.
-    pub(crate) fn setting(&self) -> Option<&Setting> {
-        self.settings.last()
-    }
 }
 
 /// The name of a variant, of what `Debug` shows.

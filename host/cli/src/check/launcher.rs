@@ -39,9 +39,9 @@ impl Launcher {
         &self.libraries
     }
 
-    /// How long launches may take from now on.
-    pub(crate) fn set_time_limit(&mut self, limit: Duration) {
-        self.time_limit = limit;
+    /// How long launches may take from now on; unless set, as at the start.
+    pub(crate) fn set_time_limit(&mut self, limit: Option<Duration>) {
+        self.time_limit = limit.unwrap_or(TIME_LIMIT);
         self.engines.clear();
     }
 

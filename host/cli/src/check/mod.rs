@@ -1,14 +1,168 @@
 //! `cargo gpsimd check`: looks for operands and settings for which an op is wrong.
 
 mod comparison;
+mod counterexample_test;
+mod draw;
 mod finding;
 mod flush_to_zero;
 mod gradient;
 mod judge;
 mod launcher;
 mod random;
+mod report;
+mod search;
 mod settings;
+mod shapes;
+mod shrink;
+mod values;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use gpsimd_emulator::Op;
+use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
 
 pub(crate) use judge::judge_again;
 pub(crate) use launcher::Launcher;
+use report::{OpReport, Report};
+use search::{Search, Searched};
 use settings::SETTINGS;
+
+use crate::libraries::Libraries;
+use crate::process::shown_path;
+use crate::tier::{self, Tier};
+use crate::workspace::{OpCrate, Selection};
+
+/// Look for operands for which an op is wrong: try to prove that it is not what it should be.
+///
+/// For every op of the library it draws operands that the shape function takes: no element, one, primes, sizes around vectors,
+/// tiles and the TCM pool; normal, denormal and huge numbers, NaN and infinities; and launches the op on them in settings that
+/// must not matter: 1 to 8 cores in any order, TCM pools of other sizes, either mode, several threads, in place, after other
+/// launches, with denormals flushed in the caller, natively and as the op package that ships. All results must have the same
+/// bits (any NaN is as good as another), and what an op refuses, it must refuse always in the same words.
+///
+/// A counterexample is made smaller as long as the mistake stays, and saved in target/gpsimd/counterexamples: as a file that
+/// `cargo gpsimd replay` runs again, and as a test for the crate.
+///
+/// The same --seed draws the same operands. --seconds is the time for all ops together, without that of building.
+///
+/// Exit status: 0 nothing found, 1 a counterexample, or an error.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cargo gpsimd check\n\
+\x20 cargo gpsimd check --op silu --seconds 120\n\
+\x20 cargo gpsimd check --seed 7 --tier native\n\
+\x20 cargo gpsimd check --json | jq '.ops[] | select(.counterexample)'")]
+pub struct Check {
+    #[command(flatten)]
+    selection: Selection,
+    /// Only this op; may be given several times
+    #[arg(long, value_name = "NAME")]
+    op: Vec<String>,
+    /// Only this tier, beside native; may be given several times [default: all that can run]
+    #[arg(long, value_enum)]
+    tier: Vec<Tier>,
+    /// Time for all ops together
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    seconds: f64,
+    /// What is drawn follows from it [default: another one every time]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A seed that is short enough to type again.
+fn any_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) % 1_000_000
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    let is_time = |seconds: &f64| Duration::try_from_secs_f64(*seconds).is_ok();
+    seconds.filter(is_time).ok_or_else(|| "expected a number of seconds, such as 30".into())
+}
+
+impl Check {
+    /// Checks the ops and prints what was found.
+    ///
+    /// # Errors
+    /// When an op has a counterexample, or something does not build.
+    pub fn run(self) -> anyhow::Result<()> {
+        let library = self.selection.find()?;
+        let mut launcher = Launcher::new(Libraries::build(&library, &self.tiers())?);
+        let ops = self.ops(&launcher)?;
+        let seed = self.seed.unwrap_or_else(any_seed);
+        let report = self.check(&library, &mut launcher, &ops, seed)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            report.print();
+        }
+        let found = report.ops.iter().filter(|op| op.counterexample.is_some()).count();
+        if found > 0 {
+            bail!("{found} of {} ops have a counterexample", report.ops.len());
+        }
+        Ok(())
+    }
+
+    /// Those that are asked for; otherwise all that can run.
+    fn tiers(&self) -> Vec<Tier> {
+        if !self.tier.is_empty() {
+            return self.tier.clone();
+        }
+        let mut tiers = vec![Tier::Native, Tier::Package];
+        match tier::isa_is_missing() {
+            None => tiers.push(Tier::Isa),
+            Some(reason) => eprintln!("the isa tier is left out: {reason}"),
+        }
+        tiers
+    }
+
+    fn ops(&self, launcher: &Launcher) -> anyhow::Result<Vec<Op>> {
+        let library = launcher.libraries().native();
+        for name in &self.op {
+            library.op(name)?;
+        }
+        let is_asked = |op: &Op| self.op.is_empty() || self.op.iter().any(|name| name == op.name());
+        let ops: Vec<_> = library.ops().filter(is_asked).collect();
+        ensure!(!ops.is_empty(), "op library `{}` has no ops", library.name());
+        Ok(ops)
+    }
+
+    fn check(&self, library: &OpCrate, launcher: &mut Launcher, ops: &[Op], seed: u64) -> anyhow::Result<Report> {
+        let mut report = Report::new(launcher.libraries(), seed);
+        let folder = library.workspace().artifacts().join("counterexamples");
+        let start = Instant::now();
+        for (number, op) in ops.iter().enumerate() {
+            // What one op leaves over is for the others.
+            let left = Duration::from_secs_f64(self.seconds).saturating_sub(start.elapsed());
+            let deadline = Instant::now() + left / (ops.len() - number) as u32;
+            let searched = Search::new(op, seed).run(launcher, deadline)?;
+            let descriptor = launcher.libraries().native().descriptor();
+            report.ops.push(op_report(library, descriptor, op, searched, &folder)?);
+        }
+        Ok(report)
+    }
+}
+
+/// Saves the counterexample, if there is one.
+fn op_report(
+    library: &OpCrate,
+    descriptor: &LibraryDescriptor,
+    op: &Op,
+    searched: Searched,
+    folder: &Path,
+) -> anyhow::Result<OpReport> {
+    let mut report = OpReport::new(op, &searched);
+    if let (Some(found), Some(counterexample)) = (searched.counterexample, &mut report.counterexample) {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        counterexample.save(library, descriptor, op, &found, folder)?;
+        eprintln!("{}: {}", op.name(), shown_path(&counterexample.file));
+    }
+    Ok(report)
+}

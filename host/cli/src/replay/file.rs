@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
+use gpsimd_emulator::gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 use gpsimd_emulator::{DType, OpLibrary, Scalar, Tensor, TensorError, TensorType};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
@@ -168,12 +168,12 @@ enum Value {
 
 impl Replay {
     /// The launch of `op` on `operands`.
-    pub fn new(library: &OpLibrary, op: &OpDescriptor, operands: &Operands) -> Self {
+    pub fn new(library: &LibraryDescriptor, op: &OpDescriptor, operands: &Operands) -> Self {
         let tensors = op.tensors().map(|(name, _)| name.to_owned()).zip(operands.tensors.iter().cloned());
         let scalars = scalar_names(op).map(str::to_owned).zip(operands.scalars.iter().copied());
         Self {
-            library: library.name().to_owned(),
-            version: library.descriptor().version.clone(),
+            library: library.name.clone(),
+            version: library.version.clone(),
             op: op.name.clone(),
             tensors: tensors.collect(),
             scalars: scalars.collect(),

@@ -105,7 +105,7 @@ fn the_file_of_another_op_is_refused_with_the_reason() {
     let tensor = Tensor::zeros(TensorType::new(gpsimd_emulator::DType::F32, &[2, 3]).unwrap());
     let operands =
         crate::operands::Operands { tensors: vec![tensor.clone(), tensor.clone()], scalars: vec![0.5.into()] };
-    let replay = Replay::new(&library, op.descriptor(), &operands);
+    let replay = Replay::new(library.descriptor(), op.descriptor(), &operands);
     assert_eq!(replay.operands(&library).unwrap(), operands);
     let edited = |edit: &dyn Fn(&mut Replay)| {
         let mut other = replay.clone();

@@ -1,0 +1,114 @@
+//! [`Search`]: draws cases of an op until there is a counterexample, or no time left.
+
+use std::time::{Duration, Instant};
+
+use gpsimd_emulator::{LaunchError, Misuse, Op};
+
+use super::draw::Draw;
+use super::finding::Finding;
+use super::judge::{Case, Judge, judges};
+use super::launcher::Launcher;
+use super::random::Random;
+use super::shrink::{Counterexample, shrink};
+use crate::operands::Operands;
+use crate::replay::Setting;
+
+/// How long a counterexample is made smaller, and how long each launch may take then.
+const SHRINKING: Duration = Duration::from_secs(10);
+const SHRINKING_LAUNCH: Duration = Duration::from_secs(1);
+
+/// How often indices are corrected in one case.
+const CORRECTIONS: usize = 6;
+
+/// Looks for a counterexample of an op.
+pub(crate) struct Search<'a> {
+    op: &'a Op,
+    seed: u64,
+    draw: Draw,
+    judges: Vec<Box<dyn Judge>>,
+}
+
+/// What a search came to.
+#[derive(Default)]
+pub(crate) struct Searched {
+    /// Cases, and those of them on which the op computed something.
+    pub(crate) cases: u64,
+    pub(crate) computed: u64,
+    /// Comparisons of two results.
+    pub(crate) comparisons: u64,
+    pub(crate) time: Duration,
+    /// How long it took to find the counterexample, before it was made smaller.
+    pub(crate) found_after: Option<Duration>,
+    pub(crate) counterexample: Option<Counterexample>,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(op: &'a Op, seed: u64) -> Self {
+        Self { op, seed, draw: Draw::new(op), judges: judges() }
+    }
+
+    /// Searches until `deadline`.
+    pub(crate) fn run(mut self, launcher: &mut Launcher, deadline: Instant) -> anyhow::Result<Searched> {
+        let (start, mut searched) = (Instant::now(), Searched::default());
+        let mut random = Random::new(self.seed, self.op.name());
+        while Instant::now() < deadline {
+            let Some(mut operands) = self.draw.draw(&mut random) else { break };
+            searched.cases += 1;
+            let found = self.look(launcher, &mut operands, &mut random, &mut searched)?;
+            if let Some(finding) = found {
+                searched.found_after = Some(start.elapsed());
+                let found = Counterexample { operands, finding };
+                searched.counterexample = Some(self.shrink(launcher, found)?);
+                break;
+            }
+        }
+        searched.comparisons = self.judges.iter().map(|judge| judge.comparisons()).sum();
+        searched.time = start.elapsed();
+        Ok(searched)
+    }
+
+    /// Asks all judges of one case. Indices that the op refuses are corrected first.
+    fn look(
+        &mut self,
+        launcher: &mut Launcher,
+        operands: &mut Operands,
+        random: &mut Random,
+        searched: &mut Searched,
+    ) -> anyhow::Result<Option<Finding>> {
+        let mut reference = launcher.launch(self.op.name(), operands, &Setting::REFERENCE)?;
+        for _ in 0..CORRECTIONS {
+            let Err(LaunchError::Kernel(error)) = &reference else { break };
+            let Misuse::Refused { message } = &error.misuse else { break };
+            if !self.draw.correct(operands, message) {
+                break;
+            }
+            reference = launcher.launch(self.op.name(), operands, &Setting::REFERENCE)?;
+        }
+        if reference.is_ok() {
+            searched.computed += 1;
+            self.draw.keep(random);
+        }
+        let case = Case { op: self.op, operands, reference: &reference };
+        for judge in &mut self.judges {
+            if let Some(finding) = judge.judge(launcher, &case, random)? {
+                return Ok(Some(finding));
+            }
+        }
+        Ok(None)
+    }
+
+    fn shrink(&mut self, launcher: &mut Launcher, found: Counterexample) -> anyhow::Result<Counterexample> {
+        let Some(judge) = self.judges.iter_mut().find(|judge| judge.name() == found.finding.judge) else {
+            return Ok(found);
+        };
+        launcher.set_time_limit(Some(SHRINKING_LAUNCH));
+        let op = self.op;
+        let mut look = |operands: &Operands, settings: &[Setting]| {
+            let reference = launcher.launch(op.name(), operands, &Setting::REFERENCE)?;
+            judge.again(launcher, &Case { op, operands, reference: &reference }, settings)
+        };
+        let shrunk = shrink(op, found, Instant::now() + SHRINKING, &mut look);
+        launcher.set_time_limit(None);
+        shrunk
+    }
+}
