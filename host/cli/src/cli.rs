@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{build, check, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
+use crate::{bring_up, build, check, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -14,6 +14,9 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    BringUp(bring_up::BringUp),
+    #[command(hide = true)]
+    BringUpWorker(bring_up::BringUpWorker),
     Build(build::Build),
     Check(check::Check),
     Doctor(doctor::Doctor),
@@ -45,6 +48,8 @@ impl Cli {
     /// When it fails; [`status`](crate::status()) is how the process ends then.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::BringUp(command) => command.run(),
+            Command::BringUpWorker(command) => command.run(),
             Command::Build(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Doctor(command) => command.run(),

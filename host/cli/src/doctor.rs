@@ -95,7 +95,8 @@ impl Report {
     }
 }
 
-fn to_develop(workspace: &Workspace) -> Vec<Finding> {
+/// What developing without a Trainium takes.
+pub(crate) fn to_develop(workspace: &Workspace) -> Vec<Finding> {
     vec![
         rustc(),
         image_target(),

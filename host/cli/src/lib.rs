@@ -4,6 +4,7 @@
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments of commands are their help, which is plain text")]
 #![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
 
+mod bring_up;
 pub mod build;
 pub mod check;
 mod cli;

@@ -112,20 +112,15 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// A package by its name.
+    pub fn named(package: &str, manifest_path: Option<PathBuf>) -> Self {
+        Self { package: Some(package.into()), manifest_path }
+    }
+
     /// The selected crate. Without a choice it is the package of the current folder, or the only op library of a
     /// workspace.
     pub fn find(&self) -> anyhow::Result<OpCrate> {
-        let nearest = if let Some(path) = &self.manifest_path {
-            Some(path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?)
-        } else {
-            let here = std::env::current_dir().context("the current folder is gone")?;
-            here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file())
-        };
-        let Some(nearest) = nearest else {
-            bail!(
-                "there is no Cargo.toml here or above: go to an op library's folder, or make one with `cargo gpsimd new`"
-            );
-        };
+        let nearest = nearest(self.manifest_path.as_deref())?;
         let metadata = metadata(Some(&nearest))?;
         let members = metadata.workspace_packages();
         let current = members.iter().find(|package| is_same(package.manifest_path.as_std_path(), &nearest));
@@ -152,6 +147,73 @@ impl Selection {
                 .any(|dependency| dependency.kind == DependencyKind::Normal && is_library_of_others(&dependency.name)),
         })
     }
+}
+
+/// What a command works on that takes all op libraries of a workspace.
+pub(crate) struct OpCrates {
+    /// Where they are.
+    pub(crate) workspace: Workspace,
+    /// The crates.
+    pub(crate) crates: Vec<OpCrate>,
+    /// Folder of golden files, if the workspace names one.
+    pub(crate) golden: Option<PathBuf>,
+}
+
+/// What a workspace says for commands that take all of its op libraries: `[workspace.metadata.gpsimd]`.
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// Packages of its op libraries that are meant, if not all are.
+    libraries: Option<Vec<String>>,
+    /// Folder of golden files.
+    golden: Option<PathBuf>,
+}
+
+impl OpCrates {
+    /// The packages that are named; without any that of the current folder, otherwise those that the workspace names, otherwise
+    /// all of its op libraries.
+    pub(crate) fn find(packages: &[String], manifest_path: Option<&Path>) -> anyhow::Result<Self> {
+        let nearest = nearest(manifest_path)?;
+        let metadata = metadata(Some(&nearest))?;
+        let settings = match metadata.workspace_metadata.get("gpsimd") {
+            Some(settings) => serde_json::from_value(settings.clone())
+                .with_context(|| format!("[workspace.metadata.gpsimd] of {}/Cargo.toml", metadata.workspace_root))?,
+            None => Settings::default(),
+        };
+        let members = metadata.workspace_packages();
+        let is_current = |package: &&&Package| is_same(package.manifest_path.as_std_path(), &nearest);
+        let all = || members.iter().filter(|package| op_library(package).is_ok());
+        let names: Vec<String> = if !packages.is_empty() {
+            packages.to_vec()
+        } else if let Some(package) = members.iter().find(is_current) {
+            vec![package.name.to_string()]
+        } else {
+            settings.libraries.unwrap_or_else(|| all().map(|package| package.name.to_string()).collect())
+        };
+        let workspace = Workspace::of(&metadata);
+        ensure!(
+            !names.is_empty(),
+            "no member of the workspace {} is an op library: make one with `cargo gpsimd new`",
+            metadata.workspace_root
+        );
+        let crates = names.iter().map(|name| Selection::named(name, Some(nearest.clone())).find());
+        Ok(Self {
+            crates: crates.collect::<anyhow::Result<_>>()?,
+            golden: settings.golden.map(|folder| workspace.root().join(folder)),
+            workspace,
+        })
+    }
+}
+
+/// The `Cargo.toml` that is given, or that of the current folder.
+fn nearest(manifest_path: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = manifest_path {
+        return path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
+    }
+    let here = std::env::current_dir().context("the current folder is gone")?;
+    here.ancestors().map(|folder| folder.join("Cargo.toml")).find(|manifest| manifest.is_file()).context(
+        "there is no Cargo.toml here or above: go to an op library's folder, or make one with `cargo gpsimd new`",
+    )
 }
 
 /// The only op library of a workspace whose root is not a package.

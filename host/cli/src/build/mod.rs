@@ -4,7 +4,7 @@ mod compile;
 pub mod cpp;
 mod earlier;
 mod isa;
-mod neuron;
+pub(crate) mod neuron;
 pub mod package;
 mod table;
 
@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
-use gpsimd_codegen::{HotLoop, Image};
+use gpsimd_codegen::{HotLoop, Image, Manifest};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron_sdk::Sdk;
 
 use crate::workspace::{OpCrate, Selection, Workspace};
-use crate::{compiler, files};
+use crate::{compiler, files, process};
 pub use compile::{IMAGE_TARGET, ensure_target};
 use compile::{Target, compile};
 use package::Built;
@@ -150,7 +150,8 @@ impl Options {
         }
         let mut results = build(library, &self.cpu, self.out.as_deref())?;
         if let Some(sdk) = &sdk {
-            results.neuron = Some(neuron::build(&results, sdk, Duration::from_mins(self.time_limit))?);
+            let stop = process::stop_flag()?;
+            results.neuron = Some(neuron::build(&results, sdk, Duration::from_mins(self.time_limit), &stop)?);
         }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&results)?);
@@ -182,6 +183,11 @@ pub struct Results {
 }
 
 impl Results {
+    /// What the op package says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.built.manifest
+    }
+
     /// The compiler of the package, as it calls itself.
     pub fn compiler(&self) -> &str {
         &self.built.compiler

@@ -1,27 +1,19 @@
 //! The op package, built with the Neuron SDK of this host.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
 use gpsimd_neuron_sdk::{Built, PackageBuild, Sdk};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Results;
 use crate::process::shown_path;
 
-/// Builds the package into the folder `neuron` beside it.
-pub(super) fn build(results: &Results, sdk: &Sdk, time_limit: Duration) -> anyhow::Result<Built> {
-    // Ctrl-C ends the vendor's compilers, and leaves what was built before.
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot listen to Ctrl-C")?;
-    }
+/// Builds the package into the folder `neuron` beside it. `stop` ends the vendor's compilers, and leaves what was built before.
+pub(crate) fn build(results: &Results, sdk: &Sdk, time_limit: Duration, stop: &AtomicBool) -> anyhow::Result<Built> {
     let output = results.folder.with_file_name("neuron");
     let python = sdk.interpreter().map(|python| python.display().to_string()).unwrap_or_default();
     eprintln!("Neuron library: {python} build.py, which prints to {}.log", shown_path(&output));
-    Ok(sdk.build(&PackageBuild { package: &results.folder, output: &output, time_limit, stop: &stop })?)
+    Ok(sdk.build(&PackageBuild { package: &results.folder, output: &output, time_limit, stop })?)
 }
 
 /// Prints what was built.

@@ -15,17 +15,17 @@ use crate::compiler;
 use crate::workspace::{OpCrate, Workspace};
 
 /// An op library that counts, and what the image says of its TCM.
-pub(super) struct Counting {
-    pub(super) library: OpLibrary,
+pub(crate) struct Counting {
+    pub(crate) library: OpLibrary,
     /// Where in a core's TCM its tile buffers are.
-    pub(super) tile_buffers: Range<u32>,
+    pub(crate) tile_buffers: Range<u32>,
     /// Hot loops by op that the compiler makes no vectors of.
-    pub(super) missed: Vec<(String, usize)>,
+    pub(crate) missed: Vec<(String, usize)>,
 }
 
 /// Which hot loops count as vectors.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Vectors {
+pub(crate) enum Vectors {
     /// Those that the compiler makes vectors of; all if it does not say.
     Compiler,
     #[cfg(test)]
@@ -34,7 +34,7 @@ pub(super) enum Vectors {
 }
 
 /// Builds the counting kernels of an op library.
-pub(super) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Counting> {
+pub(crate) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Counting> {
     let built = build::build(library, "native", None)?;
     let knows = built.knows_vectors();
     if vectors == Vectors::Compiler && !knows {
@@ -67,7 +67,7 @@ pub(super) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Count
 }
 
 /// Builds ops written by hand. Nothing counts what they compute, and all of TCM is theirs to divide.
-pub(super) fn of_cpp(ops: &Cpp<'_>, workspace: &Workspace) -> anyhow::Result<Counting> {
+pub(crate) fn of_cpp(ops: &Cpp<'_>, workspace: &Workspace) -> anyhow::Result<Counting> {
     let library = OpLibrary::load(&cpp::update(ops, workspace, None)?.path)?;
     Ok(Counting { library, tile_buffers: 0..TCM_POOL_BYTES as u32, missed: Vec::new() })
 }

@@ -1,11 +1,12 @@
 //! `cargo gpsimd profile`: what ops would cost on the device, by the cost model, and why.
 
 mod advice;
-mod calibration;
+pub(crate) mod calibration;
 mod comparison;
-mod counting;
+mod constants;
+pub(crate) mod counting;
 mod measured;
-mod operands;
+pub(crate) mod operands;
 mod roofline;
 mod table;
 #[cfg(test)]
@@ -20,9 +21,11 @@ use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{DType, LaunchReport, Op};
 use serde::{Deserialize, Serialize};
 
+use crate::bring_up::report::Report;
 use crate::build::cpp::{CompilerOptions, Cpp};
 use crate::process;
 use crate::workspace::{Selection, Workspace};
+use constants::Constants;
 use counting::Vectors;
 use measured::Measured;
 use operands::{Given, operands, verify_given};
@@ -48,7 +51,8 @@ use operands::{Given, operands, verify_given};
 \x20 cargo gpsimd profile --cpp relu.cpp --shape shape.cpp --shape arg0=1048576
 \x20 cargo gpsimd profile --json before.json         # then change the kernel, and\n\
 \x20 cargo gpsimd profile --compare before.json\n\
-\x20 cargo gpsimd profile --calibration")]
+\x20 cargo gpsimd profile --calibration\n\
+\x20 cargo gpsimd profile --calibration report.json   # with the constants that a bring-up measured")]
 pub struct Profile {
     #[command(flatten)]
     selection: Selection,
@@ -83,9 +87,11 @@ pub struct Profile {
     /// Compare with an earlier --json FILE
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// Show the model's constants, and the published speeds beside what the model says of the same kernels
-    #[arg(long, conflicts_with_all = ["op", "json", "compare", "out"])]
-    calibration: bool,
+    /// Show the model's constants, and the published speeds beside what the model says of the same kernels; with the
+    /// report.json of `cargo gpsimd bring-up`, the constants that its times determine
+    #[arg(long, value_name = "REPORT", num_args = 0..=1, conflicts_with_all = ["op", "json", "compare", "out"])]
+    #[expect(clippy::option_option, reason = "an option whose value may be left out")]
+    calibration: Option<Option<PathBuf>>,
 }
 
 /// What --shape is given for.
@@ -124,9 +130,13 @@ impl Profile {
     /// When the library does not build, or an op fails.
     pub fn run(self) -> anyhow::Result<()> {
         let model = CostModel::default();
-        if self.calibration {
-            let rows = calibration::calibrate(&model, &calibration::kernels(&Workspace::here()?)?)?;
-            print!("{}", calibration::show(&model, &rows));
+        if let Some(report) = &self.calibration {
+            let constants = match report {
+                Some(file) => Constants::measured(&Report::read(file)?, &model)?,
+                None => Constants::of(&model),
+            };
+            let rows = calibration::calibrate(&constants.model, &calibration::kernels(&Workspace::here()?)?)?;
+            print!("{}", calibration::show(&constants, &rows));
             return Ok(());
         }
         let before = self.compare.as_deref().map(read).transpose()?;

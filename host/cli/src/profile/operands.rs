@@ -141,7 +141,8 @@ fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
     }
 }
 
-fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
+/// Numbers that are drawn by a seed; integers that are small enough to be indices.
+pub(crate) fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
     let ty = TensorType::new(dtype, shape)?;
     Ok(match dtype {
         DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, normal(seed, ty.len())),

@@ -1,0 +1,91 @@
+//! Operands that are drawn: shapes that an op's shape function takes, with numbers by a seed.
+
+use gpsimd_emulator::gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
+use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
+
+use super::case::Case;
+use crate::profile::operands;
+
+/// Combinations of shapes that are asked about, at most.
+const MOST_COMBINATIONS: usize = 100_000;
+
+/// The value of every size: small enough to be the k of a row, and a divisor of its length.
+const SIZE: usize = 8;
+
+/// Rows and columns of the small cases: one element, less than a vector, primes above one.
+const SMALL: [(usize, usize); 3] = [(1, 8), (3, 16), (7, 1009)];
+
+/// Rows and columns of the launches that are timed: about 4 Ki, 64 Ki and 1 Mi elements.
+pub(super) const TIMED: [(usize, usize); 3] = [(16, 256), (64, 1024), (512, 2048)];
+
+/// Cases of an op, for each dtype of its type parameters.
+pub(super) fn small(op: &Op, seed: u64) -> Vec<Case> {
+    let dtypes = dtypes(op);
+    let of = |(rows, columns)| dtypes.iter().filter_map(move |dtype| case(op, *dtype, rows, columns, seed));
+    SMALL.into_iter().flat_map(of).collect()
+}
+
+/// A case of about `rows` x `columns` elements; none where the op takes nothing that is tried.
+pub(super) fn case(op: &Op, dtype: DType, rows: usize, columns: usize, seed: u64) -> Option<Case> {
+    let types = types(op, dtype, rows, columns)?;
+    let tensors =
+        (0..).zip(types).map(|(index, ty)| operands::tensor(seed.wrapping_add(index), ty.dtype(), ty.shape()));
+    let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>().ok()?;
+    let scalars = op.descriptor().scalar_kinds().filter_map(value).collect();
+    let name = format!("{}_{rows}x{columns}", dtype.name());
+    Some(Case { op: op.clone(), name, tensors, scalars, golden: None })
+}
+
+/// The dtypes that an op is tried with.
+fn dtypes(op: &Op) -> Vec<DType> {
+    let mut found: Vec<DType> =
+        op.descriptor().types.iter().flat_map(|parameter| parameter.dtypes.iter().copied()).collect();
+    found.sort_by_key(|dtype| *dtype as u32);
+    found.dedup();
+    if found.is_empty() { vec![DType::F32] } else { found }
+}
+
+/// The first types that the op takes, with `dtype` for every type parameter that may be it.
+fn types(op: &Op, dtype: DType, rows: usize, columns: usize) -> Option<Vec<TensorType>> {
+    let descriptor = op.descriptor();
+    let of_tensors = descriptor.tensors().map(|(_, element)| {
+        let accepted = descriptor.accepted(element);
+        let is_open = matches!(element, ElementType::Parameter(_) | ElementType::Any);
+        if is_open && accepted.contains(&dtype) { Some(dtype) } else { accepted.first().copied() }
+    });
+    let dtypes: Vec<DType> = of_tensors.collect::<Option<_>>()?;
+    // Rows, what a row is combined with, what every row has one of, planes of a state, elements, a batch of attention rows with
+    // its mask.
+    let (all, batch) = (rows * columns, rows.div_ceil(4).min(8));
+    let shapes: [&[usize]; 8] = [
+        &[rows, columns],
+        &[columns],
+        &[rows],
+        &[3, all],
+        &[all],
+        &[batch, 2, rows.div_ceil(2 * batch), columns],
+        &[batch, 1, 1, columns],
+        &[1],
+    ];
+    let sizes = vec![SIZE; descriptor.sizes().count()];
+    let combinations = shapes.len().saturating_pow(dtypes.len() as u32).min(MOST_COMBINATIONS);
+    (0..combinations).find_map(|combination| {
+        // The last operand changes slowest: what decides is the largest, which comes first.
+        let shape = |index: usize| shapes[combination / shapes.len().pow(index as u32) % shapes.len()];
+        let types = dtypes.iter().enumerate().map(|(index, dtype)| TensorType::new(*dtype, shape(index)));
+        let types: Vec<_> = types.collect::<Result<_, _>>().ok()?;
+        let is_large = types.iter().any(|ty| ty.len() >= all);
+        (is_large && op.shape(&types, &sizes).is_ok()).then_some(types)
+    })
+}
+
+const fn value(kind: OperandKind) -> Option<Scalar> {
+    match kind {
+        OperandKind::Tensor(_) => None,
+        OperandKind::Scalar(ScalarType::F32) => Some(Scalar::F32(0.5)),
+        OperandKind::Scalar(ScalarType::I32) => Some(Scalar::I32(1)),
+        OperandKind::Scalar(ScalarType::U32) => Some(Scalar::U32(1)),
+        OperandKind::Scalar(ScalarType::Bool) => Some(Scalar::Bool(true)),
+        OperandKind::Size => Some(Scalar::Size(SIZE)),
+    }
+}

@@ -1,0 +1,102 @@
+//! [`run`]: an op as the device has it, launch by launch: one for each phase, on tensors alone, with one tensor as the result.
+
+use anyhow::{Context, ensure};
+use gpsimd_emulator::gpsimd_descriptor::packing::Packing;
+use gpsimd_emulator::{Op, OpLibrary, Scalar, Tensor, TensorType};
+
+/// A launch of an op with one phase, or of one phase of it.
+pub(super) struct Launch<'a> {
+    /// The op.
+    pub(super) op: &'a Op,
+    /// Its tensors.
+    pub(super) tensors: &'a [Tensor],
+    /// Its scalars and sizes.
+    pub(super) scalars: &'a [Scalar],
+    /// How the outputs lie in the tensor that is returned.
+    pub(super) result: TensorType,
+}
+
+impl Launch<'_> {
+    /// The sizes, which travel as the lengths of tensors.
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        sizes(self.scalars)
+    }
+
+    /// The bits of the scalars, which travel as a tensor.
+    pub(super) fn params(&self) -> Vec<i32> {
+        self.scalars.iter().filter_map(|scalar| scalar.bits()).collect()
+    }
+}
+
+fn sizes(scalars: &[Scalar]) -> Vec<usize> {
+    let of = |scalar: &Scalar| if let Scalar::Size(size) = scalar { Some(*size) } else { None };
+    scalars.iter().filter_map(of).collect()
+}
+
+/// The outputs of an op, each launch done by `launch`, which returns the bytes of its result.
+pub(super) fn run(
+    library: &OpLibrary,
+    op: &Op,
+    tensors: &[Tensor],
+    scalars: &[Scalar],
+    launch: &mut impl FnMut(&Launch<'_>) -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<Vec<Tensor>> {
+    let phase = op.first_phase();
+    let types: Vec<_> = tensors.iter().map(Tensor::ty).collect();
+    let outputs = phase.shape(&types, &sizes(scalars))?;
+    let (packing, result) = (packing(&outputs), result_type(&outputs)?);
+    let bytes = launch(&Launch { op: &phase, tensors, scalars, result })?;
+    ensure!(bytes.len() == result.bytes(), "the result has {} bytes, expected {}", bytes.len(), result.bytes());
+    let starts = packing.starts.iter().map(|start| *start as usize * packing.dtype.bytes());
+    let of_output = |(start, ty): (usize, &TensorType)| {
+        let bytes = bytes.get(start..start + ty.bytes()).context("the outputs are in the result")?;
+        Ok(Tensor::from_bytes(*ty, bytes)?)
+    };
+    let outputs = starts.zip(&outputs).map(of_output).collect::<anyhow::Result<Vec<_>>>()?;
+    let Some(then) = &op.descriptor().then else { return Ok(outputs) };
+
+    let descriptor = op.descriptor();
+    let names =
+        descriptor.tensors().map(|(name, _)| name).chain(descriptor.outputs.iter().map(|output| output.name.as_str()));
+    let values: Vec<_> = names.zip(tensors.iter().chain(&outputs)).collect();
+    let others =
+        descriptor.operands.iter().filter(|operand| !descriptor.tensors().any(|(name, _)| name == operand.name));
+    let numbers: Vec<_> = others.map(|operand| operand.name.as_str()).zip(scalars).collect();
+    let (mut next_tensors, mut next_scalars) = (Vec::new(), Vec::new());
+    for argument in &then.arguments {
+        if let Some((_, tensor)) = values.iter().find(|(name, _)| name == argument) {
+            next_tensors.push((*tensor).clone());
+        } else {
+            let number = numbers.iter().find(|(name, _)| name == argument);
+            next_scalars.push(*number.with_context(|| format!("no operand is called `{argument}`"))?.1);
+        }
+    }
+    run(library, &library.op(&then.op)?, &next_tensors, &next_scalars, launch)
+}
+
+fn packing(outputs: &[TensorType]) -> Packing {
+    Packing::of(&outputs.iter().map(|ty| (ty.dtype(), ty.len() as u64)).collect::<Vec<_>>())
+}
+
+/// The type of the tensor that outputs of these types are returned in.
+pub(super) fn result_type(outputs: &[TensorType]) -> anyhow::Result<TensorType> {
+    let [only] = outputs else {
+        let packing = packing(outputs);
+        return Ok(TensorType::new(packing.dtype, &[packing.len as usize])?);
+    };
+    Ok(*only)
+}
+
+/// The bytes of that tensor.
+pub(super) fn packed(outputs: &[Tensor]) -> Vec<u8> {
+    if let [only] = outputs {
+        return only.bytes().to_vec();
+    }
+    let packing = packing(&outputs.iter().map(Tensor::ty).collect::<Vec<_>>());
+    let mut bytes = vec![0; packing.len as usize * packing.dtype.bytes()];
+    for (start, output) in packing.starts.iter().zip(outputs) {
+        let start = *start as usize * packing.dtype.bytes();
+        bytes[start..start + output.bytes().len()].copy_from_slice(output.bytes());
+    }
+    bytes
+}

@@ -1,0 +1,89 @@
+//! [`Built`]: an op library of a bring-up: which there are, and what is built of each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use gpsimd_emulator::OpLibrary;
+use gpsimd_neuron_sdk::Sdk;
+use sha2::{Digest, Sha256};
+
+use super::report::Library;
+use crate::build::{self, Results};
+use crate::profile::calibration;
+use crate::workspace::{OpCrate, Workspace};
+
+/// How long the SDK's build of a package may take.
+const BUILD_LIMIT: Duration = Duration::from_mins(30);
+
+/// An op library, built.
+pub(super) struct Built {
+    /// Its name.
+    pub(super) name: String,
+    /// Its crate.
+    pub(super) krate: OpCrate,
+    /// On the native tier, which says what is right.
+    pub(super) native: OpLibrary,
+    /// What is tried: the build for the device, or the package for this CPU.
+    pub(super) tried: PathBuf,
+    /// Digest of that.
+    pub(super) digest: String,
+    /// Whether it is that of the vendor's tutorial.
+    pub(super) is_tutorial: bool,
+}
+
+/// What is built with.
+pub(super) struct Builder<'a> {
+    /// With the SDK for the device; without one, for this CPU.
+    pub(super) sdk: Option<&'a Sdk>,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Builder<'_> {
+    /// Builds a library. What the report says of it is there even where something fails.
+    pub(super) fn build(&self, krate: &OpCrate, is_tutorial: bool) -> (Library, Option<Built>) {
+        let mut library =
+            Library { name: krate.library().into(), manifest: None, sha256: Vec::new(), compiler: None, error: None };
+        let built = self.try_to_build(krate, is_tutorial, &mut library);
+        let built = built.map_err(|error| library.error = Some(format!("{error:#}"))).ok();
+        (library, built)
+    }
+
+    fn try_to_build(&self, krate: &OpCrate, is_tutorial: bool, library: &mut Library) -> anyhow::Result<Built> {
+        let results = build::build(krate, "native", None)?;
+        library.name.clone_from(&results.manifest().library);
+        library.manifest = Some(results.manifest().clone());
+        library.compiler = Some(results.compiler().to_owned());
+        library.sha256 = digests(&results)?;
+        let native = OpLibrary::load(&results.native)?;
+        let tried = match self.sdk {
+            Some(sdk) => build::neuron::build(&results, sdk, BUILD_LIMIT, self.stop)?.library,
+            None => results.package.clone(),
+        };
+        let digest = digest(&tried)?;
+        library.sha256.push((file_name(&tried), digest.clone()));
+        Ok(Built { name: library.name.clone(), krate: krate.clone(), native, tried, digest, is_tutorial })
+    }
+}
+
+/// The kernels of the vendor's tutorial, as an op library of the workspace's build folder.
+pub(super) fn tutorial(workspace: &Workspace) -> anyhow::Result<OpCrate> {
+    calibration::relu(workspace)
+}
+
+fn digests(results: &Results) -> anyhow::Result<Vec<(String, String)>> {
+    let name = &results.manifest().library;
+    let files = [format!("{name}.cpp"), format!("{name}_shape.cpp"), "build.py".into()];
+    files.into_iter().map(|file| Ok((file.clone(), digest(&results.folder.join(&file))?))).collect()
+}
+
+fn digest(file: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(format!("{:x}", Sha256::digest(bytes)))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,210 @@
+//! The step that times launches: every op at a few sizes, and the `relu` of the vendor's tutorial; beside each, what a core does in
+//! it and what the cost model says.
+
+use std::time::Instant;
+
+use gpsimd_emulator::cost::CostModel;
+use gpsimd_emulator::{DType, Engine, LaunchReport, Mode, Op, OpLibrary, Operations, Scalar, Tensor, TensorView};
+
+use super::case::{Case, is_second_phase};
+use super::drawn;
+use super::kept::{Kept, key};
+use super::launches::{self, Launch};
+use super::libraries::Built;
+use super::progress::Progress;
+use super::report::{Quartiles, Time, TimeOutcome, Work};
+use super::session::{Session, Setting, share};
+use super::worker::Repeat;
+use crate::profile::calibration;
+use crate::profile::counting::{self, Vectors};
+use crate::profile::operands;
+
+/// How often a launch is timed.
+const REPEAT: Repeat = Repeat { warm_up: 3, least: 5, most: 200, seconds: 1.0 };
+
+/// What is timed.
+pub(super) struct Times<'a> {
+    pub(super) setting: &'a Setting<'a>,
+    /// The ops that are meant; all if there are none.
+    pub(super) ops: &'a [String],
+    pub(super) seed: u64,
+    /// When no other launch is begun.
+    pub(super) end: Option<Instant>,
+    /// What else results depend on: versions.
+    pub(super) fingerprint: &'a str,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Timed {
+    pub(super) times: Vec<Time>,
+    /// What failed of libraries as a whole.
+    pub(super) failures: Vec<String>,
+}
+
+/// A launch that is timed, with its operands.
+struct Timeable {
+    op: Op,
+    tensors: Vec<Tensor>,
+    scalars: Vec<Scalar>,
+    result: gpsimd_emulator::TensorType,
+}
+
+impl Times<'_> {
+    /// Times the ops of the libraries.
+    pub(super) fn run(&self, libraries: &[Built], kept: &mut Kept) -> anyhow::Result<Timed> {
+        let mut timed = Timed::default();
+        for (index, library) in libraries.iter().enumerate() {
+            let end = share(self.end, libraries.len() - index);
+            let mut session = Session::new(self.setting, library, end);
+            let counting = if session.closed().is_some() { Ok(None) } else { counting_library(library).map(Some) };
+            let counting = counting.unwrap_or_else(|error| {
+                let why = format!("{}: what its cores do could not be counted: {error:#}", library.name);
+                timed.failures.push(why);
+                None
+            });
+            let cases = self.cases(library);
+            let progress = Progress::new(&format!("times of {}", library.name), cases.len());
+            for case in &cases {
+                progress.next(&format!("{} {}", case.op.name(), case.name));
+                self.time(library, case, counting.as_ref(), &mut session, kept, &mut timed)?;
+            }
+            progress.done();
+            timed.failures.extend(session.given_up.take().map(|why| format!("{}: {why}", library.name)));
+        }
+        Ok(timed)
+    }
+
+    /// Every op at every size, all at one size before the next.
+    fn cases(&self, library: &Built) -> Vec<Case> {
+        let ops: Vec<_> = library.native.ops().filter(|op| !is_second_phase(&library.native, op)).collect();
+        if library.is_tutorial {
+            return calibration::CALLS.iter().flat_map(|len| ops.iter().filter_map(|op| tutorial(op, *len))).collect();
+        }
+        let is_chosen = |op: &&Op| self.ops.is_empty() || self.ops.iter().any(|name| name == op.name());
+        let ops: Vec<_> = ops.iter().filter(is_chosen).collect();
+        let of =
+            |(rows, columns)| ops.iter().filter_map(move |op| drawn::case(op, dtype(op), rows, columns, self.seed));
+        drawn::TIMED.into_iter().flat_map(of).collect()
+    }
+
+    /// Times the launches of a case.
+    fn time(
+        &self,
+        library: &Built,
+        case: &Case,
+        counting: Option<&OpLibrary>,
+        session: &mut Session<'_>,
+        kept: &mut Kept,
+        timed: &mut Timed,
+    ) -> anyhow::Result<()> {
+        let key = key(&["time", &library.digest, &case.name, &case.digest(), self.fingerprint]);
+        if let Some(times) = kept.get::<Vec<Time>>(&key) {
+            timed.times.extend(times);
+            return Ok(());
+        }
+        let time = |launch: &str| Time {
+            library: library.name.clone(),
+            op: case.op.name().into(),
+            launch: launch.into(),
+            operands: case.shown(),
+            cores: Vec::new(),
+            modelled: None,
+            outcome: TimeOutcome::NotTried { why: String::new() },
+        };
+        let not_tried = |why| Time { outcome: TimeOutcome::NotTried { why }, ..time(case.op.name()) };
+        if let Some(why) = session.closed() {
+            timed.times.push(not_tried(why));
+            return Ok(());
+        }
+        let launches = match launches_of(library, case) {
+            Ok(launches) => launches,
+            Err(error) => {
+                timed.times.push(not_tried(format!("{error:#}")));
+                return Ok(());
+            }
+        };
+        let mut found = Vec::new();
+        for one in &launches {
+            let Timeable { op, tensors, scalars, result } = one;
+            let launch = Launch { op, tensors, scalars, result: *result };
+            let report = counting.and_then(|library| count(library, one).ok());
+            let outcome = match session.time(&launch, REPEAT) {
+                Ok(seconds) => Quartiles::of(seconds, REPEAT.warm_up).map_or_else(
+                    || TimeOutcome::Failed { error: "the process answered without seconds".into() },
+                    TimeOutcome::Measured,
+                ),
+                Err(error) => match session.closed().filter(|why| why == super::session::STOPPED) {
+                    Some(why) => TimeOutcome::NotTried { why },
+                    None => TimeOutcome::Failed { error: format!("{error:#}") },
+                },
+            };
+            found.push(Time {
+                cores: report.iter().flat_map(|report| report.cores.iter().map(work)).collect(),
+                modelled: report.as_ref().map(|report| CostModel::default().seconds(report)),
+                outcome,
+                ..time(op.name())
+            });
+        }
+        if found.iter().all(|time| matches!(time.outcome, TimeOutcome::Measured(_)) && !time.cores.is_empty()) {
+            kept.put(&key, &found)?;
+        }
+        timed.times.extend(found);
+        Ok(())
+    }
+}
+
+/// A dtype that the op is timed with.
+fn dtype(op: &Op) -> DType {
+    let types = &op.descriptor().types;
+    if types.is_empty() || types.iter().any(|parameter| parameter.dtypes.contains(&DType::F32)) {
+        return DType::F32;
+    }
+    types[0].dtypes[0]
+}
+
+/// A call of the tutorial's.
+fn tutorial(op: &Op, len: usize) -> Option<Case> {
+    let x = operands::tensor(1, DType::F32, &[len]).ok()?;
+    Some(Case { op: op.clone(), name: format!("{len}"), tensors: vec![x], scalars: Vec::new(), golden: None })
+}
+
+/// The launches that a case is on the device, with operands as the native tier computes them.
+fn launches_of(library: &Built, case: &Case) -> anyhow::Result<Vec<Timeable>> {
+    let engine = Engine::builder().mode(Mode::Fast).build()?;
+    let mut found = Vec::new();
+    launches::run(&library.native, &case.op, &case.tensors, &case.scalars, &mut |launch| {
+        let (tensors, scalars) = (launch.tensors.to_vec(), launch.scalars.to_vec());
+        found.push(Timeable { op: launch.op.clone(), tensors, scalars, result: launch.result });
+        let views: Vec<TensorView<'_>> = launch.tensors.iter().map(Tensor::view).collect();
+        Ok(launches::packed(&engine.call_all(launch.op, &views, launch.scalars)?))
+    })?;
+    Ok(found)
+}
+
+/// The kernels of a library that count. Of the tutorial's, no loop is taken for vectors.
+fn counting_library(library: &Built) -> anyhow::Result<OpLibrary> {
+    let vectors = if library.is_tutorial { Vectors::None } else { Vectors::Compiler };
+    Ok(counting::build(&library.krate, vectors)?.library)
+}
+
+fn count(library: &OpLibrary, launch: &Timeable) -> anyhow::Result<LaunchReport> {
+    let engine = Engine::builder().mode(Mode::Fast).direct(false).build()?;
+    let op = library.op(launch.op.name())?.first_phase();
+    let views: Vec<TensorView<'_>> = launch.tensors.iter().map(Tensor::view).collect();
+    let bound = op.bind(&views, &launch.scalars)?;
+    let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+    Ok(engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?)
+}
+
+fn work(core: &gpsimd_emulator::CoreReport) -> Work {
+    let Operations { scalar, vector } = core.operations;
+    Work {
+        dmas: core.loads + core.stores,
+        bytes: core.load_bytes + core.store_bytes,
+        scalar: scalar.total() - scalar.divide,
+        scalar_divisions: scalar.divide,
+        vector: vector.total() - vector.divide,
+        vector_divisions: vector.divide,
+    }
+}
