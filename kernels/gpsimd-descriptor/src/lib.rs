@@ -61,6 +61,9 @@ pub struct OpDescriptor {
     pub then: Option<Then>,
     /// How gradients of operands follow from those of the outputs; of two phases, those of the second.
     pub gradients: Vec<Gradient>,
+    /// The Python function that computes the same, `module:function`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// Source file of the kernel.
     pub file: String,
 }

@@ -292,6 +292,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         outputs: outputs(arguments, kernel)?,
         then: arguments.then.as_ref().map(|call| second_phase(call, arguments, kernel)).transpose()?,
         gradients,
+        reference: arguments.reference.as_ref().map(syn::LitStr::value),
         file: function.sig.ident.span().unwrap().file(),
     })
 }

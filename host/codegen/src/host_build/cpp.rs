@@ -248,6 +248,7 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
         }],
         then: None,
         gradients: Vec::new(),
+        reference: None,
         file: file.clone(),
     });
     LibraryDescriptor { name, version: String::new(), tcm_bytes: TCM_POOL_BYTES as u32, ops: ops.collect() }

@@ -159,6 +159,7 @@ fn scaled_add() -> LibraryDescriptor {
             }],
             then: None,
             gradients: Vec::new(),
+            reference: None,
             file: "src/lib.rs".into(),
         }],
     }

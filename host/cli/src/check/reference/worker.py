@@ -1,0 +1,74 @@
+"""Calls the reference of an op, a Python function, for `cargo gpsimd check`.
+
+Started with `module:function` and the folders to find it in. On standard input come calls, each a line of JSON and the bytes
+of the tensors it names; on standard output go answers of the same form. What the function prints goes to standard error.
+"""
+
+import importlib
+import json
+import math
+import os
+import sys
+import traceback
+
+import torch
+
+TYPES = {
+    "f32": torch.float32,
+    "bf16": torch.bfloat16,
+    "f16": torch.float16,
+    "i32": torch.int32,
+    "i16": torch.int16,
+    "i8": torch.int8,
+    "u8": torch.uint8,
+}
+
+
+def main():
+    source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    name, *folders = sys.argv[1:]
+    sys.path[:0] = folders
+    module, _, name = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except Exception:
+        answer(answers, {"error": traceback.format_exc()})
+        return
+    answer(answers, {"tolerance": getattr(function, "tolerance", None)})
+    for line in source:
+        arguments = [argument(one, source) for one in json.loads(line)]
+        try:
+            results = function(*arguments)
+            results = [results] if isinstance(results, torch.Tensor) else list(results)
+            results = [wide(result) for result in results]
+        except Exception:
+            answer(answers, {"error": traceback.format_exc()})
+            continue
+        described = [{"float": one.is_floating_point(), "shape": list(one.shape)} for one in results]
+        answer(answers, {"outputs": described}, results)
+
+
+def argument(one, source):
+    """A tensor, as float64 or int64, or a number."""
+    if "number" in one:
+        return one["number"]
+    dtype, shape = TYPES[one["dtype"]], one["shape"]
+    data = bytearray(source.read(math.prod(shape) * dtype.itemsize))
+    tensor = torch.frombuffer(data, dtype=dtype).reshape(shape) if data else torch.empty(shape, dtype=dtype)
+    return wide(tensor)
+
+
+def wide(tensor):
+    dtype = torch.float64 if tensor.is_floating_point() else torch.int64
+    return tensor.detach().to(dtype).contiguous()
+
+
+def answer(answers, described, tensors=()):
+    answers.write(json.dumps(described).encode() + b"\n")
+    for tensor in tensors:
+        answers.write(tensor.numpy().tobytes())
+    answers.flush()
+
+
+main()
