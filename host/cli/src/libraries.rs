@@ -13,6 +13,8 @@ pub(crate) struct Libraries {
     tiers: Vec<(Tier, OpLibrary)>,
     /// The Xtensa program, which has to live as long as what is made of it.
     program: Option<IsaLibrary>,
+    /// What it was built from.
+    source: Option<OpCrate>,
 }
 
 impl Libraries {
@@ -37,12 +39,13 @@ impl Libraries {
             libraries = libraries.with(Tier::Isa, program.library().clone())?;
             libraries.program = Some(program);
         }
+        libraries.source = Some(library.clone());
         Ok(libraries)
     }
 
     /// The native library alone.
     pub(crate) fn of(native: OpLibrary) -> Self {
-        Self { tiers: vec![(Tier::Native, native)], program: None }
+        Self { tiers: vec![(Tier::Native, native)], program: None, source: None }
     }
 
     fn with(mut self, tier: Tier, library: OpLibrary) -> anyhow::Result<Self> {
@@ -52,6 +55,11 @@ impl Libraries {
         );
         self.tiers.push((tier, library));
         Ok(self)
+    }
+
+    /// The crate that it was built from, unless it was loaded.
+    pub(crate) fn source(&self) -> Option<&OpCrate> {
+        self.source.as_ref()
     }
 
     /// The tiers that there are.

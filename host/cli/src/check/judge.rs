@@ -2,11 +2,13 @@
 
 use anyhow::Context;
 use gpsimd_emulator::Op;
+use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
 
 use super::finding::Finding;
 use super::gradient::Gradients;
 use super::launcher::{Launcher, Outcome};
 use super::random::Random;
+use super::reference::Reference;
 use super::settings::Settings;
 use crate::operands::Operands;
 use crate::replay::{Replay, Setting};
@@ -28,6 +30,11 @@ pub(crate) trait Judge {
     /// How many comparisons it has made.
     fn comparisons(&self) -> u64;
 
+    /// What it has to say about an op in which it found nothing, if anything.
+    fn note(&self, _op: &OpDescriptor) -> Option<String> {
+        None
+    }
+
     /// Looks at a case that was drawn.
     fn judge(
         &mut self,
@@ -47,7 +54,7 @@ pub(crate) trait Judge {
 
 /// All of them.
 pub(crate) fn judges() -> Vec<Box<dyn Judge>> {
-    vec![Box::new(Settings::default()), Box::new(Gradients::default())]
+    vec![Box::new(Settings::default()), Box::new(Gradients::default()), Box::new(Reference::default())]
 }
 
 /// Asks the judge of a replay file again.

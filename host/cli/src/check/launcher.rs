@@ -1,12 +1,15 @@
 //! [`Launcher`]: launches ops in the settings that are compared.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use gpsimd_emulator::{Engine, Launch, LaunchError, Op, PrintSink, Tensor, ThreadPool};
 
 use super::flush_to_zero::FlushToZero;
+use super::reference::Process;
 use crate::libraries::Libraries;
 use crate::operands::Operands;
 use crate::replay::Setting;
@@ -28,15 +31,35 @@ pub(crate) struct Launcher {
     engines: HashMap<Setting, Engine>,
     pools: HashMap<usize, Arc<ThreadPool>>,
     time_limit: Duration,
+    /// What calls references, if there is one, once it was asked for.
+    references: OnceCell<Option<Process>>,
 }
 
 impl Launcher {
     pub(crate) fn new(libraries: Libraries) -> Self {
-        Self { libraries, engines: HashMap::new(), pools: HashMap::new(), time_limit: TIME_LIMIT }
+        Self {
+            libraries,
+            engines: HashMap::new(),
+            pools: HashMap::new(),
+            time_limit: TIME_LIMIT,
+            references: OnceCell::new(),
+        }
     }
 
     pub(crate) fn libraries(&self) -> &Libraries {
         &self.libraries
+    }
+
+    /// What calls the references of the library's ops; none without a Python that has `PyTorch`.
+    ///
+    /// # Errors
+    /// When Python cannot be started.
+    pub(super) fn references(&mut self) -> anyhow::Result<Option<&mut Process>> {
+        if self.references.get().is_none() {
+            let library = self.libraries.source().context("a library without a crate has no references")?;
+            let _ = self.references.set(Process::start(library)?);
+        }
+        Ok(self.references.get_mut().and_then(Option::as_mut))
     }
 
     /// How long launches may take from now on; unless set, as at the start.

@@ -9,6 +9,7 @@ mod gradient;
 mod judge;
 mod launcher;
 mod random;
+mod reference;
 mod report;
 mod search;
 mod settings;

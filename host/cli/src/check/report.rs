@@ -38,6 +38,8 @@ pub(super) struct OpReport {
     /// Comparisons of two results.
     comparisons: u64,
     seconds: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counterexample: Option<Found>,
 }
@@ -83,6 +85,11 @@ impl Report {
         }
         print!("{}", lines(&table));
         for op in &self.ops {
+            for note in &op.notes {
+                println!("{}: {note}", op.op);
+            }
+        }
+        for op in &self.ops {
             let Some(found) = &op.counterexample else { continue };
             println!("\nop `{}` is wrong on {}", op.op, found.operands);
             println!("  {}", found.message.replace('\n', "\n  "));
@@ -107,13 +114,14 @@ impl OpReport {
             file: PathBuf::new(),
             test: PathBuf::new(),
         });
-        let Searched { cases, computed, comparisons, time, .. } = searched;
+        let Searched { cases, computed, comparisons, notes, time, .. } = searched;
         Self {
             op: op.name().to_owned(),
             cases: *cases,
             computed: *computed,
             comparisons: *comparisons,
             seconds: time.as_secs_f64(),
+            notes: notes.clone(),
             counterexample,
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Searched {
     pub(crate) computed: u64,
     /// Comparisons of two results.
     pub(crate) comparisons: u64,
+    /// What judges say about an op in which nothing was found.
+    pub(crate) notes: Vec<String>,
     pub(crate) time: Duration,
     /// How long it took to find the counterexample, before it was made smaller.
     pub(crate) found_after: Option<Duration>,
@@ -63,6 +65,9 @@ impl<'a> Search<'a> {
             }
         }
         searched.comparisons = self.judges.iter().map(|judge| judge.comparisons()).sum();
+        if searched.counterexample.is_none() {
+            searched.notes = self.judges.iter().filter_map(|judge| judge.note(self.op.descriptor())).collect();
+        }
         searched.time = start.elapsed();
         Ok(searched)
     }

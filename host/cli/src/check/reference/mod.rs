@@ -2,18 +2,17 @@
 
 mod process;
 
-use std::collections::HashMap;
-
-use anyhow::Context;
+use anyhow::ensure;
+use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, ReturnedType};
 use gpsimd_emulator::{DType, Scalar, Tensor, bf16, f16};
 
-use self::process::{Expected, Numbers, Process, Tolerance, verify_count};
+pub(crate) use self::process::Process;
+use self::process::{Expected, Numbers, Tolerance};
 use super::comparison::element;
 use super::finding::Finding;
 use super::judge::{Case, Judge};
 use super::launcher::Launcher;
 use super::random::Random;
-use crate::python::find_package;
 use crate::replay::Setting;
 
 const NAME: &str = "reference";
@@ -24,8 +23,9 @@ const LARGEST: f64 = 1e3;
 /// Compares ops with the references that they name.
 #[derive(Default)]
 pub(crate) struct Reference {
-    processes: HashMap<String, Process>,
     comparisons: u64,
+    /// Whether there is no Python with `PyTorch`.
+    is_missing: bool,
 }
 
 impl Judge for Reference {
@@ -35,6 +35,20 @@ impl Judge for Reference {
 
     fn comparisons(&self) -> u64 {
         self.comparisons
+    }
+
+    fn note(&self, op: &OpDescriptor) -> Option<String> {
+        let function = op.reference.as_ref()?;
+        Some(match self.comparisons {
+            _ if self.is_missing => format!(
+                "not compared with its reference `{function}`: no Python with PyTorch was found (looked in .venv, $VIRTUAL_ENV and \
+                 the system's Python); install it with `pip install torch`"
+            ),
+            0 => format!(
+                "not compared with its reference `{function}`: no floats that were drawn are all below {LARGEST}"
+            ),
+            count => format!("compared with its reference `{function}` on {count} operands"),
+        })
     }
 
     fn judge(
@@ -56,39 +70,31 @@ impl Judge for Reference {
         if !is_moderate(case) {
             return Ok(None);
         }
-        let process = self.process(launcher, case.op.name(), function)?;
-        let expected = process.call(case.op.descriptor(), case.operands)?;
-        verify_count(function, &expected, outputs.len())?;
-        let tolerance = process.tolerance;
+        let Some(process) = launcher.references()? else {
+            self.is_missing = true;
+            return Ok(None);
+        };
+        let returned = process.call(function, case.op.descriptor(), case.operands)?;
+        ensure!(
+            returned.outputs.len() == outputs.len(),
+            "the reference `{function}` of op `{}` returned {} tensors, expected one for each output: {}",
+            case.op.name(),
+            returned.outputs.len(),
+            outputs.len()
+        );
         self.comparisons += 1;
-        for ((descriptor, output), expected) in case.op.outputs().iter().zip(outputs).zip(&expected) {
-            let is_bool = descriptor.returns == Some(gpsimd_emulator::gpsimd_descriptor::ReturnedType::Bool);
-            if let Some(difference) = difference(output, expected, tolerance, is_bool) {
-                let message = format!("{} of output `{}`, says the reference `{function}`", difference, descriptor.name);
+        for ((descriptor, output), expected) in case.op.outputs().iter().zip(outputs).zip(&returned.outputs) {
+            let is_bool = descriptor.returned == Some(ReturnedType::Bool);
+            if let Some(difference) = difference(output, expected, returned.tolerance, is_bool) {
+                let message = format!(
+                    "output `{}` is not what the reference `{function}` returns: {difference}",
+                    descriptor.name
+                );
                 let settings = vec![Setting::REFERENCE];
                 return Ok(Some(Finding { judge: NAME, kind: "Reference".into(), message, settings, at: None }));
             }
         }
         Ok(None)
-    }
-}
-
-impl Reference {
-    /// The Python that has the function, which is started once.
-    fn process(&mut self, launcher: &Launcher, op: &str, function: &str) -> anyhow::Result<&mut Process> {
-        if !self.processes.contains_key(function) {
-            let library = launcher.libraries().source().context("a library without a crate has no reference")?;
-            let (python, _) = find_package(library.workspace(), "torch").with_context(|| {
-                format!(
-                    "op `{op}` has the reference `{function}`, and no Python with PyTorch was found (looked in .venv, $VIRTUAL_ENV \
-                     and the system's Python): install it with `pip install torch`"
-                )
-            })?;
-            let folders = [library.folder().to_owned(), library.folder().join("python")];
-            let process = Process::start(&python, function, &folders).with_context(|| format!("op `{op}`"))?;
-            self.processes.insert(function.to_owned(), process);
-        }
-        self.processes.get_mut(function).context("it was put there")
     }
 }
 
@@ -130,7 +136,7 @@ const fn usual(dtype: DType) -> Tolerance {
         DType::F16 => 1.0 / 1024.0,
         _ => 1e-5,
     };
-    Tolerance { relative, absolute: 1e-5 }
+    Tolerance { relative, absolute: 2e-6 }
 }
 
 /// The first element that is not what is expected, in words.
@@ -139,11 +145,12 @@ fn difference(found: &Tensor, expected: &Expected, tolerance: Option<Tolerance>,
         return Some(format!("the shape is {:?} and should be {:?}", found.ty().shape(), expected.shape));
     }
     let at = |index: usize, should: &dyn std::fmt::Display| {
-        format!("element {index}, of {}, is {} and should be {should}:", found.ty().len(), element(found, index))
+        format!("element {index}, of {}, is {} and should be {should}", found.ty().len(), element(found, index))
     };
     match (&expected.numbers, floats(found), integers(found)) {
         (Numbers::Integers(expected), _, Some(found)) => {
-            let is_same = |found: i64, expected: i64| if is_bool { (found != 0) == (expected != 0) } else { found == expected };
+            let is_same =
+                |found: i64, expected: i64| if is_bool { (found != 0) == (expected != 0) } else { found == expected };
             let index = found.iter().zip(expected).position(|(found, expected)| !is_same(*found, *expected))?;
             Some(at(index, &expected[index]))
         }
@@ -163,7 +170,7 @@ fn difference(found: &Tensor, expected: &Expected, tolerance: Option<Tolerance>,
             let should = format!("{:?} (to {:.1e})", expected[index], bound(expected[index]));
             Some(at(index, &should))
         }
-        _ => Some("integers are compared with floats:".to_owned()),
+        _ => Some("floats are compared with integers".to_owned()),
     }
 }
 
@@ -172,5 +179,57 @@ const fn most(dtype: DType) -> f64 {
     match dtype {
         DType::F16 => 65504.0,
         _ => f32::MAX as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(found: &Tensor, expected: &[f64]) -> Option<String> {
+        let shape = found.ty().shape().to_vec();
+        difference(found, &Expected { shape, numbers: Numbers::Floats(expected.to_vec()) }, None, false)
+    }
+
+    fn f32s(numbers: &[f32]) -> Tensor {
+        Tensor::from_vec(numbers.to_vec(), &[numbers.len()]).unwrap()
+    }
+
+    #[test]
+    fn a_float_may_be_rounded_and_no_more() {
+        assert_eq!(of(&f32s(&[1.0, f32::NAN, f32::INFINITY]), &[1.0 + 1e-5, f64::NAN, 1e39]), None);
+        insta::assert_snapshot!(of(&f32s(&[1.0, 2.0]), &[1.0, 2.0001]).unwrap(), @"element 1, of 2, is 2.0 (bits 40000000) and should be 2.0001 (to 2.4e-5)");
+        assert!(of(&f32s(&[f32::NAN]), &[1.0]).is_some());
+        assert!(of(&f32s(&[1.0]), &[f64::NAN]).is_some());
+        assert!(of(&f32s(&[f32::INFINITY]), &[-1e39]).is_some());
+        assert!(of(&f32s(&[f32::INFINITY]), &[1e38]).is_some());
+        // A sum that cancels, beside one that says how large its summands are.
+        assert_eq!(of(&f32s(&[0.009, 5e3]), &[0.0, 5e3]), None);
+        assert!(of(&f32s(&[0.009, 5.0]), &[0.0, 5.0]).is_some());
+    }
+
+    #[test]
+    fn every_type_has_its_tolerance() {
+        let half = Tensor::from_vec(vec![f16::from_f32(1.0), f16::INFINITY], &[2]).unwrap();
+        assert_eq!(of(&half, &[1.0009, 70000.0]), None);
+        assert!(of(&half, &[1.0009, 70.0]).is_some());
+        let half = Tensor::from_vec(vec![f16::from_f32(1.0)], &[1]).unwrap();
+        assert!(of(&half, &[1.0011]).is_some());
+        let brain = Tensor::from_vec(vec![bf16::from_f32(1.0)], &[1]).unwrap();
+        assert_eq!(of(&brain, &[1.007]), None);
+        assert!(of(&brain, &[1.01]).is_some());
+    }
+
+    #[test]
+    fn integers_and_shapes_are_exact() {
+        let found = Tensor::from_vec(vec![1_i32, -2], &[2]).unwrap();
+        let of = |shape: &[usize], numbers, is_bool| {
+            difference(&found, &Expected { shape: shape.to_vec(), numbers }, None, is_bool)
+        };
+        assert_eq!(of(&[2], Numbers::Integers(vec![1, -2]), false), None);
+        assert_eq!(of(&[2], Numbers::Integers(vec![1, 1]), true), None);
+        insta::assert_snapshot!(of(&[2], Numbers::Integers(vec![1, 1]), false).unwrap(), @"element 1, of 2, is -2 and should be 1");
+        insta::assert_snapshot!(of(&[1, 2], Numbers::Integers(vec![1, -2]), false).unwrap(), @"the shape is [2] and should be [1, 2]");
+        insta::assert_snapshot!(of(&[2], Numbers::Floats(vec![1.0, -2.0]), false).unwrap(), @"floats are compared with integers");
     }
 }

@@ -1,16 +1,18 @@
-//! [`Process`]: a Python that calls the reference of an op.
+//! [`Process`]: a Python that calls the references of ops.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context, bail, ensure};
-use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
+use anyhow::{Context, bail};
+use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, OperandKind};
 use gpsimd_emulator::{Scalar, Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operands::Operands;
+use crate::python::find_package;
+use crate::workspace::OpCrate;
 
 /// Most elements of what a reference returns: more than any op that is checked does.
 const MOST: usize = 1 << 28;
@@ -22,6 +24,12 @@ pub(super) struct Tolerance {
     pub(super) relative: f64,
     /// Of any.
     pub(super) absolute: f64,
+}
+
+/// What a reference returned, and what the function has as `tolerance`, a pair of numbers.
+pub(super) struct Returned {
+    pub(super) outputs: Vec<Expected>,
+    pub(super) tolerance: Option<Tolerance>,
 }
 
 /// A tensor that a reference returned.
@@ -38,14 +46,11 @@ pub(super) enum Numbers {
     Integers(Vec<i64>),
 }
 
-/// A Python that has the function; it ends when this is dropped.
-pub(super) struct Process {
+/// A Python that has PyTorch; it ends when this is dropped.
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    function: String,
-    /// What the function has as `tolerance`, a pair.
-    pub(super) tolerance: Option<Tolerance>,
 }
 
 #[derive(Deserialize)]
@@ -64,66 +69,67 @@ struct Described {
 }
 
 impl Process {
-    /// Starts `python` and imports `function`, `module:function`, from one of the folders.
+    /// Starts the Python of the crate's workspace, in which modules of the crate's folder, and of `python` in it, are found;
+    /// none where no Python has `PyTorch`.
     ///
     /// # Errors
-    /// When there is no such function, or importing it fails.
-    pub(super) fn start(python: &Path, function: &str, folders: &[PathBuf]) -> anyhow::Result<Self> {
-        let mut command = Command::new(python);
-        command.args(["-c", include_str!("worker.py"), function]).args(folders);
+    /// When it cannot be started.
+    pub(crate) fn start(library: &OpCrate) -> anyhow::Result<Option<Self>> {
+        let Some((python, _)) = find_package(library.workspace(), "torch") else { return Ok(None) };
+        let folders: [PathBuf; 2] = [library.folder().to_owned(), library.folder().join("python")];
+        let mut command = Command::new(&python);
+        command.args(["-c", include_str!("worker.py")]).args(folders);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {}", python.display()))?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().context("a pipe was asked for")?);
-        let mut process = Self { child, input, output, function: function.to_owned(), tolerance: None };
-        let answer = process.answer()?;
-        process.tolerance = answer.tolerance.map(|(relative, absolute)| Tolerance { relative, absolute });
-        Ok(process)
+        Ok(Some(Self { child, input, output }))
     }
 
-    /// What the function returns for these operands of `op`.
+    /// What `function`, `module:function`, returns for these operands of `op`.
     ///
     /// # Errors
-    /// When it raises an exception.
-    pub(super) fn call(&mut self, op: &OpDescriptor, operands: &Operands) -> anyhow::Result<Vec<Expected>> {
+    /// When there is no such function, or it raises an exception.
+    pub(super) fn call(&mut self, function: &str, op: &OpDescriptor, operands: &Operands) -> anyhow::Result<Returned> {
         let (mut tensors, mut scalars) = (operands.tensors.iter(), operands.scalars.iter());
-        let mut described = Vec::new();
+        let mut arguments = Vec::new();
         for operand in &op.operands {
-            described.push(if operand.kind.is_tensor() {
+            arguments.push(if matches!(operand.kind, OperandKind::Tensor(_)) {
                 let ty = tensors.next().context("a tensor is missing")?.ty();
                 json!({ "dtype": ty.dtype().name(), "shape": ty.shape() })
             } else {
                 json!({ "number": number(*scalars.next().context("a scalar is missing")?) })
             });
         }
-        let mut message = serde_json::to_vec(&described)?;
+        let mut message = serde_json::to_vec(&json!({ "function": function, "arguments": arguments }))?;
         message.push(b'\n');
         operands.tensors.iter().map(Tensor::bytes).for_each(|bytes| message.extend_from_slice(bytes));
         let input = self.input.as_mut().context("the process has ended")?;
         // One that has ended says why when its answer is read.
         let _ = input.write_all(&message).and_then(|()| input.flush());
-        let answer = self.answer()?;
-        answer.outputs.into_iter().map(|described| self.tensor(described)).collect()
+        let of_op = || format!("the reference `{function}` of op `{}`", op.name);
+        let answer = self.answer().with_context(of_op)?;
+        let tolerance = answer.tolerance.map(|(relative, absolute)| Tolerance { relative, absolute });
+        let outputs = answer.outputs.into_iter().map(|described| self.tensor(described)).collect::<Result<_, _>>();
+        Ok(Returned { outputs: outputs.with_context(of_op)?, tolerance })
     }
 
     fn answer(&mut self) -> anyhow::Result<Answer> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         if line.is_empty() {
-            let status = self.child.wait()?;
-            bail!("Python ended while it called the reference `{}`: {status}; what it said is above", self.function);
+            bail!("Python ended ({}); what it said is above", self.child.wait()?);
         }
-        let answer: Answer = serde_json::from_str(&line).context("Python answered something else")?;
-        if let Some(error) = answer.error {
-            bail!("the reference `{}` failed:\n{}", self.function, error.trim_end());
+        let answer: Answer = serde_json::from_str(&line).context("Python answered something else than was asked")?;
+        match answer.error {
+            Some(error) => bail!("it failed:\n{}", error.trim_end()),
+            None => Ok(answer),
         }
-        Ok(answer)
     }
 
-    fn tensor(&mut self, described: Described) -> anyhow::Result<Expected> {
-        let Described { float, shape } = described;
+    fn tensor(&mut self, Described { float, shape }: Described) -> anyhow::Result<Expected> {
         let len = shape.iter().try_fold(1_usize, |len, size| len.checked_mul(*size)).filter(|len| *len <= MOST);
-        let len = len.with_context(|| format!("the reference `{}` returned a tensor of {shape:?}", self.function))?;
+        let len = len.with_context(|| format!("it returned a tensor of {shape:?}"))?;
         let mut bytes = vec![0; len * size_of::<u64>()];
         self.output.read_exact(&mut bytes)?;
         let words = bytes.chunks_exact(8).map(|word| word.try_into().unwrap_or_default());
@@ -153,14 +159,4 @@ fn number(scalar: Scalar) -> Value {
         Scalar::Bool(value) => json!(value),
         Scalar::Size(value) => json!(value),
     }
-}
-
-/// Verifies that the function returned what the op has.
-pub(super) fn verify_count(function: &str, expected: &[Expected], outputs: usize) -> anyhow::Result<()> {
-    ensure!(
-        expected.len() == outputs,
-        "the reference `{function}` returned {} tensors, expected one for each output: {outputs}",
-        expected.len()
-    );
-    Ok(())
 }

@@ -1,7 +1,7 @@
-"""Calls the reference of an op, a Python function, for `cargo gpsimd check`.
+"""Calls the references of ops, Python functions, for `cargo gpsimd check`.
 
-Started with `module:function` and the folders to find it in. On standard input come calls, each a line of JSON and the bytes
-of the tensors it names; on standard output go answers of the same form. What the function prints goes to standard error.
+Started with the folders to find them in. On standard input come calls, each a line of JSON, which names the function, and
+the bytes of its tensors; on standard output go answers of the same form. What functions print goes to standard error.
 """
 
 import importlib
@@ -27,26 +27,22 @@ TYPES = {
 def main():
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    name, *folders = sys.argv[1:]
-    sys.path[:0] = folders
-    module, _, name = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except Exception:
-        answer(answers, {"error": traceback.format_exc()})
-        return
-    answer(answers, {"tolerance": getattr(function, "tolerance", None)})
+    sys.path[:0] = sys.argv[1:]
     for line in source:
-        arguments = [argument(one, source) for one in json.loads(line)]
+        call = json.loads(line)
+        arguments = [argument(one, source) for one in call["arguments"]]
+        module, _, name = call["function"].partition(":")
         try:
+            function = getattr(importlib.import_module(module), name)
             results = function(*arguments)
             results = [results] if isinstance(results, torch.Tensor) else list(results)
             results = [wide(result) for result in results]
         except Exception:
             answer(answers, {"error": traceback.format_exc()})
             continue
+        tolerance = getattr(function, "tolerance", None)
         described = [{"float": one.is_floating_point(), "shape": list(one.shape)} for one in results]
-        answer(answers, {"outputs": described}, results)
+        answer(answers, {"outputs": described, "tolerance": tolerance}, results)
 
 
 def argument(one, source):
