@@ -57,15 +57,19 @@ impl Judge for Reference {
         case: &Case<'_>,
         _random: &mut Random,
     ) -> anyhow::Result<Option<Finding>> {
-        self.again(launcher, case, &[])
+        self.again(launcher, case, &[Setting::REFERENCE])
     }
 
     fn again(
         &mut self,
         launcher: &mut Launcher,
         case: &Case<'_>,
-        _settings: &[Setting],
+        settings: &[Setting],
     ) -> anyhow::Result<Option<Finding>> {
+        // It shows in the first setting: no other is simpler.
+        if settings != [Setting::REFERENCE] {
+            return Ok(None);
+        }
         let (Some(function), Ok(outputs)) = (&case.op.descriptor().reference, case.reference) else { return Ok(None) };
         if !is_moderate(case) {
             return Ok(None);
