@@ -5,7 +5,7 @@ use gpsimd_codegen::host_build::HostBuildError;
 use gpsimd_isa::IsaError;
 use gpsimd_neuron_sdk as sdk;
 
-use crate::{bring_up, doctor};
+use crate::{bring_up, check, doctor};
 
 /// Exit status by what went wrong; clap's own is 2.
 pub fn status(error: &anyhow::Error) -> u8 {
@@ -15,7 +15,7 @@ pub fn status(error: &anyhow::Error) -> u8 {
             || matches!(cause.downcast_ref(), Some(IsaError::Missing(_) | IsaError::NoNightly { .. }))
             || cause.is::<doctor::Missing>()
     };
-    if error.is::<bring_up::Stopped>() {
+    if error.is::<bring_up::Stopped>() || error.is::<check::Interrupted>() {
         130
     } else if error.chain().any(is_refused) {
         3

@@ -2,17 +2,20 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use gpsimd_emulator::{Engine, Launch, LaunchError, Op, PrintSink, Tensor, ThreadPool};
 
+use super::SETTINGS;
 use super::flush_to_zero::FlushToZero;
 use super::reference::Process;
 use crate::libraries::Libraries;
 use crate::operands::Operands;
-use crate::replay::Setting;
+use crate::replay::{Replay, Setting};
 use crate::tier::Tier;
 
 /// Engines that are kept: each has pools of its own.
@@ -33,7 +36,16 @@ pub(crate) struct Launcher {
     time_limit: Duration,
     /// What calls references, if there is one, once it was asked for.
     references: OnceCell<Option<Process>>,
+    /// Whether Ctrl-C came.
+    interrupted: Arc<AtomicBool>,
+    /// Where every launch is written down before it is made: what a launch that ends this process leaves.
+    witness: Option<PathBuf>,
 }
+
+/// The check is to end: Ctrl-C came.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; --resume goes on from here")]
+pub(crate) struct Interrupted;
 
 impl Launcher {
     pub(crate) fn new(libraries: Libraries) -> Self {
@@ -43,7 +55,21 @@ impl Launcher {
             pools: HashMap::new(),
             time_limit: TIME_LIMIT,
             references: OnceCell::new(),
+            interrupted: Arc::default(),
+            witness: None,
         }
+    }
+
+    /// Ends launches when `interrupted` is set, as Ctrl-C does; writes them down in `witness` before they are made.
+    pub(crate) fn watched(mut self, interrupted: &Arc<AtomicBool>, witness: Option<PathBuf>) -> Self {
+        self.interrupted = Arc::clone(interrupted);
+        self.witness = witness;
+        self
+    }
+
+    /// Whether Ctrl-C came.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn libraries(&self) -> &Libraries {
@@ -71,9 +97,18 @@ impl Launcher {
     /// Launches an op.
     ///
     /// # Errors
-    /// When the setting's tier is not there, or its engine cannot be built: nothing that the kernel does.
+    /// [`Interrupted`], and when the setting's tier is not there, or its engine cannot be built: nothing that the kernel does.
     pub(crate) fn launch(&mut self, op: &str, operands: &Operands, setting: &Setting) -> anyhow::Result<Outcome> {
+        if self.is_interrupted() {
+            return Err(Interrupted.into());
+        }
         let op = self.libraries.on(setting.tier)?.op(op)?;
+        if let Some(witness) = &self.witness {
+            let mut replay = Replay::new(self.libraries.native().descriptor(), op.descriptor(), operands);
+            replay.settings = vec![setting.clone()];
+            SETTINGS.clone_into(&mut replay.judge);
+            replay.write(witness)?;
+        }
         let engine = self.engine(setting)?;
         for _ in 0..setting.launches_before {
             let tensors = operands.tensors.iter().map(|tensor| Tensor::zeros(tensor.ty())).collect();
@@ -84,6 +119,9 @@ impl Launcher {
         let flush = setting.flush_to_zero.then(FlushToZero::set);
         let outcome = call(engine, &op, operands, setting.in_place);
         drop(flush);
+        if matches!(&outcome, Err(error) if error.is_interrupted()) {
+            return Err(Interrupted.into());
+        }
         Ok(outcome)
     }
 

@@ -12,29 +12,36 @@ mod random;
 mod reference;
 mod report;
 mod search;
+mod session;
 mod settings;
 mod shapes;
 mod shrink;
+mod state;
+mod supervisor;
 mod values;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use gpsimd_codegen::ImageError;
 use gpsimd_emulator::Op;
-use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
+use signal_hook::consts::SIGINT;
 
 pub(crate) use judge::judge_again;
-pub(crate) use launcher::Launcher;
-use report::{OpReport, Report};
-use search::{Search, Searched};
+pub(crate) use launcher::{Interrupted, Launcher};
+use report::Report;
+use session::Session;
 use settings::SETTINGS;
+use state::State;
+use supervisor::Role;
 
 use crate::libraries::Libraries;
-use crate::process::shown_path;
 use crate::tier::{self, Tier};
-use crate::workspace::{OpCrate, Selection};
+use crate::workspace::Selection;
 
 /// Look for operands for which an op is wrong: try to prove that it is not what it should be.
 ///
@@ -71,6 +78,9 @@ pub struct Check {
     /// What is drawn follows from it [default: another one every time]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Go on with the last check of the library, with its seed, from where its time or Ctrl-C ended it
+    #[arg(long, conflicts_with = "seed")]
+    resume: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -95,20 +105,64 @@ impl Check {
     /// When an op has a counterexample, or something does not build.
     pub fn run(self) -> anyhow::Result<()> {
         let library = self.selection.find()?;
-        let mut launcher = Launcher::new(Libraries::build(&library, &self.tiers())?);
+        let artifacts = library.workspace().artifacts();
+        let (folder, counterexamples) = (artifacts.join(library.library()), artifacts.join("counterexamples"));
+        for folder in [&folder, &counterexamples] {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let witness = folder.join("check-launch.safetensors");
+        let role = Role::of_process();
+        if role == Role::Supervisor {
+            return supervisor::supervise(&folder, &witness, &counterexamples);
+        }
+        // What no package can be made of, the native library shows all the same.
+        let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
+        let (libraries, refused) = match Libraries::build(&library, &self.tiers()) {
+            Err(error) if error.chain().any(is_refused) => (Libraries::build(&library, &[Tier::Native])?, Some(error)),
+            libraries => (libraries?, None),
+        };
+        let interrupted = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)).context("cannot listen to Ctrl-C")?;
+        let launcher = Launcher::new(libraries).watched(&interrupted, (role == Role::Careful).then_some(witness));
         let ops = self.ops(&launcher)?;
-        let seed = self.seed.unwrap_or_else(any_seed);
-        let report = self.check(&library, &mut launcher, &ops, seed)?;
+        let path = State::path(&folder);
+        let state = self.state(&path, role)?;
+        let mut session = Session { library: &library, launcher, state, path, counterexamples };
+        // Writing every launch down takes time, and the crash has to be reached again.
+        let seconds = if role == Role::Careful { 2.0 * self.seconds } else { self.seconds };
+        session.check(&ops, Duration::from_secs_f64(seconds))?;
+
+        let Session { launcher, state, .. } = session;
+        let mut report = Report::new(launcher.libraries(), state.seed);
+        report.refused = refused.as_ref().map(|error| format!("{error:#}"));
+        report.ops = ops.iter().filter_map(|op| state.of(op.name()).cloned()).collect();
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
             report.print();
         }
-        let found = report.ops.iter().filter(|op| op.counterexample.is_some()).count();
-        if found > 0 {
-            bail!("{found} of {} ops have a counterexample", report.ops.len());
+        if launcher.is_interrupted() {
+            return Err(Interrupted.into());
         }
-        Ok(())
+        let found = report.ops.iter().filter(|op| op.is_wrong()).count();
+        if found > 0 {
+            bail!("{found} of {} ops have a counterexample, or refuse everything", report.ops.len());
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// What is known so far.
+    fn state(&self, path: &Path, role: Role) -> anyhow::Result<State> {
+        if matches!(role, Role::Careful | Role::Onward) {
+            return State::read(path);
+        }
+        let mut state = if self.resume { State::read(path)? } else { State::default() };
+        if !self.resume {
+            state.seed = self.seed.unwrap_or_else(any_seed);
+        }
+        state.round += 1;
+        state.write(path)?;
+        Ok(state)
     }
 
     /// Those that are asked for; otherwise all that can run.
@@ -134,36 +188,4 @@ impl Check {
         ensure!(!ops.is_empty(), "op library `{}` has no ops", library.name());
         Ok(ops)
     }
-
-    fn check(&self, library: &OpCrate, launcher: &mut Launcher, ops: &[Op], seed: u64) -> anyhow::Result<Report> {
-        let mut report = Report::new(launcher.libraries(), seed);
-        let folder = library.workspace().artifacts().join("counterexamples");
-        let start = Instant::now();
-        for (number, op) in ops.iter().enumerate() {
-            // What one op leaves over is for the others.
-            let left = Duration::from_secs_f64(self.seconds).saturating_sub(start.elapsed());
-            let deadline = Instant::now() + left / (ops.len() - number) as u32;
-            let searched = Search::new(op, seed).run(launcher, deadline)?;
-            let descriptor = launcher.libraries().native().descriptor();
-            report.ops.push(op_report(library, descriptor, op, searched, &folder)?);
-        }
-        Ok(report)
-    }
-}
-
-/// Saves the counterexample, if there is one.
-fn op_report(
-    library: &OpCrate,
-    descriptor: &LibraryDescriptor,
-    op: &Op,
-    searched: Searched,
-    folder: &Path,
-) -> anyhow::Result<OpReport> {
-    let mut report = OpReport::new(op, &searched);
-    if let (Some(found), Some(counterexample)) = (searched.counterexample, &mut report.counterexample) {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        counterexample.save(library, descriptor, op, &found, folder)?;
-        eprintln!("{}: {}", op.name(), shown_path(&counterexample.file));
-    }
-    Ok(report)
 }

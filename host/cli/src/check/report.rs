@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use gpsimd_emulator::Op;
 use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::counterexample_test;
 use super::search::Searched;
 use super::shrink::Counterexample;
 use crate::build::write;
 use crate::libraries::Libraries;
+use crate::operands::number;
 use crate::process::shown_path;
 use crate::replay::{Replay, Setting};
 use crate::table::{lines, table};
@@ -25,47 +26,55 @@ pub(super) struct Report {
     version: String,
     seed: u64,
     tiers: Vec<Tier>,
+    /// Why there is no op package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<String>,
     pub(super) ops: Vec<OpReport>,
 }
 
 /// What it found of one op.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct OpReport {
-    op: String,
+    pub(super) op: String,
+    /// Which start of the check it is of.
+    #[serde(default)]
+    pub(super) round: u64,
     /// Cases, and those of them on which the op computed something.
-    cases: u64,
+    pub(super) cases: u64,
     computed: u64,
     /// Comparisons of two results.
     comparisons: u64,
+    /// How long it searched.
     seconds: f64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What it says, of an op that has refused everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) counterexample: Option<Found>,
 }
 
 /// A counterexample, and where it is saved.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Found {
-    judge: &'static str,
+    judge: String,
     kind: String,
     message: String,
     /// Operands in words.
     operands: String,
     settings: Vec<Setting>,
-    /// How long it took to find, before it was made smaller.
-    seconds: f64,
     /// The replay file.
     pub(super) file: PathBuf,
-    /// The test.
-    test: PathBuf,
+    /// The test, where it can be one.
+    test: Option<PathBuf>,
 }
 
 impl Report {
     pub(super) fn new(libraries: &Libraries, seed: u64) -> Self {
         let library = libraries.native().descriptor();
         let (library, version) = (library.name.clone(), library.version.clone());
-        Self { library, version, seed, tiers: libraries.tiers().collect(), ops: Vec::new() }
+        Self { library, version, seed, tiers: libraries.tiers().collect(), refused: None, ops: Vec::new() }
     }
 
     /// Prints a table, and below it what was found.
@@ -74,22 +83,24 @@ impl Report {
         println!("op library {} {}, tiers {}, seed {}", self.library, self.version, tiers.join(", "), self.seed);
         let mut table = table(&["op", "cases", "computed", "comparisons", "seconds", "result"], 1);
         for op in &self.ops {
-            let result = match &op.counterexample {
-                Some(_) => "wrong".to_owned(),
-                None if op.computed == 0 => "not tried: it refused everything that was drawn".to_owned(),
-                None => "nothing found".to_owned(),
-            };
             let numbers = [op.cases, op.computed, op.comparisons].map(|number| number.to_string());
             let [cases, computed, comparisons] = numbers;
-            table.add_row([op.op.clone(), cases, computed, comparisons, format!("{:.1}", op.seconds), result]);
+            let seconds = format!("{:.1}", op.seconds);
+            table.add_row([op.op.clone(), cases, computed, comparisons, seconds, op.result().to_owned()]);
         }
         print!("{}", lines(&table));
+        if let Some(refused) = &self.refused {
+            println!("\nthere is no op package, and the native library was checked alone: {refused}");
+        }
         for op in &self.ops {
             for note in &op.notes {
                 println!("{}: {note}", op.op);
             }
         }
         for op in &self.ops {
+            if let Some(refusal) = &op.refusal {
+                println!("\nop `{}` refused everything that was drawn, the last time with: {refusal}", op.op);
+            }
             let Some(found) = &op.counterexample else { continue };
             println!("\nop `{}` is wrong on {}", op.op, found.operands);
             println!("  {}", found.message.replace('\n', "\n  "));
@@ -97,7 +108,9 @@ impl Report {
                 println!("  {what}: {setting}");
             }
             println!("  again: cargo gpsimd replay {}", shown_path(&found.file));
-            println!("  a test of it: {}", shown_path(&found.test));
+            if let Some(test) = &found.test {
+                println!("  a test of it: {}", shown_path(test));
+            }
         }
     }
 }
@@ -105,29 +118,93 @@ impl Report {
 impl OpReport {
     pub(super) fn new(op: &Op, searched: &Searched) -> Self {
         let counterexample = searched.counterexample.as_ref().map(|found| Found {
-            judge: found.finding.judge,
+            judge: found.finding.judge.to_owned(),
             kind: found.finding.kind.clone(),
             message: found.finding.message.clone(),
             operands: found.operands.describe(op.descriptor()),
             settings: found.finding.settings.clone(),
-            seconds: searched.found_after.unwrap_or_default().as_secs_f64(),
             file: PathBuf::new(),
-            test: PathBuf::new(),
+            test: None,
         });
         let Searched { cases, computed, comparisons, notes, time, .. } = searched;
+        let refusal = searched.refusal.clone().filter(|_| *computed == 0 && counterexample.is_none());
         Self {
             op: op.name().to_owned(),
+            round: 0,
             cases: *cases,
             computed: *computed,
             comparisons: *comparisons,
             seconds: time.as_secs_f64(),
             notes: notes.clone(),
+            refusal,
             counterexample,
         }
+    }
+
+    /// Of an op that ended the process that checked it.
+    pub(super) fn crashed(op: &str, found: Found) -> Self {
+        let counterexample = Some(found);
+        let (cases, computed, comparisons, seconds) = (1, 1, 0, 0.0);
+        Self {
+            op: op.to_owned(),
+            round: 0,
+            cases,
+            computed,
+            comparisons,
+            seconds,
+            notes: Vec::new(),
+            refusal: None,
+            counterexample,
+        }
+    }
+
+    /// With what was done before.
+    pub(super) fn after(mut self, earlier: &Self) -> Self {
+        self.cases += earlier.cases;
+        self.computed += earlier.computed;
+        self.comparisons += earlier.comparisons;
+        self.seconds += earlier.seconds;
+        if self.computed > 0 {
+            self.refusal = None;
+        }
+        self
+    }
+
+    /// In a few words.
+    fn result(&self) -> &'static str {
+        if self.counterexample.is_some() {
+            "wrong"
+        } else if self.cases == 0 {
+            "not tried: no operands found"
+        } else if self.computed == 0 {
+            "refuses everything"
+        } else {
+            "nothing found"
+        }
+    }
+
+    /// Whether the op passes. What was never computed was not checked.
+    pub(super) const fn is_wrong(&self) -> bool {
+        self.counterexample.is_some() || self.refusal.is_some()
     }
 }
 
 impl Found {
+    /// A launch that ended the whole process, which is saved in `file`.
+    pub(super) fn of_crash(replay: &Replay, signal: i32, file: &Path) -> Self {
+        let tensors = replay.tensors.iter().map(|(name, tensor)| format!("{name} {}", tensor.ty()));
+        let scalars = replay.scalars.iter().map(|(name, scalar)| format!("{name} {}", number(*scalar)));
+        Self {
+            judge: replay.judge.clone(),
+            kind: format!("Signal{signal}"),
+            message: replay.finding.clone(),
+            operands: tensors.chain(scalars).collect::<Vec<_>>().join(", "),
+            settings: replay.settings.clone(),
+            file: file.to_path_buf(),
+            test: None,
+        }
+    }
+
     /// Writes the replay file and the test.
     pub(super) fn save(
         &mut self,
@@ -146,11 +223,13 @@ impl Found {
         let name = format!("{}-{}-{:08x}", replay.library, op.name(), hasher.finish() >> 32);
         self.file = folder.join(format!("{name}.safetensors"));
         replay.write(&self.file)?;
-        self.test = folder.join(format!("{name}.rs"));
+        let test = folder.join(format!("{name}.rs"));
         let function = format!("{}_{:08x}", op.name(), hasher.finish() >> 32);
         let shown = shown_path(&self.file);
         let outputs = op.outputs().len();
-        let text = counterexample_test::text(library.library(), op.descriptor(), outputs, found, &function, &shown);
-        write(&self.test, text.as_bytes())
+        let source = counterexample_test::text(library.library(), op.descriptor(), outputs, found, &function, &shown);
+        write(&test, source.as_bytes())?;
+        self.test = Some(test);
+        Ok(())
     }
 }

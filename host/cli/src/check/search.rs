@@ -7,7 +7,7 @@ use gpsimd_emulator::{LaunchError, Misuse, Op};
 use super::draw::Draw;
 use super::finding::Finding;
 use super::judge::{Case, Judge, judges};
-use super::launcher::Launcher;
+use super::launcher::{Interrupted, Launcher};
 use super::random::Random;
 use super::shrink::{Counterexample, shrink};
 use crate::operands::Operands;
@@ -34,13 +34,14 @@ pub(crate) struct Searched {
     /// Cases, and those of them on which the op computed something.
     pub(crate) cases: u64,
     pub(crate) computed: u64,
+    /// What it said of the last operands that it refused.
+    pub(crate) refusal: Option<String>,
     /// Comparisons of two results.
     pub(crate) comparisons: u64,
     /// What judges say about an op in which nothing was found.
     pub(crate) notes: Vec<String>,
+    /// How long it searched; making a counterexample smaller does not count.
     pub(crate) time: Duration,
-    /// How long it took to find the counterexample, before it was made smaller.
-    pub(crate) found_after: Option<Duration>,
     pub(crate) counterexample: Option<Counterexample>,
 }
 
@@ -49,26 +50,38 @@ impl<'a> Search<'a> {
         Self { op, seed, draw: Draw::new(op), judges: judges() }
     }
 
-    /// Searches until `deadline`.
-    pub(crate) fn run(mut self, launcher: &mut Launcher, deadline: Instant) -> anyhow::Result<Searched> {
+    /// Searches until `deadline`, or Ctrl-C. An earlier search with the same seed that has come to `from` cases goes on.
+    /// `progress` is told how far it is.
+    pub(crate) fn run(
+        mut self,
+        launcher: &mut Launcher,
+        from: u64,
+        deadline: Instant,
+        progress: &dyn Fn(&Searched),
+    ) -> anyhow::Result<Searched> {
         let (start, mut searched) = (Instant::now(), Searched::default());
-        let mut random = Random::new(self.seed, self.op.name());
-        while Instant::now() < deadline {
+        let mut random = Random::new(self.seed, (self.op.name(), from));
+        while searched.cases == 0 || Instant::now() < deadline {
             let Some(mut operands) = self.draw.draw(&mut random) else { break };
             searched.cases += 1;
-            let found = self.look(launcher, &mut operands, &mut random, &mut searched)?;
+            let found = match self.look(launcher, &mut operands, &mut random, &mut searched) {
+                Err(error) if error.is::<Interrupted>() => break,
+                found => found?,
+            };
+            progress(&searched);
             if let Some(finding) = found {
-                searched.found_after = Some(start.elapsed());
+                searched.time = start.elapsed();
+                searched.comparisons = self.comparisons();
                 let found = Counterexample { operands, finding };
                 searched.counterexample = Some(self.shrink(launcher, found)?);
                 break;
             }
         }
-        searched.comparisons = self.judges.iter().map(|judge| judge.comparisons()).sum();
         if searched.counterexample.is_none() {
             searched.notes = self.judges.iter().filter_map(|judge| judge.note(self.op.descriptor())).collect();
+            searched.time = start.elapsed();
+            searched.comparisons = self.comparisons();
         }
-        searched.time = start.elapsed();
         Ok(searched)
     }
 
@@ -89,9 +102,12 @@ impl<'a> Search<'a> {
             }
             reference = launcher.launch(self.op.name(), operands, &Setting::REFERENCE)?;
         }
-        if reference.is_ok() {
-            searched.computed += 1;
-            self.draw.keep(random);
+        match &reference {
+            Ok(_) => {
+                searched.computed += 1;
+                self.draw.keep(random);
+            }
+            Err(refusal) => searched.refusal = Some(refusal.to_string()),
         }
         let case = Case { op: self.op, operands, reference: &reference };
         for judge in &mut self.judges {
@@ -102,6 +118,10 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
+    fn comparisons(&self) -> u64 {
+        self.judges.iter().map(|judge| judge.comparisons()).sum()
+    }
+
     fn shrink(&mut self, launcher: &mut Launcher, found: Counterexample) -> anyhow::Result<Counterexample> {
         let Some(judge) = self.judges.iter_mut().find(|judge| judge.name() == found.finding.judge) else {
             return Ok(found);
@@ -109,6 +129,10 @@ impl<'a> Search<'a> {
         launcher.set_time_limit(Some(SHRINKING_LAUNCH));
         let op = self.op;
         let mut look = |operands: &Operands, settings: &[Setting]| {
+            // What is found by then is kept.
+            if launcher.is_interrupted() {
+                return Ok(None);
+            }
             let reference = launcher.launch(op.name(), operands, &Setting::REFERENCE)?;
             judge.again(launcher, &Case { op, operands, reference: &reference }, settings)
         };

@@ -1,0 +1,130 @@
+//! `check` and `replay` of op libraries with planted faults: each is found, made small, saved, and found again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// What `cargo gpsimd` prints to standard output and to standard error, and how it ends.
+fn run(library: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults").join(library).join("Cargo.toml");
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"))
+        .args(arguments)
+        .arg("--manifest-path")
+        .arg(manifest)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(stdout), text(stderr), status.code())
+}
+
+/// A counterexample, in short.
+struct Found {
+    kind: String,
+    /// Elements of the largest operand.
+    elements: usize,
+    /// The tier in which it shows.
+    tier: String,
+    file: PathBuf,
+}
+
+/// What `check` finds of every op; none of what has no counterexample.
+fn check(library: &str, seconds: &str) -> BTreeMap<String, Option<Found>> {
+    let arguments = ["check", "--json", "--seed", "1", "--seconds", seconds, "--tier", "package"];
+    let (json, messages, status) = run(library, &arguments);
+    let report: Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}\n{messages}"));
+    assert_eq!(status, Some(1), "{messages}");
+    let found = |op: &Value| {
+        let found = op.get("counterexample")?;
+        // `x f32[3, 5], k 8`
+        let shapes = found["operands"].as_str()?.split(['[', ']']).skip(1).step_by(2);
+        let elements = |shape: &str| {
+            shape.split(", ").filter(|size| !size.is_empty()).map(|size| size.parse::<usize>().unwrap()).product()
+        };
+        Some(Found {
+            kind: found["kind"].as_str()?.to_owned(),
+            elements: shapes.map(elements).max().unwrap_or_default(),
+            tier: found["settings"].as_array()?.last()?["tier"].as_str()?.to_owned(),
+            file: found["file"].as_str()?.into(),
+        })
+    };
+    let ops = report["ops"].as_array().unwrap();
+    ops.iter().map(|op| (op["op"].as_str().unwrap().to_owned(), found(op))).collect()
+}
+
+/// Every op but `right` has a counterexample of at most so many elements.
+fn finds_all_but(library: &str, right: &[&str], elements: usize) -> BTreeMap<String, Option<Found>> {
+    let found = check(library, "4");
+    for (op, found) in &found {
+        match found {
+            None => assert!(right.contains(&op.as_str()), "nothing is found of {op}"),
+            Some(found) => {
+                assert!(!right.contains(&op.as_str()), "{op}: {}", found.kind);
+                assert!(found.elements <= elements, "{op}: {} of {} elements", found.kind, found.elements);
+                assert!(found.file.is_file() && found.file.with_extension("rs").is_file() || found.kind == "Signal11");
+            }
+        }
+    }
+    found
+}
+
+fn kind<'a>(found: &'a BTreeMap<String, Option<Found>>, op: &str) -> &'a str {
+    &found[op].as_ref().unwrap_or_else(|| panic!("{op}")).kind
+}
+
+#[test]
+fn what_breaks_a_rule_is_found_on_a_few_elements() {
+    // A share that does not fit has to be as long as the pool.
+    let found = finds_all_but("faulty-ops", &[], 1600);
+    assert_eq!(kind(&found, "exhausts_tcm"), "TcmExhausted");
+    for (op, found) in found.iter().filter(|(op, _)| *op != "exhausts_tcm") {
+        assert!(found.as_ref().unwrap().elements <= 2, "{op}");
+    }
+}
+
+#[test]
+fn what_is_left_undone_is_found_on_a_few_elements() {
+    // Where it takes whole vectors on every core, and refuses what is cut otherwise.
+    let found = finds_all_but("silent-ops", &[], 128);
+    assert_eq!(kind(&found, "has_no_shape"), "ShapePanicked");
+}
+
+#[test]
+fn what_breaks_a_rule_with_one_of_two_outputs_is_found() {
+    // The one without a mistake takes the whole of its share into TCM.
+    let found = finds_all_but("faulty-outputs", &[], 3073);
+    assert_eq!(kind(&found, "is_right"), "TcmExhausted");
+}
+
+#[test]
+fn what_depends_on_what_must_not_matter_is_found() {
+    // Words that are off alignment only a core refuses: the isa tier finds them.
+    let found = finds_all_but("subtle-ops", &["is_right", "reads_off_alignment"], 300);
+    for op in ["depends_on_tiles", "depends_on_cores", "forgets_a_remainder_of_1", "flushes_denormals", "mistakes_nan"]
+    {
+        assert_eq!(kind(&found, op), "Differs", "{op}");
+    }
+    assert_eq!(found["overflows_usize"].as_ref().unwrap().tier, "package");
+    assert_eq!(kind(&found, "reads_from_nowhere"), "Signal11");
+
+    let file = found["depends_on_cores"].as_ref().unwrap().file.display().to_string();
+    let (shown, message, status) = run("subtle-ops", &["replay", &file]);
+    assert_eq!(status, Some(1), "{shown}{message}");
+    assert!(
+        shown.contains("op `depends_on_cores` on x ") && message.contains("it is still wrong: "),
+        "{shown}{message}"
+    );
+    let (_, message, status) = run("silent-ops", &["replay", &file]);
+    assert_eq!(status, Some(1), "{message}");
+    assert!(message.contains("it is of op library `subtle_ops`, this one is `silent_ops`"), "{message}");
+}
+
+#[test]
+fn a_state_is_found_natively_and_told_where_there_can_be_no_package() {
+    let (table, message, status) =
+        run("stateful-ops", &["check", "--seed", "1", "--seconds", "2", "--tier", "package"]);
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(table.contains("there is no op package, and the native library was checked alone"), "{table}");
+    assert!(table.contains("op `counts_its_tiles` is wrong on x "), "{table}");
+}
