@@ -75,6 +75,9 @@ pub struct Check {
     /// Time for all ops together
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     seconds: f64,
+    /// Cases of each op, instead of a time: with --seed the same check on every computer
+    #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
+    cases: Option<u64>,
     /// What is drawn follows from it [default: another one every time]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -130,7 +133,7 @@ impl Check {
         let mut session = Session { library: &library, launcher, state, path, counterexamples };
         // Writing every launch down takes time, and the crash has to be reached again.
         let seconds = if role == Role::Careful { 2.0 * self.seconds } else { self.seconds };
-        session.check(&ops, Duration::from_secs_f64(seconds))?;
+        session.check(&ops, Duration::from_secs_f64(seconds), self.cases)?;
 
         let Session { launcher, state, .. } = session;
         let mut report = Report::new(launcher.libraries(), state.seed);

@@ -20,6 +20,24 @@ const SHRINKING_LAUNCH: Duration = Duration::from_secs(1);
 /// How often indices are corrected in one case.
 const CORRECTIONS: usize = 6;
 
+/// How long to search.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    /// Until then, and one case at least.
+    Until(Instant),
+    /// As many cases, the same on every computer.
+    Cases(u64),
+}
+
+impl Budget {
+    fn is_left(self, cases: u64) -> bool {
+        match self {
+            Self::Until(deadline) => cases == 0 || Instant::now() < deadline,
+            Self::Cases(all) => cases < all,
+        }
+    }
+}
+
 /// Looks for a counterexample of an op.
 pub(crate) struct Search<'a> {
     op: &'a Op,
@@ -50,18 +68,18 @@ impl<'a> Search<'a> {
         Self { op, seed, draw: Draw::new(op), judges: judges() }
     }
 
-    /// Searches until `deadline`, or Ctrl-C. An earlier search with the same seed that has come to `from` cases goes on.
+    /// Searches as long as the budget says, or until Ctrl-C. An earlier search with the same seed that has come to `from` cases goes on.
     /// `progress` is told how far it is.
     pub(crate) fn run(
         mut self,
         launcher: &mut Launcher,
         from: u64,
-        deadline: Instant,
+        budget: Budget,
         progress: &dyn Fn(&Searched),
     ) -> anyhow::Result<Searched> {
         let (start, mut searched) = (Instant::now(), Searched::default());
         let mut random = Random::new(self.seed, (self.op.name(), from));
-        while searched.cases == 0 || Instant::now() < deadline {
+        while budget.is_left(searched.cases) {
             let Some(mut operands) = self.draw.draw(&mut random) else { break };
             searched.cases += 1;
             let found = match self.look(launcher, &mut operands, &mut random, &mut searched) {
