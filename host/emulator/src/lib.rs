@@ -70,4 +70,4 @@ pub use report::{CoreReport, Dma, LaunchReport, PrintedLine, TraceStep};
 pub use scalar::Scalar;
 pub use tensor::{Element, Tensor, TensorError, TensorType, TensorView, TensorViewMut};
 pub use watchdog::is_stopping;
-pub use workers::{ThreadPool, Workers};
+pub use workers::{ThreadPool, Workers, for_each};

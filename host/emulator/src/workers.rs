@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Host threads that an engine hands its cores to.
 ///
@@ -18,6 +18,23 @@ pub trait Workers: Send + Sync {
     ///
     /// A task must begin and end on one thread. Tasks need not run at the same time: none waits for another.
     fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// Calls `work` with each part, on the workers, or on this thread where there are none (or one).
+///
+/// What the workers forget is done here, and what they start twice is done once: they are someone else's code.
+pub fn for_each<T: Send>(workers: Option<&dyn Workers>, parts: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+    let task = |index: usize| {
+        let part = parts.get(index).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(part) = part {
+            work(part);
+        }
+    };
+    if let Some(workers) = workers.filter(|workers| parts.len() > 1 && workers.threads() > 1) {
+        workers.dispatch(parts.len(), &task);
+    }
+    (0..parts.len()).for_each(task);
 }
 
 /// Workers of several engines, or of a builder and what it builds.
@@ -98,6 +115,39 @@ impl Workers for ThreadPool {
                 }
                 drain();
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forgets every third task, and starts the others twice.
+    struct Careless;
+
+    impl Workers for Careless {
+        fn threads(&self) -> usize {
+            2
+        }
+
+        fn dispatch(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+            (0..tasks).filter(|index| index % 3 > 0).for_each(|index| {
+                task(index);
+                task(index);
+            });
+        }
+    }
+
+    #[test]
+    fn every_part_is_worked_on_once() {
+        let pool = ThreadPool::new(3).unwrap();
+        for workers in [None, Some(&Careless as &dyn Workers), Some(&pool)] {
+            for parts in [0, 1, 7] {
+                let mut done = vec![0; parts];
+                for_each(workers, &mut done, |times| *times += 1);
+                assert_eq!(done, vec![1; parts]);
+            }
         }
     }
 }

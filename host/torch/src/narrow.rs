@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gpsimd_emulator::DType;
+use gpsimd_emulator::{DType, for_each};
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -34,25 +34,12 @@ pub(crate) fn narrow_int64<'py>(
     let workers = engines::workers()?;
     let first = py.detach(|| {
         let first = AtomicUsize::new(usize::MAX);
-        let parts: Vec<_> = wide
-            .chunks(PART)
-            .zip(narrow.chunks_mut(PART))
-            .enumerate()
-            .map(|part| std::sync::Mutex::new(Some(part)))
-            .collect();
-        let task = |index: usize| {
-            let part = parts.get(index).and_then(|part| part.lock().ok()?.take());
-            if let Some((part, (wide, narrow))) = part
-                && let Some(at) = convert_part(wide, narrow)
-            {
+        let parts = wide.chunks(PART).zip(narrow.chunks_mut(PART)).enumerate();
+        for_each(Some(&*workers), parts, |(part, (wide, narrow))| {
+            if let Some(at) = convert_part(wide, narrow) {
                 first.fetch_min(part * PART + at, Ordering::Relaxed);
             }
-        };
-        if parts.len() > 1 && workers.threads() > 1 {
-            workers.dispatch(parts.len(), &task);
-        }
-        // All of them on this thread, or those that the workers forgot.
-        (0..parts.len()).for_each(task);
+        });
         first.into_inner()
     });
     Ok((tensor, (first != usize::MAX).then_some(first)))

@@ -30,7 +30,7 @@ use crate::scalar::Scalar;
 use crate::tcm::{Poison, TcmMemory};
 use crate::tensor::{Tensor, TensorView, TensorViewMut};
 use crate::watchdog::{Interrupts, Watched};
-use crate::workers::SharedWorkers;
+use crate::workers::{self, SharedWorkers};
 
 /// Launches on less data than this stay on the launching thread in fast mode: waking others takes longer than the work.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -329,18 +329,9 @@ impl Engine {
 
     /// Calls `work` with each part, on the workers.
     fn for_each<T: Send>(&self, parts: Vec<T>, work: impl Fn(T) + Sync) {
-        let parts: Vec<_> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-        let task = |index: usize| {
-            // Of a part that the workers start twice, nothing is left the second time.
-            let part = parts.get(index).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
-            if let Some(part) = part {
-                work(part);
-            }
-        };
-        if parts.len() > 1 && self.process == std::process::id() && self.workers.threads() > 1 {
-            self.workers.dispatch(parts.len(), &task);
-        }
-        (0..parts.len()).for_each(task);
+        // No worker is here in a process forked since.
+        let workers = (self.process == std::process::id()).then_some(&*self.workers);
+        workers::for_each(workers, parts, work);
     }
 
     /// Shows what was printed; the report, or the error.
