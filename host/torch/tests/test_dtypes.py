@@ -116,6 +116,15 @@ def test_an_int64_that_does_not_fit_is_named(element_ops, value):
     assert torch.equal(element_ops.relu(x), torch.relu(x))
 
 
+def test_the_first_int64_of_many_that_does_not_fit_is_named(element_ops):
+    # More than a thread converts at a time, and a misfit in several parts of that.
+    x = torch.arange(300_000, dtype=torch.int64)
+    assert torch.equal(element_ops.relu(x), x)
+    x[[150_000, 250_000, 299_999]] = 2**40
+    with pytest.raises(OperandError, match=rf"and {2**40} at \[150000\]"):
+        element_ops.relu(x)
+
+
 def test_compiled_functions_keep_int64(element_ops):
     torch._dynamo.reset()
     compiled = torch.compile(lambda x: element_ops.relu(x) + 1, backend="aot_eager", fullgraph=True, dynamic=True)
