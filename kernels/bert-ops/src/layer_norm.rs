@@ -81,18 +81,20 @@ pub fn layer_norm_forward<T: Float>(
     mean: Output<f32>,
     rstd: Output<f32>,
 ) -> OpResult {
-    core.rows((&x, &gamma, &beta), y).each_with((mean, rstd), |mut row| {
-        let len = row.len() as f32;
-        let rough = row.fold(Lanes::splat(0.0), |sum, (x, ..)| sum + x.to_f32())?.sum() / len;
+    core.rows((&x, &gamma, &beta), y).blocks_with((mean, rstd), |mut rows| {
+        let (len, zero) = (rows.len() as f32, Lanes::splat(0.0));
+        let rough = rows.fold(zero, |sum, (x, ..)| sum + x.to_f32())?.map(|sum| sum.sum() / len);
         // The mean of what is left is small, and so is its error: a row of one value has no variance.
-        let rest = row.fold(Lanes::splat(0.0), |sum, (x, ..)| sum + (x.to_f32() - rough))?.sum() / len;
-        let mean = rough + rest;
-        let deviation = |x: T| x.to_f32() - mean;
-        let squares = row.fold(Lanes::splat(0.0), |sum, (x, ..)| math::fma(deviation(x), deviation(x), sum))?.sum();
-        let rstd = math::rsqrt(squares / len + eps);
-        let y =
-            row.map(|(x, gamma, beta)| T::from_f32(math::fma(deviation(x) * rstd, gamma.to_f32(), beta.to_f32())))?;
-        Ok((y, (mean, rstd)))
+        let rest = rows.fold_with(zero, rough, |sum, rough, (x, ..)| sum + (x.to_f32() - rough))?;
+        let mean = rough.zip(rest).map(|(rough, rest)| rough + rest.sum() / len);
+        let deviation = |x: T, mean| x.to_f32() - mean;
+        let square = |sum, mean, (x, ..): (T, T, T)| math::fma(deviation(x, mean), deviation(x, mean), sum);
+        let rstd = rows.fold_with(zero, mean, square)?.map(|squares| math::rsqrt(squares.sum() / len + eps));
+        let of_rows = mean.zip(rstd);
+        let y = rows.map_with(of_rows, |(mean, rstd), (x, gamma, beta)| {
+            T::from_f32(math::fma(deviation(x, mean) * rstd, gamma.to_f32(), beta.to_f32()))
+        })?;
+        Ok((y, of_rows))
     })
 }
 
@@ -146,13 +148,18 @@ pub fn layer_norm_gradients<T: Float>(
     dbeta: Output<T>,
 ) -> OpResult {
     let (mut mean, mut rstd) = (core.tcm().window(&mean)?, core.tcm().window(&rstd)?);
-    core.rows((&dy, &x, &gamma), dx).each(|mut row| {
-        let (len, mean, rstd) = (row.len() as f32, mean.get(row.index())?, rstd.get(row.index())?);
+    core.rows((&dy, &x, &gamma), dx).blocks(|mut rows| {
+        let (len, zero) = (rows.len() as f32, Lanes::splat(0.0));
+        let of_rows = rows.per_row(|row| Ok((mean.get(row)?, rstd.get(row)?)))?;
         let g = |dy: T, gamma: T| dy.to_f32() * gamma.to_f32();
-        let u = |x: T| (x.to_f32() - mean) * rstd;
-        let of_g = row.fold(Lanes::splat(0.0), |sum, (dy, _, gamma)| sum + g(dy, gamma))?.sum() / len;
-        let of_gu = row.fold(Lanes::splat(0.0), |sum, (dy, x, gamma)| math::fma(g(dy, gamma), u(x), sum))?.sum() / len;
-        row.map(|(dy, x, gamma)| T::from_f32(rstd * (g(dy, gamma) - of_g - u(x) * of_gu)))
+        let u = |x: T, (mean, rstd)| (x.to_f32() - mean) * rstd;
+        let of_g = rows.fold(zero, |sum, (dy, _, gamma)| sum + g(dy, gamma))?.map(|sum| sum.sum() / len);
+        let of_gu = rows
+            .fold_with(zero, of_rows, |sum, row, (dy, x, gamma)| math::fma(g(dy, gamma), u(x, row), sum))?
+            .map(|sum| sum.sum() / len);
+        rows.map_with(of_rows.zip(of_g.zip(of_gu)), |(row, (of_g, of_gu)), (dy, x, gamma)| {
+            T::from_f32(row.1 * (g(dy, gamma) - of_g - u(x, row) * of_gu))
+        })
     })?;
     let add = |a: f32, b: f32| a + b;
     core.combine(&of_gamma, dgamma, add, T::from_f32)?;

@@ -77,7 +77,9 @@ pub use self::shape::{Shape, ShapeError, TensorType};
 pub use self::share::{Chunks, Share};
 pub use self::tcm::{Buffer, RowTile, Stage, Strided, Tcm, Tile, Transform, TransformRow, Window};
 pub use self::tensor::{Input, Output};
-pub use self::walk::{Gather, Kept, Narrowed, Operand, Operands, Outputs, RandomBits, Row, Rows, Written};
+pub use self::walk::{
+    Gather, Kept, Narrowed, Operand, Operands, Outputs, PerRow, RandomBits, Row, RowBlock, Rows, Written, WrittenBlock,
+};
 pub use gpsimd_macros::{custom_op, op_library, print};
 
 /// What a kernel needs, under one name.

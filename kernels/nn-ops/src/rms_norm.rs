@@ -49,10 +49,11 @@ pub fn rms_norm_forward<T: Float>(
     y: Output<T>,
     rstd: Output<f32>,
 ) -> OpResult {
-    core.rows((&x, &gamma), y).each_with(rstd, |mut row| {
-        let squares = row.fold(Lanes::splat(0.0), |sum, (x, _)| math::fma(x.to_f32(), x.to_f32(), sum))?.sum();
-        let rstd = math::rsqrt(squares / row.len() as f32 + eps);
-        let y = row.map(|(x, gamma)| T::from_f32(x.to_f32() * rstd * gamma.to_f32()))?;
+    core.rows((&x, &gamma), y).blocks_with(rstd, |mut rows| {
+        let len = rows.len() as f32;
+        let squares = rows.fold(Lanes::splat(0.0), |sum, (x, _)| math::fma(x.to_f32(), x.to_f32(), sum))?;
+        let rstd = squares.map(|squares| math::rsqrt(squares.sum() / len + eps));
+        let y = rows.map_with(rstd, |rstd, (x, gamma)| T::from_f32(x.to_f32() * rstd * gamma.to_f32()))?;
         Ok((y, rstd))
     })
 }
@@ -98,12 +99,15 @@ pub fn rms_norm_gradients<T: Float>(
     dgamma: Output<T>,
 ) -> OpResult {
     let mut rstd = core.tcm().window(&rstd)?;
-    core.rows((&dy, &x, &gamma), dx).each(|mut row| {
-        let (len, rstd) = (row.len() as f32, rstd.get(row.index())?);
+    core.rows((&dy, &x, &gamma), dx).blocks(|mut rows| {
+        let (len, rstd) = (rows.len() as f32, rows.per_row(|row| rstd.get(row))?);
         let g = |dy: T, gamma: T| dy.to_f32() * gamma.to_f32();
-        let u = |x: T| x.to_f32() * rstd;
-        let of_gu = row.fold(Lanes::splat(0.0), |sum, (dy, x, gamma)| math::fma(g(dy, gamma), u(x), sum))?.sum() / len;
-        row.map(|(dy, x, gamma)| T::from_f32(rstd * (g(dy, gamma) - u(x) * of_gu)))
+        let u = |x: T, rstd| x.to_f32() * rstd;
+        let product = |sum, rstd, (dy, x, gamma)| math::fma(g(dy, gamma), u(x, rstd), sum);
+        let of_gu = rows.fold_with(Lanes::splat(0.0), rstd, product)?.map(|sum| sum.sum() / len);
+        rows.map_with(rstd.zip(of_gu), |(rstd, of_gu), (dy, x, gamma)| {
+            T::from_f32(rstd * (g(dy, gamma) - u(x, rstd) * of_gu))
+        })
     })?;
     let add = |a: f32, b: f32| a + b;
     core.combine(&of_gamma, dgamma, add, T::from_f32)

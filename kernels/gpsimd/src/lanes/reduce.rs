@@ -119,6 +119,32 @@ impl<T: Lane> Lanes<T> {
         self
     }
 
+    /// [`folded`](Self::folded) of the things of four rows, each in lanes of its own: `lane = f(row, lane, i)`.
+    #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+    #[inline(always)]
+    pub(crate) fn folded_rows(self, len: usize, f: impl Fn(usize, T, usize) -> T) -> [Self; 4] {
+        let [mut a, mut b, mut c, mut d] = [self; 4];
+        let vectors = len / T::COUNT * T::COUNT;
+        {
+            let (a, b, c, d) = (a.0.as_mut(), b.0.as_mut(), c.0.as_mut(), d.0.as_mut());
+            for start in (0..vectors).step_by(T::COUNT) {
+                for i in 0..T::COUNT {
+                    a[i] = f(0, a[i], start + i);
+                    b[i] = f(1, b[i], start + i);
+                    c[i] = f(2, c[i], start + i);
+                    d[i] = f(3, d[i], start + i);
+                }
+            }
+            for i in 0..len % T::COUNT {
+                a[i] = f(0, a[i], vectors + i);
+                b[i] = f(1, b[i], vectors + i);
+                c[i] = f(2, c[i], vectors + i);
+                d[i] = f(3, d[i], vectors + i);
+            }
+        }
+        [a, b, c, d]
+    }
+
     /// The lanes in one: 16 to 8 to 4 to 2 to 1, lane `i` with lane `i + half`.
     #[inline(always)]
     pub fn reduce(&self, f: impl Fn(T, T) -> T) -> T {

@@ -100,7 +100,24 @@ impl Core {
                     let count = walk.rows_from(next, fitting.min(rows.end - next));
                     let area = Area { row: next, rows: count, column: chunk.start, columns: chunk.len() };
                     walk.load(&area)?;
-                    for row in 0..count {
+                    let mut row = 0;
+                    // What is in a column is loaded and stored once for several rows.
+                    #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+                    while row + 4 <= count {
+                        let [a, b, c, d] = [0, 1, 2, 3].map(|i| walk.row(&area, row + i));
+                        let number = next + row;
+                        let (of_a, of_b) = (of_row(number)?, of_row(number + 1)?);
+                        let (of_c, of_d) = (of_row(number + 2)?, of_row(number + 3)?);
+                        for i in 0..chunk.len() {
+                            // SAFETY: as below.
+                            unsafe {
+                                let elements = of_b(of_a(O::read(to, i), I::read(a, i)), I::read(b, i));
+                                O::write(to, i, of_d(of_c(elements, I::read(c, i)), I::read(d, i)));
+                            }
+                        }
+                        row += 4;
+                    }
+                    while row < count {
                         let f = of_row(next + row)?;
                         let from = walk.row(&area, row);
                         for i in 0..chunk.len() {
@@ -108,6 +125,7 @@ impl Core {
                             // brought.
                             unsafe { O::write(to, i, f(O::read(to, i), I::read(from, i))) };
                         }
+                        row += 1;
                     }
                     next += count;
                 }

@@ -31,6 +31,7 @@
 //! (`tests/spanning/tests/miri_indexed_dma.rs`).
 
 mod apart;
+mod block;
 mod broadcast;
 mod destination;
 mod fold_rows;
@@ -49,6 +50,7 @@ mod rows;
 mod scatter;
 mod source;
 
+pub use self::block::{PerRow, RowBlock, WrittenBlock};
 pub use self::gather::Gather;
 pub use self::narrow::Narrowed;
 pub use self::operands::{Operand, Operands};

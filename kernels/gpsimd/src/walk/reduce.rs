@@ -46,6 +46,8 @@ impl Core {
     ) -> OpResult {
         let at = Location::caller();
         let walk = Walk::<I, ()>::new(self, operands, (), 0, at);
-        walk_rows(walk, Results::new(self, outputs, at), |row: Row<'_, 'l, I, (), ()>| body(row))
+        walk_rows(walk, Results::new(self, outputs, at), |walk, part, _, kept| {
+            Ok([body(Row::new(walk, part, kept.cast()))?])
+        })
     }
 }

@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 use core::panic::Location;
 
+use super::block::{BLOCK, PerRow, RowBlock, WrittenBlock};
 use super::operands::Operands;
 use super::outputs::Outputs;
 use super::plan::{Area, Fit, Walk};
@@ -104,16 +105,69 @@ impl<'l, I: Operands<'l>, O: Outputs<'l>, K> Rows<'l, I, O, K> {
     ) -> OpResult {
         let Self { core, operands, outputs, kept_bytes, at, .. } = self;
         let walk = Walk::<I, O>::new(core, operands, outputs, kept_bytes, at);
-        walk_rows(walk, Results::new(core, results, at), |row: Row<'_, 'l, I, O, K>| Ok(body(row)?.1))
+        walk_rows(walk, Results::new(core, results, at), |walk, part, _, kept| {
+            let row: Row<'_, 'l, I, O, K> = Row::new(walk, part, kept.cast());
+            Ok([body(row)?.1])
+        })
     }
 }
 
-/// Calls `body` with every row of this core's share, in order, and stores what it returns.
+impl<'l, I: Operands<'l>, O: Outputs<'l>> Rows<'l, I, O, ()> {
+    /// As [`each`](Self::each), some rows at a time: for sums that wait for each other, as those of normalisation do. Those
+    /// of several rows do not, so that an addition need not end before the next begins. A pass has what it needs of its
+    /// row as a [`PerRow`].
+    ///
+    /// ```
+    /// # use gpsimd::prelude::*;
+    /// # fn like_x(x: &TensorType) -> Result<TensorType, ShapeError> { Ok(*x) }
+    /// /// y = x / sqrt(sum of x^2).  x: `[.., H]`, y: like x.
+    /// #[custom_op(shape = like_x)]
+    /// pub fn normalize<T: Float>(core: &Core, x: Input<T>, y: Output<T>) -> OpResult {
+    ///     core.rows(&x, y).blocks(|mut rows| {
+    ///         let squares = rows.fold(Lanes::splat(0.0), |sum, x| math::fma(x.to_f32(), x.to_f32(), sum))?;
+    ///         let norm = squares.map(|squares| math::sqrt(squares.sum()));
+    ///         rows.map_with(norm, |norm, x| T::from_f32(x.to_f32() / norm))
+    ///     })
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// As [`each`](Self::each).
+    #[inline(always)]
+    pub fn blocks(
+        self,
+        mut body: impl for<'r> FnMut(RowBlock<'r, 'l, I, O>) -> OpResult<WrittenBlock<'r>>,
+    ) -> OpResult {
+        self.blocks_with((), |rows| Ok((body(rows)?, PerRow([(); BLOCK]))))
+    }
+
+    /// As [`blocks`](Self::blocks), and `body` returns the elements of `results` for each row, as for
+    /// [`each_with`](Self::each_with).
+    ///
+    /// # Errors
+    /// As [`each_with`](Self::each_with).
+    #[inline(always)]
+    pub fn blocks_with<R: Outputs<'l>>(
+        self,
+        results: R,
+        mut body: impl for<'r> FnMut(RowBlock<'r, 'l, I, O>) -> OpResult<(WrittenBlock<'r>, PerRow<R::Elements>)>,
+    ) -> OpResult {
+        let Self { core, operands, outputs, at, .. } = self;
+        let walk = Walk::<I, O>::new(core, operands, outputs, 0, at);
+        walk_rows(walk, Results::new(core, results, at), |walk, first, rows, _| {
+            Ok(body(RowBlock::new(walk, first, rows))?.1.0)
+        })
+    }
+}
+
+/// Calls `body` with every row of this core's share, in order, as the first of up to `N` rows with their number and room for
+/// what a row keeps; and stores what it returns for each.
 #[inline(always)]
-pub(super) fn walk_rows<'l, I: Operands<'l>, O: Outputs<'l>, R: Outputs<'l>, K>(
+pub(super) fn walk_rows<'l, I: Operands<'l>, O: Outputs<'l>, R: Outputs<'l>, const N: usize>(
     mut walk: Walk<'l, I, O>,
     mut results: Results<'l, R>,
-    mut body: impl for<'r> FnMut(Row<'r, 'l, I, O, K>) -> OpResult<R::Elements>,
+    mut body: impl FnMut(&mut Walk<'l, I, O>, RowPart, usize, *mut u8) -> OpResult<[R::Elements; N]>,
 ) -> OpResult {
     walk.prepare()?;
     let columns = walk.plan.extent.columns;
@@ -146,11 +200,13 @@ pub(super) fn walk_rows<'l, I: Operands<'l>, O: Outputs<'l>, R: Outputs<'l>, K>(
             if is_loaded {
                 walk.load(&area)?;
             }
-            for row in 0..count {
-                let part = RowPart { area, row, part, is_whole };
-                let elements = body(Row::new(&mut walk, part, reservation.tcm.cast()))?;
-                // SAFETY: each leads to this core's elements from `first` on, or to room for a group in TCM.
-                unsafe { R::write(to, next - first + row, elements) };
+            for row in (0..count).step_by(N) {
+                let (first_row, rows) = (RowPart { area, row, part, is_whole }, N.min(count - row));
+                let elements = body(&mut walk, first_row, rows, reservation.tcm)?;
+                for (number, elements) in elements.into_iter().take(rows).enumerate() {
+                    // SAFETY: each leads to this core's elements from `first` on, or to room for a group in TCM.
+                    unsafe { R::write(to, next - first + row + number, elements) };
+                }
             }
             if is_loaded {
                 walk.store(&area)?;
