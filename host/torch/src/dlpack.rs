@@ -54,7 +54,8 @@ struct Owned {
 /// A new contiguous CPU tensor of this type, with any content. Raises `MemoryError`.
 pub(crate) fn tensor(py: Python<'_>, ty: TensorType) -> PyResult<Bound<'_, PyAny>> {
     static FROM_DLPACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let from_dlpack = FROM_DLPACK.import(py, "torch.utils.dlpack", "from_dlpack")?;
+    // What `torch.utils.dlpack.from_dlpack` calls with a capsule.
+    let from_dlpack = FROM_DLPACK.import(py, "torch._C", "_from_dlpack")?;
     let block = Block::take(ty.bytes())
         .ok_or_else(|| PyMemoryError::new_err(format!("there are no {} bytes for an output {ty}", ty.bytes())))?;
     let shape: Box<[i64]> = ty.shape().iter().map(|&size| size as i64).collect();

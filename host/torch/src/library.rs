@@ -162,7 +162,7 @@ pub(crate) fn output<'py>(
     ty: TensorType,
 ) -> PyResult<(Bound<'py, PyAny>, TensorViewMut<'static>)> {
     let tensor = new_tensor(allocate, ty)?;
-    let address = tensor.call_method0("data_ptr")?.extract()?;
+    let address = tensor.call_method0(pyo3::intern!(tensor.py(), "data_ptr"))?.extract()?;
     // SAFETY: the tensor is new, so that nothing else reaches it, and the caller holds it through the launch.
     let memory = unsafe { TensorViewMut::from_raw(std::ptr::with_exposed_provenance_mut(address), ty) };
     Ok((tensor, memory))

@@ -180,17 +180,16 @@ pub fn dropout_norm_gradients<T: Float>(
     {
         let (dropout, bits) = Dropout::new(core, &seed, dropout)?;
         let (mut mean, mut rstd) = (core.tcm().window(&mean)?, core.tcm().window(&rstd)?);
-        core.rows((&dy, &sum, &gamma, &bits), (dx, dresidual)).blocks(|mut rows| {
-            let (len, zero) = (rows.len() as f32, Lanes::splat(0.0));
-            let of_rows = rows.per_row(|row| Ok((mean.get(row)?, rstd.get(row)?)))?;
+        core.rows((&dy, &sum, &gamma, &bits), (dx, dresidual)).each(|mut row| {
+            let (len, mean, rstd) = (row.len() as f32, mean.get(row.index())?, rstd.get(row.index())?);
             let g = |dy: T, gamma: T| dy.to_f32() * gamma.to_f32();
-            let u = |sum: T, (mean, rstd)| (sum.to_f32() - mean) * rstd;
-            let of_g = rows.fold(zero, |all, (dy, _, gamma, _)| all + g(dy, gamma))?.map(|all| all.sum() / len);
-            let of_gu = rows
-                .fold_with(zero, of_rows, |all, row, (dy, sum, gamma, _)| math::fma(g(dy, gamma), u(sum, row), all))?
-                .map(|all| all.sum() / len);
-            rows.map_with(of_rows.zip(of_g.zip(of_gu)), |(row, (of_g, of_gu)), (dy, sum, gamma, bits)| {
-                let d = row.1 * (g(dy, gamma) - of_g - u(sum, row) * of_gu);
+            let u = |sum: T| (sum.to_f32() - mean) * rstd;
+            let of_g = row.fold(Lanes::splat(0.0), |all, (dy, _, gamma, _)| all + g(dy, gamma))?.sum() / len;
+            let of_gu =
+                row.fold(Lanes::splat(0.0), |all, (dy, sum, gamma, _)| math::fma(g(dy, gamma), u(sum), all))?.sum()
+                    / len;
+            row.map(|(dy, sum, gamma, bits)| {
+                let d = rstd * (g(dy, gamma) - of_g - u(sum) * of_gu);
                 (T::from_f32(dropout.of(d, bits)), T::from_f32(d))
             })
         })?;

@@ -97,6 +97,13 @@ impl Claims {
         self.is_used.load(Ordering::SeqCst)
     }
 
+    /// Adds what the cores have claimed, when none runs any more.
+    pub(crate) fn add_to(&self, ranges: &mut Vec<Range<u64>>) {
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        ranges.extend(finished.iter().flat_map(RangeSet::iter));
+        ranges.extend(self.spans.iter().map(Span::range));
+    }
+
     /// What a core has claimed, when none runs any more.
     pub(crate) fn of(&self, core: usize) -> RangeSet {
         let mut all = self.finished.lock().unwrap_or_else(PoisonError::into_inner)[core].clone();

@@ -97,6 +97,9 @@ class Formula:
 
     def refuse_tangents(self, tensors: Sequence[torch.Tensor]) -> None:
         """Raise if a tensor is dual: its tangent would be lost."""
+        if forward_ad._current_level < 0:
+            # There is no dual tensor outside of `forward_ad.dual_level()`.
+            return
         for tensor in tensors:
             if forward_ad.unpack_dual(tensor).tangent is not None:
                 raise self.no_forward_mode()

@@ -77,6 +77,7 @@ class Op:
             returned is not None or (parameter is not None and not NARROW_NAMES.isdisjoint(self.types[parameter]))
             for returned, parameter in zip(self.returned, self.output_parameters, strict=True)
         ]
+        self._any_may_widen = any(self._may_widen)
         self.formula = Formula(owner.name, descriptor, [output["name"] for output in self.outputs])
 
     def register(self, library: torch.library.Library) -> None:
@@ -132,21 +133,28 @@ class Op:
         return as_result([autocast.converted(output, results[parameter]) for output, parameter in of_outputs])
 
     def _autograd(self, *arguments: Any) -> Result:
-        tensors = self._tensors(arguments)
+        tensors, scalars = self._split(arguments)
+        is_plain = devices.are_plain_cpu(tensors)
+        if not is_plain:
+            devices.verify_same(self.qualname, self.tensors, tensors)
         self.formula.refuse_tangents(tensors)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return self.autograd_function.apply(*arguments)
-        if devices.are_plain_cpu(tensors):
-            return self._cpu(*arguments)
+        if is_plain:
+            return self._launch(arguments, tensors, scalars)
         return below_autograd(self.overload, arguments)
 
     def _cpu(self, *arguments: Any) -> Result:
         tensors, scalars = self._split(arguments)
         devices.verify_same(self.qualname, self.tensors, tensors)
+        return self._launch(arguments, tensors, scalars)
+
+    def _launch(self, arguments: Sequence[Any], tensors: list[torch.Tensor], scalars: list[Any]) -> Result:
+        """The outputs, computed by the emulator from CPU tensors."""
         # A strided operand (an expanded gradient, say) is copied, as PyTorch's own operators do.
         tensors = [tensor.contiguous() for tensor in self._narrowed(tensors)]
         outputs = self.native.launch(self.name, self._views(tensors), scalars, _allocate(tensors[0]))
-        return as_result(self._widened(arguments, outputs))
+        return as_result(self._widened(arguments, outputs) if self._any_may_widen else outputs)
 
     def _fake(self, *arguments: Any) -> Result:
         tensors = self._tensors(arguments)
@@ -352,7 +360,7 @@ class Op:
         self, arguments: Sequence[Any], outputs: Sequence[torch.Tensor], which: Sequence[int] | None = None
     ) -> list[torch.Tensor]:
         """The outputs, or those of the numbers `which`, in the dtypes that they come back as."""
-        if not any(self._may_widen):
+        if not self._any_may_widen:
             return list(outputs)
         wide = self._wide_dtypes(arguments)
         chosen = wide if which is None else [wide[output] for output in which]
@@ -362,7 +370,11 @@ class Op:
         return [(self._dtype(i, tensor), list(tensor.shape)) for i, tensor in enumerate(tensors)]
 
     def _views(self, tensors: list[torch.Tensor]) -> list[tuple[int, str, torch.Size]]:
-        return [(tensor.data_ptr(), self._dtype(i, tensor), tensor.shape) for i, tensor in enumerate(tensors)]
+        # What the op does not take, the launch refuses.
+        return [
+            (tensor.data_ptr(), DTYPE_NAMES.get(tensor.dtype) or self._dtype(i, tensor), tensor.shape)
+            for i, tensor in enumerate(tensors)
+        ]
 
     def _dtype(self, index: int, tensor: torch.Tensor) -> str:
         accepted = self.accepted[index]

@@ -26,10 +26,10 @@ def layer_norm(
     """
     rows, columns = _as_rows(input, normalized_shape, weight=weight, bias=bias)
     load_library("bert_ops")
-    weight = input.new_ones(columns) if weight is None else weight.reshape(columns)
-    bias = input.new_zeros(columns) if bias is None else bias.reshape(columns)
+    weight = input.new_ones(columns) if weight is None else _flat(weight)
+    bias = input.new_zeros(columns) if bias is None else _flat(bias)
     output, _, _ = torch.ops.bert_ops.layer_norm_forward(rows, weight, bias, eps)
-    return output.reshape(input.shape)
+    return output if rows is input else output.reshape(input.shape)
 
 
 def rms_norm(
@@ -47,10 +47,10 @@ def rms_norm(
     """
     rows, columns = _as_rows(input, normalized_shape, weight=weight)
     load_library("nn_ops")
-    weight = input.new_ones(columns) if weight is None else weight.reshape(columns)
+    weight = input.new_ones(columns) if weight is None else _flat(weight)
     eps = torch.finfo(input.dtype).eps if eps is None else eps
     output, _ = torch.ops.nn_ops.rms_norm_forward(rows, weight, eps)
-    return output.reshape(input.shape)
+    return output if rows is input else output.reshape(input.shape)
 
 
 def _as_rows(
@@ -66,4 +66,10 @@ def _as_rows(
         if parameter is not None and tuple(parameter.shape) != shape:
             raise ValueError(f"`{name}` has shape {tuple(parameter.shape)}, expected {shape}")
     columns = math.prod(shape)
+    if len(shape) == 1:
+        return input, columns
     return input.reshape(*input.shape[: input.dim() - len(shape)], columns), columns
+
+
+def _flat(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter if parameter.dim() == 1 else parameter.reshape(-1)
