@@ -9,6 +9,9 @@ use super::finding::Finding;
 use super::launcher::Outcome;
 use crate::replay::Setting;
 
+/// What the SDK says when a kernel asks for chunks of rows of which not one fits: `Share::chunks`.
+const NO_ROOM: &str = "not one row fits in the TCM that is left";
+
 /// What a launch came to.
 enum Result<'a> {
     Outputs(&'a [Tensor]),
@@ -30,6 +33,7 @@ impl<'a> Result<'a> {
             Err(error @ LaunchError::Kernel(kernel)) => match &kernel.misuse {
                 Misuse::Refused { message } => Self::Refused(message.clone()),
                 Misuse::TcmExhausted { .. } => Self::Exhausted(error),
+                Misuse::Panicked { message } if message.contains(NO_ROOM) => Self::Exhausted(error),
                 _ => Self::Wrong(error),
             },
             Err(error) => Self::Refused(error.to_string()),

@@ -186,7 +186,14 @@ impl Check {
         for name in &self.op {
             library.op(name)?;
         }
-        let is_asked = |op: &Op| self.op.is_empty() || self.op.iter().any(|name| name == op.name());
+        // A second phase is launched on what the first wrote, which nothing that is drawn is: it is checked as a part of that op.
+        let is_phase = |op: &Op| {
+            let mut others = library.descriptor().ops.iter();
+            others.any(|other| other.then.as_ref().is_some_and(|then| then.op == op.name()))
+        };
+        let is_asked = |op: &Op| {
+            if self.op.is_empty() { !is_phase(op) } else { self.op.iter().any(|name| name == op.name()) }
+        };
         let ops: Vec<_> = library.ops().filter(is_asked).collect();
         ensure!(!ops.is_empty(), "op library `{}` has no ops", library.name());
         Ok(ops)

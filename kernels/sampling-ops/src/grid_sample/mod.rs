@@ -19,6 +19,9 @@ use self::points::Points;
 fn expect_images(input: &TensorType, grid: &TensorType) -> Result<(), ShapeError> {
     input.expect_rank(4)?;
     grid.expect_rank(4)?.expect_dim(0, input.dim(0))?.expect_dim(3, 2)?;
+    if input.dim(2) == 0 || input.dim(3) == 0 {
+        return Err(ShapeError::new("the images of input have no pixel"));
+    }
     if input.dim(2) > LARGEST || input.dim(3) > LARGEST {
         return Err(ShapeError::new("the images of input have a side of more than 2^24 pixels"));
     }
