@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gpsimd_descriptor::LIBRARY_VARIABLE;
+use gpsimd_descriptor::library_variables;
 
 use crate::error::IsaError;
 use crate::toolchain::{self, ensure_nightly, missing_tools};
@@ -58,7 +58,7 @@ pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, Isa
         .arg(target)
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
-        .env(LIBRARY_VARIABLE, &crate_of_library.library)
+        .envs(library_variables(&crate_of_library.library))
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&crate_of_library))
         .env_remove("RUSTFLAGS");
     run(&mut cargo)?;

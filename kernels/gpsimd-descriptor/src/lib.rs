@@ -16,10 +16,21 @@ pub const IMAGE_SECTION: &str = "gpsimd.descriptor";
 /// Name of the exported global of a kernel image that is the address of the pool's size in bytes, a u32.
 pub const POOL_BYTES_EXPORT: &str = "gpsimd.pool_bytes";
 
-/// The environment variable that says, while crates are compiled, which one is the op library that is built: the name of
-/// its library target. `cargo gpsimd build` sets it. Crates that it takes ops from may have an `op_library!` of their own,
-/// whose symbols would be there a second time: these are left out of every other crate.
+/// The environment variable that says, while crates are compiled, that one of them is the op library that is built. Which one,
+/// [`library_variable`] says: the crates that it takes ops from may have an `op_library!` of their own, whose symbols would be
+/// there a second time, and are left out.
 pub const LIBRARY_VARIABLE: &str = "GPSIMD_LIBRARY";
+
+/// The environment variable that says that the crate `library`, a library target, is the op library that is built. A variable
+/// for each crate: cargo compiles a crate again when a variable changes that it asks for, and all but one need not be.
+pub fn library_variable(library: &str) -> String {
+    format!("{LIBRARY_VARIABLE}_{library}")
+}
+
+/// The variables to set, and to what, while `library` is built.
+pub fn library_variables(library: &str) -> [(String, &'static str); 2] {
+    [(LIBRARY_VARIABLE.to_owned(), "1"), (library_variable(library), "1")]
+}
 
 /// An op library: its name and the ops that ship together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -95,7 +95,8 @@ pub fn custom_op(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// An op may come from another crate, by its path, `ops: [bert_ops::adamw_step, my_op]`, also from one that is an op
 /// library itself. What leaves the crate, the C entry point on a host and the exports of an image, is that of the library
-/// that `cargo gpsimd build` builds alone: it names its crate in the environment variable `GPSIMD_LIBRARY`.
+/// that `cargo gpsimd build` builds alone: it sets the environment variables `GPSIMD_LIBRARY` and, for the crate `my_ops`,
+/// `GPSIMD_LIBRARY_my_ops`.
 ///
 /// Makes `OP_LIBRARY` and the C entry point on a host; on `wasm32-unknown-unknown` the exports `run:<op>` and
 /// `shape:<op>` and the custom section `gpsimd.descriptor`. Optional: `tcm: BYTES`, how much of the 16 KiB pool the

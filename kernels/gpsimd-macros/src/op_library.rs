@@ -48,8 +48,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let run_exports = names().map(|op| format!("run:{op}"));
     let shape_exports = names().map(|op| format!("shape:{op}"));
     let without_std = without_std(&gpsimd);
-    let Exports { host: of_host, image: of_image } = exports();
-    let variable = gpsimd_descriptor::LIBRARY_VARIABLE;
+    let Exports { host: of_host, image: of_image, variables } = exports();
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
 
     Ok(quote! {
@@ -84,8 +83,8 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             }
         };
 
-        // So that cargo compiles this again when it changes.
-        const _: #gpsimd::entry::core::option::Option<&str> = #gpsimd::entry::core::option_env!(#variable);
+        // So that cargo compiles this again when they change.
+        #(const _: #gpsimd::entry::core::option::Option<&str> = #gpsimd::entry::core::option_env!(#variables);)*
 
         #of_host
         #[cfg(not(target_arch = "wasm32"))]
@@ -135,15 +134,18 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
 struct Exports {
     host: Option<TokenStream>,
     image: Option<TokenStream>,
+    /// The environment variables that say so.
+    variables: [String; 2],
 }
 
-/// Without the variable nobody says which crate is the library. A program for a host needs no entry point then, and may
+/// Without the variables nobody says which crate is the library. A program for a host needs no entry point then, and may
 /// hold several libraries; an image has one, and needs its exports.
 fn exports() -> Exports {
-    let named = std::env::var(gpsimd_descriptor::LIBRARY_VARIABLE).ok();
-    let is_named = named.is_some() && named == std::env::var("CARGO_CRATE_NAME").ok();
+    let library = std::env::var("CARGO_CRATE_NAME").unwrap_or_default();
+    let variables = [gpsimd_descriptor::LIBRARY_VARIABLE.to_owned(), gpsimd_descriptor::library_variable(&library)];
+    let [is_one_named, is_named] = [0, 1].map(|index: usize| std::env::var_os(&variables[index]).is_some());
     let unless = |exports: bool| (!exports).then(|| quote! { #[cfg(false)] });
-    Exports { host: unless(is_named), image: unless(is_named || named.is_none()) }
+    Exports { host: unless(is_named), image: unless(is_named || !is_one_named), variables }
 }
 
 /// A block that calls the macro of an op. By a name that nothing else has: an op may be called like a macro. Where

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 use cargo_metadata::Message;
-use gpsimd_emulator::gpsimd_descriptor::LIBRARY_VARIABLE;
+use gpsimd_emulator::gpsimd_descriptor::library_variables;
 
 use crate::process;
 use crate::workspace::{OpCrate, is_same};
@@ -70,7 +70,7 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
     // The flags need a build folder of their own: cargo would rebuild everything whenever they change. With an explicit
     // target they leave macros and build scripts alone, which both targets share.
     cargo.arg("--target-dir").arg(library.build_folder());
-    cargo.env(LIBRARY_VARIABLE, library.library());
+    cargo.envs(library_variables(library.library()));
     // Of all ways to set flags, the one that goes before the others: what the environment and configuration files say is
     // for other programs.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
