@@ -34,6 +34,7 @@ pub struct EngineBuilder {
     recorder: Option<Recorder>,
     workers: Option<SharedWorkers>,
     schedule: Option<u64>,
+    first_core: Option<usize>,
     print: PrintSink,
     time_limit: Option<Duration>,
     heeds_signal: bool,
@@ -76,6 +77,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn schedule(mut self, seed: u64) -> Self {
         self.schedule = Some(seed);
+        self
+    }
+
+    /// Runs this core before the others, and all of them one after another on the launching thread: for a debugger, which then
+    /// stops in this one. Goes before a [`schedule`](Self::schedule).
+    #[must_use]
+    pub fn first_core(mut self, core: usize) -> Self {
+        self.first_core = Some(core);
         self
     }
 
@@ -151,7 +160,8 @@ impl EngineBuilder {
             return Err(ConfigError::TcmBytes { found });
         }
         let workers = self.workers.map_or_else(|| own_workers(self.threads, cores), Ok)?;
-        let order = self.schedule.map(|seed| order(seed, cores));
+        // After the first come those that are left, in their order.
+        let order = self.first_core.map(|core| vec![core]).or_else(|| self.schedule.map(|seed| order(seed, cores)));
         let Self { tcm_bytes, mode, copies_tiles, traces, recorder, print, heeds_signal, .. } = self;
         let time_limit = match (self.time_limit, mode) {
             (Some(limit), _) => limit,

@@ -57,6 +57,15 @@ fn the_order_of_the_cores_makes_no_difference() {
     }
 }
 
+#[test]
+fn the_core_that_runs_first_makes_no_difference() {
+    let x = iota(100_003);
+    for core in [0, 3, 7] {
+        let engine = Engine::builder().threads(3).first_core(core).build().unwrap();
+        assert_eq!(engine.call(&op("copy"), &[x.view()], &[]).unwrap(), x);
+    }
+}
+
 /// Workers of a host program that are out of order, start a core twice, and forget another.
 struct Careless {
     calls: AtomicUsize,
