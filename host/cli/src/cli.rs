@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{bring_up, build, check, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
+use crate::{bring_up, build, check, debug, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -19,6 +19,9 @@ enum Command {
     BringUpWorker(bring_up::BringUpWorker),
     Build(build::Build),
     Check(check::Check),
+    Debug(debug::Debug),
+    #[command(name = debug::Program::NAME, hide = true)]
+    DebugLaunch(debug::Program),
     Doctor(doctor::Doctor),
     EmulatedRuntime(emulated_runtime::EmulatedRuntime),
     Neff(neff::Neff),
@@ -52,6 +55,8 @@ impl Cli {
             Command::BringUpWorker(command) => command.run(),
             Command::Build(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Debug(command) => command.run(),
+            Command::DebugLaunch(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::EmulatedRuntime(command) => command.run(),
             Command::Neff(command) => command.run(),

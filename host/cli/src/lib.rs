@@ -9,6 +9,7 @@ pub mod build;
 pub mod check;
 mod cli;
 mod compiler;
+mod debug;
 pub mod doctor;
 pub mod empty_values;
 pub mod emulated_runtime;

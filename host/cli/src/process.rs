@@ -66,7 +66,7 @@ pub fn shown_path(path: &Path) -> String {
 }
 
 /// The command as one would type it, with paths relative to the current folder.
-fn show(command: &Command) -> String {
+pub(crate) fn show(command: &Command) -> String {
     let here = std::env::current_dir().map(|here| format!("{}/", here.display())).unwrap_or_default();
     let program = if std::env::var_os("CARGO").is_some_and(|cargo| cargo == command.get_program()) {
         std::ffi::OsStr::new("cargo")

@@ -30,20 +30,44 @@ fn image_flags() -> Vec<String> {
     link.chain(llvm).collect()
 }
 
+/// A profile of cargo: its name and settings.
+type Profile = (&'static str, &'static [&'static str]);
+
 /// The profile `kernels` of this workspace. Profiles are the workspace's, and a library may be of any: there, too, images
 /// are what they are here, and panics are caught.
-const PROFILE: [&str; 7] = [
-    "inherits='release'",
-    "opt-level=3",
-    "lto='fat'",
-    "codegen-units=1",
-    "panic='unwind'",
-    "debug='line-tables-only'",
-    "strip='none'",
-];
+const PROFILE: Profile = (
+    "kernels",
+    &[
+        "inherits='release'",
+        "opt-level=3",
+        "lto='fat'",
+        "codegen-units=1",
+        "panic='unwind'",
+        "debug='line-tables-only'",
+        "strip='none'",
+    ],
+);
+
+/// For a debugger: every line and every variable is there. What is computed is the same: overflow of integers wraps, too.
+const DEBUG_PROFILE: Profile = (
+    "kernels-debug",
+    &[
+        "inherits='release'",
+        "opt-level=0",
+        "lto='off'",
+        "panic='unwind'",
+        "debug='full'",
+        "strip='none'",
+        "build-override.debug=false",
+    ],
+);
 
 pub(super) enum Target<'a> {
-    Host { cpu: &'a str },
+    Host {
+        cpu: &'a str,
+    },
+    /// This CPU, for a debugger.
+    Debug,
     Image,
 }
 
@@ -52,15 +76,20 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
     let manifest = library.manifest();
     let mut cargo = process::cargo();
     cargo.args(["build", "--lib", "--message-format=json-render-diagnostics", "--manifest-path"]).arg(manifest);
-    for setting in PROFILE {
-        cargo.args(["--config", &format!("profile.kernels.{setting}")]);
+    let (profile, settings) = if matches!(target, Target::Debug) { DEBUG_PROFILE } else { PROFILE };
+    for setting in settings {
+        cargo.args(["--config", &format!("profile.{profile}.{setting}")]);
     }
-    cargo.args(["--profile", "kernels"]);
+    cargo.args(["--profile", profile]);
     let (flags, extension) = match target {
         Target::Host { cpu } => {
             check_cpu(cpu)?;
             cargo.args(["--target", &host_triple()?]);
             (vec![format!("-Ctarget-cpu={cpu}")], std::env::consts::DLL_EXTENSION)
+        }
+        Target::Debug => {
+            cargo.args(["--target", &host_triple()?]);
+            (vec!["-Ctarget-cpu=native".into()], std::env::consts::DLL_EXTENSION)
         }
         Target::Image => {
             cargo.args(["--target", IMAGE_TARGET]);

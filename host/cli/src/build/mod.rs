@@ -265,6 +265,19 @@ pub fn native_library(library: &OpCrate) -> anyhow::Result<PathBuf> {
     compile(library, &Target::Host { cpu: "native" })
 }
 
+/// Builds an op library for this CPU and for a debugger, and returns its path.
+pub(crate) fn debug_library(library: &OpCrate) -> anyhow::Result<PathBuf> {
+    compile(library, &Target::Debug)
+}
+
+/// Builds the op package of an op library for this CPU and for a debugger: the path of its library, and the package.
+pub(crate) fn debug_package(library: &OpCrate) -> anyhow::Result<(PathBuf, Results)> {
+    let built = build(library, "native", None)?;
+    let descriptor = OpLibrary::load(&built.native)?.descriptor().clone();
+    let compiled = package::debug(&descriptor, &built.folder, &compiler::find(library.workspace())?)?;
+    Ok((compiled, built))
+}
+
 /// Says what is being made, on a line of its own.
 fn step(number: u32, what: &str) {
     eprintln!("[{number}/3] {what}");

@@ -80,8 +80,36 @@ pub fn stamp(folder: &Path, source: &Path, shapes: &Path, compiler: &Compiler, v
     Stamp::of(folder.join("build.stamp"), &[source.to_path_buf(), shapes.to_path_buf()], &also)
 }
 
+/// Compiles the package in `folder` for a debugger, beside the folder, and returns the library's path.
+pub(super) fn debug(library: &LibraryDescriptor, folder: &Path, compiler: &Compiler) -> anyhow::Result<PathBuf> {
+    let name = &library.name;
+    let out = folder.with_file_name("debug");
+    fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let (source, shapes) = (folder.join(format!("{name}.cpp")), folder.join(format!("{name}_shape.cpp")));
+    let output = out.join(format!("lib{name}.so"));
+    let stamp = stamp(&out, &source, &shapes, compiler, &compiler.version()?)?;
+    if !stamp.is_current() || !output.exists() {
+        stamp.remove()?;
+        eprintln!("[+] op package, compiled for a debugger");
+        compile_with(Optimisation::Debug, library, &source, shapes, &output, compiler)?;
+        stamp.write()?;
+    }
+    Ok(output)
+}
+
 /// Compiles kernels and their shape functions for this CPU, into a library that the emulator loads.
 pub fn compile(
+    descriptor: &LibraryDescriptor,
+    source: &Path,
+    shapes: PathBuf,
+    library: &Path,
+    compiler: &Compiler,
+) -> anyhow::Result<()> {
+    compile_with(Optimisation::Speed, descriptor, source, shapes, library, compiler)
+}
+
+fn compile_with(
+    optimisation: Optimisation,
     descriptor: &LibraryDescriptor,
     source: &Path,
     shapes: PathBuf,
@@ -94,7 +122,7 @@ pub fn compile(
         shape_sources: &[shapes],
         include_folders: &[],
         is_multicore: true,
-        optimisation: Optimisation::Speed,
+        optimisation,
         native_cpu: true,
         output: library,
     };

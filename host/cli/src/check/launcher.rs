@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use gpsimd_emulator::{Engine, Launch, LaunchError, Op, PrintSink, Tensor, ThreadPool};
+use gpsimd_emulator::{Engine, Launch, LaunchError, Op, PrintSink, Recorder, Tensor, ThreadPool};
 
 use super::SETTINGS;
 use super::flush_to_zero::FlushToZero;
@@ -40,6 +40,9 @@ pub(crate) struct Launcher {
     interrupted: Arc<AtomicBool>,
     /// Where every launch is written down before it is made: what a launch that ends this process leaves.
     witness: Option<PathBuf>,
+    recorder: Option<Recorder>,
+    first_core: Option<usize>,
+    print: PrintSink,
 }
 
 /// The check is to end: Ctrl-C came.
@@ -57,6 +60,9 @@ impl Launcher {
             references: OnceCell::new(),
             interrupted: Arc::default(),
             witness: None,
+            recorder: None,
+            first_core: None,
+            print: PrintSink::Function(Arc::new(|_| {})),
         }
     }
 
@@ -91,6 +97,24 @@ impl Launcher {
     /// How long launches may take from now on; unless set, as at the start.
     pub(crate) fn set_time_limit(&mut self, limit: Option<Duration>) {
         self.time_limit = limit.unwrap_or(TIME_LIMIT);
+        self.engines.clear();
+    }
+
+    /// Records launches from now on.
+    pub(crate) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+        self.engines.clear();
+    }
+
+    /// Runs this core before the others from now on, all of them on this thread.
+    pub(crate) fn set_first_core(&mut self, core: usize) {
+        self.first_core = Some(core);
+        self.engines.clear();
+    }
+
+    /// Where kernels print to from now on; nowhere unless set.
+    pub(crate) fn set_print(&mut self, print: PrintSink) {
+        self.print = print;
         self.engines.clear();
     }
 
@@ -137,9 +161,15 @@ impl Launcher {
                 .cores(setting.cores)
                 .mode(setting.mode.into())
                 .direct(!setting.copies)
-                .print(PrintSink::Function(Arc::new(|_| {})))
+                .print(self.print.clone())
                 .time_limit(self.time_limit * factor)
                 .interrupt_on_sigint(true);
+            if let Some(core) = self.first_core {
+                builder = builder.first_core(core);
+            }
+            if let Some(recorder) = &self.recorder {
+                builder = builder.record(recorder.clone());
+            }
             if let Some(bytes) = setting.tcm_bytes {
                 builder = builder.tcm_bytes(bytes);
             }

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use gpsimd_emulator::cost::{Cost, CostModel};
-use gpsimd_emulator::{
-    Dma, Engine, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TensorView, TraceStep, Transfer,
-};
+use gpsimd_emulator::{Dma, Engine, LaunchReport, Mode, Op, OperationCounts, Operations, Tensor, TraceStep, Transfer};
 use serde::{Deserialize, Serialize};
 
-use super::operands::Operands;
+use crate::operands::Operands;
 
 /// An op on operands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,7 +101,7 @@ impl Measured {
         model: &CostModel,
     ) -> anyhow::Result<(Self, LaunchReport)> {
         let engine = Engine::builder().mode(Mode::Fast).direct(false).trace(true).build()?;
-        let views: Vec<TensorView<'_>> = operands.tensors.iter().map(Tensor::view).collect();
+        let views = operands.views();
         let bound = op.bind(&views, &operands.scalars)?;
         let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
         let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
@@ -113,8 +111,8 @@ impl Measured {
         let bytes: u64 = cores.iter().map(|core| core.bytes).sum();
         let of_floats: u64 = cores.iter().map(|core| of_floats(&core.scalar) + of_floats(&core.vector)).sum();
         let intensity = of_floats as f64 / bytes.max(1) as f64;
-        let tensors = operands.names.iter().zip(&operands.tensors);
-        let mut shown: Vec<_> = tensors.map(|(name, tensor)| show(name, tensor)).collect();
+        let tensors = op.descriptor().tensors().zip(&operands.tensors);
+        let mut shown: Vec<_> = tensors.map(|((name, _), tensor)| show(name, tensor)).collect();
         shown.extend(op.outputs().iter().zip(&outputs).map(|(output, tensor)| show(&output.name, tensor)));
         let of_operands: usize = operands
             .tensors
@@ -252,9 +250,9 @@ fn loaded_bytes(op: &Op, report: &LaunchReport, operand: usize) -> u64 {
 }
 
 fn rows_apart(op: &Op, report: &LaunchReport, operands: &Operands) -> Option<RowsApart> {
-    let of_operand = |(index, (operand, tensor)): (usize, (&String, &Tensor))| {
+    let of_operand = |(index, (operand, tensor)): (usize, (&str, &Tensor))| {
         let element_bytes = tensor.ty().dtype().bytes() as u64;
-        let mut rows = RowsApart { operand: operand.clone(), loads: 0, bytes: 0 };
+        let mut rows = RowsApart { operand: operand.to_owned(), loads: 0, bytes: 0 };
         for trace in &report.traces {
             let mut end = None;
             for dma in loads(op, trace, index) {
@@ -267,7 +265,8 @@ fn rows_apart(op: &Op, report: &LaunchReport, operands: &Operands) -> Option<Row
         }
         rows
     };
-    let all = operands.names.iter().zip(&operands.tensors).enumerate().map(of_operand);
+    let names = op.descriptor().tensors().map(|(name, _)| name);
+    let all = names.zip(&operands.tensors).enumerate().map(of_operand);
     all.filter(|rows| rows.loads > 0).max_by_key(|rows| rows.loads)
 }
 

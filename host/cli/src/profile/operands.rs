@@ -5,11 +5,12 @@ use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, OperandDescriptor, Operan
 use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
 
 use crate::normal::normal;
+use crate::operands::Operands;
 
 /// `NAME=8x128x3072` or `NAME=8x128:i32`: the shape of a tensor operand, or `NAME=0.125`: the value of a scalar or
 /// size.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Given {
+pub(crate) struct Given {
     name: String,
     value: String,
 }
@@ -21,14 +22,6 @@ impl std::str::FromStr for Given {
         let (name, value) = text.split_once('=').ok_or("expected NAME=SHAPE or NAME=NUMBER, such as x=8x128x3072")?;
         Ok(Self { name: name.into(), value: value.into() })
     }
-}
-
-/// Operands of a launch.
-pub(super) struct Operands {
-    pub(super) tensors: Vec<Tensor>,
-    /// Scalars and sizes.
-    pub(super) scalars: Vec<Scalar>,
-    pub(super) names: Vec<String>,
 }
 
 /// The ops of `bert_ops` on BERT-base, batch 8, 128 tokens; cross-entropy of the 20 tokens of each that are masked, AdamW
@@ -47,7 +40,7 @@ const BERT_BASE: [(&str, &str); 10] = [
 ];
 
 /// The operands of `op`: those `given`, otherwise those of BERT-base.
-pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) -> anyhow::Result<Operands> {
+pub(crate) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) -> anyhow::Result<Operands> {
     let descriptor = op.descriptor();
     let standard = BERT_BASE.iter().find(|(name, _)| library == "bert_ops" && *name == op.name());
     let standard: Vec<Given> = match standard {
@@ -61,7 +54,7 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         of(given).or_else(|| of(&standard))
     };
 
-    let mut operands = Operands { tensors: Vec::new(), scalars: Vec::new(), names: Vec::new() };
+    let mut operands = Operands::default();
     for (seed, (name, element)) in descriptor.tensors().enumerate() {
         let text = value(name).with_context(|| {
             format!("op `{}`: give the shape of operand `{name}`, such as --shape {name}=8x128x3072", op.name())
@@ -81,7 +74,6 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
             of_operand(),
             dtype.name()
         );
-        operands.names.push(name.to_owned());
         operands.tensors.push(tensor(seed as u64 + 1, dtype, &shape)?);
     }
     for operand in &descriptor.operands {
@@ -93,13 +85,13 @@ pub(super) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
 }
 
 /// Fails unless each of `given` is an operand of one of the `ops`, of which the others then have what is standard.
-pub(super) fn verify_given(ops: &[Op], given: &[Given]) -> anyhow::Result<()> {
+pub(crate) fn verify_given(ops: &[Op], given: &[Given]) -> anyhow::Result<()> {
     for Given { name, .. } in given {
         let has_it = |op: &Op| op.descriptor().operands.iter().any(|operand| operand.name == *name);
         if !ops.iter().any(has_it) {
             let listed: Vec<_> =
                 ops.iter().map(|op| format!("`{}` has {}", op.name(), listed(op.descriptor()))).collect();
-            bail!("no op that is profiled has an operand `{name}`: {}", listed.join("; "));
+            bail!("no op here has an operand `{name}`: {}", listed.join("; "));
         }
     }
     Ok(())

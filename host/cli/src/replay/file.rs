@@ -319,7 +319,8 @@ fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor, ReplayError> {
     Tensor::from_bytes(ty, view.data()).map_err(of_tensor)
 }
 
-const fn file_dtype(dtype: DType) -> Dtype {
+/// What safetensors files call an element type.
+pub(crate) const fn file_dtype(dtype: DType) -> Dtype {
     match dtype {
         DType::F32 => Dtype::F32,
         DType::Bf16 => Dtype::BF16,

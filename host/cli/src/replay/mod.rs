@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+pub(crate) use file::file_dtype;
 pub use file::{FORMAT, KEY, Replay, ReplayError};
 pub use setting::{Mode, Setting};
 

@@ -49,6 +49,8 @@ pub enum Optimisation {
     Speed,
     /// `-Os`: the vendor's default.
     Size,
+    /// `-O0 -g`: for a debugger.
+    Debug,
 }
 
 /// A source to compile, and how.
@@ -162,9 +164,10 @@ impl Compiler {
         command.arg("-o").arg(&source.object).args(FLAGS).args(ARITHMETIC_FLAGS);
         match source.flavour {
             Flavour::Device { optimisation, native_cpu } => {
-                command.args(DEVICE_FLAGS).arg(match optimisation {
-                    Optimisation::Speed => "-O3",
-                    Optimisation::Size => "-Os",
+                command.args(DEVICE_FLAGS).args(match optimisation {
+                    Optimisation::Speed => &["-O3"][..],
+                    Optimisation::Size => &["-Os"],
+                    Optimisation::Debug => &["-O0", "-g", "-fno-omit-frame-pointer"],
                 });
                 if native_cpu {
                     command.arg("-march=native");
