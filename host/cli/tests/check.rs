@@ -126,3 +126,34 @@ fn a_state_is_found_natively_and_told_where_there_can_be_no_package() {
     assert!(table.contains("there is no op package, and the native library was checked alone"), "{table}");
     assert!(table.contains("op `counts_its_tiles` is wrong on x "), "{table}");
 }
+
+#[test]
+fn a_wrong_gradient_is_found_on_an_element_or_two() {
+    let right = ["nearly_square_backward", "all_but_the_last", "relu", "relu_backward", "refuses_all"];
+    let found = finds_all_but("gradient-ops", &right, 2);
+    assert_eq!(kind(&found, "has_a_gradient_that_fails"), "GradientFails");
+    for op in ["forgets_a_factor", "is_off_by_a_hundredth", "takes_a_product_for_a_sum", "forgets_the_last_element"] {
+        assert_eq!(kind(&found, op), "Gradient", "{op}");
+    }
+}
+
+#[test]
+fn what_is_not_its_reference_is_found() {
+    let check = |op| run("reference-ops", &["check", "--seed", "1", "--cases", "60", "--tier", "native", "--op", op]);
+    let (table, message, status) = check("agrees");
+    assert_eq!(status, Some(0), "{table}{message}");
+    if table.contains("no Python with PyTorch was found") {
+        eprintln!("skipped: no Python with PyTorch; `cargo xtask test` makes one");
+        return;
+    }
+    assert!(table.contains("compared with its reference `references:signed_square` on "), "{table}");
+
+    let (table, message, status) = check("is_another_function");
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(table.contains("output `y` is not what the reference `references:square` returns: element "), "{table}");
+
+    let (table, message, status) = check("has_a_reference_that_fails");
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(message.contains("the reference `references:raises` of op `has_a_reference_that_fails`"), "{message}");
+    assert!(message.contains("ValueError: no "), "{message}");
+}

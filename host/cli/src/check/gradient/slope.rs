@@ -64,6 +64,11 @@ impl Slope {
         Ok(best)
     }
 
+    /// Whether the function has a derivative on each side, which are not the same.
+    pub(super) const fn has_a_corner(&self) -> bool {
+        self.sides.is_some()
+    }
+
     /// Whether it is 0, but for an error of this size: of a function that has a derivative on each side, one between these.
     pub(super) fn may_be_zero(&self, tolerance: f64) -> bool {
         let bound = self.error + tolerance;
