@@ -61,9 +61,9 @@ impl OpCrate {
         Selection { package: None, manifest_path: Some(manifest) }.find()
     }
 
-    /// The crate, built where `workspace` builds: what both use is built once.
+    /// The crate, built where `workspace` builds and with its tools: what both use is built once.
     pub(crate) fn built_in(mut self, workspace: &Workspace) -> Self {
-        self.workspace.target.clone_from(&workspace.target);
+        self.workspace.clone_from(workspace);
         self
     }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use gpsimd_emulator::gpsimd_descriptor::OperandKind;
-use gpsimd_emulator::{Engine, Op, OpLibrary, Scalar, Tensor, TensorView};
+use gpsimd_emulator::{Engine, Op, OpLibrary, Tensor};
 use sha2::{Digest, Sha256};
 
 use super::golden::Golden;
 use super::{drawn, golden};
+use crate::operands::Operands;
 
 /// Operands of an op, from a golden file or drawn.
 pub(super) struct Case {
@@ -16,10 +16,8 @@ pub(super) struct Case {
     pub(super) op: Op,
     /// Name of the golden file, or what is particular about the operands.
     pub(super) name: String,
-    /// The tensors, in order.
-    pub(super) tensors: Vec<Tensor>,
-    /// The scalars and sizes, in order.
-    pub(super) scalars: Vec<Scalar>,
+    /// What it is launched on.
+    pub(super) operands: Operands,
     /// What a golden file says of the outputs.
     pub(super) golden: Option<Golden>,
 }
@@ -43,7 +41,7 @@ pub(super) fn all(
         let files = golden.map(|folder| folder.join(op.name())).filter(|folder| folder.is_dir());
         let cases = match files {
             Some(folder) => golden::read_all(&folder, &op)?,
-            None => drawn::small(&op, seed),
+            None => drawn::small(&op, seed)?,
         };
         if cases.is_empty() {
             let why =
@@ -63,48 +61,24 @@ pub(super) fn is_second_phase(library: &OpLibrary, op: &Op) -> bool {
 }
 
 impl Case {
-    /// Name, dtype and shape of the tensors, values of scalars and sizes.
-    pub(super) fn shown(&self) -> Vec<String> {
-        let (mut tensors, mut scalars) = (self.tensors.iter(), self.scalars.iter());
-        let operands = &self.op.descriptor().operands;
-        operands.iter().filter_map(|operand| show(&operand.name, operand.kind, &mut tensors, &mut scalars)).collect()
+    /// Names and types of the tensors, values of scalars and sizes.
+    pub(super) fn shown(&self) -> String {
+        self.operands.describe(self.op.descriptor())
     }
 
     /// What the native tier computes, checked.
     pub(super) fn expected(&self) -> anyhow::Result<Vec<Tensor>> {
         let engine = Engine::builder().build()?;
-        let views: Vec<TensorView<'_>> = self.tensors.iter().map(Tensor::view).collect();
         engine
-            .call_all(&self.op, &views, &self.scalars)
+            .call_all(&self.op, &self.operands.views(), &self.operands.scalars)
             .context("the native tier, which the device is compared with, fails")
     }
 
     /// The digest of all that its results depend on beside the code.
     pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(format!("{} {:?} {:?}", self.op.name(), self.shown(), self.scalars));
-        self.tensors.iter().for_each(|tensor| hash.update(tensor.bytes()));
+        hash.update(format!("{} {} {:?}", self.op.name(), self.shown(), self.operands.scalars));
+        self.operands.tensors.iter().for_each(|tensor| hash.update(tensor.bytes()));
         format!("{:x}", hash.finalize())
     }
-}
-
-fn show<'a>(
-    name: &str,
-    kind: OperandKind,
-    tensors: &mut impl Iterator<Item = &'a Tensor>,
-    scalars: &mut impl Iterator<Item = &'a Scalar>,
-) -> Option<String> {
-    if let OperandKind::Tensor(_) = kind {
-        let ty = tensors.next()?.ty();
-        let sizes: Vec<_> = ty.shape().iter().map(ToString::to_string).collect();
-        let shape = if sizes.is_empty() { "scalar".into() } else { sizes.join("x") };
-        return Some(format!("{name} {} {shape}", ty.dtype().name()));
-    }
-    Some(match scalars.next()? {
-        Scalar::F32(value) => format!("{name}={value:?}"),
-        Scalar::I32(value) => format!("{name}={value}"),
-        Scalar::U32(value) => format!("{name}={value}"),
-        Scalar::Bool(value) => format!("{name}={value}"),
-        Scalar::Size(value) => format!("{name}={value}"),
-    })
 }

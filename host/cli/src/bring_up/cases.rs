@@ -53,7 +53,7 @@ impl Cases<'_> {
                 library: library.name.clone(),
                 op: op.op,
                 case: String::new(),
-                operands: Vec::new(),
+                operands: String::new(),
                 outcome: Outcome::NotTried { why: op.why },
                 accuracy: None,
             }));
@@ -111,7 +111,7 @@ fn launch(library: &Built, case: &Case, session: &mut Session<'_>) -> (Outcome, 
         Err(error) => return (Outcome::Failed { error: format!("{error:#}") }, None),
     };
     let mut on_device = |launch: &launches::Launch<'_>| session.launch(launch);
-    let found = launches::run(&library.native, &case.op, &case.tensors, &case.scalars, &mut on_device);
+    let found = launches::run(&library.native, &case.op, &case.operands, &mut on_device);
     let found = match found {
         Ok(found) => found,
         Err(error) => {

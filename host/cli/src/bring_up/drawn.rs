@@ -1,9 +1,12 @@
-//! Operands that are drawn: shapes that an op's shape function takes, with numbers by a seed.
+//! Operands that are drawn by a seed: those of `cargo gpsimd check`, at which kernels go wrong; and of shapes that say how large
+//! they are, with plain numbers.
 
 use gpsimd_emulator::gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
-use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
+use gpsimd_emulator::{DType, Engine, Op, Scalar, Tensor, TensorType};
 
 use super::case::Case;
+use crate::check::{Draw, Random};
+use crate::operands::Operands;
 use crate::profile::operands;
 
 /// Combinations of shapes that are asked about, at most.
@@ -12,17 +15,37 @@ const MOST_COMBINATIONS: usize = 100_000;
 /// The value of every size: small enough to be the k of a row, and a divisor of its length.
 const SIZE: usize = 8;
 
-/// Rows and columns of the small cases: one element, less than a vector, primes above one.
-const SMALL: [(usize, usize); 3] = [(1, 8), (3, 16), (7, 1009)];
+/// Operands that are drawn for an op as `cargo gpsimd check` does, and draws that may come to nothing.
+const DRAWN: usize = 8;
+const DRAWS: usize = 64;
+
+/// Rows and columns of the other small cases, which there is one of for each dtype.
+const SMALL: (usize, usize) = (7, 1009);
 
 /// Rows and columns of the launches that are timed: about 4 Ki, 64 Ki and 1 Mi elements.
 pub(super) const TIMED: [(usize, usize); 3] = [(16, 256), (64, 1024), (512, 2048)];
 
-/// Cases of an op, for each dtype of its type parameters.
-pub(super) fn small(op: &Op, seed: u64) -> Vec<Case> {
-    let dtypes = dtypes(op);
-    let of = |(rows, columns)| dtypes.iter().filter_map(move |dtype| case(op, *dtype, rows, columns, seed));
-    SMALL.into_iter().flat_map(of).collect()
+/// Cases of an op that has no golden files, on which it computes something.
+pub(super) fn small(op: &Op, seed: u64) -> anyhow::Result<Vec<Case>> {
+    let engine = Engine::builder().build()?;
+    let computes = |case: &Case| engine.call_all(op, &case.operands.views(), &case.operands.scalars).is_ok();
+    let mut cases: Vec<_> = dtypes(op).iter().filter_map(|dtype| case(op, *dtype, SMALL.0, SMALL.1, seed)).collect();
+    cases.retain(computes);
+    let (mut draw, mut random) = (Draw::new(op), Random::new(seed, op.name()));
+    let plain = cases.len();
+    for _ in 0..DRAWS {
+        if cases.len() == plain + DRAWN {
+            break;
+        }
+        let Some(operands) = draw.draw(&mut random) else { continue };
+        let name = format!("drawn_{}", cases.len() - plain);
+        let case = Case { op: op.clone(), name, operands, golden: None };
+        if computes(&case) {
+            draw.keep(&mut random);
+            cases.push(case);
+        }
+    }
+    Ok(cases)
 }
 
 /// A case of about `rows` x `columns` elements; none where the op takes nothing that is tried.
@@ -33,7 +56,7 @@ pub(super) fn case(op: &Op, dtype: DType, rows: usize, columns: usize, seed: u64
     let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>().ok()?;
     let scalars = op.descriptor().scalar_kinds().filter_map(value).collect();
     let name = format!("{}_{rows}x{columns}", dtype.name());
-    Some(Case { op: op.clone(), name, tensors, scalars, golden: None })
+    Some(Case { op: op.clone(), name, operands: Operands { tensors, scalars }, golden: None })
 }
 
 /// The dtypes that an op is tried with.

@@ -127,7 +127,7 @@ pub(crate) fn fit(times: &[Time], model: &CostModel) -> Option<Fit> {
 impl<'a> Row<'a> {
     fn of(time: &'a Time) -> Option<Self> {
         let TimeOutcome::Measured(quartiles) = &time.outcome else { return None };
-        let launch = format!("{}::{} ({})", time.library, time.launch, time.operands.join(", "));
+        let launch = format!("{}::{} ({})", time.library, time.launch, time.operands);
         (!time.cores.is_empty()).then(|| Self { op: &time.op, launch, cores: &time.cores, seconds: quartiles.median })
     }
 

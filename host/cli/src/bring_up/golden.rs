@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::case::Case;
+use crate::operands::Operands;
 
 /// What the outputs of a case should be, in order.
 pub(super) struct Golden {
@@ -66,7 +67,8 @@ fn parse(bytes: &[u8], name: String, op: &Op) -> anyhow::Result<Case> {
     });
     let references = references.collect::<anyhow::Result<Vec<_>>>()?;
     let scalars = kinds.into_iter().zip(numbers).filter_map(|(kind, number)| scalar(kind, number)).collect();
-    Ok(Case { op: op.clone(), name, tensors, scalars, golden: Some(Golden { references }) })
+    let operands = Operands { tensors, scalars };
+    Ok(Case { op: op.clone(), name, operands, golden: Some(Golden { references }) })
 }
 
 fn scalar(kind: OperandKind, value: f32) -> Option<Scalar> {

@@ -2,50 +2,38 @@
 
 use anyhow::{Context, ensure};
 use gpsimd_emulator::gpsimd_descriptor::packing::Packing;
-use gpsimd_emulator::{Op, OpLibrary, Scalar, Tensor, TensorType};
+use gpsimd_emulator::{Op, OpLibrary, Tensor, TensorType};
+
+use crate::operands::Operands;
 
 /// A launch of an op with one phase, or of one phase of it.
 pub(super) struct Launch<'a> {
     /// The op.
     pub(super) op: &'a Op,
-    /// Its tensors.
-    pub(super) tensors: &'a [Tensor],
-    /// Its scalars and sizes.
-    pub(super) scalars: &'a [Scalar],
+    /// What it is launched on; sizes travel as the lengths of tensors.
+    pub(super) operands: &'a Operands,
     /// How the outputs lie in the tensor that is returned.
     pub(super) result: TensorType,
 }
 
 impl Launch<'_> {
-    /// The sizes, which travel as the lengths of tensors.
-    pub(super) fn sizes(&self) -> Vec<usize> {
-        sizes(self.scalars)
-    }
-
     /// The bits of the scalars, which travel as a tensor.
     pub(super) fn params(&self) -> Vec<i32> {
-        self.scalars.iter().filter_map(|scalar| scalar.bits()).collect()
+        self.operands.scalars.iter().filter_map(|scalar| scalar.bits()).collect()
     }
-}
-
-fn sizes(scalars: &[Scalar]) -> Vec<usize> {
-    let of = |scalar: &Scalar| if let Scalar::Size(size) = scalar { Some(*size) } else { None };
-    scalars.iter().filter_map(of).collect()
 }
 
 /// The outputs of an op, each launch done by `launch`, which returns the bytes of its result.
 pub(super) fn run(
     library: &OpLibrary,
     op: &Op,
-    tensors: &[Tensor],
-    scalars: &[Scalar],
+    operands: &Operands,
     launch: &mut impl FnMut(&Launch<'_>) -> anyhow::Result<Vec<u8>>,
 ) -> anyhow::Result<Vec<Tensor>> {
     let phase = op.first_phase();
-    let types: Vec<_> = tensors.iter().map(Tensor::ty).collect();
-    let outputs = phase.shape(&types, &sizes(scalars))?;
+    let outputs = phase.shape(&operands.types(), &operands.sizes())?;
     let (packing, result) = (packing(&outputs), result_type(&outputs)?);
-    let bytes = launch(&Launch { op: &phase, tensors, scalars, result })?;
+    let bytes = launch(&Launch { op: &phase, operands, result })?;
     ensure!(bytes.len() == result.bytes(), "the result has {} bytes, expected {}", bytes.len(), result.bytes());
     let starts = packing.starts.iter().map(|start| *start as usize * packing.dtype.bytes());
     let of_output = |(start, ty): (usize, &TensorType)| {
@@ -58,20 +46,20 @@ pub(super) fn run(
     let descriptor = op.descriptor();
     let names =
         descriptor.tensors().map(|(name, _)| name).chain(descriptor.outputs.iter().map(|output| output.name.as_str()));
-    let values: Vec<_> = names.zip(tensors.iter().chain(&outputs)).collect();
+    let values: Vec<_> = names.zip(operands.tensors.iter().chain(&outputs)).collect();
     let others =
         descriptor.operands.iter().filter(|operand| !descriptor.tensors().any(|(name, _)| name == operand.name));
-    let numbers: Vec<_> = others.map(|operand| operand.name.as_str()).zip(scalars).collect();
-    let (mut next_tensors, mut next_scalars) = (Vec::new(), Vec::new());
+    let numbers: Vec<_> = others.map(|operand| operand.name.as_str()).zip(&operands.scalars).collect();
+    let mut next = Operands::default();
     for argument in &then.arguments {
         if let Some((_, tensor)) = values.iter().find(|(name, _)| name == argument) {
-            next_tensors.push((*tensor).clone());
+            next.tensors.push((*tensor).clone());
         } else {
             let number = numbers.iter().find(|(name, _)| name == argument);
-            next_scalars.push(*number.with_context(|| format!("no operand is called `{argument}`"))?.1);
+            next.scalars.push(*number.with_context(|| format!("no operand is called `{argument}`"))?.1);
         }
     }
-    run(library, &library.op(&then.op)?, &next_tensors, &next_scalars, launch)
+    run(library, &library.op(&then.op)?, &next, launch)
 }
 
 fn packing(outputs: &[TensorType]) -> Packing {

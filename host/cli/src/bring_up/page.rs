@@ -33,7 +33,7 @@ struct OfOp {
 #[derive(Serialize)]
 struct Row<'a> {
     name: String,
-    operands: String,
+    operands: &'a str,
     median: String,
     quartiles: String,
     runs: String,
@@ -116,7 +116,7 @@ fn row(time: &Time) -> Row<'_> {
     let modelled = time.modelled.map_or_else(String::new, |seconds| number(seconds * 1e6));
     let mut row = Row {
         name,
-        operands: time.operands.join(", "),
+        operands: &time.operands,
         median: String::new(),
         quartiles: String::new(),
         runs: String::new(),

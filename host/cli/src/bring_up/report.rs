@@ -163,8 +163,8 @@ pub(crate) struct CaseResult {
     pub(crate) op: String,
     /// Name of a golden file, or what is particular about operands that were drawn.
     pub(crate) case: String,
-    /// Name, dtype and shape of the tensors, values of scalars and sizes.
-    pub(crate) operands: Vec<String>,
+    /// Names and types of the tensors, names and values of scalars and sizes: `x f32[3, 5], k 8`.
+    pub(crate) operands: String,
     /// How it went.
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
@@ -233,8 +233,8 @@ pub(crate) struct Time {
     pub(crate) op: String,
     /// What is launched of it: itself, or its second phase.
     pub(crate) launch: String,
-    /// Its operands.
-    pub(crate) operands: Vec<String>,
+    /// The operands of the op.
+    pub(crate) operands: String,
     /// What every core does in it; empty if that could not be counted.
     pub(crate) cores: Vec<Work>,
     /// Seconds by the cost model; none if what it does could not be counted.

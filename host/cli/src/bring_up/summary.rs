@@ -68,7 +68,7 @@ pub(super) fn of_times(report: &Report) -> Summary {
             TimeOutcome::Measured(_) => measured += 1,
             TimeOutcome::NotTried { .. } => not_tried += 1,
             TimeOutcome::Failed { error } => {
-                failures.push(format!("{}::{} ({}): {error}", time.library, time.launch, time.operands.join(", ")));
+                failures.push(format!("{}::{} ({}): {error}", time.library, time.launch, time.operands));
             }
         }
     }

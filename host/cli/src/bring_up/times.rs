@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use gpsimd_emulator::cost::CostModel;
-use gpsimd_emulator::{DType, Engine, LaunchReport, Mode, Op, OpLibrary, Operations, Scalar, Tensor, TensorView};
+use gpsimd_emulator::{DType, Engine, LaunchReport, Mode, Op, OpLibrary, Operations, Tensor};
 
 use super::case::{Case, is_second_phase};
 use super::drawn;
@@ -15,9 +15,10 @@ use super::progress::Progress;
 use super::report::{Quartiles, Time, TimeOutcome, Work};
 use super::session::{Session, Setting, share};
 use super::worker::Repeat;
+use crate::operands::Operands;
 use crate::profile::calibration;
 use crate::profile::counting::{self, Vectors};
-use crate::profile::operands;
+use crate::profile::operands::tensor;
 
 /// How often a launch is timed.
 const REPEAT: Repeat = Repeat { warm_up: 3, least: 5, most: 200, seconds: 1.0 };
@@ -45,8 +46,7 @@ pub(super) struct Timed {
 /// A launch that is timed, with its operands.
 struct Timeable {
     op: Op,
-    tensors: Vec<Tensor>,
-    scalars: Vec<Scalar>,
+    operands: Operands,
     result: gpsimd_emulator::TensorType,
 }
 
@@ -126,8 +126,8 @@ impl Times<'_> {
         };
         let mut found = Vec::new();
         for one in &launches {
-            let Timeable { op, tensors, scalars, result } = one;
-            let launch = Launch { op, tensors, scalars, result: *result };
+            let Timeable { op, operands, result } = one;
+            let launch = Launch { op, operands, result: *result };
             let report = counting.and_then(|library| count(library, one).ok());
             let outcome = match session.time(&launch, REPEAT) {
                 Ok(seconds) => Quartiles::of(seconds, REPEAT.warm_up).map_or_else(
@@ -165,19 +165,22 @@ fn dtype(op: &Op) -> DType {
 
 /// A call of the tutorial's.
 fn tutorial(op: &Op, len: usize) -> Option<Case> {
-    let x = operands::tensor(1, DType::F32, &[len]).ok()?;
-    Some(Case { op: op.clone(), name: format!("{len}"), tensors: vec![x], scalars: Vec::new(), golden: None })
+    let x = tensor(1, DType::F32, &[len]).ok()?;
+    Some(Case {
+        op: op.clone(),
+        name: format!("{len}"),
+        operands: Operands { tensors: vec![x], scalars: Vec::new() },
+        golden: None,
+    })
 }
 
 /// The launches that a case is on the device, with operands as the native tier computes them.
 fn launches_of(library: &Built, case: &Case) -> anyhow::Result<Vec<Timeable>> {
     let engine = Engine::builder().mode(Mode::Fast).build()?;
     let mut found = Vec::new();
-    launches::run(&library.native, &case.op, &case.tensors, &case.scalars, &mut |launch| {
-        let (tensors, scalars) = (launch.tensors.to_vec(), launch.scalars.to_vec());
-        found.push(Timeable { op: launch.op.clone(), tensors, scalars, result: launch.result });
-        let views: Vec<TensorView<'_>> = launch.tensors.iter().map(Tensor::view).collect();
-        Ok(launches::packed(&engine.call_all(launch.op, &views, launch.scalars)?))
+    launches::run(&library.native, &case.op, &case.operands, &mut |launch| {
+        found.push(Timeable { op: launch.op.clone(), operands: launch.operands.clone(), result: launch.result });
+        Ok(launches::packed(&engine.call_all(launch.op, &launch.operands.views(), &launch.operands.scalars)?))
     })?;
     Ok(found)
 }
@@ -191,8 +194,8 @@ fn counting_library(library: &Built) -> anyhow::Result<OpLibrary> {
 fn count(library: &OpLibrary, launch: &Timeable) -> anyhow::Result<LaunchReport> {
     let engine = Engine::builder().mode(Mode::Fast).direct(false).build()?;
     let op = library.op(launch.op.name())?.first_phase();
-    let views: Vec<TensorView<'_>> = launch.tensors.iter().map(Tensor::view).collect();
-    let bound = op.bind(&views, &launch.scalars)?;
+    let views = launch.operands.views();
+    let bound = op.bind(&views, &launch.operands.scalars)?;
     let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
     Ok(engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?)
 }

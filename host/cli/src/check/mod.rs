@@ -31,8 +31,10 @@ use gpsimd_codegen::ImageError;
 use gpsimd_emulator::Op;
 use signal_hook::consts::SIGINT;
 
+pub(crate) use draw::Draw;
 pub(crate) use judge::judge_again;
 pub(crate) use launcher::{Interrupted, Launcher};
+pub(crate) use random::Random;
 use report::Report;
 use session::Session;
 use settings::SETTINGS;

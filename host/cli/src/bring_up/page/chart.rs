@@ -62,7 +62,7 @@ impl Chart {
                 "{}::{} ({}): measured {:.1} us, model {:.1} us",
                 time.library,
                 time.launch,
-                time.operands.join(", "),
+                time.operands,
                 measured * 1e6,
                 modelled * 1e6
             ),

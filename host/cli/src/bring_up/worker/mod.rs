@@ -223,14 +223,14 @@ impl Worker {
     fn request(&self, launch: &Launch<'_>, time: Option<Repeat>) -> anyhow::Result<Request> {
         let (file, result) = (self.folder.path().join("operands"), self.folder.path().join("result"));
         let (mut bytes, mut tensors) = (Vec::new(), Vec::new());
-        for tensor in launch.tensors {
+        for tensor in &launch.operands.tensors {
             bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
             let (dtype, shape) = (tensor.ty().dtype().name().into(), tensor.ty().shape().to_vec());
             tensors.push(Placed { dtype, shape, at: bytes.len() });
             bytes.extend_from_slice(tensor.bytes());
         }
         fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
-        let (sizes, params) = (launch.sizes(), launch.params());
+        let (sizes, params) = (launch.operands.sizes(), launch.params());
         Ok(Request { op: launch.op.name().into(), file, tensors, sizes, params, result, time })
     }
 
