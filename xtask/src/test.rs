@@ -110,7 +110,7 @@ fn lint(python: &Python) -> anyhow::Result<()> {
     process::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
     dependencies::check()?;
     ops_table::check()?;
-    let folders = ["host/torch", "host/bert", "kernels", "tests"]
+    let folders = ["host/cli", "host/torch", "host/bert", "kernels", "tests"]
         .into_iter()
         .filter(|folder| workspace::root().join(folder).is_dir());
     process::run(python.command().args(["-m", "ruff", "check"]).args(folders.clone()))?;

@@ -36,3 +36,18 @@ pub(crate) fn artifacts() -> PathBuf {
 pub(crate) fn op_crate(folder: &str) -> anyhow::Result<OpCrate> {
     OpCrate::at(&root().join(folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use cargo_metadata::MetadataCommand;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_with_the_python_package_is_what_a_bring_up_tries() {
+        let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().expect("the workspace");
+        let of_bring_up = metadata.workspace_metadata["gpsimd"]["libraries"].as_array().expect("a list");
+        let bundled = BUNDLED.map(|folder| folder.rsplit('/').next().unwrap_or(folder));
+        assert!(of_bring_up.iter().map(|name| name.as_str().expect("a name")).eq(bundled), "{of_bring_up:?}");
+    }
+}

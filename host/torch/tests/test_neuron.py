@@ -14,6 +14,7 @@ import textwrap
 
 import gpsimd_torch
 import pytest
+import torch
 from conftest import build
 from gpsimd_torch import LibraryError
 from gpsimd_torch import neuron as device
@@ -406,3 +407,51 @@ def test_the_schemas_of_the_device_are_those_of_the_manifests():
     [manifest] = [path for path in manifests if path.is_file()] or [pytest.skip("no package was built")]
     ops = gpsimd_torch.load_library("bert_ops").descriptor["ops"]
     assert [device._schema(op) for op in ops] == [op["schema"] for op in json.loads(manifest.read_text())["ops"]]
+
+
+# The process of `cargo gpsimd bring-up`.
+
+
+BRING_UP = pathlib.Path(__file__).parents[2] / "cli/src/bring_up/worker/neuron.py"
+
+
+@pytest.mark.xla
+def test_the_process_of_a_bring_up_launches_and_times_ops_as_the_device_has_them(tmp_path):
+    host = Host(tmp_path)
+    host.custom_op.write_text(f'import gpsimd_torch\n\ngpsimd_torch.load_library("bert_ops")\n{CUSTOM_OP}')
+    scores, mask = torch.randn(2, 3, 4, 19), torch.randn(2, 1, 1, 19)
+    operands, result = tmp_path / "operands", tmp_path / "result"
+    # The second tensor starts at the next multiple of 64.
+    start = -(-scores.nbytes // 64) * 64
+    operands.write_bytes(scores.numpy().tobytes().ljust(start, b"\0") + mask.numpy().tobytes())
+    request = {
+        "op": "masked_softmax_forward",
+        "file": str(operands),
+        "tensors": [
+            {"dtype": "f32", "shape": list(scores.shape), "at": 0},
+            {"dtype": "f32", "shape": list(mask.shape), "at": start},
+        ],
+        "sizes": [],
+        "params": [0x3E800000],
+        "result": str(result),
+    }
+    repeat = {"warm_up": 1, "least": 2, "most": 3, "seconds": 0.0}
+    wrong = request | {"tensors": request["tensors"][:1]}
+    requests = "".join(json.dumps(one) + "\n" for one in (request, request | {"time": repeat}, wrong, request))
+    finished = subprocess.run(
+        [sys.executable, BRING_UP, host.build, "bert_ops_neuron"],
+        input=requests,
+        env=host.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    hello, launched, timed, refused, again = map(json.loads, finished.stdout.splitlines())
+    assert hello["device"] == "CPU"
+    assert dict(hello["versions"])["torch"] == torch.__version__.split("+")[0]
+    assert launched == again == {"result": ["f32", list(scores.shape)]}
+    expected = torch.ops.bert_ops.masked_softmax_forward(scores, mask, 0.25)
+    assert result.read_bytes() == expected.numpy().tobytes()
+    assert len(timed["seconds"]) == 2 and min(timed["seconds"]) > 0
+    assert "Error" in refused["error"]

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::report::Library;
 use crate::build::{self, Results};
 use crate::profile::calibration;
+use crate::profile::counting::{self, Vectors};
 use crate::workspace::{OpCrate, Workspace};
 
 /// How long the SDK's build of a package may take.
@@ -22,8 +23,8 @@ const BUILD_LIMIT: Duration = Duration::from_mins(30);
 pub(super) struct Built {
     /// Its name.
     pub(super) name: String,
-    /// Its crate.
-    pub(super) krate: OpCrate,
+    /// Its kernels, counting what they do; none if these do not build.
+    pub(super) counting: Option<OpLibrary>,
     /// On the native tier, which says what is right.
     pub(super) native: OpLibrary,
     /// What is tried: the build for the device, or the package for this CPU.
@@ -64,7 +65,14 @@ impl Builder<'_> {
         };
         let digest = digest(&tried)?;
         library.sha256.push((file_name(&tried), digest.clone()));
-        Ok(Built { name: library.name.clone(), krate: krate.clone(), native, tried, digest, is_tutorial })
+        // Of the tutorial's kernels no loop is taken for vectors: it names no flags, and the vendor's are `-Os`.
+        let vectors = if is_tutorial { Vectors::None } else { Vectors::Compiler };
+        let counting = counting::of_results(&results, vectors, krate.workspace());
+        let counting = counting.inspect_err(|error| {
+            library.error = Some(format!("what its cores do cannot be counted: {error:#}"));
+        });
+        let counting = counting.ok().map(|counting| counting.library);
+        Ok(Built { name: library.name.clone(), counting, native, tried, digest, is_tutorial })
     }
 }
 

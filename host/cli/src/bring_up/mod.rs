@@ -17,6 +17,8 @@ mod progress;
 pub(crate) mod report;
 mod session;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod times;
 mod worker;
 
@@ -279,7 +281,8 @@ impl Run {
         eprintln!("[4/5] times");
         let fingerprint = self.fingerprint();
         let ops = self.options.op.clone();
-        let step = Times { setting, ops: &ops, seed: self.options.seed, end: self.end(), fingerprint: &fingerprint };
+        let Settings { seed, seconds, .. } = self.report.settings;
+        let step = Times { setting, ops: &ops, seed, seconds, end: self.end(), fingerprint: &fingerprint };
         let timed = step.run(built, kept)?;
         self.report.times = timed.times;
         let summary = summary::of_times(&self.report);

@@ -17,11 +17,11 @@ use super::session::{Session, Setting, share};
 use super::worker::Repeat;
 use crate::operands::Operands;
 use crate::profile::calibration;
-use crate::profile::counting::{self, Vectors};
 use crate::profile::operands::tensor;
 
-/// How often a launch is timed.
-const REPEAT: Repeat = Repeat { warm_up: 3, least: 5, most: 200, seconds: 1.0 };
+/// Seconds for the repetitions of a launch: as many as are enough, and where there is little time, so many parts of it.
+const LAUNCH_SECONDS: f64 = 1.0;
+const LAUNCHES: f64 = 100.0;
 
 /// What is timed.
 pub(super) struct Times<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Times<'a> {
     /// The ops that are meant; all if there are none.
     pub(super) ops: &'a [String],
     pub(super) seed: u64,
+    /// Seconds for all; as long as it takes if there are none.
+    pub(super) seconds: Option<u64>,
     /// When no other launch is begun.
     pub(super) end: Option<Instant>,
     /// What else results depend on: versions.
@@ -57,22 +59,21 @@ impl Times<'_> {
         for (index, library) in libraries.iter().enumerate() {
             let end = share(self.end, libraries.len() - index);
             let mut session = Session::new(self.setting, library, end);
-            let counting = if session.closed().is_some() { Ok(None) } else { counting_library(library).map(Some) };
-            let counting = counting.unwrap_or_else(|error| {
-                let why = format!("{}: what its cores do could not be counted: {error:#}", library.name);
-                timed.failures.push(why);
-                None
-            });
             let cases = self.cases(library);
             let progress = Progress::new(&format!("times of {}", library.name), cases.len());
             for case in &cases {
                 progress.next(&format!("{} {}", case.op.name(), case.name));
-                self.time(library, case, counting.as_ref(), &mut session, kept, &mut timed)?;
+                self.time(library, case, &mut session, kept, &mut timed)?;
             }
             progress.done();
             timed.failures.extend(session.given_up.take().map(|why| format!("{}: {why}", library.name)));
         }
         Ok(timed)
+    }
+
+    fn repeat(&self) -> Repeat {
+        let seconds = self.seconds.map_or(LAUNCH_SECONDS, |seconds| LAUNCH_SECONDS.min(seconds as f64 / LAUNCHES));
+        Repeat { warm_up: 3, least: 5, most: 200, seconds }
     }
 
     /// Every op at every size, all at one size before the next.
@@ -93,7 +94,6 @@ impl Times<'_> {
         &self,
         library: &Built,
         case: &Case,
-        counting: Option<&OpLibrary>,
         session: &mut Session<'_>,
         kept: &mut Kept,
         timed: &mut Timed,
@@ -124,13 +124,13 @@ impl Times<'_> {
                 return Ok(());
             }
         };
-        let mut found = Vec::new();
+        let (repeat, mut found) = (self.repeat(), Vec::new());
         for one in &launches {
             let Timeable { op, operands, result } = one;
             let launch = Launch { op, operands, result: *result };
-            let report = counting.and_then(|library| count(library, one).ok());
-            let outcome = match session.time(&launch, REPEAT) {
-                Ok(seconds) => Quartiles::of(seconds, REPEAT.warm_up).map_or_else(
+            let report = library.counting.as_ref().and_then(|library| count(library, one).ok());
+            let outcome = match session.time(&launch, repeat) {
+                Ok(seconds) => Quartiles::of(seconds, repeat.warm_up).map_or_else(
                     || TimeOutcome::Failed { error: "the process answered without seconds".into() },
                     TimeOutcome::Measured,
                 ),
@@ -183,12 +183,6 @@ fn launches_of(library: &Built, case: &Case) -> anyhow::Result<Vec<Timeable>> {
         Ok(launches::packed(&engine.call_all(launch.op, &launch.operands.views(), &launch.operands.scalars)?))
     })?;
     Ok(found)
-}
-
-/// The kernels of a library that count. Of the tutorial's, no loop is taken for vectors.
-fn counting_library(library: &Built) -> anyhow::Result<OpLibrary> {
-    let vectors = if library.is_tutorial { Vectors::None } else { Vectors::Compiler };
-    Ok(counting::build(&library.krate, vectors)?.library)
 }
 
 fn count(library: &OpLibrary, launch: &Timeable) -> anyhow::Result<LaunchReport> {

@@ -35,7 +35,11 @@ pub(crate) enum Vectors {
 
 /// Builds the counting kernels of an op library.
 pub(crate) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Counting> {
-    let built = build::build(library, "native", None)?;
+    of_results(&build::build(library, "native", None)?, vectors, library.workspace())
+}
+
+/// Builds the counting kernels of an op library that is built.
+pub(crate) fn of_results(built: &Results, vectors: Vectors, workspace: &Workspace) -> anyhow::Result<Counting> {
     let knows = built.knows_vectors();
     if vectors == Vectors::Compiler && !knows {
         eprintln!(
@@ -58,7 +62,7 @@ pub(crate) fn build(library: &OpCrate, vectors: Vectors) -> anyhow::Result<Count
         .map(|hot| HotLoop { width: is_vector(hot).then_some(hot.lanes), ..hot.clone() })
         .collect();
     let kernels = Package::counting_kernels(&image, &loops)?;
-    let file = compile(&built, &image, &kernels, library.workspace())?;
+    let file = compile(built, &image, &kernels, workspace)?;
     Ok(Counting {
         library: OpLibrary::load(&file)?,
         tile_buffers: image.memory.pool_start..image.memory.pool_start + image.memory.pool,

@@ -42,6 +42,7 @@ fn redacted(mut report: Value) -> Value {
         redact(&mut time["modelled"]);
     }
     redact(&mut report["fit"]);
+    redact(&mut report["steps"][0]["summary"]);
     redact(&mut report["steps"][4]["summary"]);
     report["cases"].as_array_mut().unwrap().truncate(4);
     report["times"].as_array_mut().unwrap().truncate(3);

@@ -1,6 +1,8 @@
-"""A `torch`, `torch_xla` and `torch_neuronx` for the tests of `cargo gpsimd bring-up`: as much of each as its process uses, in the form that
-public copies of the vendor's tools show. Tensors are arrays of bytes; `custom_op.load` makes an archive like the vendor's, and the ops of
-`load_library` compute what those of the tests should, in Python.
+"""A `torch`, `torch_xla` and `torch_neuronx` for the tests of `cargo gpsimd bring-up`.
+
+There is as much of each as its process uses, in the form that public copies of the vendor's tools show. Tensors are
+bytes; `custom_op.load` makes an archive like the vendor's, and the ops of `load_library` compute what those of the
+tests should, in Python.
 
 The file `fault` of the host says what goes wrong: `<op> <what>`.
 """
@@ -113,7 +115,8 @@ def archive(manifest):
     members["metadata.json"] = json.dumps({"ops": {name: ops}}).encode()
     content = b"!<arch>\n"
     for name, data in members.items():
-        content += f"{name + '/':16}{0:<12}{0:<6}{0:<6}{644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+        header = f"{name + '/':16}{0:<12}{0:<6}{0:<6}{644:<8}{len(data):<10}`\n"
+        content += header.encode() + data + b"\n" * (len(data) % 2)
     return content
 
 

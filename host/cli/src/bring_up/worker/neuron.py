@@ -1,10 +1,13 @@
-"""Launches the ops of a library on a NeuronCore, for `cargo gpsimd bring-up`. It needs nothing but the Neuron SDK's Python.
+"""Launches the ops of a library on a NeuronCore, for `cargo gpsimd bring-up`.
 
     python neuron.py lib<library>_neuron.so <library>_neuron
 
-A line on standard input is a request, JSON; each has one answer on standard output, likewise. Tensors are in files.
+It needs nothing but the Neuron SDK's Python. A line on standard input is a request, JSON; each has one answer on
+standard output, likewise. Tensors are in files.
 """
 
+import contextlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -17,21 +20,22 @@ os.dup2(2, 1)
 
 
 def answer(**fields):
+    """Write an answer."""
     answers.write(json.dumps(fields) + "\n")
     answers.flush()
 
 
 def text(error):
+    """The name of an exception, and what it says."""
     return f"{type(error).__name__}: {error}"
 
 
 def versions():
+    """Names and versions of the packages that are installed."""
     found = []
     for name in ("torch", "torch-xla", "torch-neuronx", "neuronx-cc", "libneuronxla"):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append((name, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            pass
     return found
 
 
@@ -39,13 +43,14 @@ class Launcher:
     """The ops of a library, loaded."""
 
     def __init__(self, path, name):
+        """Load the library at `path`, whose ops come as `torch.ops.<name>`."""
         # It makes XLA tensors those of NeuronCores, and has to come before PyTorch/XLA chooses a device.
-        import torch_neuronx  # noqa: F401
-        from torch_neuronx.xla_impl import custom_op
+        importlib.import_module("torch_neuronx")
 
         import torch
         import torch_xla
         import torch_xla.core.xla_model as xla_model
+        from torch_neuronx.xla_impl import custom_op
 
         self.torch, self.torch_xla, self.xla_model = torch, torch_xla, xla_model
         self.dtypes = {
@@ -63,6 +68,7 @@ class Launcher:
         self.hardware = str(xla_model.xla_device_hw(self.device))
 
     def operands(self, request):
+        """The tensors of a request, on the device: its own, one for each size, the scalars."""
         torch = self.torch
         with open(request["file"], "rb") as file:
             data = bytearray(file.read())
@@ -85,10 +91,12 @@ class Launcher:
         return found
 
     def wait(self):
+        """Have everything computed that was asked for."""
         self.torch_xla.sync()
         self.xla_model.wait_device_ops()
 
     def launch(self, request):
+        """Answer with the result of a launch."""
         result = getattr(self.ops, request["op"])(*self.operands(request)).cpu().contiguous()
         with open(request["result"], "wb") as file:
             file.write(result.flatten().view(self.torch.uint8).numpy().tobytes())
@@ -96,6 +104,7 @@ class Launcher:
         answer(result=[dtype, list(result.shape)])
 
     def time(self, request):
+        """Answer with the seconds of launches."""
         op, operands = getattr(self.ops, request["op"]), self.operands(request)
         repeat, seconds = request["time"], []
 
@@ -116,6 +125,7 @@ class Launcher:
 
 
 def main(path, name):
+    """Answer until there are no requests."""
     try:
         launcher = Launcher(path, name)
     except Exception as error:
