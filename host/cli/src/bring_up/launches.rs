@@ -88,3 +88,34 @@ pub(super) fn packed(outputs: &[Tensor]) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use gpsimd_emulator::{DType, Engine};
+
+    use super::*;
+    use crate::bring_up::drawn;
+
+    /// Ops with one output and with several, of one phase and of two, with scalars in both.
+    #[test]
+    fn launch_by_launch_an_op_computes_what_it_does_at_once() {
+        let library = OpLibrary::from_static(&bert_ops::OP_LIBRARY).unwrap();
+        let engine = Engine::builder().build().unwrap();
+        let (mut phases, mut several) = (0, 0);
+        for op in library.ops() {
+            let Some(case) = drawn::case(&op, DType::F32, 5, 40, 3) else { continue };
+            let expected = engine.call_all(&op, &case.operands.views(), &case.operands.scalars).unwrap();
+            let mut launches = 0;
+            let found = run(&library, &op, &case.operands, &mut |launch| {
+                launches += 1;
+                Ok(packed(&engine.call_all(launch.op, &launch.operands.views(), &launch.operands.scalars)?))
+            });
+            let bytes = |outputs: &[Tensor]| outputs.iter().map(|output| output.bytes().to_vec()).collect::<Vec<_>>();
+            assert!(bytes(&found.unwrap()) == bytes(&expected), "{}", op.name());
+            assert_eq!(launches, if op.descriptor().then.is_some() { 2 } else { 1 }, "{}", op.name());
+            phases += launches - 1;
+            several += usize::from(expected.len() > 1);
+        }
+        assert!(phases > 0 && several > 0, "{phases} {several}");
+    }
+}
