@@ -326,6 +326,29 @@ fn rounding_within_a_kernel_is_told_from_one_rounding_at_its_end() {
     assert!(!is_ok && output.contains("give --dtype bf16"), "{output}");
 }
 
+#[test]
+fn the_operands_may_be_the_tensors_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("operands.safetensors");
+    let save = |name: &str| {
+        let x: Vec<_> = [0.0_f32, 1.0, -1.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![3, 1], &x).unwrap();
+        fs::write(&file, safetensors::serialize([(name, view)], None).unwrap()).unwrap();
+    };
+    let dump = folder.path().join("dump");
+    let arguments =
+        ["scaled_exp", "--operands", file.to_str().unwrap(), "--scalar", "factor=2", "--dump", dump.to_str().unwrap()];
+    save("x");
+    let (is_ok, output) = debug(&arguments);
+    assert!(is_ok && output.contains("on x f32[3, 1], factor 2.0"), "{output}");
+    let outputs = fs::read(dump.join("outputs.safetensors")).unwrap();
+    let y = SafeTensors::deserialize(&outputs).unwrap().tensor("y").unwrap().data().to_vec();
+    assert_eq!(y[..4], 0.5_f32.to_le_bytes());
+    save("z");
+    let (is_ok, output) = debug(&arguments);
+    assert!(!is_ok && output.contains("op `scaled_exp` has no tensor `z`"), "{output}");
+}
+
 /// The page of a folder in a browser after `script` has run in it; none without a browser.
 fn in_browser(folder: &Path, script: &str) -> Option<String> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];

@@ -19,8 +19,8 @@ use gpsimd_emulator::{DType, Op, OpLibrary};
 use crate::libraries::Libraries;
 use crate::operands::Operands;
 use crate::process::{self, shown_path};
-use crate::profile::operands::{Given, operands, verify_given};
-use crate::replay::{Replay, Setting};
+use crate::profile::operands::{Given, operands, operands_of, verify_given};
+use crate::replay::{Replay, Setting, operands_in};
 use crate::tier::Tier;
 use crate::workspace::{OpCrate, Selection};
 use debugger::{Debugger, Session};
@@ -29,8 +29,8 @@ pub(crate) use program::Program;
 
 /// Look into one launch of an op: in a debugger, on a page with every DMA, or beside the same launch in f32.
 ///
-/// The launch is that of a replay file, as `cargo gpsimd check` saves one, or on operands that are drawn: their shapes are
-/// given with --shape.
+/// The launch is that of a replay file, as `cargo gpsimd check` saves one; or on the tensors of a safetensors file, as Python
+/// writes them; or on operands that are drawn, whose shapes are given with --shape.
 ///
 /// Without --dump and --f32 it starts gdb, or lldb, at the kernel's function. The op library is built for it with every line
 /// and variable and without optimisation, which changes no bit of any result. All cores run one after another on one thread, with
@@ -50,6 +50,7 @@ pub(crate) use program::Program;
 #[command(after_help = "Examples:\n\
 \x20 cargo gpsimd debug silu --shape x=3x1001 --core 2\n\
 \x20 cargo gpsimd debug --replay target/gpsimd/counterexamples/my_ops-silu-1f6d3c8e.safetensors\n\
+\x20 cargo gpsimd debug silu --operands batch7.safetensors --dump launch\n\
 \x20 cargo gpsimd debug silu --shape x=100 --break src/lib.rs:29 --debugger lldb\n\
 \x20 cargo gpsimd debug silu --shape x=100 --tier package\n\
 \x20 cargo gpsimd debug silu --shape x=100 -- -batch -ex bt       # what follows -- is for the debugger\n\
@@ -68,6 +69,9 @@ pub(crate) struct Debug {
     /// Shape of a tensor operand, with `:i32` and the like of an op that takes any element type; may be given several times
     #[arg(long, value_name = "OPERAND=8x128")]
     shape: Vec<Given>,
+    /// Take the tensor operands from this safetensors file, by their names
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "shape", "dtype"])]
+    operands: Option<PathBuf>,
     /// Value of a scalar or size [default: 1, or true]; may be given several times
     #[arg(long, value_name = "OPERAND=NUMBER|BOOL")]
     scalar: Vec<Given>,
@@ -154,6 +158,11 @@ impl Debug {
             let op = library.op(name)?;
             verify_given(std::slice::from_ref(&op), &self.shape)?;
             verify_given(std::slice::from_ref(&op), &self.scalar)?;
+            let setting = Setting { tier, ..Setting::REFERENCE };
+            if let Some(file) = &self.operands {
+                let operands = operands_of(&op, operands_in(file, op.descriptor())?, &self.scalar)?;
+                return Ok(Launch { op, operands, setting, finding: None });
+            }
             let dtype = match self.dtype {
                 None | Some(ElementType::F32) => DType::F32,
                 Some(ElementType::Bf16) => DType::Bf16,
@@ -161,7 +170,7 @@ impl Debug {
             };
             let given = [&self.shape[..], &self.scalar[..]].concat();
             let operands = operands(library.name(), &op, &given, dtype)?;
-            return Ok(Launch { op, operands, setting: Setting { tier, ..Setting::REFERENCE }, finding: None });
+            return Ok(Launch { op, operands, setting, finding: None });
         };
         if let Some(op) = self.op.as_deref().filter(|op| **op != replay.op) {
             bail!("the replay file is of op `{}`, not of `{op}`: leave the name out", replay.op);

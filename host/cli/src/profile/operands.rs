@@ -76,12 +76,20 @@ pub(crate) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         );
         operands.tensors.push(tensor(seed as u64 + 1, dtype, &shape)?);
     }
-    for operand in &descriptor.operands {
-        if let Some(scalar) = scalar(operand, value(&operand.name).as_deref()) {
-            operands.scalars.push(scalar.with_context(|| format!("op `{}`", op.name()))?);
-        }
-    }
+    operands.scalars = scalars(op, value)?;
     Ok(operands)
+}
+
+/// The operands of `op`: these tensors, and scalars and sizes of those `given`.
+pub(crate) fn operands_of(op: &Op, tensors: Vec<Tensor>, given: &[Given]) -> anyhow::Result<Operands> {
+    let value = |name: &str| given.iter().rev().find(|given| given.name == name).map(|given| given.value.clone());
+    Ok(Operands { tensors, scalars: scalars(op, value)? })
+}
+
+fn scalars(op: &Op, value: impl Fn(&str) -> Option<String>) -> anyhow::Result<Vec<Scalar>> {
+    let scalars =
+        op.descriptor().operands.iter().filter_map(|operand| scalar(operand, value(&operand.name).as_deref()));
+    scalars.collect::<anyhow::Result<_>>().with_context(|| format!("op `{}`", op.name()))
 }
 
 /// Fails unless each of `given` is an operand of one of the `ops`, of which the others then have what is standard.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
+use anyhow::{Context, anyhow};
 use gpsimd_emulator::gpsimd_descriptor::{LibraryDescriptor, OpDescriptor};
 use gpsimd_emulator::{DType, OpLibrary, Scalar, Tensor, TensorError, TensorType};
 use safetensors::SafeTensors;
@@ -188,11 +189,7 @@ impl Replay {
     /// # Errors
     /// When it is not a replay file of a version that is known.
     pub fn read(path: &Path) -> Result<Self, ReplayError> {
-        let found = std::fs::metadata(path)?.len();
-        if found > MAX_BYTES {
-            return Err(ReplayError::Large { found });
-        }
-        Self::parse(&std::fs::read(path)?)
+        Self::parse(&read(path)?)
     }
 
     /// Reads what is in a file.
@@ -208,10 +205,7 @@ impl Replay {
             return Err(ReplayError::Format { found });
         }
         let metadata: Metadata = serde_json::from_str(json)?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in SafeTensors::deserialize(file)?.iter() {
-            tensors.insert(name.to_owned(), tensor(name, &view)?);
-        }
+        let tensors = tensors(file)?;
         let mut scalars = BTreeMap::new();
         for Named { name, value } in metadata.scalars {
             let scalar = scalar(&name, value)?;
@@ -286,6 +280,32 @@ impl Replay {
         let scalars = in_order("scalar", &expected, &self.scalars).map_err(refuse)?;
         Ok(Operands { tensors, scalars })
     }
+}
+
+/// The tensors of a safetensors file that are an op's, in its order.
+///
+/// # Errors
+/// When it cannot be read, or has not the tensors that the op takes, and no others.
+pub(crate) fn operands_in(path: &Path, op: &OpDescriptor) -> anyhow::Result<Vec<Tensor>> {
+    let file = || format!("cannot take operands from {}", path.display());
+    let tensors = read(path).and_then(|file| tensors(&file)).with_context(file)?;
+    let expected: Vec<_> = op.tensors().map(|(name, _)| name).collect();
+    let found = in_order("tensor", &expected, &tensors);
+    found.map_err(|problem| anyhow!("op `{}` {problem}", op.name)).with_context(file)
+}
+
+/// What is in a file, if it is not too large.
+fn read(path: &Path) -> Result<Vec<u8>, ReplayError> {
+    let found = std::fs::metadata(path)?.len();
+    if found > MAX_BYTES {
+        return Err(ReplayError::Large { found });
+    }
+    Ok(std::fs::read(path)?)
+}
+
+fn tensors(file: &[u8]) -> Result<BTreeMap<String, Tensor>, ReplayError> {
+    let tensors = SafeTensors::deserialize(file)?;
+    tensors.iter().map(|(name, view)| Ok((name.to_owned(), tensor(name, &view)?))).collect()
 }
 
 /// The values of the names that are expected, no more and no fewer.

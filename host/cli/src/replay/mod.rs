@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-pub(crate) use file::file_dtype;
 pub use file::{FORMAT, KEY, Replay, ReplayError};
+pub(crate) use file::{file_dtype, operands_in};
 pub use setting::{Mode, Setting};
 
 use crate::check::{self, Launcher};
