@@ -224,7 +224,7 @@ fn the_commands_of_both_debuggers_and_of_an_editor_are_written() {
     let [gdb, lldb] = commands[..] else { panic!("{output}") };
     assert!(
         gdb.contains("-ex 'break _ZN8debugged7refuses17h")
-            && gdb.contains(" -ex run --args ")
+            && gdb.contains(" -ex continue --args ")
             && gdb.ends_with(" --core 3"),
         "{gdb}"
     );

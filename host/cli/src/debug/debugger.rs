@@ -70,11 +70,14 @@ impl Session {
             }
             command.args(["-o", "run"]).args(options).arg("--");
         } else {
+            // What is set before the library is loaded is a complaint for each place.
+            let name = self.library.file_name().unwrap_or_default().to_string_lossy();
+            let before = ["set print thread-events off".to_owned(), format!("tcatch load {name}"), "run".to_owned()];
             command.arg("-q");
-            for one in self.gdb_commands() {
-                command.args(["-ex", &one]);
+            for one in before.iter().chain(&self.gdb_commands()) {
+                command.args(["-ex", one]);
             }
-            command.args(["-ex", "run"]).args(options).arg("--args");
+            command.args(["-ex", "continue"]).args(options).arg("--args");
         }
         command.arg(&self.program).args(self.arguments());
         command
@@ -95,14 +98,13 @@ impl Session {
         arguments
     }
 
-    /// What gdb is told before the program runs. The library is loaded later.
+    /// What gdb is told to stop at the places.
     pub(super) fn gdb_commands(&self) -> Vec<String> {
-        let mut commands = vec!["set breakpoint pending on".to_owned(), "set print thread-events off".to_owned()];
-        commands.extend(self.breakpoints.iter().map(|breakpoint| match breakpoint {
+        let command = |breakpoint: &Breakpoint| match breakpoint {
             Breakpoint::Function(symbol) => format!("break {symbol}"),
             Breakpoint::Line { file, line } => format!("break {}:{line}", file.display()),
-        }));
-        commands
+        };
+        self.breakpoints.iter().map(command).collect()
     }
 
     /// What lldb is told before the program runs.

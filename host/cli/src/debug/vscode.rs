@@ -46,7 +46,9 @@ pub(super) fn write(session: &Session, root: &Path) -> anyhow::Result<()> {
 /// One for the extension `CodeLLDB`, one for Microsoft's C/C++ with gdb.
 fn configurations(session: &Session, root: &Path) -> Vec<Value> {
     let arguments = session.arguments();
-    let setup: Vec<_> = session.gdb_commands().into_iter().map(|text| json!({ "text": text })).collect();
+    // Before the library is loaded.
+    let setup = [vec!["set breakpoint pending on".to_owned()], session.gdb_commands()].concat();
+    let setup: Vec<_> = setup.into_iter().map(|text| json!({ "text": text })).collect();
     vec![
         json!({
             "name": format!("gpsimd: {}", session.name),
