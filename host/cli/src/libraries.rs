@@ -1,5 +1,7 @@
 //! [`Libraries`]: an op library on the tiers that run it.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, ensure};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_isa::IsaLibrary;
@@ -11,6 +13,8 @@ use crate::workspace::OpCrate;
 /// An op library on each of several tiers, the first of which is native.
 pub(crate) struct Libraries {
     tiers: Vec<(Tier, OpLibrary)>,
+    /// The kernel image, where there is a package.
+    image: Option<PathBuf>,
     /// The Xtensa program, which has to live as long as what is made of it.
     program: Option<IsaLibrary>,
     /// What it was built from.
@@ -26,7 +30,8 @@ impl Libraries {
         let is_asked = |tier| tiers.contains(&tier);
         let mut libraries = if is_asked(Tier::Package) {
             let built = build::build(library, "native", None)?;
-            let native = Self::of(OpLibrary::load(&built.native)?);
+            let mut native = Self::of(OpLibrary::load(&built.native)?);
+            native.image = Some(built.image);
             native.with(Tier::Package, OpLibrary::load(&built.package)?)?
         } else {
             Self::of(OpLibrary::load(build::native_library(library)?)?)
@@ -45,7 +50,7 @@ impl Libraries {
 
     /// The native library alone.
     pub(crate) fn of(native: OpLibrary) -> Self {
-        Self { tiers: vec![(Tier::Native, native)], program: None, source: None }
+        Self { tiers: vec![(Tier::Native, native)], image: None, program: None, source: None }
     }
 
     fn with(mut self, tier: Tier, library: OpLibrary) -> anyhow::Result<Self> {
@@ -55,6 +60,11 @@ impl Libraries {
         );
         self.tiers.push((tier, library));
         Ok(self)
+    }
+
+    /// The kernel image, where there is a package.
+    pub(crate) fn image(&self) -> Option<&Path> {
+        self.image.as_deref()
     }
 
     /// The crate that it was built from, unless it was loaded.

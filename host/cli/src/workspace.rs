@@ -92,6 +92,15 @@ impl OpCrate {
         &self.library
     }
 
+    /// The folder of the crate `gpsimd` that it depends on.
+    pub(crate) fn sdk(&self) -> anyhow::Result<PathBuf> {
+        let mut command = MetadataCommand::new();
+        let metadata = command.manifest_path(&self.manifest).exec().context("cannot find the crate `gpsimd`")?;
+        let sdk = metadata.packages.iter().find(|package| package.name.as_str() == "gpsimd");
+        let folder = sdk.and_then(|package| package.manifest_path.parent());
+        folder.map(|folder| folder.as_std_path().to_path_buf()).context("the workspace has no crate `gpsimd`")
+    }
+
     /// Where it is compiled. Op libraries that others take ops from are other code there, without an entry of their own (see
     /// `LIBRARY_VARIABLE`): in one folder they would be compiled again whenever the other of both is asked for.
     pub(crate) fn build_folder(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `cargo gpsimd check`: looks for operands and settings for which an op is wrong.
 
 mod comparison;
+mod construction;
 mod counterexample_test;
 mod draw;
 mod finding;
@@ -20,6 +21,7 @@ mod state;
 mod supervisor;
 mod values;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use gpsimd_codegen::ImageError;
 use gpsimd_emulator::Op;
 use signal_hook::consts::SIGINT;
 
+use construction::Construction;
 pub(crate) use draw::Draw;
 pub(crate) use judge::judge_again;
 pub(crate) use launcher::{Interrupted, Launcher};
@@ -43,7 +46,7 @@ use supervisor::Role;
 
 use crate::libraries::Libraries;
 use crate::tier::{self, Tier};
-use crate::workspace::Selection;
+use crate::workspace::{OpCrate, Selection};
 
 /// Look for operands for which an op is wrong: try to prove that it is not what it should be.
 ///
@@ -97,6 +100,22 @@ fn any_seed() -> u64 {
     u64::from(now.subsec_nanos()) % 1_000_000
 }
 
+/// How far each op is right by construction: of two phases, as far as both are.
+fn construction_of(image: &Path, library: &OpCrate, ops: &[Op]) -> anyhow::Result<BTreeMap<String, Construction>> {
+    let wasm = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+    let all = construction::of_image(&wasm, &library.sdk()?)?;
+    let of = |op: &Op| {
+        let descriptor = op.descriptor();
+        let first = *all.get(&descriptor.name)?;
+        let second = match &descriptor.then {
+            Some(then) => *all.get(&then.op)?,
+            None => first,
+        };
+        Some(if second == Construction::Whole { first } else { second })
+    };
+    Ok(ops.iter().filter_map(|op| Some((op.name().to_owned(), of(op)?))).collect())
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: Option<f64> = text.parse().ok();
     let is_time = |seconds: &f64| Duration::try_from_secs_f64(*seconds).is_ok();
@@ -132,6 +151,10 @@ impl Check {
         let ops = self.ops(&launcher)?;
         let path = State::path(&folder);
         let state = self.state(&path, role)?;
+        let construction = match launcher.libraries().image() {
+            Some(image) => construction_of(image, &library, &ops)?,
+            None => BTreeMap::new(),
+        };
         let mut session = Session { library: &library, launcher, state, path, counterexamples };
         // Writing every launch down takes time, and the crash has to be reached again.
         let seconds = if role == Role::Careful { 2.0 * self.seconds } else { self.seconds };
@@ -140,6 +163,7 @@ impl Check {
         let Session { launcher, state, .. } = session;
         let mut report = Report::new(launcher.libraries(), state.seed);
         report.refused = refused.as_ref().map(|error| format!("{error:#}"));
+        report.construction = construction;
         report.ops = ops.iter().filter_map(|op| state.of(op.name()).cloned()).collect();
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report)?);

@@ -1,5 +1,6 @@
 //! [`Report`]: what a check found, as a table and as JSON.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use gpsimd_emulator::Op;
 use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
 use serde::{Deserialize, Serialize};
 
+use super::construction::Construction;
 use super::counterexample_test;
 use super::search::Searched;
 use super::shrink::Counterexample;
@@ -29,6 +31,8 @@ pub(super) struct Report {
     /// Why there is no op package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,
+    /// How far ops are right by construction. What is not here was tried.
+    pub(super) construction: BTreeMap<String, Construction>,
     pub(super) ops: Vec<OpReport>,
 }
 
@@ -39,6 +43,9 @@ pub(super) struct OpReport {
     /// Which start of the check it is of.
     #[serde(default)]
     pub(super) round: u64,
+    /// Different types and sizes.
+    #[serde(default)]
+    shapes: u64,
     /// Cases, and those of them on which the op computed something.
     pub(super) cases: u64,
     computed: u64,
@@ -74,21 +81,38 @@ impl Report {
     pub(super) fn new(libraries: &Libraries, seed: u64) -> Self {
         let library = libraries.native().descriptor();
         let (library, version) = (library.name.clone(), library.version.clone());
-        Self { library, version, seed, tiers: libraries.tiers().collect(), refused: None, ops: Vec::new() }
+        Self {
+            library,
+            version,
+            seed,
+            tiers: libraries.tiers().collect(),
+            refused: None,
+            construction: BTreeMap::new(),
+            ops: Vec::new(),
+        }
     }
 
     /// Prints a table, and below it what was found.
     pub(super) fn print(&self) {
         let tiers: Vec<_> = self.tiers.iter().map(ToString::to_string).collect();
         println!("op library {} {}, tiers {}, seed {}", self.library, self.version, tiers.join(", "), self.seed);
-        let mut table = table(&["op", "cases", "computed", "comparisons", "seconds", "result"], 1);
+        let header = ["op", "shapes", "cases", "computed", "comparisons", "seconds", "DMAs", "result"];
+        let mut table = table(&header, 1);
         for op in &self.ops {
-            let numbers = [op.cases, op.computed, op.comparisons].map(|number| number.to_string());
-            let [cases, computed, comparisons] = numbers;
+            let numbers = [op.shapes, op.cases, op.computed, op.comparisons].map(|number| number.to_string());
+            let [shapes, cases, computed, comparisons] = numbers;
             let seconds = format!("{:.1}", op.seconds);
-            table.add_row([op.op.clone(), cases, computed, comparisons, seconds, op.result().to_owned()]);
+            let dmas = self.construction.get(&op.op).map_or("tried", |construction| construction.name());
+            let result = op.result();
+            table.add_row([&op.op, &shapes, &cases, &computed, &comparisons, &seconds, dmas, result]);
         }
         print!("{}", lines(&table));
+        if !self.construction.is_empty() {
+            println!(
+                "by construction: every DMA is the SDK's tile walk's, which at any shape writes every element of an output once, \
+                 on one core, and leaves no tensor; or every store is, and loads were tried"
+            );
+        }
         if let Some(refused) = &self.refused {
             println!("\nthere is no op package, and the native library was checked alone: {refused}");
         }
@@ -131,6 +155,7 @@ impl OpReport {
         Self {
             op: op.name().to_owned(),
             round: 0,
+            shapes: searched.shapes.len() as u64,
             cases: *cases,
             computed: *computed,
             comparisons: *comparisons,
@@ -148,6 +173,7 @@ impl OpReport {
         Self {
             op: op.to_owned(),
             round: 0,
+            shapes: 1,
             cases,
             computed,
             comparisons,
@@ -160,6 +186,7 @@ impl OpReport {
 
     /// With what was done before.
     pub(super) fn after(mut self, earlier: &Self) -> Self {
+        self.shapes += earlier.shapes;
         self.cases += earlier.cases;
         self.computed += earlier.computed;
         self.comparisons += earlier.comparisons;

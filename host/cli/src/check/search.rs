@@ -1,5 +1,6 @@
 //! [`Search`]: draws cases of an op until there is a counterexample, or no time left.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use gpsimd_emulator::{LaunchError, Misuse, Op};
@@ -49,6 +50,8 @@ pub(crate) struct Search<'a> {
 /// What a search came to.
 #[derive(Default)]
 pub(crate) struct Searched {
+    /// Different types and sizes.
+    pub(crate) shapes: BTreeSet<String>,
     /// Cases, and those of them on which the op computed something.
     pub(crate) cases: u64,
     pub(crate) computed: u64,
@@ -82,6 +85,7 @@ impl<'a> Search<'a> {
         while budget.is_left(searched.cases) {
             let Some(mut operands) = self.draw.draw(&mut random) else { break };
             searched.cases += 1;
+            searched.shapes.insert(format!("{:?}{:?}", operands.types(), operands.sizes()));
             let found = match self.look(launcher, &mut operands, &mut random, &mut searched) {
                 Err(error) if error.is::<Interrupted>() => break,
                 found => found?,
