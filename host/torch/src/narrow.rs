@@ -47,13 +47,36 @@ pub(crate) fn narrow_int64<'py>(
 
 /// Converts elements, and returns the number of the first that does not fit.
 fn convert_part(wide: &[i64], narrow: &mut [i32]) -> Option<usize> {
-    let mut lost = 0;
-    for (narrow, wide) in narrow.iter_mut().zip(wide) {
-        *narrow = *wide as i32;
-        lost |= *wide ^ i64::from(*narrow);
-    }
-    if lost == 0 {
+    #[cfg(target_arch = "x86_64")]
+    let lost = if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: this CPU has AVX2.
+        unsafe { convert_in_avx2(wide, narrow) }
+    } else {
+        convert(wide, narrow)
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let lost = convert(wide, narrow);
+    if !lost {
         return None;
     }
     wide.iter().position(|wide| i32::try_from(*wide).is_err())
+}
+
+/// [`convert`], compiled for a CPU with vectors of 256 bits: a wheel's code is for any x86-64.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn convert_in_avx2(wide: &[i64], narrow: &mut [i32]) -> bool {
+    convert(wide, narrow)
+}
+
+/// Converts elements; whether one did not fit.
+#[inline(always)]
+fn convert(wide: &[i64], narrow: &mut [i32]) -> bool {
+    let mut lost = 0;
+    for (narrow, wide) in narrow.iter_mut().zip(wide) {
+        *narrow = *wide as i32;
+        // From 0 to 2^32 - 1 if it fits, so that the upper half is 0.
+        lost |= wide.wrapping_add(1 << 31) as u64 >> 32;
+    }
+    lost != 0
 }
