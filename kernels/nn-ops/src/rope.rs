@@ -69,16 +69,12 @@ pub fn rope<T: Float>(
                 let mut y = tcm.stage(&mut y, rows.start * columns..rows.end * columns)?;
                 let angles = cos.chunks_exact(columns).zip(sin.chunks_exact(columns)).skip(skipped);
                 for ((y, x), (cos, sin)) in y.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(angles) {
-                    let ((x, other), (cos, cos_of_other)) = (x.split_at(half), cos.split_at(half));
-                    let ((y, y_of_other), (sin, sin_of_other)) = (y.split_at_mut(half), sin.split_at(half));
-                    turn(y, (x, other), cos, if transposed { sin_of_other } else { sin }, transposed);
-                    turn(
-                        y_of_other,
-                        (other, x),
-                        cos_of_other,
-                        if transposed { sin } else { sin_of_other },
-                        !transposed,
-                    );
+                    let (x, cos, sin) = (x.split_at(half), cos.split_at(half), sin.split_at(half));
+                    if transposed {
+                        turn_both::<_, true>(y.split_at_mut(half), x, cos, sin);
+                    } else {
+                        turn_both::<_, false>(y.split_at_mut(half), x, cos, sin);
+                    }
                 }
                 y.store()?;
             }
@@ -88,14 +84,39 @@ pub fn rope<T: Float>(
     Ok(())
 }
 
+/// Both halves of a row: what a pair is made of is loaded once.
+#[inline(always)]
+fn turn_both<T: Float, const TRANSPOSED: bool>(
+    y: (&mut [T], &mut [T]),
+    x: (&[T], &[T]),
+    cos: (&[T], &[T]),
+    sin: (&[T], &[T]),
+) {
+    let (of_first, of_second) = if TRANSPOSED { (sin.1, sin.0) } else { sin };
+    let angles = cos.0.iter().zip(cos.1).zip(of_first.iter().zip(of_second));
+    for (((y, other_y), (a, b)), ((cos, other_cos), (sin, other_sin))) in
+        y.0.iter_mut().zip(y.1).zip(x.0.iter().zip(x.1)).zip(angles)
+    {
+        let (a, b) = (a.to_f32(), b.to_f32());
+        *y = turned((a, b), cos.to_f32(), sin.to_f32(), TRANSPOSED);
+        *other_y = turned((b, a), other_cos.to_f32(), other_sin.to_f32(), !TRANSPOSED);
+    }
+}
+
 /// y = a cos + b sin, or a cos - b sin unless `adds`.
 #[inline(always)]
 fn turn<T: Float>(y: &mut [T], (a, b): (&[T], &[T]), cos: &[T], sin: &[T], adds: bool) {
-    let factor = if adds { 1.0 } else { -1.0 };
     let of = y.iter_mut().zip(a.iter().zip(b)).zip(cos.iter().zip(sin));
     for ((y, (a, b)), (cos, sin)) in of {
-        *y = T::from_f32(math::fma(a.to_f32(), cos.to_f32(), factor * b.to_f32() * sin.to_f32()));
+        *y = turned((a.to_f32(), b.to_f32()), cos.to_f32(), sin.to_f32(), adds);
     }
+}
+
+/// An element of [`turn`].
+#[inline(always)]
+fn turned<T: Float>((a, b): (f32, f32), cos: f32, sin: f32, adds: bool) -> T {
+    let factor = if adds { 1.0 } else { -1.0 };
+    T::from_f32(math::fma(a, cos, factor * b * sin))
 }
 
 /// Rows of which not one fits in TCM with its angles: by parts of their halves.
