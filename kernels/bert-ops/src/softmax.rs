@@ -54,8 +54,8 @@ pub fn masked_softmax_backward<T: Float>(
     scale: f32,
     dscores: Output<T>,
 ) -> OpResult {
-    core.rows((&dp, &p), dscores).each(|mut row| {
-        let dot = row.fold(Lanes::splat(0.0), |dot, (dp, p)| math::fma(dp.to_f32(), p.to_f32(), dot))?.sum();
-        row.map(|(dp, p)| T::from_f32(scale * p.to_f32() * (dp.to_f32() - dot)))
+    core.rows((&dp, &p), dscores).blocks(|mut rows| {
+        let dots = rows.fold(Lanes::splat(0.0), |dot, (dp, p)| math::fma(dp.to_f32(), p.to_f32(), dot))?;
+        rows.map_with(dots.map(Lanes::sum), |dot, (dp, p)| T::from_f32(scale * p.to_f32() * (dp.to_f32() - dot)))
     })
 }
