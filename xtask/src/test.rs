@@ -21,7 +21,7 @@ use cargo_gpsimd::{build, process};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo xtask test\n\
-\x20 cargo xtask test rust          # one group: lint, rust, package, isa, neuron, python, platforms, packaging\n\
+\x20 cargo xtask test rust          # one group: lint, rust, package, isa, check, neuron, python, platforms, packaging\n\
 \x20 cargo xtask test python\n\
 \x20 cargo xtask test rust --slow   # and the errors of gpsimd::math over every f32")]
 pub(crate) struct Test {
@@ -44,6 +44,9 @@ enum Group {
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
     Isa,
+    /// `cargo gpsimd check` on the libraries of ops that much rests on, for some seconds each. `packaging` checks the crate that
+    /// `cargo gpsimd new` makes
+    Check,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
     Neuron,
     /// Python tests: ops under autograd, optimizer, BERT, trainer. Those of the SDK that depend on PyTorch with
@@ -60,7 +63,8 @@ impl Test {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let groups = if self.groups.is_empty() { Group::value_variants().to_vec() } else { self.groups };
         let start = Instant::now();
-        let needs_python = groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Platforms));
+        let needs_python =
+            groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Check | Group::Platforms));
         let python = if needs_python { Some(Python::set_up()?) } else { None };
         let times = Mutex::new(vec![("set up".to_owned(), start.elapsed())]);
         let run = |group: &Group| {
@@ -78,6 +82,7 @@ impl Test {
                 (Group::Platforms, _) => platforms::test()?,
                 (Group::Packaging, _) => packaging::run()?,
                 (Group::Isa, _) => isa()?,
+                (Group::Check, _) => check()?,
                 (Group::Neuron, Some(python)) => neuron(python)?,
                 (Group::Lint | Group::Neuron | Group::Python, None) => unreachable!("set up above"),
             }
@@ -293,6 +298,18 @@ fn isa() -> anyhow::Result<()> {
                 .env("GPSIMD_ISA", &program),
         )
     })
+}
+
+/// Seconds and seed of each check: what is drawn is the same every time, and how far it comes depends on the computer.
+const CHECK: [&str; 6] = ["--seconds", "10", "--seed", "1", "--tier", "package"];
+
+fn check() -> anyhow::Result<()> {
+    for library in ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops"] {
+        let manifest = workspace::root().join(library).join("Cargo.toml");
+        let command = ["run", "--quiet", "--package", "cargo-gpsimd", "--", "check", "--manifest-path"];
+        process::run(cargo().args(command).arg(manifest).args(CHECK))?;
+    }
+    Ok(())
 }
 
 fn neuron(python: &Python) -> anyhow::Result<()> {

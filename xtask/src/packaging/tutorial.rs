@@ -45,6 +45,7 @@ fn the_tutorial_makes_builds_and_tries_an_op() {
         "cargo gpsimd new",
         "cd my-ops",
         "cargo gpsimd test",
+        "cargo gpsimd check",
         "cargo gpsimd build",
         "python example.py",
         "python train.py",

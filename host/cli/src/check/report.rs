@@ -252,7 +252,8 @@ impl Found {
         replay.write(&self.file)?;
         let test = folder.join(format!("{name}.rs"));
         let function = format!("{}_{:08x}", op.name(), hasher.finish() >> 32);
-        let shown = shown_path(&self.file);
+        // As it is called where the workspace is.
+        let shown = self.file.strip_prefix(library.workspace().root()).unwrap_or(&self.file).display().to_string();
         let outputs = op.outputs().len();
         let source = counterexample_test::text(library.library(), op.descriptor(), outputs, found, &function, &shown);
         write(&test, source.as_bytes())?;
