@@ -286,6 +286,8 @@ fn a_launch_in_a_folder_has_every_step_with_its_line_and_its_elements() {
         steps.iter().map(|step| (step["begin_ns"].as_u64().unwrap(), step["end_ns"].as_u64().unwrap())).collect();
     assert!(times.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{times:?}");
 
+    assert!(times[1].0 > times[0].1, "what is computed between the DMAs takes time, too: {times:?}");
+
     let elements = |file: &str, name: &str| {
         let file = fs::read(dump.path().join(file)).unwrap();
         let tensors = SafeTensors::deserialize(&file).unwrap();
@@ -324,6 +326,32 @@ fn rounding_within_a_kernel_is_told_from_one_rounding_at_its_end() {
     assert!(is_ok && output.contains("farthest") && !output.contains("rounded once"), "{output}");
     let (is_ok, output) = debug(&["careless_sum", "--shape", "x=20x400", "--f32"]);
     assert!(!is_ok && output.contains("give --dtype bf16"), "{output}");
+}
+
+#[test]
+fn a_replay_file_has_operands_settings_and_what_was_found() {
+    // What a debugger runs is a replay file.
+    assert!(debug(&["refuses", "--shape", "x=300", "--debugger", "none"]).0);
+    let file = fs::read(target().join("gpsimd/debugged/debug/refuses.safetensors")).unwrap();
+    let mut metadata = SafeTensors::read_metadata(&file).unwrap().1.metadata().clone().unwrap();
+    let json = metadata["gpsimd"].replace("\"cores\":8", "\"cores\":5");
+    let json = json.replace("\"finding\":\"\"", "\"finding\":\"element 7 <differs>\"");
+    metadata.insert("gpsimd".into(), json);
+    let folder = tempfile::tempdir().unwrap();
+    let (replay, dump) = (folder.path().join("found.safetensors"), folder.path().join("dump"));
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    fs::write(&replay, safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()).unwrap();
+    let (replay, dump_to) = (replay.to_str().unwrap(), dump.to_str().unwrap());
+    let (is_ok, output) = debug(&["--replay", replay, "--dump", dump_to]);
+    // There is no core 5 to refuse.
+    assert!(is_ok && output.contains("on x f32[300]: native, checked, 5 cores\nit returned"), "{output}");
+    let index = dumped(&dump);
+    assert_eq!((index["cores"].as_array().unwrap().len(), &index["finding"]), (5, &"element 7 <differs>".into()));
+    if let Some(dom) = in_browser(&dump, "") {
+        assert!(text_of(&dom, "finding").contains("element 7 &lt;differs&gt;"), "{}", text_of(&dom, "finding"));
+    }
+    let (is_ok, output) = debug(&["scaled_exp", "--replay", replay, "--dump", dump_to]);
+    assert!(!is_ok && output.contains("the replay file is of op `refuses`"), "{output}");
 }
 
 #[test]
