@@ -158,6 +158,20 @@ fn what_rests_on_one_op_is_not_determined() {
     assert!(division.why.starts_with("it rests on `normalise`"), "{}", division.why);
 }
 
+/// Its divisions take longer than those of the others, which say how long without it.
+#[test]
+fn what_one_op_changes_much_is_not_determined() {
+    let slow = |work: &Work, _: f64| {
+        let is_normalise = work.vector_divisions > work.vector / 2;
+        let device = CostModel { divide_cycles: if is_normalise { 34.0 } else { 17.0 }, ..device() };
+        seconds(work, 20e-6, &device)
+    };
+    let fit = fit(&times(&OPS, slow), &CostModel::default()).unwrap();
+    let division = constant(&fit, "division, square root");
+    assert!(!division.is_determined, "{fit:#?}");
+    assert!(division.why.starts_with("it rests on `normalise`: without its times it would be 1."), "{}", division.why);
+}
+
 #[test]
 fn times_of_another_machine_leave_the_model_as_it_is() {
     // Each op takes what it likes.
