@@ -19,7 +19,7 @@ pub(super) struct Summary {
 
 /// Of the cases: how many are equal, and by op what is not.
 pub(super) fn of_cases(report: &Report) -> Summary {
-    let (mut equal, mut different, mut failed, mut not_tried) = (0, 0, 0, 0);
+    let (mut equal, mut different, mut failed, mut not_tried) = (0, 0, 0, Vec::new());
     let mut by_op: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for case in &report.cases {
         let what = match &case.outcome {
@@ -27,8 +27,8 @@ pub(super) fn of_cases(report: &Report) -> Summary {
                 equal += 1;
                 continue;
             }
-            Outcome::NotTried { .. } => {
-                not_tried += 1;
+            Outcome::NotTried { why } => {
+                not_tried.push(why.as_str());
                 continue;
             }
             Outcome::Different(difference) => {
@@ -54,33 +54,36 @@ pub(super) fn of_cases(report: &Report) -> Summary {
     }
     let more = |count: usize| if count > 1 { format!(", and {} other cases of it", count - 1) } else { String::new() };
     Summary {
-        line: counted(&[(equal, "equal"), (different, "different"), (failed, "failed"), (not_tried, "not tried")]),
+        line: counted(&[(equal, "equal"), (different, "different"), (failed, "failed")], &not_tried),
         failures: by_op.into_iter().map(|(op, (count, first))| format!("{op}: {first}{}", more(count))).collect(),
-        is_unfinished: not_tried > 0 || equal == 0,
+        is_unfinished: !not_tried.is_empty() || equal == 0,
     }
 }
 
 /// Of the times: how many there are, and why others are not.
 pub(super) fn of_times(report: &Report) -> Summary {
-    let (mut measured, mut not_tried, mut failures) = (0, 0, Vec::new());
+    let (mut measured, mut not_tried, mut failures) = (0, Vec::new(), Vec::new());
     for time in &report.times {
         match &time.outcome {
             TimeOutcome::Measured(_) => measured += 1,
-            TimeOutcome::NotTried { .. } => not_tried += 1,
+            TimeOutcome::NotTried { why } => not_tried.push(why.as_str()),
             TimeOutcome::Failed { error } => {
                 failures.push(format!("{}::{} ({}): {error}", time.library, time.launch, time.operands));
             }
         }
     }
     Summary {
-        line: counted(&[(measured, "timed"), (failures.len(), "failed"), (not_tried, "not tried")]),
+        line: counted(&[(measured, "timed"), (failures.len(), "failed")], &not_tried),
         failures,
-        is_unfinished: not_tried > 0 || measured == 0,
+        is_unfinished: !not_tried.is_empty() || measured == 0,
     }
 }
 
-fn counted(counts: &[(usize, &str)]) -> String {
+/// Numbers of results, and what was not tried with the first reason for that.
+fn counted(counts: &[(usize, &str)], not_tried: &[&str]) -> String {
     let parts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let left = not_tried.first().map(|why| format!("{} not tried ({why})", not_tried.len()));
+    let parts = parts.chain(left);
     let line = parts.collect::<Vec<_>>().join(", ");
     if line.is_empty() { "none".into() } else { line }
 }
