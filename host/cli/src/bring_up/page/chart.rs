@@ -6,7 +6,7 @@ use crate::bring_up::report::{Time, TimeOutcome};
 
 /// Side of the square of the plot, and its distance from the left and the bottom.
 const SIDE: f64 = 420.0;
-const MARGIN: f64 = 60.0;
+const MARGIN: f64 = 72.0;
 
 /// What the template draws.
 #[derive(Serialize)]
