@@ -30,7 +30,8 @@ use crate::workspace::Selection;
     name = "replay",
     after_help = "Examples:\n\
 \x20 cargo gpsimd replay target/gpsimd/counterexamples/my_ops-silu-1f6d3c8e.safetensors\n\
-\x20 cargo gpsimd replay -p my-ops FILE"
+\x20 cargo gpsimd replay -p my-ops FILE\n\
+\x20 cargo gpsimd debug --replay FILE --dump launch     # looks into it"
 )]
 pub(crate) struct ReplayCommand {
     #[command(flatten)]
