@@ -11,6 +11,11 @@ const ROUNDINGS: f64 = 8.0;
 /// What is left of an error that the estimates show, and that its own estimate may be short of.
 const SAFETY: f64 = 4.0;
 
+/// The error of a number of this size that is computed in f32.
+pub(super) fn rounding(magnitude: f64) -> f64 {
+    ROUNDINGS * EPSILON * magnitude
+}
+
 /// The derivative of a function at 0, as far as its rounding lets one see.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slope {
@@ -53,8 +58,7 @@ impl Slope {
         for (index, three) in pairs.windows(3).enumerate() {
             let [Some(a), Some(b), Some(c)] = *three else { continue };
             let Some(smallest) = points[index + 3] else { continue };
-            let rounding = ROUNDINGS * EPSILON * magnitude / smallest.step;
-            let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + rounding;
+            let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + rounding(magnitude) / smallest.step;
             if best.is_none_or(|best| error < best.error) {
                 let sides = points[index + 1].and_then(|larger| smallest.sides(&larger, error));
                 let value = a.max(b).min(a.max(c)).min(b.max(c));
