@@ -1,7 +1,8 @@
 """Calls the references of ops, Python functions, for `cargo gpsimd check`.
 
-Started with the folders to find them in. On standard input come calls, each a line of JSON, which names the function, and
-the bytes of its tensors; on standard output go answers of the same form. What functions print goes to standard error.
+Started with the folders to find them in. On standard input come calls, each a line of JSON, which names the function,
+and the bytes of its tensors; on standard output go answers of the same form. What functions print goes to standard
+error.
 """
 
 import importlib
@@ -25,6 +26,7 @@ TYPES = {
 
 
 def main():
+    """Answer calls until there are no more."""
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.path[:0] = sys.argv[1:]
@@ -46,7 +48,7 @@ def main():
 
 
 def argument(one, source):
-    """A tensor, as float64 or int64, or a number."""
+    """Read a tensor, as float64 or int64, or a number."""
     if "number" in one:
         return one["number"]
     dtype, shape = TYPES[one["dtype"]], one["shape"]
@@ -56,11 +58,13 @@ def argument(one, source):
 
 
 def wide(tensor):
+    """Return the tensor in float64 or int64."""
     dtype = torch.float64 if tensor.is_floating_point() else torch.int64
     return tensor.detach().to(dtype).contiguous()
 
 
 def answer(answers, described, tensors=()):
+    """Write an answer."""
     answers.write(json.dumps(described).encode() + b"\n")
     for tensor in tensors:
         answers.write(tensor.numpy().tobytes())
