@@ -2,7 +2,7 @@
 //!
 //! A tile walk of the SDK writes every element of an output once, on one core, and moves nothing that is not within a tensor,
 //! whatever the shapes: that is the SDK's to get right, which is tested and interpreted by Miri for it. What a kernel moves by
-//! hand, each check has to try. Which of the two an op does is in its kernel image: for every call of a DMA, the debug information
+//! hand, each check has to try, and whether it comes to its walk at all: a kernel may end before it. Which of the two an op does is in its kernel image: for every call of a DMA, the debug information
 //! says through which functions it was inlined, and their source files whose these are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,13 +68,16 @@ struct Image<'a> {
 /// When the image has no debug information.
 pub(super) fn of_image(wasm: &[u8], sdk: &Path) -> anyhow::Result<BTreeMap<String, Construction>> {
     let mut ops = BTreeMap::new();
-    for (imports, construction) in [(&["store"][..], Construction::Stores), (&["load", "store"], Construction::Whole)] {
-        ops.extend(walks(wasm, imports, sdk)?.into_iter().map(|op| (op, construction)));
+    let stores = walks(wasm, &["store"], sdk)?;
+    let all = walks(wasm, &["load", "store"], sdk)?;
+    for op in stores {
+        let construction = if all.contains(&op) { Construction::Whole } else { Construction::Stores };
+        ops.insert(op, construction);
     }
     Ok(ops)
 }
 
-/// Names of the ops that reach these imports through the tile walk alone.
+/// Names of the ops that reach these imports, one at least, through the tile walk alone.
 fn walks(wasm: &[u8], dmas: &[&str], sdk: &Path) -> anyhow::Result<BTreeSet<String>> {
     let image = Image::read(wasm, dmas)?;
     let section = |id: SectionId| {
@@ -112,7 +115,9 @@ fn walks(wasm: &[u8], dmas: &[&str], sdk: &Path) -> anyhow::Result<BTreeSet<Stri
     };
     let walks = |entry: u32| {
         let reached = image.reached(entry);
-        !moving.contains(&entry) && reached.iter().all(|function| *function < image.imports || !is_by_hand(*function))
+        reached.iter().any(|function| image.dmas.contains(function))
+            && !moving.contains(&entry)
+            && reached.iter().all(|function| *function < image.imports || !is_by_hand(*function))
     };
     Ok(image.entries.iter().filter(|(_, entry)| walks(**entry)).map(|(name, _)| name.clone()).collect())
 }

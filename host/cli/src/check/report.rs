@@ -109,8 +109,8 @@ impl Report {
         print!("{}", lines(&table));
         if !self.construction.is_empty() {
             println!(
-                "by construction: every DMA is the SDK's tile walk's, which at any shape writes every element of an output once, \
-                 on one core, and leaves no tensor; or every store is, and loads were tried"
+                "by construction: every DMA is the SDK's tile walk's, which at any shape leaves no tensor, writes no element twice and \
+                 leaves out none; or every store is, and loads were tried"
             );
         }
         if let Some(refused) = &self.refused {

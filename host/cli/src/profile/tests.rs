@@ -248,6 +248,6 @@ fn a_shape_is_of_an_operand_of_one_of_the_ops() {
     let error = verify_given(&ops, &given("z=3")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no op that is profiled has an operand `z`: `bias_gelu_forward` has `x`, `bias`; `bias_gelu_backward` has `dy`, `x`, `bias`"
+        "no op here has an operand `z`: `bias_gelu_forward` has `x`, `bias`; `bias_gelu_backward` has `dy`, `x`, `bias`"
     );
 }
