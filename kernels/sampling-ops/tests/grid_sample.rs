@@ -172,10 +172,16 @@ fn points_on_pixels_and_edges_and_nan() {
 #[test]
 fn nothing_is_sampled() {
     let ops = Ops::of(&OP_LIBRARY);
-    for (sizes, points) in
-        [([0, 1, 2, 2], [1, 1]), ([1, 0, 2, 2], [1, 2]), ([1, 1, 2, 2], [0, 3]), ([1, 2, 0, 3], [1, 2])]
-    {
+    for (sizes, points) in [([0, 1, 2, 2], [1, 1]), ([1, 0, 2, 2], [1, 2]), ([1, 1, 2, 2], [0, 3])] {
         verify(&ops, &Case::new(sizes, points, |_, x| x, (false, false)));
+    }
+    // As PyTorch refuses it.
+    for sizes in [[1, 2, 0, 3], [1, 2, 3, 0]] {
+        let case = Case::new(sizes, [1, 2], |_, x| x, (false, false));
+        let input = Tensor::from_vec(case.input.clone(), &case.sizes).unwrap();
+        let grid = Tensor::from_vec(case.grid.clone(), &case.shape_of_grid()).unwrap();
+        let error = ops.try_run("grid_sample", &[&input, &grid], &case.scalars()).unwrap_err().to_string();
+        assert!(error.contains("the images of input have no pixel"), "{error}");
     }
 }
 
