@@ -29,7 +29,7 @@ def build(package: str) -> Path:
     # In a folder of its own: elsewhere cargo builds libraries without their entry point.
     folder = ["--target-dir", "target/loaded"]
     command = ["cargo", "build", "--package", package, "--message-format", "json", *folder]
-    environment = {**os.environ, "GPSIMD_LIBRARY": name}
+    environment = {**os.environ, "GPSIMD_LIBRARY": "1", f"GPSIMD_LIBRARY_{name}": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
     artifacts = [json.loads(line) for line in built.splitlines()]
     files = [file for a in artifacts if a.get("target", {}).get("name") == name for file in a["filenames"]]
