@@ -44,7 +44,7 @@ enum Group {
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
     Isa,
-    /// `cargo gpsimd check` on the libraries of ops that much rests on, for some seconds each. `packaging` checks the crate that
+    /// `cargo gpsimd check` on the libraries of ops that much rests on, 300 operands of each op. `packaging` checks the crate that
     /// `cargo gpsimd new` makes
     Check,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
@@ -300,8 +300,8 @@ fn isa() -> anyhow::Result<()> {
     })
 }
 
-/// Seconds and seed of each check: what is drawn is the same every time, and how far it comes depends on the computer.
-const CHECK: [&str; 6] = ["--seconds", "10", "--seed", "1", "--tier", "package"];
+/// How many cases of each op, and which: the same on every computer.
+const CHECK: [&str; 6] = ["--cases", "300", "--seed", "1", "--tier", "package"];
 
 fn check() -> anyhow::Result<()> {
     for library in ["kernels/bert-ops", "kernels/index-ops", "kernels/nn-ops"] {
