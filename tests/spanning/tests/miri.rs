@@ -43,17 +43,19 @@ fn rows_longer_than_the_tcm_run() {
 fn masked_softmax_runs() {
     let (scores, mask) = (tensor(&[1, 2, 2, 17], 0), tensor(&[1, 1, 2, 17], 1));
     run("masked_softmax_forward", &[scores, mask], &[0.5.into()]);
-    let (dp, p) = (tensor(&[4, 17], 2), tensor(&[4, 17], 3));
+    // A block of rows for each core, and rows that are left.
+    let (dp, p) = (tensor(&[11, 17], 2), tensor(&[11, 17], 3));
     run("masked_softmax_backward", &[dp, p], &[0.5.into()]);
 }
 
-/// Results beside rows, folds of columns, two phases: rows that fit in TCM, and that do not.
+/// Results beside rows, folds of columns, two phases: rows that fit in TCM, of which each core has a block and others, and rows
+/// that do not.
 #[test]
 fn layer_norm_runs() {
-    for columns in [17, 150] {
-        let (x, gamma, beta) = (tensor(&[5, columns], 0), tensor(&[columns], 1), tensor(&[columns], 2));
+    for (rows, columns) in [(11, 17), (5, 150)] {
+        let (x, gamma, beta) = (tensor(&[rows, columns], 0), tensor(&[columns], 1), tensor(&[columns], 2));
         run("layer_norm_forward", &[x.clone(), gamma.clone(), beta], &[1e-5.into()]);
-        let (dy, mean, rstd) = (tensor(&[5, columns], 3), tensor(&[5], 4), tensor(&[5], 5));
+        let (dy, mean, rstd) = (tensor(&[rows, columns], 3), tensor(&[rows], 4), tensor(&[rows], 5));
         run("layer_norm_backward", &[dy, x, gamma, mean, rstd], &[]);
     }
 }
