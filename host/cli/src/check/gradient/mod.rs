@@ -66,15 +66,6 @@ impl Judge for Gradients {
         })
     }
 
-    fn judge(
-        &mut self,
-        launcher: &mut Launcher,
-        case: &Case<'_>,
-        _random: &mut Random,
-    ) -> anyhow::Result<Option<Finding>> {
-        self.again(launcher, case, &[Setting::REFERENCE])
-    }
-
     fn again(
         &mut self,
         launcher: &mut Launcher,

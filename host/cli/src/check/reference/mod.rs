@@ -12,7 +12,6 @@ use super::comparison::element;
 use super::finding::Finding;
 use super::judge::{Case, Judge};
 use super::launcher::Launcher;
-use super::random::Random;
 use crate::replay::Setting;
 
 const NAME: &str = "reference";
@@ -49,15 +48,6 @@ impl Judge for Reference {
             ),
             count => format!("compared with its reference `{function}` on {count} operands"),
         })
-    }
-
-    fn judge(
-        &mut self,
-        launcher: &mut Launcher,
-        case: &Case<'_>,
-        _random: &mut Random,
-    ) -> anyhow::Result<Option<Finding>> {
-        self.again(launcher, case, &[Setting::REFERENCE])
     }
 
     fn again(
