@@ -56,6 +56,9 @@ use crate::workspace::{OpCrate, Selection};
 /// launches, with denormals flushed in the caller, natively and as the op package that ships. All results must have the same
 /// bits (any NaN is as good as another), and what an op refuses, it must refuse always in the same words.
 ///
+/// Gradients that an op declares are compared with finite differences, and an op that names a reference with that:
+/// `#[custom_op(.., reference = "module:function")]`, a Python function in float64.
+///
 /// A counterexample is made smaller as long as the mistake stays, and saved in target/gpsimd/counterexamples: as a file that
 /// `cargo gpsimd replay` runs again, and as a test for the crate.
 ///
