@@ -14,7 +14,7 @@ use gpsimd_emulator::gpsimd_descriptor::{Formula, GradientArgument, OpDescriptor
 use gpsimd_emulator::{DType, Op, Tensor};
 
 use self::formula::{Declared, Evaluated, numbers};
-use self::slope::{Slope, rounding};
+use self::slope::Slope;
 use super::finding::Finding;
 use super::judge::{Case, Judge};
 use super::launcher::Launcher;
@@ -173,9 +173,7 @@ impl Gradients {
                 Direction::All(_) => true,
                 Direction::Element(index) => has_an_equal(&sum.case.operands.tensors[declared.operand], *index),
             };
-        let tolerance =
-            TOLERANCE * found.abs().max(expected.abs()) + sum.rounding_along(declared.operand, direction, magnitude);
-        let is_right = is_no_line || slope.may_be_zero(tolerance);
+        let is_right = is_no_line || slope.may_be_zero(TOLERANCE * found.abs().max(expected.abs()));
         Ok((!is_right).then_some((expected, found, slope.error)))
     }
 }
@@ -284,17 +282,6 @@ impl WeightedSum<'_, '_> {
             grows += declared.gradient[index] * (f64::from(*element) - before);
         }
         Ok((operands, grows))
-    }
-
-    /// How far the declared derivative may be off for being computed in f32. Its terms may cancel, as where an operand is divided by its
-    /// own norm; each is about as large as the sum over the element that moves.
-    fn rounding_along(&self, operand: usize, direction: &Direction, magnitude: f64) -> f64 {
-        let elements = self.case.operands.tensors[operand].as_slice::<f32>().unwrap_or_default();
-        let relative = |(index, far): (usize, f64)| {
-            let size = f64::from(elements[index].abs().max(*MODERATE.start()));
-            far.abs() * size.max(1.0) / size
-        };
-        rounding(magnitude) * direction.elements().map(relative).fold(0.0, f64::max)
     }
 
     /// The sum; none where the op refuses the operands or does not return numbers.

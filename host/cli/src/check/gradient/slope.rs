@@ -12,7 +12,7 @@ const ROUNDINGS: f64 = 8.0;
 const SAFETY: f64 = 4.0;
 
 /// The error of a number of this size that is computed in f32.
-pub(super) fn rounding(magnitude: f64) -> f64 {
+fn rounding(magnitude: f64) -> f64 {
     ROUNDINGS * EPSILON * magnitude
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Slope {
 
 impl Slope {
     /// The slope of `function`, whose values are rounded as sums of about this `magnitude` are; none where the function has
-    /// no value around 0, as where an op returns NaN.
+    /// no value around 0, as where an op returns NaN, or jumps there, or is so steep that it seems to.
     ///
     /// Central differences with steps from `first` on, each extrapolated from two of them (Richardson), of which three that
     /// follow each other and agree best are taken: large steps have the error of the series, small ones that of rounding.
@@ -52,6 +52,9 @@ impl Slope {
                 }
                 _ => None,
             });
+        }
+        if is_jump(&points, rounding(magnitude)) {
+            return Ok(None);
         }
         let pairs: Vec<Option<f64>> = points.windows(2).map(extrapolated).collect();
         let mut best: Option<Self> = None;
@@ -96,6 +99,19 @@ impl Point {
         let (gap, wider) = ((self.left - self.right).abs(), (larger.left - larger.right).abs());
         (gap > error && gap > 0.6 * wider).then_some((self.left, self.right))
     }
+}
+
+/// Whether the function jumps at 0, as far as the smallest steps show: what it changes by between -step and step is the same
+/// for all, so that differences of central differences double, where those of a smooth function become a fourth.
+fn is_jump(points: &[Option<Point>], rounding: f64) -> bool {
+    let last: Vec<_> = points.iter().rev().take(4).rev().flatten().collect();
+    let [_, .., smallest] = last[..] else { return false };
+    let central: Vec<_> = last.iter().map(|point| f64::midpoint(point.left, point.right)).collect();
+    let differences: Vec<_> = central.windows(2).map(|two| two[1] - two[0]).collect();
+    let doubles = |two: &[f64]| (1.7..2.3).contains(&(two[1] / two[0]));
+    last.len() == 4
+        && differences.windows(2).all(doubles)
+        && differences.iter().all(|difference| difference.abs() > rounding / smallest.step)
 }
 
 /// What two steps, the second half of the first, say of a step of 0.
@@ -149,6 +165,15 @@ mod tests {
         assert!(!slope(0.0, |x| x.abs() + 2.0 * x).unwrap().may_be_zero(0.1));
         // A corner near it is none at it.
         assert!(!slope(0.01, f32::abs).unwrap().may_be_zero(0.5));
+    }
+
+    #[test]
+    fn a_jump_has_no_slope() {
+        // Steep, over less than the smallest step: the derivative at 0 is 1e6.
+        assert!(slope(0.0, |x| x / (x * x + 1e-12).sqrt()).is_none());
+        assert!(slope(0.0, |x| if x < 0.0 { -1.0 } else { 1.0 }).is_none());
+        assert!(slope(0.0, |x| x / (x * x + 1e-2).sqrt()).is_some());
+        assert!(slope(1.0, |x| x / (x * x + 1e-12).sqrt()).is_some());
     }
 
     #[test]
