@@ -29,6 +29,18 @@ impl Scalar {
         }
     }
 
+    /// A number for an operand of which nothing is known, to try an op with: `size` for a size; none for a tensor.
+    pub const fn ordinary(kind: OperandKind, size: usize) -> Option<Self> {
+        match kind {
+            OperandKind::Tensor(_) => None,
+            OperandKind::Scalar(ScalarType::F32) => Some(Self::F32(0.5)),
+            OperandKind::Scalar(ScalarType::I32) => Some(Self::I32(1)),
+            OperandKind::Scalar(ScalarType::U32) => Some(Self::U32(1)),
+            OperandKind::Scalar(ScalarType::Bool) => Some(Self::Bool(true)),
+            OperandKind::Size => Some(Self::Size(size)),
+        }
+    }
+
     /// The bits that travel to the cores, in the tensor `params`; none for a size.
     pub const fn bits(self) -> Option<i32> {
         match self {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use gpsimd_descriptor::ElementType;
 use gpsimd_descriptor::limits::TCM_POOL_BYTES;
-use gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
 use gpsimd_emulator::{
     DType, Engine, LaunchError, LaunchReport, Mode, Op, Scalar, Tensor, TensorType, TensorView, random_bits,
 };
@@ -126,7 +126,8 @@ impl Launches {
     fn launch(&self, library: &IsaLibrary, engine: &Engine) -> Result<(LaunchReport, usize), LaunchError> {
         let op = op(library, self.index);
         let views: Vec<TensorView<'_>> = self.operands.iter().map(Tensor::view).collect();
-        let scalars = op.descriptor().scalar_kinds().filter_map(value).collect::<Vec<_>>();
+        let scalars =
+            op.descriptor().scalar_kinds().filter_map(|kind| Scalar::ordinary(kind, SIZE)).collect::<Vec<_>>();
         let bound = op.bind(&views, &scalars)?;
         let mut outputs: Vec<_> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
         let report = engine.launch_bound(bound, outputs.iter_mut().map(Tensor::view_mut).collect())?;
@@ -180,18 +181,6 @@ impl Launches {
             instructions,
         });
         Ok(())
-    }
-}
-
-/// The value of a scalar or a size.
-const fn value(kind: OperandKind) -> Option<Scalar> {
-    match kind {
-        OperandKind::Tensor(_) => None,
-        OperandKind::Scalar(ScalarType::F32) => Some(Scalar::F32(0.5)),
-        OperandKind::Scalar(ScalarType::I32) => Some(Scalar::I32(1)),
-        OperandKind::Scalar(ScalarType::U32) => Some(Scalar::U32(1)),
-        OperandKind::Scalar(ScalarType::Bool) => Some(Scalar::Bool(true)),
-        OperandKind::Size => Some(Scalar::Size(SIZE)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operands that are drawn by a seed: those of `cargo gpsimd check`, at which kernels go wrong; and of shapes that say how large
 //! they are, with plain numbers.
 
-use gpsimd_emulator::gpsimd_descriptor::{ElementType, OperandKind, ScalarType};
+use gpsimd_emulator::gpsimd_descriptor::ElementType;
 use gpsimd_emulator::{DType, Engine, Op, Scalar, Tensor, TensorType};
 
 use super::case::Case;
@@ -54,7 +54,7 @@ pub(super) fn case(op: &Op, dtype: DType, rows: usize, columns: usize, seed: u64
     let tensors =
         (0..).zip(types).map(|(index, ty)| operands::tensor(seed.wrapping_add(index), ty.dtype(), ty.shape()));
     let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>().ok()?;
-    let scalars = op.descriptor().scalar_kinds().filter_map(value).collect();
+    let scalars = op.descriptor().scalar_kinds().filter_map(|kind| Scalar::ordinary(kind, SIZE)).collect();
     let name = format!("{}_{rows}x{columns}", dtype.name());
     Some(Case { op: op.clone(), name, operands: Operands { tensors, scalars }, golden: None })
 }
@@ -102,17 +102,6 @@ fn types(op: &Op, dtype: DType, rows: usize, columns: usize) -> Option<Vec<Tenso
         let is_bounded = |outputs: &[TensorType]| outputs.iter().map(TensorType::len).sum::<usize>() <= 4 * all;
         (is_large && op.shape(&types, &sizes).is_ok_and(|outputs| is_bounded(&outputs))).then_some(types)
     })
-}
-
-const fn value(kind: OperandKind) -> Option<Scalar> {
-    match kind {
-        OperandKind::Tensor(_) => None,
-        OperandKind::Scalar(ScalarType::F32) => Some(Scalar::F32(0.5)),
-        OperandKind::Scalar(ScalarType::I32) => Some(Scalar::I32(1)),
-        OperandKind::Scalar(ScalarType::U32) => Some(Scalar::U32(1)),
-        OperandKind::Scalar(ScalarType::Bool) => Some(Scalar::Bool(true)),
-        OperandKind::Size => Some(Scalar::Size(SIZE)),
-    }
 }
 
 #[cfg(test)]
