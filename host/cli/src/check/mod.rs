@@ -64,7 +64,8 @@ use crate::workspace::{OpCrate, Selection};
 ///
 /// The same --seed draws the same operands. --seconds is the time for all ops together, without that of building.
 ///
-/// Exit status: 0 nothing found, 1 a counterexample, or an error.
+/// Exit status: 0 nothing found, 1 a counterexample or an error, 2 a wrong command line, 3 no op package can be made and the native
+/// library was checked alone, 130 stopped.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo gpsimd check\n\
