@@ -1,4 +1,4 @@
-//! Indices of rows and elements: whether there are such, and what is said where there are not.
+//! Indices of rows and elements: whether there are such, and what is said where there are not, or where elements are out of order.
 
 use core::panic::Location;
 
@@ -45,6 +45,17 @@ pub(crate) fn refuse_given(index: i32, table: &Hbm<'_>, number: usize, at: &'sta
     };
     let numbers = [index.unsigned_abs() as usize, number, table.tensor as usize, table.row_count()];
     table.device().fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
+    OpError::Reported
+}
+
+/// Reports that element `element` of `sorted` belongs before the one before it.
+#[cold]
+#[inline(never)]
+pub(crate) fn refuse_unsorted(sorted: &Hbm<'_>, element: usize, at: &'static Location<'static>) -> OpError {
+    let message = "element {} of `{{}}` is out of order: sorted, it is before element {}";
+    let place = sorted.start + element;
+    let numbers = [place, sorted.tensor as usize, place.saturating_sub(1)];
+    sorted.device().fail_with(abi::FAILURE_REFUSED, message, &numbers, at);
     OpError::Reported
 }
 

@@ -10,6 +10,7 @@ use crate::device::Device;
 use crate::element::Element;
 use crate::engine_core::Core;
 use crate::error::{OpError, OpResult};
+use crate::indices;
 use crate::shape::Shape;
 
 /// An operand: a tensor in HBM, or a contiguous part of one, that the kernel loads from.
@@ -250,6 +251,15 @@ impl<'l, T: Element> Input<'l, T> {
     #[track_caller]
     pub fn part(&self, range: impl RangeBounds<usize>) -> Input<'l, T> {
         Self { hbm: self.hbm.part(&resolve(&range, self.len()), Location::caller()), element: PhantomData }
+    }
+
+    /// The error of a kernel whose operand has to be sorted, and whose element `element` belongs before the one before it. It
+    /// names the tensor and the element.
+    #[cold]
+    #[must_use]
+    #[track_caller]
+    pub fn out_of_order(&self, element: usize) -> OpError {
+        indices::refuse_unsorted(&self.hbm, element, Location::caller())
     }
 }
 

@@ -14,7 +14,8 @@ fn like_runs(values: &TensorType, indices: &TensorType) -> Result<[TensorType; 2
 /// Merges runs of `run` elements that are sorted, along the last dimension, two at a time, into runs of twice as many. Of equal
 /// elements those of the first come first: of the runs of `sort_runs`, in turn, they are as `torch.sort(stable=True)` has them.
 ///
-/// values: `[.., N]`, any element type; indices: like values, i32; merged and `of_merged`: like these.
+/// values: `[.., N]`, any element type; indices: like values, i32; merged and `of_merged`: like these. A run that is not sorted is
+/// refused, with its first element that is out of order.
 #[custom_op(shape = like_runs)]
 pub fn merge_runs<T: Number>(
     core: &Core,
@@ -45,9 +46,15 @@ pub fn merge_runs<T: Number>(
     while next < own.end {
         let pair = Pair::at(next, run, len);
         let end = own.end.min(pair.b.end);
-        let taken = {
+        let (taken, mut before_a, mut before_b) = {
             let mut values = tcm.window(&values)?;
-            pair.split(next - pair.a.start, |i| Ok(values.get(i)?.widen().key() ^ flip))?
+            let mut key = |i| OpResult::Ok(values.get(i)?.widen().key() ^ flip);
+            let taken = pair.split(next - pair.a.start, &mut key)?;
+            let of_b = next - pair.a.start - taken;
+            // Every key is at least this.
+            let least = i32::MIN;
+            let before_a = if taken > 0 { key(pair.a.start + taken - 1)? } else { least };
+            (taken, before_a, if of_b > 0 { key(pair.b.start + of_b - 1)? } else { least })
         };
         let (mut a, mut b) = (pair.a.start + taken..pair.a.end, 0..pair.b.end);
         b.start = pair.a.end + (next - pair.a.start - taken);
@@ -68,12 +75,60 @@ pub fn merge_runs<T: Number>(
             let taken = merge((keys_a, keys_b), (&values_a, &of_a), (&values_b, &of_b), (&mut stage, &mut of_stage));
             of_stage.store()?;
             stage.store()?;
+            let (of_a, of_b) = (keys_a.get(..taken), keys_b.get(..range.len() - taken));
+            let is_a_sorted = ascends(&mut before_a, of_a.unwrap_or_default());
+            if !(ascends(&mut before_b, of_b.unwrap_or_default()) && is_a_sorted) {
+                return Err(out_of_order(core, &values, run, flip));
+            }
             a.start += taken;
             b.start += range.len() - taken;
+        }
+        // Every core has seen that what it took ascends. That nothing lies between what this one and the next took, both cores'
+        // searches say, which agree where runs are sorted.
+        if end < pair.b.end {
+            let mut window = tcm.window(&values)?;
+            let of_next = pair.split(end - pair.a.start, |i| Ok(window.get(i)?.widen().key() ^ flip))?;
+            if pair.a.start + of_next != a.start {
+                return Err(out_of_order(core, &values, run, flip));
+            }
         }
         next = end;
     }
     Ok(())
+}
+
+/// Whether `keys` ascend, from `before` on, which becomes the last of them.
+#[inline(always)]
+fn ascends(before: &mut i32, keys: &[i32]) -> bool {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return true };
+    let is_first_behind = *before <= *first;
+    *before = *last;
+    let mut descents = Lanes::splat(0_i32);
+    descents.fold2(keys, keys.get(1..).unwrap_or_default(), |sum, a, b| sum | i32::from(b < a));
+    is_first_behind && descents.max() == 0
+}
+
+/// The error that runs are not sorted: the first element that is out of order, whichever core comes upon one.
+#[cold]
+#[inline(never)]
+fn out_of_order<T: Number>(core: &Core, values: &Input<'_, T>, run: usize, flip: i32) -> OpError {
+    let len = values.shape().last().copied().unwrap_or(1);
+    let search = || -> OpResult<Option<usize>> {
+        let (mut window, mut before) = (core.tcm().window(values)?, i32::MIN);
+        for element in 0..values.len() {
+            let key = window.get(element)?.widen().key() ^ flip;
+            if key < before && element % len % run != 0 {
+                return Ok(Some(element));
+            }
+            before = key;
+        }
+        Ok(None)
+    };
+    match search() {
+        Ok(Some(element)) => values.out_of_order(element),
+        Ok(None) => OpError::Refused("the runs are not sorted"),
+        Err(error) => error,
+    }
 }
 
 /// Two runs that follow each other; the second may be shorter, or empty.

@@ -15,7 +15,8 @@ fn place_of_each(sorted: &TensorType, values: &TensorType) -> Result<TensorType,
 }
 
 /// How many elements of a sorted row are less than a value, or, if `right`, not greater: where the value goes in, before or
-/// behind its equals, as `torch.searchsorted`. In the order of `sort_runs`: NaN is greater than infinity.
+/// behind its equals, as `torch.searchsorted`. In the order of `sort_runs`: NaN is greater than infinity. In a row that is not
+/// sorted it is where one binary search ends, whose steps depend on the length of the row alone.
 ///
 /// sorted: `[N]`, for all values, or `[.., N]`, ascending, any element type; values: any shape, or `[.., M]`; indices: like
 /// values, int64.
@@ -38,7 +39,7 @@ pub fn searchsorted<T: Number>(
     let per_row = values.len() / (sorted.len() / len);
     let tcm = core.tcm();
     let mut window = tcm.window(&sorted)?;
-    // Of the pool the keys, a block of the row, values and indices have a quarter each.
+    // Of the pool the keys, a part of the row, values and indices have a quarter each.
     let most = tcm.tile_len::<i32>(4);
     let mut keys = tcm.buffer::<i32>(most)?;
     let own = core.share(values.len(), LANES).range();
@@ -47,15 +48,15 @@ pub fn searchsorted<T: Number>(
         let row = next / per_row;
         let end = own.end.min((row + 1) * per_row);
         let row = Row::new(row * len, len, most, end - next);
-        let keys = keys.get_mut(..row.blocks()).unwrap_or_default();
-        if row.per_block == 1 {
+        let keys = keys.get_mut(..row.keys()).unwrap_or_default();
+        if row.is_whole {
             let sorted = tcm.load(&sorted, row.start..row.start + len)?;
             for (key, x) in keys.iter_mut().zip(&*sorted) {
                 *key = x.widen().key();
             }
         } else {
-            for (block, key) in keys.iter_mut().enumerate() {
-                *key = window.get(row.start + row.block(block).1 - 1)?.widen().key();
+            for (number, key) in keys.iter_mut().enumerate() {
+                *key = window.get(row.start + row.probe(number))?.widen().key();
             }
         }
         for range in Chunks::of(next..end, most) {
@@ -71,21 +72,18 @@ pub fn searchsorted<T: Number>(
             for place in rest {
                 *place = count_one(keys, *place, right) as i32;
             }
-            if row.per_block > 1 {
-                // A value is in the block whose last element is the first that it does not go behind.
+            if !row.is_whole {
                 for (place, value) in stage.iter_mut().zip(&*values) {
-                    let (mut start, mut end) = row.block(*place as usize);
+                    let (mut start, mut left) = row.part(*place as usize);
                     let value = value.widen().key();
-                    while end - start > most {
-                        let middle = start.midpoint(end);
-                        if precedes(window.get(row.start + middle)?.widen().key(), value, right) {
-                            start = middle + 1;
-                        } else {
-                            end = middle;
-                        }
+                    while left > most {
+                        let half = left.div_ceil(2);
+                        let middle = window.get(row.start + start + half - 1)?.widen().key();
+                        start += if precedes(middle, value, right) { half } else { 0 };
+                        left /= 2;
                     }
-                    let block = tcm.load(&sorted, row.start + start..row.start + end)?;
-                    *place = (start + count_one(&block, value, right)) as i32;
+                    let part = tcm.load(&sorted, row.start + start..row.start + start + left)?;
+                    *place = (start + count_one(&part, value, right)) as i32;
                 }
             }
             stage.store()?;
@@ -95,35 +93,48 @@ pub fn searchsorted<T: Number>(
     Ok(())
 }
 
-/// A sorted row, in blocks.
+/// A sorted row, and how far it is searched by keys: the first steps of a binary search of all of it, as [`count`] makes them.
+/// The others are made among the elements themselves.
 struct Row {
     /// Its first element in the tensor.
     start: usize,
     len: usize,
-    per_block: usize,
+    /// Whether the keys are those of all its elements.
+    is_whole: bool,
+    /// Otherwise the steps that are made by keys, of all elements that these may come upon.
+    steps: u32,
 }
 
 impl Row {
-    /// In at most `most` blocks, of one element where all fit. Few values are not worth many: the last element of each is
-    /// loaded.
+    /// With at most `most` keys. Few values are not worth many: each is loaded.
     fn new(start: usize, len: usize, most: usize, values: usize) -> Self {
-        let blocks = match values {
-            ..LANES if len <= most => 1,
-            _ if len <= most => len,
-            _ => most.min(values),
-        };
-        Self { start, len, per_block: len.div_ceil(blocks.max(1)) }
+        let is_whole = len <= most && values >= LANES;
+        let steps = if len <= most { 0 } else { (most.min(values) + 1).ilog2() };
+        Self { start, len, is_whole, steps }
     }
 
-    fn blocks(&self) -> usize {
-        self.len.div_ceil(self.per_block)
+    fn keys(&self) -> usize {
+        if self.is_whole { self.len } else { (1 << self.steps) - 1 }
     }
 
-    /// First element of a block, and one past its last, counted from the row's first; behind the last block there is an empty
-    /// one.
-    fn block(&self, block: usize) -> (usize, usize) {
-        let start = (block * self.per_block).min(self.len);
-        (start, (start + self.per_block).min(self.len))
+    /// The element that key `number` is of.
+    fn probe(&self, number: usize) -> usize {
+        // Steps before the one that comes upon it, and which of them have gone on: of half of all keys none, as many as the
+        // number's lowest bits say.
+        let after = (number + 1).trailing_zeros();
+        let before = self.steps - 1 - after;
+        self.after((number + 1) >> (after + 1), before) + (self.len >> before).div_ceil(2) - 1
+    }
+
+    /// First element of what is left to search, and how many there are, for a value that goes behind so many keys.
+    fn part(&self, keys: usize) -> (usize, usize) {
+        (self.after(keys, self.steps), self.len >> self.steps)
+    }
+
+    /// First element of what is left after `steps` steps. The bits of `path`, the highest first, are whether each has gone on.
+    fn after(&self, path: usize, steps: u32) -> usize {
+        let halves = (0..steps).map(|step| (path >> (steps - 1 - step) & 1) * (self.len >> step).div_ceil(2));
+        halves.sum()
     }
 }
 
@@ -135,7 +146,8 @@ fn precedes(element: i32, value: i32, right: bool) -> bool {
 }
 
 /// How many of `keys`, which ascend, each value goes behind. A binary search without branches: as many steps for every value,
-/// each of all 16 at once.
+/// each of all 16 at once. One among `2^n - 1` keys has the first `n` steps of one among more elements, if the keys are those of
+/// the elements that these come upon, in their order.
 #[inline(always)]
 fn count(keys: &[i32], values: &[i32; LANES], right: bool) -> [i32; LANES] {
     let mut low = [0; LANES];

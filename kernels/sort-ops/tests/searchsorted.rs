@@ -118,3 +118,31 @@ fn rows_of_other_shapes_are_refused() {
     assert!(refused(&[2, 3], &[3]).contains("`values`"), "{}", refused(&[2, 3], &[3]));
     assert!(refused(&[], &[3]).contains("`sorted`"), "{}", refused(&[], &[3]));
 }
+
+/// Where a binary search of all of a row ends, whatever the row is.
+fn end_of_search(row: &[f32], value: f32, right: bool) -> i32 {
+    let (mut low, mut left) = (0, row.len());
+    while left > 0 {
+        let half = left.div_ceil(2);
+        let element = row[low + half - 1].place();
+        let goes_behind = if right { element <= value.place() } else { element < value.place() };
+        low += if goes_behind { half } else { 0 };
+        left /= 2;
+    }
+    low as i32
+}
+
+#[test]
+fn in_a_row_that_is_not_sorted_the_search_ends_at_the_same_place_everywhere() {
+    let ops = Ops::of(&OP_LIBRARY);
+    for (len, values) in [(2, 5), (49, 17), (700, 300), (1025, 3), (5003, 40), (5003, 1000)] {
+        let bits: Vec<f32> = random_bits(len as u64).map(f32::of_bits).take(len + values).collect();
+        let (row, wanted) = bits.split_at(len);
+        let [of_row, of_values] = [row, wanted].map(|part| Tensor::from_vec(part.to_vec(), &[part.len()]).unwrap());
+        for right in [false, true] {
+            let [found] = ops.run_everywhere("searchsorted", &[&of_row, &of_values], &[right.into()]);
+            let expected: Vec<_> = wanted.iter().map(|value| end_of_search(row, *value, right)).collect();
+            assert_eq!(found.as_slice::<i32>().unwrap(), expected, "{values} values in {len} elements, right: {right}");
+        }
+    }
+}

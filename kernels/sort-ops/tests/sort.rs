@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use gpsimd_testing::gpsimd_emulator::{Element, random_bits};
+use gpsimd_testing::gpsimd_emulator::{Element, Engine, LaunchError, Misuse, random_bits};
 use gpsimd_testing::{Ops, Scalar, Tensor, bf16, cases, f16};
 use sort_ops::{OP_LIBRARY, RUN};
 
@@ -146,4 +146,54 @@ fn runs_of_no_elements_are_refused() {
     let (values, indices) = (Tensor::from_vec(vec![1.0_f32], &[1]).unwrap(), Tensor::from_vec(vec![0], &[1]).unwrap());
     let error = ops.try_run("merge_runs", &[&values, &indices], &[0_u32.into(), false.into()]).unwrap_err();
     assert!(error.to_string().contains("`run`, the elements of a run, is 0"), "{error}");
+}
+
+/// What `merge_runs` says of runs, the same on 1 to 8 cores with pools of several sizes.
+fn refusal(ops: &Ops, values: &Tensor, run: u32, descending: bool) -> String {
+    let indices = Tensor::from_vec(vec![0; values.ty().len()], values.ty().shape()).unwrap();
+    let merge = ops.library().op("merge_runs").unwrap();
+    let of = |cores: usize, kib: usize| {
+        let engine = Engine::builder().cores(cores).tcm_bytes(kib * 1024).build().unwrap();
+        let result = engine.call_all(&merge, &[values.view(), indices.view()], &[run.into(), descending.into()]);
+        match result {
+            Err(LaunchError::Kernel(error)) => match error.misuse {
+                Misuse::Refused { message } => message,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{cores} cores, {kib} KiB: {:?}", other.map(|_| "nothing was refused")),
+        }
+    };
+    let engines = [(8, 10), (1, 4), (2, 64), (3, 4), (5, 7), (7, 4)];
+    let messages: Vec<_> = engines.iter().map(|(cores, kib)| of(*cores, *kib)).collect();
+    assert!(messages.iter().all(|message| *message == messages[0]), "{messages:?}");
+    messages[0].clone()
+}
+
+#[test]
+fn runs_that_are_not_sorted_are_refused_with_the_first_element_out_of_order() {
+    let ops = Ops::of(&OP_LIBRARY);
+    let len = if cases(100) < 100 { 700 } else { 3000 };
+    let sorted: Vec<f32> = (0..len).map(|i| (i % 100) as f32).collect();
+    // In either run of a pair, at its ends, and where cores meet.
+    for place in [1, 99, 101, 199, len / 2 + 1, len - 1] {
+        let mut values = sorted.clone();
+        values[place] = -1.0;
+        let values = Tensor::from_vec(values, &[len]).unwrap();
+        let expected = format!("element {place} of `values` is out of order: sorted, it is before element {}", place - 1);
+        assert_eq!(refusal(&ops, &values, 100, false), expected);
+    }
+    let mut values: Vec<f32> = sorted.iter().map(|x| -x).collect();
+    values[250] = f32::NAN;
+    values[350] = f32::NAN;
+    let expected = "element 250 of `values` is out of order: sorted, it is before element 249";
+    assert_eq!(refusal(&ops, &Tensor::from_vec(values, &[2, len / 2]).unwrap(), 100, true), expected);
+}
+
+#[test]
+fn every_order_that_is_none_is_refused() {
+    let ops = Ops::of(&OP_LIBRARY);
+    for seed in 0..cases(100) / 4 {
+        let values: Vec<f32> = random_bits(seed.into()).map(f32::of_bits).take(600).collect();
+        refusal(&ops, &Tensor::from_vec(values, &[2, 300]).unwrap(), 1 << (1 + seed % 10), seed % 2 == 0);
+    }
 }
