@@ -5,7 +5,7 @@ use gpsimd_emulator::{Op, Scalar, Tensor};
 
 use super::random::Random;
 use super::shapes::{Drawn, Shapes, Types};
-use super::values::{Values, as_integers, integers, is_float};
+use super::values::{Values, as_integers, integers, is_float, numbers, of_numbers};
 use crate::operands::Operands;
 
 /// Ways of drawing values that are drawn from again.
@@ -60,8 +60,12 @@ impl Draw {
         }
     }
 
-    /// Changes indices as the op asks for in its refusal, if it is one of indices.
-    pub(crate) fn correct(&mut self, operands: &mut Operands, refusal: &str) -> bool {
+    /// Changes indices, or the order of elements, as the op asks for in its refusal, if it is one of these; `attempt` is how often
+    /// that was done before.
+    pub(crate) fn correct(&mut self, operands: &mut Operands, refusal: &str, attempt: usize) -> bool {
+        if let Some(operand) = out_of_order(refusal) {
+            return self.sort(operands, operand, attempt);
+        }
         let Some((operand, count)) = out_of_range(refusal) else { return false };
         let Some(index) = self.op.descriptor().tensors().position(|(name, _)| name == operand) else { return false };
         let tensor = &operands.tensors[index];
@@ -76,6 +80,35 @@ impl Draw {
             *values = Values::Below(count as usize);
         }
         is_other
+    }
+
+    /// Sorts an operand: in runs of as many elements as an integer among the scalars says, then in rows; of these either way.
+    fn sort(&self, operands: &mut Operands, operand: &str, attempt: usize) -> bool {
+        let Some(index) = self.op.descriptor().tensors().position(|(name, _)| name == operand) else { return false };
+        let tensor = &operands.tensors[index];
+        let row = tensor.ty().shape().last().copied().unwrap_or(1).max(1);
+        let run = |scalar: &Scalar| match *scalar {
+            Scalar::U32(value) => Some(value as usize),
+            Scalar::I32(value) => usize::try_from(value).ok(),
+            Scalar::Size(value) => Some(value),
+            Scalar::F32(_) | Scalar::Bool(_) => None,
+        };
+        let runs = operands.scalars.iter().filter_map(run).filter(|run| (2..row).contains(run));
+        let Some((run, is_descending)) = runs.chain([row]).flat_map(|run| [(run, false), (run, true)]).nth(attempt)
+        else {
+            return false;
+        };
+        let ty = tensor.ty();
+        let mut numbers = numbers(tensor);
+        for run in numbers.chunks_mut(row).flat_map(|row| row.chunks_mut(run)) {
+            // Of either sign NaN is the last.
+            run.sort_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(b)));
+            if is_descending {
+                run.reverse();
+            }
+        }
+        operands.tensors[index] = of_numbers(ty, &numbers);
+        true
     }
 
     fn operands(&mut self, types: &Types, random: &mut Random) -> Option<Operands> {
@@ -160,9 +193,22 @@ fn out_of_range(refusal: &str) -> Option<(&str, i64)> {
     Some((operand, count))
 }
 
+/// The operand of a refusal in the SDK's words: "element 7 of `values` is out of order: ..".
+fn out_of_order(refusal: &str) -> Option<&str> {
+    let (before, _) = refusal.split_once("` is out of order: ")?;
+    Some(before.rsplit_once('`')?.1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operand_that_is_not_sorted_is_read_from_the_refusal() {
+        let refusal = "element 101 of `values` is out of order: sorted, it is before element 100";
+        assert_eq!(out_of_order(refusal), Some("values"));
+        assert_eq!(out_of_order("`p` is a probability, from 0 to 1"), None);
+    }
 
     #[test]
     fn the_range_of_indices_is_read_from_the_refusal() {

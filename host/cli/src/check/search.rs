@@ -18,7 +18,7 @@ use crate::replay::Setting;
 const SHRINKING: Duration = Duration::from_secs(10);
 const SHRINKING_LAUNCH: Duration = Duration::from_secs(1);
 
-/// How often indices are corrected in one case.
+/// How often operands are corrected in one case.
 const CORRECTIONS: usize = 6;
 
 /// How long to search.
@@ -116,10 +116,10 @@ impl<'a> Search<'a> {
         searched: &mut Searched,
     ) -> anyhow::Result<Option<Finding>> {
         let mut reference = launcher.launch(self.op.name(), operands, &Setting::REFERENCE)?;
-        for _ in 0..CORRECTIONS {
+        for attempt in 0..CORRECTIONS {
             let Err(LaunchError::Kernel(error)) = &reference else { break };
             let Misuse::Refused { message } = &error.misuse else { break };
-            if !self.draw.correct(operands, message) {
+            if !self.draw.correct(operands, message, attempt) {
                 break;
             }
             reference = launcher.launch(self.op.name(), operands, &Setting::REFERENCE)?;

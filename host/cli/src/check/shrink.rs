@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use gpsimd_emulator::{DType, Op, Scalar, Tensor, TensorType};
+use gpsimd_emulator::{Op, Scalar, Tensor, TensorType};
 
 use super::finding::Finding;
 use super::shapes::Types;
-use super::values::{as_integers, integers, is_float};
+use super::values::{numbers, of_numbers};
 use crate::operands::Operands;
 use crate::replay::Setting;
 
@@ -42,7 +42,7 @@ pub(crate) fn shrink(
 }
 
 /// Takes what is smaller until nothing is.
-fn descend(
+pub(crate) fn descend(
     op: &Op,
     mut best: Counterexample,
     deadline: Instant,
@@ -153,7 +153,7 @@ fn shapes(op: &Op, best: &Counterexample) -> Vec<Candidate> {
     for size in types.distinct().into_iter().rev() {
         let fractions = [size / 16, size / 4, size / 2, size - size / 4];
         let lower = (1..=17).rev().filter_map(|less| size.checked_sub(less)).rev();
-        let near = [0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 33].into_iter();
+        let near = [0, 1, 2, 3, 4, 5, 8, 16, 17, 24, 32, 33].into_iter();
         let mut to: Vec<_> = near.chain(fractions).chain(lower).filter(|to| *to < size).collect();
         to.sort_unstable();
         to.dedup();
@@ -187,8 +187,16 @@ fn shapes(op: &Op, best: &Counterexample) -> Vec<Candidate> {
             is_broken || op.shape(&tensors, &types.sizes).is_ok()
         })
     };
-    let cut = |types: Types| Some((cut(&best.operands, &types)?, best.finding.settings.clone()));
-    smaller.into_iter().filter(is_taken).filter_map(cut).collect()
+    smaller.retain(is_taken);
+    let mut settings = vec![best.finding.settings.clone()];
+    // Where it shows by itself, what one of several cores has may be enough for the only one.
+    if let [Setting { cores: 2.., .. }] = best.finding.settings[..] {
+        settings.push(vec![Setting { cores: 1, ..best.finding.settings[0].clone() }]);
+    }
+    let cut = |settings: Vec<Setting>| {
+        smaller.iter().filter_map(move |types| Some((cut(&best.operands, types)?, settings.clone())))
+    };
+    settings.into_iter().flat_map(cut).collect()
 }
 
 /// The operands, as much of them as the types have.
@@ -291,24 +299,10 @@ fn values(_: &Op, best: &Counterexample) -> Vec<Candidate> {
     simpler
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f64> {
-    if is_float(tensor.ty().dtype()) {
-        gpsimd_testing::values(tensor)
-    } else {
-        as_integers(tensor).into_iter().map(|number| number as f64).collect()
-    }
-}
-
-/// A tensor of numbers that are exact in its type, but for those that were rounded.
-fn of_numbers(ty: TensorType, numbers: &[f64]) -> Tensor {
-    match ty.dtype() {
-        DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, numbers.iter().map(|number| *number as f32)),
-        _ => integers(ty, numbers.iter().map(|number| *number as i64)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use gpsimd_emulator::DType;
+
     use super::*;
 
     #[test]

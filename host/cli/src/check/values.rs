@@ -127,6 +127,23 @@ pub(crate) fn as_integers(tensor: &Tensor) -> Vec<i64> {
     tensor.bytes().chunks_exact(dtype.bytes()).map(number).collect()
 }
 
+/// The elements of a tensor.
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
+    if is_float(tensor.ty().dtype()) {
+        gpsimd_testing::values(tensor)
+    } else {
+        as_integers(tensor).into_iter().map(|number| number as f64).collect()
+    }
+}
+
+/// A tensor of numbers that are exact in its type, but for those that were rounded.
+pub(crate) fn of_numbers(ty: TensorType, numbers: &[f64]) -> Tensor {
+    match ty.dtype() {
+        DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, numbers.iter().map(|number| *number as f32)),
+        _ => integers(ty, numbers.iter().map(|number| *number as i64)),
+    }
+}
+
 pub(crate) const fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::Bf16 | DType::F16)
 }
