@@ -34,9 +34,12 @@ fn like_table(dy: &TensorType, ids: &TensorType, table: &TensorType) -> Result<T
 /// the row of each table that has no gradient, -1 for none.
 #[custom_op(
     shape = sums,
-    gradient(word) = embedding_rows_backward(grad, ids, word, word_padding),
-    gradient(position) = embedding_rows_backward(grad, positions, position, position_padding),
-    gradient(token_type) = embedding_rows_backward(grad, token_types, token_type, token_type_padding),
+    gradient(word) = embedding_rows_backward(grad, ids, word, word_padding)
+        except(row(word_padding), "the padding row of an embedding is not trained"),
+    gradient(position) = embedding_rows_backward(grad, positions, position, position_padding)
+        except(row(position_padding), "the padding row of an embedding is not trained"),
+    gradient(token_type) = embedding_rows_backward(grad, token_types, token_type, token_type_padding)
+        except(row(token_type_padding), "the padding row of an embedding is not trained"),
 )]
 #[expect(unused_variables, reason = "the paddings are the gradient's")]
 #[expect(clippy::too_many_arguments, reason = "six operands, three scalars, an output")]

@@ -239,6 +239,55 @@ pub struct Gradient {
     /// What it is.
     #[serde(flatten)]
     pub formula: Formula,
+    /// Elements of the operands for which it is meant not to be the derivative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<Exception>,
+}
+
+/// Elements for which a declared gradient is meant not to be the derivative of what the op computes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// Which.
+    #[serde(flatten)]
+    pub elements: Excepted,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Which elements an [`Exception`] is of. A closed list, of which every one leaves the others of a tensor to be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excepted {
+    /// Those whose index, the element of this i32 operand at the same place, comes again later in its row, along the last
+    /// dimension: what is set at indices is overwritten there.
+    Overwritten(String),
+    /// The row, along the first dimension, whose number is this i32 or u32 scalar; none where there is no such row.
+    Row(String),
+}
+
+impl Excepted {
+    /// The operand that says which.
+    pub fn operand(&self) -> &str {
+        match self {
+            Self::Overwritten(operand) | Self::Row(operand) => operand,
+        }
+    }
+
+    /// Whether an operand of this kind can say which.
+    pub const fn takes(&self, kind: OperandKind) -> bool {
+        match self {
+            Self::Overwritten(_) => matches!(kind, OperandKind::Tensor(ElementType::Fixed(DType::I32))),
+            Self::Row(_) => matches!(kind, OperandKind::Scalar(ScalarType::I32 | ScalarType::U32)),
+        }
+    }
+
+    /// What kind of operand says which.
+    pub const fn expected(&self) -> &'static str {
+        match self {
+            Self::Overwritten(_) => "tensor operand of i32",
+            Self::Row(_) => "scalar of i32 or u32",
+        }
+    }
 }
 
 /// What a gradient is.
@@ -561,6 +610,11 @@ impl OpDescriptor {
         for gradient in &self.gradients {
             if let Some(name) = gradient.operands.iter().find(|name| !is_tensor(name)) {
                 return Err(dangling(name, "tensor operand"));
+            }
+            if let Some(Exception { elements, .. }) = &gradient.except
+                && !self.operands.iter().any(|it| it.name == elements.operand() && elements.takes(it.kind))
+            {
+                return Err(dangling(elements.operand(), elements.expected()));
             }
             let used = match &gradient.formula {
                 Formula::Op { arguments, .. } => &arguments[..],

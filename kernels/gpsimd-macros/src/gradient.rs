@@ -1,13 +1,16 @@
-//! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, and `gradient(bias) = grad`.
+//! `gradient(x, bias) = bias_gelu_backward(grad, x, bias)`, `gradient(bias) = grad`, and what either is meant not to be the
+//! derivative of: `gradient(x) = op(grad) except(row(padding), "why")`.
 
 use gpsimd_abi::DType;
-use gpsimd_descriptor::{ElementType, Formula, Gradient, GradientArgument, OperandKind, ScalarType};
+use gpsimd_descriptor::{
+    ElementType, Excepted, Exception, Formula, Gradient, GradientArgument, OperandKind, ScalarType,
+};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprCall, ExprLit, ExprUnary, Ident, Lit, Token, UnOp, parenthesized, token};
+use syn::{Expr, ExprCall, ExprLit, ExprUnary, Ident, Lit, LitStr, Token, UnOp, parenthesized, token};
 
 use crate::arguments::{equals, expect_more};
 use crate::kernel::Kernel;
@@ -15,10 +18,58 @@ use crate::names::{list, plain};
 
 const FORM: &str = "gradient(operand, ..) = op(grad, ..)` or `gradient(operand, ..) = grad";
 
+const EXCEPT: &str = "except(overwritten(index), \"why\")` or `except(row(number), \"why\")";
+
 /// The argument as written.
 pub(crate) struct GradientSyntax {
     operands: Punctuated<Ident, Token![,]>,
     formula: Expr,
+    except: Option<ExceptSyntax>,
+}
+
+/// `except(rule(operand), "why")`
+struct ExceptSyntax {
+    rule: Ident,
+    operand: Ident,
+    reason: LitStr,
+}
+
+impl ExceptSyntax {
+    /// Parses what follows the word `except`, which stands at `before`.
+    fn parse(input: ParseStream<'_>, before: Span) -> syn::Result<Self> {
+        expect_more(input, before, EXCEPT)?;
+        let wrong = |error: syn::Error| syn::Error::new(error.span(), format!("expected `{EXCEPT}`"));
+        let parts = || -> syn::Result<Self> {
+            let (list, operand);
+            parenthesized!(list in input);
+            let rule = list.parse()?;
+            parenthesized!(operand in list);
+            let operand = operand.parse()?;
+            list.parse::<Token![,]>()?;
+            Ok(Self { rule, operand, reason: list.parse()? })
+        };
+        let except = parts().map_err(wrong)?;
+        if except.reason.value().trim().is_empty() {
+            let message = "say why: `cargo gpsimd check` prints it beside what it has not compared";
+            return Err(syn::Error::new(except.reason.span(), message));
+        }
+        Ok(except)
+    }
+
+    fn resolve(&self, kernel: &Kernel) -> syn::Result<Exception> {
+        let operand = plain(&self.operand);
+        let elements = match plain(&self.rule).as_str() {
+            "overwritten" => Excepted::Overwritten(operand),
+            "row" => Excepted::Row(operand),
+            _ => return Err(syn::Error::new(self.rule.span(), format!("expected `{EXCEPT}`"))),
+        };
+        let is_known = |known: &&gpsimd_descriptor::OperandDescriptor| known.name == elements.operand();
+        if !kernel.operands.iter().find(is_known).is_some_and(|known| elements.takes(known.kind)) {
+            let message = format!("`{}` is not a {} of this op", self.operand, elements.expected());
+            return Err(syn::Error::new(self.operand.span(), message));
+        }
+        Ok(Exception { elements, reason: self.reason.value() })
+    }
 }
 
 impl GradientSyntax {
@@ -37,7 +88,15 @@ impl GradientSyntax {
         }
         let after = equals(input, parentheses.span.join(), FORM)?;
         expect_more(input, after, FORM)?;
-        Ok(Self { operands, formula: input.parse()? })
+        let formula = input.parse()?;
+        let is_excepted = input.peek(Ident) && input.fork().parse::<Ident>()? == "except";
+        let except = if is_excepted {
+            let word: Ident = input.parse()?;
+            Some(ExceptSyntax::parse(input, word.span())?)
+        } else {
+            None
+        };
+        Ok(Self { operands, formula, except })
     }
 
     pub(crate) fn operands(&self) -> impl Iterator<Item = &Ident> {
@@ -54,7 +113,8 @@ impl GradientSyntax {
             }
         }
         let operands = self.operands.iter().map(plain).collect();
-        Ok(Gradient { operands, formula: self.formula(kernel)? })
+        let except = self.except.as_ref().map(|except| except.resolve(kernel)).transpose()?;
+        Ok(Gradient { operands, formula: self.formula(kernel)?, except })
     }
 
     fn formula(&self, kernel: &Kernel) -> syn::Result<Formula> {

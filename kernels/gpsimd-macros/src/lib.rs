@@ -37,6 +37,7 @@ use proc_macro::TokenStream;
 /// | `then = op(partial, x)` | a second phase: when all cores have ended, `op`, of the same library, is launched on outputs and operands of this one, and its outputs are those of the op. The outputs of this function are a workspace between the two. |
 /// | `gradient(x, b) = op(grad, x, b)` | the gradient with respect to `x` and `b` is what `op`, of the same library, returns for the gradient of the output (`grad`; of several, `grad(y)`), operands, outputs, numbers, or `!flag` of a bool operand; summed over dimensions in which the operand was broadcast. Of an `op` with several outputs, each is the gradient of one operand. May be given several times. |
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
+/// | `gradient(b) = .. except(row(n), "why")` | the gradient is meant not to be the derivative in the row of `b` whose number is the i32 or u32 scalar `n`: `cargo gpsimd check` compares the other elements, and prints why not these. `overwritten(index)`: those whose index, in the i32 tensor `index` of the same shape, comes again later in its row. |
 /// | `reference = "module:function"` | a Python function that computes the same in float64, with which `cargo gpsimd check` compares the op. It gets the operands in their order, tensors of PyTorch (float64, int64) and numbers, and returns a tensor, or one for each output. |
 ///
 /// Two outputs, the first in the place of an operand, and a size:

@@ -22,7 +22,7 @@ fn like_filled(x: &TensorType, index: &TensorType) -> Result<TensorType, ShapeEr
 #[custom_op(
     shape = like_x,
     gradient(x) = scatter_fill(grad, index, 0.0),
-    gradient(src) = gather(grad, index),
+    gradient(src) = gather(grad, index) except(overwritten(index), "as PyTorch's, it is that of indices that differ"),
 )]
 pub fn scatter<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, src: Input<T>, mut y: Output<T>) -> OpResult {
     if x.is_empty() {

@@ -179,7 +179,8 @@ fn runs_that_are_not_sorted_are_refused_with_the_first_element_out_of_order() {
         let mut values = sorted.clone();
         values[place] = -1.0;
         let values = Tensor::from_vec(values, &[len]).unwrap();
-        let expected = format!("element {place} of `values` is out of order: sorted, it is before element {}", place - 1);
+        let expected =
+            format!("element {place} of `values` is out of order: sorted, it is before element {}", place - 1);
         assert_eq!(refusal(&ops, &values, 100, false), expected);
     }
     let mut values: Vec<f32> = sorted.iter().map(|x| -x).collect();

@@ -101,4 +101,29 @@ pub fn not_twice(core: &Core, x: Input<f32>, is_up: bool, y: Output<f32>) -> OpR
     todo!()
 }
 
+#[custom_op(shape = like_x, gradient(x) = grad except(row(index), "why"))]
+pub fn except_by_a_tensor(core: &Core, x: Input<f32>, index: Input<i32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = grad except(overwritten(y), "why"))]
+pub fn except_by_an_output(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = grad except(all(x), "why"))]
+pub fn except_all(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = grad except(row(number), " "))]
+pub fn except_for_no_reason(core: &Core, x: Input<f32>, number: i32, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
+#[custom_op(shape = like_x, gradient(x) = grad except(row(number)))]
+pub fn except_without_a_reason(core: &Core, x: Input<f32>, number: i32, y: Output<f32>) -> OpResult {
+    todo!()
+}
+
 fn main() {}

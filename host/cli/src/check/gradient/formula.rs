@@ -1,10 +1,13 @@
 //! [`Declared`]: the gradients that an op declares, computed by the ops that it names.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, bail};
-use gpsimd_emulator::gpsimd_descriptor::{Formula, GradientArgument, OperandKind, ScalarType};
+use gpsimd_emulator::gpsimd_descriptor::{Excepted, Exception, Formula, GradientArgument, OperandKind, ScalarType};
 use gpsimd_emulator::{DType, LaunchError, Op, Scalar, Tensor, TensorType};
 
 use crate::check::launcher::Launcher;
+use crate::check::values::as_integers;
 use crate::operands::{Operands, scalar_names};
 use crate::replay::Setting;
 
@@ -16,6 +19,16 @@ pub(super) struct Declared {
     pub(super) gradient: Vec<f64>,
     /// The op that computed it, or `grad`.
     pub(super) by: String,
+    /// Which elements it is meant not to be the derivative of, and why; none of most ops.
+    pub(super) except: Option<(Vec<bool>, String)>,
+}
+
+impl Declared {
+    /// The elements that are compared.
+    pub(super) fn compared(&self) -> Vec<usize> {
+        let is_compared = |index: &usize| self.except.as_ref().is_none_or(|(excepted, _)| !excepted[*index]);
+        (0..self.gradient.len()).filter(is_compared).collect()
+    }
 }
 
 /// The op of a gradient failed.
@@ -61,8 +74,12 @@ impl Evaluated<'_> {
             for (index, name) in gradient.operands.iter().enumerate() {
                 let operand = self.tensor_index(name)?;
                 let result = results.get(index).or(results.first()).context("an op without outputs")?;
+                let except = match &gradient.except {
+                    Some(Exception { elements, reason }) => Some((self.excepted(elements, operand)?, reason.clone())),
+                    None => None,
+                };
                 let gradient = summed_to(result, self.operands.tensors[operand].ty());
-                all.push(Declared { operand, gradient, by: by.clone() });
+                all.push(Declared { operand, gradient, by: by.clone(), except });
             }
         }
         Ok(Ok(all))
@@ -109,6 +126,27 @@ impl Evaluated<'_> {
         })
     }
 
+    /// Which elements of an operand an exception is of.
+    fn excepted(&self, elements: &Excepted, operand: usize) -> anyhow::Result<Vec<bool>> {
+        let ty = self.operands.tensors[operand].ty();
+        Ok(match elements {
+            Excepted::Overwritten(name) => {
+                let index = &self.operands.tensors[self.tensor_index(name)?];
+                if index.ty().shape() == ty.shape() { overwritten(index) } else { vec![false; ty.len()] }
+            }
+            Excepted::Row(name) => {
+                let argument = GradientArgument::Operand(name.clone());
+                let number = match self.scalar(&argument, OperandKind::Scalar(ScalarType::I32))? {
+                    Scalar::I32(number) => i64::from(number),
+                    Scalar::U32(number) => i64::from(number),
+                    other => bail!("the number of a row is {other:?}"),
+                };
+                let of_row = ty.shape().iter().skip(1).product::<usize>().max(1);
+                (0..ty.len()).map(|element| (element / of_row) as i64 == number).collect()
+            }
+        })
+    }
+
     fn grad(&self, output: &str) -> anyhow::Result<&Tensor> {
         self.grads[self.output_index(output)?].as_ref().with_context(|| format!("output `{output}` has no gradient"))
     }
@@ -122,6 +160,18 @@ impl Evaluated<'_> {
         let index = self.op.descriptor().tensors().position(|(tensor, _)| tensor == name);
         index.with_context(|| format!("op `{}` has no tensor operand `{name}`", self.op.name()))
     }
+}
+
+/// Whether the index at each place comes again later in its row.
+fn overwritten(index: &Tensor) -> Vec<bool> {
+    let row = index.ty().shape().last().copied().unwrap_or(1).max(1);
+    let mut overwritten = Vec::with_capacity(index.ty().len());
+    for row in as_integers(index).chunks(row) {
+        let mut later = HashSet::new();
+        let of_row: Vec<_> = row.iter().rev().map(|index| !later.insert(*index)).collect();
+        overwritten.extend(of_row.into_iter().rev());
+    }
+    overwritten
 }
 
 /// The elements as f64; of integers, none.
@@ -158,6 +208,12 @@ fn summed_to(tensor: &Tensor, ty: TensorType) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_equal_indices_in_a_row_the_last_is_not_overwritten() {
+        let index = Tensor::from_vec(vec![1, 0, 1, 1, 0, 1, 2, 2], &[2, 4]).unwrap();
+        assert_eq!(overwritten(&index), [true, false, true, false, false, false, true, false]);
+    }
 
     #[test]
     fn a_gradient_is_summed_over_what_was_broadcast() {

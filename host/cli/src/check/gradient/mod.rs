@@ -9,6 +9,8 @@ mod slope;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use gpsimd_emulator::gpsimd_descriptor::{Formula, GradientArgument, OpDescriptor};
 use gpsimd_emulator::{DType, Op, Tensor};
@@ -48,6 +50,8 @@ const SEED: u64 = 0x67_7261_6469_656e;
 #[derive(Default)]
 pub(crate) struct Gradients {
     comparisons: u64,
+    /// Why elements were not compared, of which operand, and how many.
+    excepted: BTreeMap<(String, String), usize>,
 }
 
 impl Judge for Gradients {
@@ -60,10 +64,17 @@ impl Judge for Gradients {
     }
 
     fn note(&self, op: &OpDescriptor) -> Option<String> {
-        (!op.gradients.is_empty()).then(|| match self.comparisons {
+        if op.gradients.is_empty() {
+            return None;
+        }
+        let mut note = match self.comparisons {
             0 => "its gradients were not compared with finite differences: none of what was drawn is f32 of moderate size".into(),
             count => format!("its gradients agree with finite differences along {count} directions"),
-        })
+        };
+        for ((operand, reason), count) in &self.excepted {
+            note += &format!("; that of `{operand}` was not compared for {count} elements, as declared: {reason}");
+        }
+        Some(note)
     }
 
     fn again(
@@ -104,6 +115,11 @@ impl Judge for Gradients {
         let mut sum = WeightedSum { launcher, case, grads: &grads };
         let magnitude = sum.magnitude(outputs);
         for one in &declared {
+            if let Some((excepted, reason)) = &one.except {
+                let name = case.op.descriptor().tensors().nth(one.operand).map_or("", |(name, _)| name);
+                let count = excepted.iter().filter(|is_excepted| **is_excepted).count();
+                *self.excepted.entry((name.to_owned(), reason.clone())).or_default() += count;
+            }
             if let Some(finding) = self.compare(&mut sum, one, magnitude)? {
                 return Ok(Some(finding));
             }
@@ -121,7 +137,7 @@ impl Gradients {
         magnitude: f64,
     ) -> anyhow::Result<Option<Finding>> {
         let len = declared.gradient.len();
-        for direction in Direction::some_of(len, SEED + declared.operand as u64) {
+        for direction in Direction::some_of(&declared.compared(), len, SEED + declared.operand as u64) {
             // Twice, with steps of different sizes: both must say so.
             let mut wrong = None;
             for first in [0.25, 0.19] {
@@ -229,21 +245,28 @@ fn is_finite(tensor: &Tensor) -> bool {
 enum Direction {
     /// One element.
     Element(usize),
-    /// All, each by a number.
+    /// All that are compared, each by a number.
     All(Vec<f32>),
 }
 
 impl Direction {
-    fn some_of(len: usize, seed: u64) -> Vec<Self> {
-        let mut random = Random::new(seed, len);
-        let mut elements: Vec<_> = if len <= ELEMENTS {
-            (0..len).collect()
+    /// Some along these elements of `len`.
+    fn some_of(compared: &[usize], len: usize, seed: u64) -> Vec<Self> {
+        let (mut random, count) = (Random::new(seed, len), compared.len());
+        let mut places: Vec<_> = if count <= ELEMENTS {
+            (0..count).collect()
         } else {
-            [0, len - 1].into_iter().chain((2..ELEMENTS).map(|_| random.below(len))).collect()
+            [0, count - 1].into_iter().chain((2..ELEMENTS).map(|_| random.below(count))).collect()
         };
-        elements.dedup();
-        let all = (0..if len > 1 { DIRECTIONS } else { 0 }).map(|index| Self::All(normal(seed ^ index as u64, len)));
-        elements.into_iter().map(Self::Element).chain(all).collect()
+        places.dedup();
+        let all = |index: usize| {
+            let far = normal(seed ^ index as u64, len);
+            let mut only = vec![0.0; len];
+            compared.iter().for_each(|element| only[*element] = far[*element]);
+            Self::All(only)
+        };
+        let all = (0..if count > 1 { DIRECTIONS } else { 0 }).map(all);
+        places.into_iter().map(|place| Self::Element(compared[place])).chain(all).collect()
     }
 
     /// The direction of an element: its index, and how far it moves.

@@ -84,3 +84,33 @@ fn what_rounding_hides_is_not_tried() {
     let operands = Operands { tensors: vec![huge], scalars: Vec::new() };
     assert_eq!(find_on(&gradient_ops::OP_LIBRARY, "forgets_a_factor", &operands), (None, 0));
 }
+
+/// Operands of `excepted_ops` beside an x of 3 rows of 2.
+fn excepted(op: &str, index: Option<&[i32]>, row: Option<i32>) -> (Option<Finding>, u64) {
+    let x = Tensor::from_vec(vec![0.5_f32, 1.5, -2.0, 0.25, 3.0, -1.0], &[3, 2]).unwrap();
+    let index = index.map(|index| Tensor::from_vec(index.to_vec(), &[3, 2]).unwrap());
+    let tensors = [x].into_iter().chain(index).collect();
+    find_on(&excepted_ops::OP_LIBRARY, op, &Operands { tensors, scalars: row.into_iter().map(Scalar::I32).collect() })
+}
+
+#[test]
+fn what_is_declared_not_to_be_the_derivative_is_left_out() {
+    // Six elements and two directions; two of a row that is there are left out.
+    for (row, compared) in [(-1, 8), (0, 6), (1, 6), (2, 6), (3, 8)] {
+        let (found, comparisons) = excepted("keeps_a_row", None, Some(row));
+        assert_eq!((found, comparisons), (None, compared), "row {row}");
+    }
+}
+
+#[test]
+fn what_is_declared_hides_nothing_elsewhere() {
+    for row in -1..4 {
+        let message = excepted("is_wrong_in_other_rows", None, Some(row)).0.expect("it is wrong in other rows").message;
+        assert!(message.contains(if row == 0 { "element 2" } else { "element 0" }), "row {row}: {message}");
+    }
+    let found = |index: &[i32]| excepted("is_wrong_where_it_is_last", Some(index), None).0;
+    for (index, element) in [([0, 1, 0, 1, 2, 3], 0), ([1, 1, 0, 1, 2, 3], 1), ([1, 1, 7, 7, -2, -2], 1)] {
+        let message = found(&index).expect("the last of equal ones counts").message;
+        assert!(message.contains(&format!("along its element {element}, of 6")), "{index:?}: {message}");
+    }
+}
