@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_isa::IsaLibrary;
 
@@ -13,6 +13,8 @@ use crate::workspace::OpCrate;
 /// An op library on each of several tiers, the first of which is native.
 pub(crate) struct Libraries {
     tiers: Vec<(Tier, OpLibrary)>,
+    /// The file of each, unless it was linked in.
+    files: Vec<(Tier, PathBuf)>,
     /// The kernel image, where there is a package.
     image: Option<PathBuf>,
     /// The Xtensa program, which has to live as long as what is made of it.
@@ -28,29 +30,47 @@ impl Libraries {
     /// When it does not build, or what the isa tier needs is missing.
     pub(crate) fn build(library: &OpCrate, tiers: &[Tier]) -> anyhow::Result<Self> {
         let is_asked = |tier| tiers.contains(&tier);
-        let mut libraries = if is_asked(Tier::Package) {
+        let (mut files, mut image) = (Vec::new(), None);
+        if is_asked(Tier::Package) {
             let built = build::build(library, "native", None)?;
-            let mut native = Self::of(OpLibrary::load(&built.native)?);
-            native.image = Some(built.image);
-            native.with(Tier::Package, OpLibrary::load(&built.package)?)?
+            image = Some(built.image);
+            files.extend([(Tier::Native, built.native), (Tier::Package, built.package)]);
         } else {
-            Self::of(OpLibrary::load(build::native_library(library)?)?)
-        };
+            files.push((Tier::Native, build::native_library(library)?));
+        }
         if is_asked(Tier::Isa) {
             if let Some(reason) = tier::isa_is_missing() {
-                anyhow::bail!("the isa tier cannot run: {reason}");
+                bail!("the isa tier cannot run: {reason}");
             }
-            let program = IsaLibrary::load(build::isa_program(library)?)?;
-            libraries = libraries.with(Tier::Isa, program.library().clone())?;
-            libraries.program = Some(program);
+            files.push((Tier::Isa, build::isa_program(library)?));
         }
-        libraries.source = Some(library.clone());
+        let libraries = Self::load(&files)?;
+        Ok(Self { image, source: Some(library.clone()), ..libraries })
+    }
+
+    /// Loads what was built, the native library first.
+    ///
+    /// # Errors
+    /// When one cannot be loaded, or they are of different builds.
+    pub(crate) fn load(files: &[(Tier, PathBuf)]) -> anyhow::Result<Self> {
+        let [(Tier::Native, native), others @ ..] = files else { bail!("there is no native library") };
+        let mut libraries = Self::of(OpLibrary::load(native)?);
+        for (tier, file) in others {
+            if *tier == Tier::Isa {
+                let program = IsaLibrary::load(file)?;
+                libraries = libraries.with(Tier::Isa, program.library().clone())?;
+                libraries.program = Some(program);
+            } else {
+                libraries = libraries.with(*tier, OpLibrary::load(file)?)?;
+            }
+        }
+        libraries.files = files.to_vec();
         Ok(libraries)
     }
 
     /// The native library alone.
     pub(crate) fn of(native: OpLibrary) -> Self {
-        Self { tiers: vec![(Tier::Native, native)], image: None, program: None, source: None }
+        Self { tiers: vec![(Tier::Native, native)], files: Vec::new(), image: None, program: None, source: None }
     }
 
     fn with(mut self, tier: Tier, library: OpLibrary) -> anyhow::Result<Self> {
@@ -60,6 +80,11 @@ impl Libraries {
         );
         self.tiers.push((tier, library));
         Ok(self)
+    }
+
+    /// The file of each tier, for [`load`](Self::load).
+    pub(crate) fn files(&self) -> &[(Tier, PathBuf)] {
+        &self.files
     }
 
     /// The kernel image, where there is a package.

@@ -3,6 +3,7 @@
 mod comparison;
 mod construction;
 mod counterexample_test;
+mod crash;
 mod draw;
 mod finding;
 mod flush_to_zero;
@@ -143,6 +144,9 @@ impl Check {
         if role == Role::Supervisor {
             return supervisor::supervise(&folder, &witness, &counterexamples);
         }
+        if role == Role::Smaller {
+            return crash::make_smaller(&folder, &witness);
+        }
         // What no package can be made of, the native library shows all the same.
         let is_refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<ImageError>();
         let (libraries, refused) = match Libraries::build(&library, &self.tiers()) {
@@ -154,7 +158,7 @@ impl Check {
         let launcher = Launcher::new(libraries).watched(&interrupted, (role == Role::Careful).then_some(witness));
         let ops = self.ops(&launcher)?;
         let path = State::path(&folder);
-        let state = self.state(&path, role)?;
+        let state = self.state(&path, role, launcher.libraries())?;
         let construction = match launcher.libraries().image() {
             Some(image) => construction_of(image, &library, &ops)?,
             None => BTreeMap::new(),
@@ -185,7 +189,7 @@ impl Check {
     }
 
     /// What is known so far.
-    fn state(&self, path: &Path, role: Role) -> anyhow::Result<State> {
+    fn state(&self, path: &Path, role: Role, libraries: &Libraries) -> anyhow::Result<State> {
         if matches!(role, Role::Careful | Role::Onward) {
             return State::read(path);
         }
@@ -194,6 +198,7 @@ impl Check {
             state.seed = self.seed.unwrap_or_else(any_seed);
         }
         state.round += 1;
+        state.libraries = libraries.files().to_vec();
         state.write(path)?;
         Ok(state)
     }

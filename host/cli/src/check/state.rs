@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::OpReport;
 use crate::files;
+use crate::tier::Tier;
 
 /// How far a check of a library has come.
 #[derive(Default, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub(super) struct State {
     pub(super) seed: u64,
     /// How often it was started by a person: what is known from before is to be gone on with.
     pub(super) round: u64,
+    /// The libraries that are checked.
+    #[serde(default)]
+    pub(super) libraries: Vec<(Tier, PathBuf)>,
     /// What is known of ops so far.
     pub(super) ops: Vec<OpReport>,
 }

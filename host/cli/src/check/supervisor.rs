@@ -1,18 +1,19 @@
 //! Runs a check in a process of its own: a kernel's `unsafe` code may end it, which is a finding like others.
 //!
 //! After a crash the same check, which draws the same operands again, writes down every launch before it is made. What it wrote
-//! last is the counterexample; then it goes on with the other ops.
+//! last is the counterexample, which is [made smaller](super::crash); then it goes on with the other ops.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
-use signal_hook::consts::SIGINT;
+use anyhow::{Context, bail, ensure};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::crash;
 use super::report::{Found, OpReport};
 use super::state::State;
 use crate::replay::Replay;
@@ -29,6 +30,8 @@ pub(super) enum Role {
     Worker,
     /// It goes on after a crash, and writes down every launch.
     Careful,
+    /// It makes a crash smaller.
+    Smaller,
     /// It goes on with the other ops after a crash that is known.
     Onward,
 }
@@ -38,6 +41,7 @@ impl Role {
         match env::var(ROLE).as_deref() {
             Ok("worker") => Self::Worker,
             Ok("careful") => Self::Careful,
+            Ok("smaller") => Self::Smaller,
             Ok("onward") => Self::Onward,
             _ => Self::Supervisor,
         }
@@ -48,6 +52,7 @@ impl Role {
             Self::Supervisor => "",
             Self::Worker => "worker",
             Self::Careful => "careful",
+            Self::Smaller => "smaller",
             Self::Onward => "onward",
         }
     }
@@ -60,8 +65,13 @@ pub(super) fn supervise(folder: &Path, witness: &Path, counterexamples: &Path) -
     signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).context("cannot listen to Ctrl-C")?;
     let mut role = Role::Worker;
     loop {
-        let status = run(role)?;
+        let status = command(role)?.status().context("cannot start the process that checks")?;
         let Some(signal) = status.signal() else { std::process::exit(status.code().unwrap_or(1)) };
+        // Somebody ended it, not a kernel.
+        ensure!(
+            ![SIGTERM, SIGHUP, SIGQUIT].contains(&signal),
+            "the check was ended by signal {signal}; --resume goes on from here"
+        );
         match role {
             Role::Worker | Role::Onward => {
                 eprintln!("the check was ended by signal {signal}: once more, with every launch written down");
@@ -71,21 +81,23 @@ pub(super) fn supervise(folder: &Path, witness: &Path, counterexamples: &Path) -
                 save(folder, witness, counterexamples, signal)?;
                 role = Role::Onward;
             }
-            Role::Supervisor => bail!("a supervisor is not supervised"),
+            Role::Supervisor | Role::Smaller => bail!("a {role:?} does not check"),
         }
     }
 }
 
-fn run(role: Role) -> anyhow::Result<ExitStatus> {
+/// This command again, in this role.
+pub(super) fn command(role: Role) -> anyhow::Result<Command> {
     let program = env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(program);
     command.args(env::args_os().skip(1)).env(ROLE, role.name());
-    command.status().context("cannot start the process that checks")
+    Ok(command)
 }
 
-/// Makes the launch that was written down last the counterexample of its op.
+/// Makes the launch that was written down last the counterexample of its op, as small as it gets.
 fn save(folder: &Path, witness: &Path, counterexamples: &Path, signal: i32) -> anyhow::Result<()> {
-    let mut replay = Replay::read(witness).context("the check was ended by a signal, before any launch")?;
+    let replay = Replay::read(witness).context("the check was ended by a signal, before any launch")?;
+    let mut replay = crash::smallest(folder, witness, replay, signal)?;
     replay.finding = format!("the launch ended the whole process, by signal {signal}");
     std::fs::create_dir_all(counterexamples)?;
     let file = counterexamples.join(format!("{}-{}-crash.safetensors", replay.library, replay.op));
