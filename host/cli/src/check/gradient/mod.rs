@@ -67,14 +67,14 @@ impl Judge for Gradients {
         if op.gradients.is_empty() {
             return None;
         }
-        let mut note = match self.comparisons {
+        let note = match self.comparisons {
             0 => "its gradients were not compared with finite differences: none of what was drawn is f32 of moderate size".into(),
             count => format!("its gradients agree with finite differences along {count} directions"),
         };
-        for ((operand, reason), count) in &self.excepted {
-            note += &format!("; that of `{operand}` was not compared for {count} elements, as declared: {reason}");
-        }
-        Some(note)
+        let except = self.excepted.iter().map(|((operand, reason), count)| {
+            format!("; that of `{operand}` was not compared for {count} elements, as declared: {reason}")
+        });
+        Some(note + &except.collect::<String>())
     }
 
     fn again(
@@ -262,7 +262,9 @@ impl Direction {
         let all = |index: usize| {
             let far = normal(seed ^ index as u64, len);
             let mut only = vec![0.0; len];
-            compared.iter().for_each(|element| only[*element] = far[*element]);
+            for element in compared {
+                only[*element] = far[*element];
+            }
             Self::All(only)
         };
         let all = (0..if count > 1 { DIRECTIONS } else { 0 }).map(all);
