@@ -91,6 +91,18 @@ fn a_crate_elsewhere_is_built_whatever_the_environment_says_and_a_failure_names_
         assert!(out.join(result).is_file(), "{result}: {messages}");
     }
 
+    // Nor does what is built say where it was: messages name files of the SDK, and their names lie in TCM.
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let home = std::env::var("CARGO_HOME").map_or_else(|_| std::env::home_dir().unwrap().join(".cargo"), Into::into);
+    for result in ["libcopies.so", "copies.wasm", "package/libcopies.so"] {
+        let bytes = fs::read(out.join(result)).unwrap();
+        let names = |text: &str| bytes.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        for folder in [&checkout, &home] {
+            assert!(!names(folder.to_str().unwrap()), "{result} names {}", folder.display());
+        }
+        assert!(names("kernels/gpsimd/src/"), "{result}");
+    }
+
     // What is there is not what a build makes that fails.
     fs::write(library.join("src/lib.rs"), SOURCE.replace("Ok(*x)", "Ok(x)")).unwrap();
     let (is_built, messages) = build(&library, &out, &[("CARGO_TARGET_DIR", target.to_str().unwrap())]);

@@ -25,13 +25,14 @@ extern crate op_library as _;
 /// Builds the program of the op library whose crate is in the folder `library`, and returns its path. `target` is
 /// cargo's build folder, where `core` for the target stays from one library to the next. `runner` is the value of a
 /// dependency on `gpsimd-isa-runner`, in TOML: of the version of this crate, from where the library takes `gpsimd`
-/// from.
+/// from. Paths of sources in messages are without these of `left_out` that they begin with, and without the library's
+/// workspace.
 ///
 /// Installs the pinned nightly with rustup if it is missing.
 ///
 /// # Errors
 /// When a tool is missing, the folder is not a crate, or the crate does not compile.
-pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, IsaError> {
+pub fn build(library: &Path, target: &Path, runner: &str, left_out: &[PathBuf]) -> Result<PathBuf, IsaError> {
     if let Some(missing) = missing_tools().into_iter().next() {
         return Err(missing.into());
     }
@@ -59,7 +60,7 @@ pub fn build(library: &Path, target: &Path, runner: &str) -> Result<PathBuf, Isa
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         .envs(library_variables(&crate_of_library.library))
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&crate_of_library))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&crate_of_library, left_out))
         .env_remove("RUSTFLAGS");
     run(&mut cargo)?;
     Ok(target.join(TARGET_NAME).join("release").join(program))
@@ -94,17 +95,18 @@ debug = "line-tables-only"
     )
 }
 
-fn flags(library: &Crate) -> String {
-    [
+fn flags(library: &Crate, left_out: &[PathBuf]) -> String {
+    let flags = [
         // LLVM runs out of registers in the printing and parsing of floats: `core` without them. A kernel that prints
         // floats with `core::fmt` does not compile; `gpsimd::print!` is the host's printing.
         "--cfg=no_fp_fmt_parse".to_owned(),
         // rustc warns of every crate that the target has no windowed calls, which is meant.
         "-Awarnings".to_owned(),
-        // Places in messages are then those of the native library.
-        format!("--remap-path-prefix={}/=", library.workspace.display()),
-    ]
-    .join("\x1f")
+    ];
+    // Places in messages are then those of the native library.
+    let folders = left_out.iter().chain([&library.workspace]);
+    let remapped = folders.map(|folder| format!("--remap-path-prefix={}/=", folder.display()));
+    flags.into_iter().chain(remapped).collect::<Vec<_>>().join("\x1f")
 }
 
 /// The crate of an op library.

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use cargo_metadata::Message;
 use gpsimd_emulator::gpsimd_descriptor::library_variables;
 
+use super::source_paths;
 use crate::process;
 use crate::workspace::{OpCrate, is_same};
 
@@ -81,7 +82,7 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
         cargo.args(["--config", &format!("profile.{profile}.{setting}")]);
     }
     cargo.args(["--profile", profile]);
-    let (flags, extension) = match target {
+    let (mut flags, extension) = match target {
         Target::Host { cpu } => {
             check_cpu(cpu)?;
             cargo.args(["--target", &host_triple()?]);
@@ -96,6 +97,10 @@ pub(super) fn compile(library: &OpCrate, target: &Target<'_>) -> anyhow::Result<
             (image_flags(), "wasm")
         }
     };
+    // A debugger looks for the files.
+    if !matches!(target, Target::Debug) {
+        flags.extend(source_paths::flags(library.workspace().root())?);
+    }
     // The flags need a build folder of their own: cargo would rebuild everything whenever they change. With an explicit
     // target they leave macros and build scripts alone, which both targets share.
     cargo.arg("--target-dir").arg(library.build_folder());

@@ -9,6 +9,7 @@ use gpsimd_emulator::gpsimd_descriptor::limits::TCM_POOL_BYTES;
 use gpsimd_isa::{Failed, IsaLibrary, LOCAL_STACK_BYTES, Measured, Sizes};
 use serde::Serialize;
 
+use super::source_paths;
 use crate::files;
 use crate::process::shown_path;
 use crate::sdk_source::SdkSource;
@@ -71,7 +72,8 @@ pub(super) fn build(library: &OpCrate, out: Option<&Path>) -> anyhow::Result<Pat
     eprintln!("[1/2] Xtensa program of {}", library.package());
     let workspace = library.workspace();
     let runner = SdkSource::of(workspace)?.dependency("gpsimd-isa-runner")?;
-    let built = gpsimd_isa::build(library.folder(), &workspace.target().join("isa"), &runner)?;
+    let left_out = source_paths::left_out(workspace.root())?;
+    let built = gpsimd_isa::build(library.folder(), &workspace.target().join("isa"), &runner, &left_out)?;
     let name = IsaLibrary::descriptor_of(&built)?.name;
     let folder = out.map_or_else(|| workspace.artifacts().join(&name), Path::to_path_buf).join("isa");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -6,6 +6,7 @@ mod earlier;
 mod isa;
 pub(crate) mod neuron;
 pub mod package;
+pub(crate) mod source_paths;
 mod table;
 
 use std::fs;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use addr2line::Context as Locations;
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
@@ -61,12 +61,19 @@ struct Image<'a> {
     sections: BTreeMap<&'a str, &'a [u8]>,
 }
 
-/// How far each op of a kernel image is right by construction; `sdk` is the folder of the crate `gpsimd`. What is not there has to be
-/// tried.
+/// Where the crate `gpsimd` is, as the debug information of an image names it.
+pub(super) struct Sdk<'a> {
+    /// Its `src`, as messages name it.
+    pub(super) source: PathBuf,
+    /// What may be before that, or not: the folder in which the image was linked.
+    pub(super) workspace: &'a Path,
+}
+
+/// How far each op of a kernel image is right by construction. What is not there has to be tried.
 ///
 /// # Errors
 /// When the image has no debug information.
-pub(super) fn of_image(wasm: &[u8], sdk: &Path) -> anyhow::Result<BTreeMap<String, Construction>> {
+pub(super) fn of_image(wasm: &[u8], sdk: &Sdk<'_>) -> anyhow::Result<BTreeMap<String, Construction>> {
     let mut ops = BTreeMap::new();
     let stores = walks(wasm, &["store"], sdk)?;
     let all = walks(wasm, &["load", "store"], sdk)?;
@@ -78,7 +85,7 @@ pub(super) fn of_image(wasm: &[u8], sdk: &Path) -> anyhow::Result<BTreeMap<Strin
 }
 
 /// Names of the ops that reach these imports, one at least, through the tile walk alone.
-fn walks(wasm: &[u8], dmas: &[&str], sdk: &Path) -> anyhow::Result<BTreeSet<String>> {
+fn walks(wasm: &[u8], dmas: &[&str], sdk: &Sdk<'_>) -> anyhow::Result<BTreeSet<String>> {
     let image = Image::read(wasm, dmas)?;
     let section = |id: SectionId| {
         let bytes = image.sections.get(id.name()).copied().unwrap_or_default();
@@ -187,7 +194,7 @@ impl<'a> Image<'a> {
 
 /// Who is responsible for the call at an offset of the code section: the first that says so of the functions that it was
 /// inlined through, from the innermost outwards.
-fn responsible(locations: &Locations<Section<'_>>, offset: u64, sdk: &Path) -> Responsible {
+fn responsible(locations: &Locations<Section<'_>>, offset: u64, sdk: &Sdk<'_>) -> Responsible {
     let Ok(mut frames) = locations.find_frames(offset).skip_all_loads() else { return Responsible::Kernel };
     // Of what the debug information does not know, anybody may be.
     let mut responsible = Responsible::Kernel;
@@ -202,10 +209,11 @@ fn responsible(locations: &Locations<Section<'_>>, offset: u64, sdk: &Path) -> R
 }
 
 /// Who is responsible for what a function in a source file calls.
-fn of_file(file: &Path, sdk: &Path) -> Responsible {
+fn of_file(file: &Path, sdk: &Sdk<'_>) -> Responsible {
     // Where the standard library was built, and where it lies with its sources.
     let is_core = file.starts_with("/rustc") || file.components().any(|part| part.as_os_str() == "rustlib");
-    match file.strip_prefix(sdk.join("src")) {
+    let file = file.strip_prefix(sdk.workspace).unwrap_or(file);
+    match file.strip_prefix(&sdk.source) {
         // The latter brings the scalars.
         Ok(inside) if inside.starts_with("walk") || inside == Path::new("entry.rs") => Responsible::Sdk,
         Ok(_) => Responsible::Caller,
@@ -220,12 +228,15 @@ mod tests {
 
     #[test]
     fn a_file_is_of_the_walk_or_of_a_kernel() {
-        let sdk = Path::new("/home/me/.cargo/registry/src/index/gpsimd-0.1.0");
-        let of = |file: &str| of_file(Path::new(file), sdk);
-        assert_eq!(of("/home/me/.cargo/registry/src/index/gpsimd-0.1.0/src/walk/map.rs"), Responsible::Sdk);
-        assert_eq!(of("/home/me/.cargo/registry/src/index/gpsimd-0.1.0/src/tcm/mod.rs"), Responsible::Caller);
+        let sdk = Sdk { source: "gpsimd-0.1.0/src".into(), workspace: Path::new("/home/me/my-ops") };
+        let of = |file: &str| of_file(Path::new(file), &sdk);
+        // Names within the workspace that the image was linked in, and those that the parts of it bring along.
+        assert_eq!(of("/home/me/my-ops/gpsimd-0.1.0/src/walk/map.rs"), Responsible::Sdk);
+        assert_eq!(of("gpsimd-0.1.0/src/walk/map.rs"), Responsible::Sdk);
+        assert_eq!(of("gpsimd-0.1.0/src/tcm/mod.rs"), Responsible::Caller);
         assert_eq!(of("/rustc/59807616/library/core/src/ops/function.rs"), Responsible::Caller);
         assert_eq!(of("/home/me/my-ops/src/walk/map.rs"), Responsible::Kernel);
+        assert_eq!(of("/home/you/gpsimd-0.1.0/src/walk/map.rs"), Responsible::Kernel);
         assert_eq!(of("src/lib.rs"), Responsible::Kernel);
     }
 }

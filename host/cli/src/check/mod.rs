@@ -34,7 +34,7 @@ use gpsimd_codegen::ImageError;
 use gpsimd_emulator::Op;
 use signal_hook::consts::SIGINT;
 
-use construction::Construction;
+use construction::{Construction, Sdk};
 pub(crate) use draw::Draw;
 pub(crate) use judge::judge_again;
 pub(crate) use launcher::{Interrupted, Launcher};
@@ -45,6 +45,7 @@ use settings::SETTINGS;
 use state::State;
 use supervisor::Role;
 
+use crate::build::source_paths;
 use crate::libraries::Libraries;
 use crate::tier::{self, Tier};
 use crate::workspace::{OpCrate, Selection};
@@ -108,7 +109,9 @@ fn any_seed() -> u64 {
 /// How far each op is right by construction: of two phases, as far as both are.
 fn construction_of(image: &Path, library: &OpCrate, ops: &[Op]) -> anyhow::Result<BTreeMap<String, Construction>> {
     let wasm = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
-    let all = construction::of_image(&wasm, &library.sdk()?)?;
+    let workspace = library.workspace().root();
+    let sdk = Sdk { source: source_paths::named(&library.sdk()?, workspace)?.join("src"), workspace };
+    let all = construction::of_image(&wasm, &sdk)?;
     let of = |op: &Op| {
         let descriptor = op.descriptor();
         let first = *all.get(&descriptor.name)?;
