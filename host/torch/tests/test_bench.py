@@ -9,6 +9,7 @@ import gpsimd_torch
 import pytest
 import torch
 from gpsimd_torch import bench
+from gpsimd_torch.bench import step
 from gpsimd_torch.bench.command import EVERY
 
 ONE = ["--op", "masked_softmax_backward", "--rounds", "1"]
@@ -31,6 +32,38 @@ def test_a_full_disk_behind_the_table_is_a_failure_that_keeps_the_file(tmp_path)
     assert b"No space left on device" in finished.stderr
     [row] = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert row["op"] == "masked_softmax_backward" and row["rust_ms"] > 0
+
+
+def test_checked_mode_is_a_contender_of_its_own(capsys):
+    assert bench.main(["--op", "gather", "--rounds", "1", "--checked"]) == 0
+    table = capsys.readouterr().out
+    assert "checked ms" in table and "over fast" in table
+
+
+def test_a_step_that_is_not_known_is_refused_with_those_that_are(capsys):
+    with pytest.raises(SystemExit) as exit:
+        step.main(["--case", "minilm-16x128"])
+    assert exit.value.code == 2
+    assert "argument --case: expected minilm-16x128-f32-train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_step_is_measured_with_every_contender(monkeypatch, capsys, tmp_path, train):
+    tiny = {
+        "vocab_size": 50,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    case = step.Shape("tiny", 2, 8, bf16=False, train=train)
+    monkeypatch.setitem(step.MODELS, "tiny", tiny)
+    monkeypatch.setattr(step, "CASES", [case])
+    file = tmp_path / "rows.json"
+    assert step.main(["--rounds", "1", "--no-compiled", "--json", str(file)]) == 0
+    [row] = json.loads(file.read_text())["rows"]
+    assert row["case"] == str(case) and row["over_eager"] == row["eager_ms"] / row["rust_ms"]
+    assert str(case) in capsys.readouterr().out
 
 
 # The two that take gigabytes or seconds are measured in the same way.
