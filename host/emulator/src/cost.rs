@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_core_takes_its_operations_and_its_dmas() {
         let model =
-            CostModel { clock: 1e9, lanes: 16.0, dma_setup: 1e-6, dma_bandwidth: 1e9, cycles: 1.0, divide_cycles: 8.0 };
+            CostModel { clock: 1e9, lanes: 16.0, dma_setup: 1e-6, dma_bandwidth: 1e9, cycles: 2.0, divide_cycles: 8.0 };
         let operations = Operations {
             scalar: OperationCounts { integer: 100, divide: 1, ..OperationCounts::default() },
             vector: OperationCounts { fma: 1600, divide: 16, ..OperationCounts::default() },
@@ -166,11 +166,32 @@ mod tests {
             [TraceStep { operations, dma: Some(dma) }, TraceStep { operations: Operations::default(), dma: None }];
         let cost = model.core(&trace);
         let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
-        assert_eq!(nanoseconds(cost.compute), 100 + 8 + 100 + 8);
+        assert_eq!(nanoseconds(cost.compute), 200 + 8 + 200 + 8);
         assert_eq!((nanoseconds(cost.setup), nanoseconds(cost.transfer)), (1000, 500));
+        assert_eq!(nanoseconds(cost.total()), 416 + 1000 + 500);
 
-        let core = CoreReport { loads: 1, load_bytes: 500, operations, ..CoreReport::default() };
+        // Stores cost what loads do.
+        let core =
+            CoreReport { loads: 1, load_bytes: 300, stores: 2, store_bytes: 200, operations, ..CoreReport::default() };
         let report = LaunchReport { cores: vec![CoreReport::default(), core], ..LaunchReport::default() };
-        assert_eq!(nanoseconds(model.seconds(&report)), nanoseconds(cost.total()), "the slowest core's");
+        assert_eq!(nanoseconds(model.seconds(&report)), 416 + 3000 + 500, "the slowest core's");
+    }
+
+    #[test]
+    fn an_engine_at_its_peak_is_8_cores_that_do_nothing_else() {
+        let model = CostModel { cycles: 2.0, ..CostModel::default() };
+        let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
+        let vectors = OperationCounts { float: 1_400_000_000, ..OperationCounts::default() };
+        let seconds = model.compute(&Operations { vector: vectors, ..Operations::default() }).total();
+        assert_eq!(nanoseconds(8.0 * vectors.float as f64 / seconds), nanoseconds(model.peak_operations()));
+        let seconds = model.dmas(0, 1 << 30).total();
+        assert_eq!(nanoseconds(8.0 * (1 << 30) as f64 / seconds), nanoseconds(model.peak_bandwidth()));
+    }
+
+    #[test]
+    fn constants_are_the_numbers_of_the_model_in_the_units_they_name() {
+        let constants = CostModel::default().constants();
+        let in_words = |constant: &Constant| format!("{} = {:.2} {}", constant.name, constant.value, constant.unit);
+        insta::assert_snapshot!(constants.iter().map(in_words).collect::<Vec<_>>().join("\n"));
     }
 }

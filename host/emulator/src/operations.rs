@@ -94,3 +94,27 @@ impl std::ops::Sub for Operations {
         Self { scalar: self.scalar - other.scalar, vector: self.vector - other.vector }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_counted_added_and_taken_off_by_itself() {
+        let counts = OperationCounts {
+            float: 1,
+            fma: 10,
+            divide: 100,
+            integer: 1_000,
+            compare: 10_000,
+            memory: 100_000,
+            branch: 1_000_000,
+        };
+        assert_eq!(counts.total(), 1_111_111);
+        let more = Operations { scalar: counts, vector: counts + counts };
+        assert_eq!((more.vector.total(), more.vector.float, more.vector.branch), (2_222_222, 2, 2_000_000));
+        let sum = more + Operations { scalar: OperationCounts { fma: 5, ..counts }, vector: counts };
+        assert_eq!((sum.scalar.total(), sum.vector.total()), (2_222_217, 3_333_333));
+        assert_eq!(sum - more, Operations { scalar: OperationCounts { fma: 5, ..counts }, vector: counts });
+    }
+}

@@ -10,6 +10,7 @@ mod operands;
 mod outcome;
 mod output;
 mod overhead;
+mod phases;
 mod printing;
 mod recording;
 mod shapes;

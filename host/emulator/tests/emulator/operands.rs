@@ -33,6 +33,18 @@ fn a_wrong_number_of_scalars_is_an_error() {
 }
 
 #[test]
+fn a_scalar_of_another_type_is_an_error() {
+    for scalars in [[1.0.into(), Scalar::I32(1)], [1.0.into(), Scalar::Size(1)]] {
+        let error = run("scale_add", &[&iota(8)], &scalars);
+        assert!(matches!(error, LaunchError::Operands(OperandError::ScalarType { .. })), "{error:?}");
+    }
+    let error = run("scale_add", &[&iota(8)], &[1.0.into(), Scalar::I32(1)]);
+    assert_error!(error, LaunchError::Operands(OperandError::ScalarType { .. }), @"op `scale_add`: operand `b` is an f32, found an i32");
+    let error = run("scale_add", &[&iota(8)], &[1.0.into(), 1.0.into(), 1.0.into()]);
+    assert_error!(error, LaunchError::Operands(OperandError::ScalarCount { .. }), @"op `scale_add` takes 2 scalars, found 3");
+}
+
+#[test]
 fn generic_operands_of_two_dtypes_are_an_error() {
     let error = run("mixed", &[&iota(8), &half(8), &iota(8)], &[]);
     assert_error!(error, LaunchError::Operands(OperandError::MixedDTypes { .. }), @"op `mixed`: operand `bias` is bf16, but `x` is f32; they must have the same dtype");

@@ -18,6 +18,11 @@ fn a_refusal_is_reported_of_the_lowest_core_in_its_own_words() {
 }
 
 #[test]
+fn a_refusal_names_the_tensors_of_the_launch_and_leaves_other_braces() {
+    assert_error!(error("refuses_by_name"), KernelError { misuse: Misuse::Refused { .. }, .. }, @"op `refuses_by_name`, core 0, at kernel.c:133:5: `x` is longer than `y`, {2} and {x}");
+}
+
+#[test]
 fn a_panic_is_reported_with_its_place() {
     assert_error!(error("panics"), KernelError { misuse: Misuse::Panicked { .. }, .. }, @"op `panics`, core 0, at kernel.c:122:5: panicked: index out of bounds");
 }

@@ -55,6 +55,24 @@ fn a_recording_has_every_dma_and_every_buffer_with_data_and_place() {
 }
 
 #[test]
+fn dmas_and_buffers_say_where_in_tcm_they_are() {
+    let recorder = Recorder::new(100, 0);
+    let engine = Engine::builder().record(recorder.clone()).trace(true).build().unwrap();
+    let (x, mut y) = (iota(80), iota(80));
+    let launch = Launch { tensors: &[x.view()], scalars: &[2.0.into(), 0.5.into()], outputs: vec![y.view_mut()] };
+    let report = engine.launch(&op("scale_add"), launch).unwrap();
+    // The two parameters are in the first 64 bytes, the tile is after them.
+    let moved: Vec<_> = report.traces[3].iter().filter_map(|step| step.dma).map(|dma| (dma.tensor, dma.tcm)).collect();
+    assert_eq!(moved, [(1, 0), (0, 64), (2, 64)]);
+    let taken = |step: &RecordedStep| match step.event {
+        Event::Alloc { tcm, bytes } => Some((tcm, bytes)),
+        _ => None,
+    };
+    let steps = &recorder.take()[0].cores[3].steps;
+    assert_eq!(steps.iter().filter_map(taken).collect::<Vec<_>>(), [(0, 8), (64, 256)]);
+}
+
+#[test]
 fn a_launch_that_fails_is_recorded_as_far_as_it_came() {
     let recorder = Recorder::new(100, 1000);
     let (recordings, is_ok, _) = record("store_past_end", Mode::Checked, &recorder);
