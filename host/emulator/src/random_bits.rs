@@ -11,3 +11,15 @@ pub fn random_bits(seed: u64) -> impl Iterator<Item = u64> {
         (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers that its authors publish for the seed 1234567, of which each goes through the last step.
+    #[test]
+    fn with_the_last_step_it_is_splitmix64() {
+        let numbers: Vec<_> = random_bits(1_234_567).map(|z| z ^ (z >> 31)).take(3).collect();
+        assert_eq!(numbers, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+}

@@ -177,5 +177,12 @@ mod tests {
         let kept = |step: &RecordedStep| matches!(&step.event, Event::Dma { data: Some(_), .. });
         assert_eq!(recorded.steps.iter().map(kept).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!((recorded.steps_left_out, recorded.data_left_out), (1, 9));
+
+        let mut core = CoreRecorder::new(Limits { steps: 1, data: 8 });
+        for _ in 0..2 {
+            core.dma(dma(4), &[1; 4], None);
+        }
+        let recorded = core.finish();
+        assert_eq!((recorded.steps.len(), recorded.steps_left_out, recorded.data_left_out), (1, 1, 4));
     }
 }

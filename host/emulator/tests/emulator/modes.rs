@@ -49,6 +49,20 @@ fn fast_mode_without_direct_access_copies_tiles_to_the_same_bits() {
     assert_eq!(replaced_copying.as_slice::<f32>().unwrap()[100_002], 200_004.0);
 }
 
+/// Where cores are given copies, who was first would decide what is read, in this mode too.
+#[test]
+fn fast_mode_without_direct_access_sees_reads_of_what_another_core_replaces() {
+    let engine = Engine::builder().mode(Mode::Fast).direct(false).build().unwrap();
+    let (mut state, step) = (iota(80), iota(80));
+    let launch = Launch { tensors: &[step.view()], scalars: &[], outputs: vec![state.view_mut()] };
+    let Err(LaunchError::Kernel(error)) = engine.launch_in_place(&op("read_neighbour"), launch) else {
+        panic!("it reads its neighbour's element")
+    };
+    assert!(matches!(error.misuse, Misuse::ReadReplacedByOther { writer: 0, .. }), "{error}");
+    // With an output of its own, nothing that it reads is replaced.
+    engine.call(&op("read_neighbour"), &[iota(80).view(), step.view()], &[]).unwrap();
+}
+
 #[test]
 fn rows_that_lie_apart_are_updated_where_they_are_to_the_same_bits() {
     let fast = Engine::builder().mode(Mode::Fast).threads(2);

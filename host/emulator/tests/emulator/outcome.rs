@@ -23,6 +23,12 @@ fn a_refusal_names_the_tensors_of_the_launch_and_leaves_other_braces() {
 }
 
 #[test]
+fn dropped_elements_are_an_error_unless_there_is_another() {
+    assert_error!(error("drops"), KernelError { misuse: Misuse::Dropped { .. }, .. }, @"op `drops`, core 0, at kernel.c:134:5: elements for output `y` were lost: 3 elements went nowhere");
+    assert_error!(error("drops_and_refuses"), KernelError { misuse: Misuse::Refused { .. }, .. }, @"op `drops_and_refuses`, core 0, at kernel.c:136:5: too long");
+}
+
+#[test]
 fn a_panic_is_reported_with_its_place() {
     assert_error!(error("panics"), KernelError { misuse: Misuse::Panicked { .. }, .. }, @"op `panics`, core 0, at kernel.c:122:5: panicked: index out of bounds");
 }
