@@ -1,6 +1,6 @@
 //! Conversions of element types: the 16-bit floats against the crate `half`, the integers against the definition in f64.
 
-use gpsimd::{Integer, Number, bf16, f16};
+use gpsimd::{Integer, Number, Wide, bf16, f16};
 use proptest::prelude::*;
 
 /// The f32 whose rounding is decided by the last bits: for every upper half, the middle between two numbers and its neighbours.
@@ -52,6 +52,58 @@ fn rounding_is_to_nearest_and_ties_to_even_around_every_middle() {
 #[test]
 fn every_exponent_rounds_as_half_rounds() {
     of_every_exponent().for_each(assert_as_half);
+}
+
+#[test]
+fn floats_widen_to_their_value_and_narrow_to_the_nearest() {
+    for bits in 0..=u16::MAX {
+        let (bf16, f16) = (bf16::from_bits(bits), f16::from_bits(bits));
+        assert_eq!(bf16.widen().to_bits(), bf16.to_f32().to_bits(), "bf16 {bits:#06x}");
+        assert_eq!(f16.widen().to_bits(), f16.to_f32().to_bits(), "f16 {bits:#06x}");
+    }
+    for value in around_every_middle().chain(of_every_exponent()) {
+        assert_eq!(bf16::narrow(value).to_bits(), bf16::from_f32(value).to_bits(), "{value:e}");
+        assert_eq!(f16::narrow(value).to_bits(), f16::from_f32(value).to_bits(), "{value:e}");
+        assert_eq!([value.widen(), f32::narrow(value)].map(f32::to_bits), [value.to_bits(); 2]);
+    }
+}
+
+#[test]
+fn integers_widen_to_their_value_and_narrow_to_their_low_bits() {
+    for value in
+        (i32::MIN..=i32::MAX).step_by(65_521).chain([-32_769, -129, -128, -1, 0, 1, 127, 128, 255, 256, 32_768])
+    {
+        assert_eq!((i8::narrow(value), u8::narrow(value)), (value as i8, value as u8));
+        assert_eq!((i16::narrow(value), i32::narrow(value)), (value as i16, value));
+        assert_eq!(((value as i8).widen(), (value as u8).widen()), (i32::from(value as i8), i32::from(value as u8)));
+        assert_eq!(((value as i16).widen(), value.widen()), (i32::from(value as i16), value));
+    }
+}
+
+/// What `Wide` says: integers modulo 2^32, and keys in the order in which PyTorch sorts, NaN last.
+#[test]
+fn sums_products_orders_and_bits_of_the_wide_types() {
+    assert_eq!((i32::MAX.plus(2), i32::MIN.plus(-1)), (i32::MIN + 1, i32::MAX));
+    assert_eq!((65_537.times(65_537), (-7).times(3)), (131_073, -21));
+    assert_eq!((1.5.plus(0.25), 1.5.times(-3.0)), (1.75_f32, -4.5_f32));
+    let ordered = [f32::NEG_INFINITY, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY, f32::NAN];
+    assert!(ordered.windows(2).all(|pair| Wide::key(pair[0]) < Wide::key(pair[1])), "{:?}", ordered.map(Wide::key));
+    for value in ordered {
+        let found = <f32 as Wide>::from_key(Wide::key(value));
+        assert!(found == value || (found.is_nan() && value.is_nan()), "{found} for {value}");
+        assert_eq!(<f32 as Wide>::from_bits(Wide::to_bits(value)).to_bits(), value.to_bits());
+    }
+    for value in [i32::MIN, -5, 0, 7, i32::MAX] {
+        assert_eq!(
+            [value.key(), i32::from_key(value), Wide::to_bits(value), <i32 as Wide>::from_bits(value)],
+            [value; 4]
+        );
+    }
+}
+
+#[test]
+fn floats_print_as_their_value() {
+    assert_eq!(format!("{:?} {:?}", bf16::from_f32(-1.5), f16::from_f32(0.25)), "-1.5 0.25");
 }
 
 #[test]

@@ -165,6 +165,9 @@ mod tests {
             // From an address that no element is aligned to.
             let shifted = [&[0], tensor.bytes()].concat();
             assert_eq!(Tensor::from_bytes(ty, &shifted[1..]).unwrap(), tensor);
+            let mut written = Tensor::zeros(ty);
+            written.bytes_mut().copy_from_slice(tensor.bytes());
+            assert_eq!(written, tensor);
             let error = Tensor::from_bytes(ty, &shifted[1..=dtype.bytes()]).unwrap_err();
             assert_eq!(error.to_string(), "shape [3, 2] has 6 elements, the data has 1");
         }

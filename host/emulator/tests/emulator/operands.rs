@@ -34,9 +34,10 @@ fn a_wrong_number_of_scalars_is_an_error() {
 
 #[test]
 fn a_scalar_of_another_type_is_an_error() {
-    for scalars in [[1.0.into(), Scalar::I32(1)], [1.0.into(), Scalar::Size(1)]] {
-        let error = run("scale_add", &[&iota(8)], &scalars);
-        assert!(matches!(error, LaunchError::Operands(OperandError::ScalarType { .. })), "{error:?}");
+    let found = [(Scalar::U32(1), "a u32"), (Scalar::Bool(true), "a bool"), (Scalar::Size(1), "a size")];
+    for (scalar, name) in found {
+        let error = run("scale_add", &[&iota(8)], &[1.0.into(), scalar]);
+        assert_eq!(error.to_string(), format!("op `scale_add`: operand `b` is an f32, found {name}"));
     }
     let error = run("scale_add", &[&iota(8)], &[1.0.into(), Scalar::I32(1)]);
     assert_error!(error, LaunchError::Operands(OperandError::ScalarType { .. }), @"op `scale_add`: operand `b` is an f32, found an i32");

@@ -31,6 +31,8 @@ fn two_cores_writing_one_element_is_an_error() {
 #[test]
 fn an_element_that_nobody_writes_is_an_error() {
     assert_error!(error("unwritten"), KernelError { misuse: Misuse::NeverWritten { missing: 20, .. }, .. }, @"op `unwritten`: no core wrote elements 20..30 of output `y`, nor others: 20 in all");
+    // Of an end that is missing, the types say which length was taken for which.
+    assert_error!(error("leaves_the_end"), KernelError { misuse: Misuse::NeverWritten { missing: 20, .. }, .. }, @"op `leaves_the_end`: no core wrote elements 60..80 of output `y`, all after the last that was written: the kernel stops too early, or its shape function asks for too large an output, f32[80] for `x` f32[80]");
 }
 
 #[test]
