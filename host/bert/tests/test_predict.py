@@ -103,6 +103,8 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         ("a,b\n", ["--column", "3"], r"expected a column 3, found 2 column\(s\)"),
         ("a,b\nx\n", ["--column", "1"], r"in\.csv:2: expected 2 columns as in the first row, found 1"),
         ("good,5\n", ["--column", "1", "--label-column", "2"], "expected a label negative, positive, or its number"),
+        # More digits than Python reads.
+        (f"good,{'1' * 5000}\n", ["--column", "1", "--label-column", "2"], "expected a label negative, positive"),
         ("text\n", ["--column", "text"], "holds no reviews"),
     ],
     ids=[
@@ -117,6 +119,7 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         "number",
         "ragged",
         "label",
+        "long label",
         "header",
     ],
 )

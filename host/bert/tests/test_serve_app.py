@@ -126,6 +126,16 @@ def test_what_is_no_http_does_no_harm(echo, junk):
     assert labels(echo.ask(["next"])) == ["next"]
 
 
+@pytest.mark.parametrize("path", [b"GET /ping", b"POST /nowhere"])
+def test_a_body_that_is_no_http_is_refused_before_the_head_is_answered(echo, path, caplog):
+    """The application, which does not read the body, would answer on a connection that has had its answer."""
+    with socket.create_connection(("127.0.0.1", echo.port), timeout=30) as client:
+        client.sendall(path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
+        assert until_closed(client).startswith(b"HTTP/1.1 400")
+    assert labels(echo.ask(["next"])) == ["next"]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_body_that_is_no_http_after_all_ends_its_connection_only(echo):
     head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     # The second refusal has begun when the client turns out to send no HTTP.

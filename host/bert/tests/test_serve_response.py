@@ -38,6 +38,8 @@ TEXTS = ["it broke", "I love it, really", "no"]
         # A weight that is none says nothing.
         ("text/csv;q=2, application/json;q=0.1", JSON),
         ("text/csv;header=present", CSV),
+        # What surrounds a weight is more than Python's `float` takes away.
+        ("text/csv;q=\x1f0.5, application/json;q=0.1", CSV),
     ],
 )
 def test_the_format_is_the_one_that_the_client_prefers(accept, kind):

@@ -75,5 +75,9 @@ class Connection(H11Protocol):
             ]
             for event in (h11.Response(status_code=status, headers=headers), h11.Data(body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
+            # Of a request whose body is not HTTP, the application may be about to answer the head: too late.
+            if self.cycle is not None:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
             self._refused(status, self.client[0] if self.client else None)
         self.transport.close()

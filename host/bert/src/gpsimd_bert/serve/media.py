@@ -62,7 +62,9 @@ def _weight(parameters: list[str]) -> float | None:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            return float(value) if _WEIGHT.fullmatch(value.strip()) else None
+            # What `strip` takes away is more than what `float` does.
+            value = value.strip()
+            return float(value) if _WEIGHT.fullmatch(value) else None
     return 1.0
 
 

@@ -8,6 +8,9 @@ from gpsimd_bert.reviews import Lines, ReviewError, polarity, rows, text_of
 
 from .errors import ServeError
 
+# Of a label's number.
+MAX_DIGITS = 9
+
 
 @dataclass
 class Review:
@@ -88,7 +91,8 @@ class ReviewFile:
     def _label(self, line: int, text: str) -> int:
         if text in self._labels:
             return self._labels.index(text)
-        if text.isdecimal() and int(text) < len(self._labels):
+        # Longer ones are no label's, and Python refuses to read those of thousands of digits.
+        if text.isdecimal() and len(text) <= MAX_DIGITS and int(text) < len(self._labels):
             return int(text)
         names = ", ".join(self._labels[:8])
         raise ReviewError(line, f"expected a label {names}, or its number from 0, found {text[:40]!r}; correct the row")
