@@ -7,12 +7,15 @@ mod bench;
 mod book;
 mod build_kernels;
 mod dependencies;
+mod fuzz;
 mod miri;
 mod ops_table;
 mod packaging;
 mod platforms;
 mod python;
 mod run_neff;
+mod soak;
+mod stop;
 mod test;
 mod train;
 mod workspace;
@@ -44,6 +47,8 @@ enum Command {
     Bench(bench::Bench),
     BuildKernels(build_kernels::BuildKernels),
     Miri(miri::Miri),
+    Fuzz(fuzz::Fuzz),
+    Soak(soak::Soak),
     OpsTable(ops_table::OpsTable),
     /// Pack every crate and both wheels, and try them as a new user would, without the checkout.
     ///
@@ -67,6 +72,8 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::BuildKernels(command) => command.run(),
         Command::Miri(command) => command.run(),
+        Command::Fuzz(command) => command.run(),
+        Command::Soak(command) => command.run(),
         Command::OpsTable(command) => command.run(),
         Command::Package => packaging::run(),
         Command::RunNeff(command) => command.run(),
@@ -74,7 +81,7 @@ fn main() -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Without the backtrace that `Debug` shows: these are errors of what was asked for.
     eprintln!("error: {error:#}");
-    ExitCode::from(status(&error))
+    ExitCode::from(if error.is::<stop::Stopped>() { 130 } else { status(&error) })
 }
 
 #[cfg(test)]

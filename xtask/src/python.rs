@@ -51,6 +51,15 @@ impl Python {
         Ok(python)
     }
 
+    /// Makes the environment, if need be, with the application where it is, for what of that needs no `gpsimd_torch`.
+    pub(crate) fn with_application() -> anyhow::Result<Self> {
+        let python = Self::with_packages()?;
+        if let Some(application) = application() {
+            python.install_application(&application)?;
+        }
+        Ok(python)
+    }
+
     /// The interpreter.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(self.program("python"));

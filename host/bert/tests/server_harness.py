@@ -155,10 +155,11 @@ sys.exit(main())
 class Process:
     """`python -m gpsimd_bert.serve` without the kernels."""
 
-    def __init__(self, *arguments, files=None, stdout=None):
-        """`files`: how many it may have open, unless it asks for more."""
+    def __init__(self, *arguments, files=None, hard_files=None, stdout=None):
+        """`files`: how many it may have open, unless it asks for more; `hard_files`: even then."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        limit = None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+        limits = (hard_files, hard_files) if hard_files is not None else (files, most)
+        limit = None if limits[0] is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         self._process = subprocess.Popen(
             [sys.executable, "-c", WITHOUT_KERNELS, *map(str, arguments)],
             stdout=stdout,
@@ -174,6 +175,10 @@ class Process:
     def __exit__(self, *_):
         self._process.kill()
         self._process.communicate()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def until(self, pattern: str) -> re.Match:
         """Reads its messages up to one that matches."""

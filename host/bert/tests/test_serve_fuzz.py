@@ -1,4 +1,7 @@
-"""Bytes that nobody meant: whatever arrives is texts or the client's mistake. Seeded: a failure comes again."""
+"""Bytes that nobody meant: whatever arrives is texts or the client's mistake. Seeded: a failure comes again.
+
+`host/bert/fuzz` has targets that look for longer.
+"""
 
 import contextlib
 import json

@@ -20,6 +20,8 @@ pub(crate) enum Overlay {
     Xla,
     /// The newest PyTorch that the package is tested with, in place of the one in `.venv`.
     NewestTorch,
+    /// Atheris, which fuzzes the application.
+    Fuzz,
 }
 
 impl Overlay {
@@ -27,6 +29,15 @@ impl Overlay {
         match self {
             Self::Xla => "xla",
             Self::NewestTorch => "newest-torch",
+            Self::Fuzz => "fuzz",
+        }
+    }
+
+    /// What depends on it.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Xla | Self::NewestTorch => "host/torch",
+            Self::Fuzz => "host/bert",
         }
     }
 }
@@ -35,7 +46,7 @@ impl Python {
     /// The environment with `overlay` over this one's packages; made, or brought up to date.
     pub(crate) fn with(&self, overlay: Overlay) -> anyhow::Result<Self> {
         let over = Self { environment: self.environment.join("overlays").join(overlay.name()) };
-        let lock = workspace::root().join(format!("host/torch/requirements-{}.txt", overlay.name()));
+        let lock = workspace::root().join(format!("{}/requirements-{}.txt", overlay.package(), overlay.name()));
         let inputs = [lock.clone(), self.environment.join("packages.stamp")];
         let stamp = Stamp::of(over.environment.join("packages.stamp"), &inputs, UV)?;
         if stamp.is_current() {

@@ -1,10 +1,6 @@
-//! Any bytes as the descriptor of an op library: refused, or read.
-
 #![no_main]
 
-use gpsimd_descriptor::LibraryDescriptor;
+use gpsimd_codegen_fuzz::descriptor;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|json: &[u8]| {
-    let _ = LibraryDescriptor::parse(json);
-});
+fuzz_target!(|bytes: &[u8]| descriptor::check(bytes));

@@ -24,7 +24,7 @@ pub(crate) fn is_trapless(seed: u64) -> bool {
 
 /// Half of the modules have bulk instructions, which smith only makes together with passive segments: then without any
 /// segment. Half of them never trap, so that they run far; the others trap early and everywhere.
-fn config(seed: u64) -> Config {
+pub(crate) fn config(seed: u64) -> Config {
     let bulk_memory = seed % 2 == 1;
     let segments = if bulk_memory { 0 } else { 8 };
     Config {

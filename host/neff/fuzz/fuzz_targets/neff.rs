@@ -1,13 +1,15 @@
-//! Any bytes as a NEFF: refused, or read.
-
 #![no_main]
 
-use gpsimd_neff::{Limits, Neff, Summary};
-use libfuzzer_sys::fuzz_target;
+use gpsimd_neff_fuzz::{neff, mutation};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|file: &[u8]| {
-    let limits = Limits { unpacked_bytes: 16 << 20, json_bytes: 1 << 20, ..Limits::default() };
-    if let Ok(neff) = Neff::parse_within(file, &limits) {
-        let _ = Summary::of(&neff).to_string();
+fuzz_target!(|bytes: &[u8]| neff::check(bytes));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let size = fuzzer_mutate(data, size, max_size);
+    // Not always: that they are wrong has to be found, too.
+    if !seed.is_multiple_of(8) {
+        mutation::mend_header(&mut data[..size]);
     }
+    size
 });

@@ -9,7 +9,7 @@ use gpsimd_nrt::{Error, Model, NrtError, Placement, Runtime, Status, TensorSet};
 use gpsimd_tests::GoldenCase;
 use serde_json::Value;
 
-const OPS: [&str; 2] = ["bias_gelu_forward", "masked_softmax_forward"];
+pub(crate) const OPS: [&str; 2] = ["bias_gelu_forward", "masked_softmax_forward"];
 const LIBRARY_FILE: &str = "libbert_ops.so";
 /// By how many units of the last place more than `PyTorch`'s own ops a result may err, as in the tests of the ops.
 const MARGIN: f64 = 1.0;
@@ -54,9 +54,9 @@ pub(crate) fn run(runtime: &Runtime, ops: &Path, core: Option<u32>) -> anyhow::R
 }
 
 /// An op on the tensors of a golden case.
-struct Part<'a> {
-    op: &'a Op,
-    case: &'a GoldenCase,
+pub(crate) struct Part<'a> {
+    pub(crate) op: &'a Op,
+    pub(crate) case: &'a GoldenCase,
 }
 
 impl Part<'_> {
@@ -66,7 +66,7 @@ impl Part<'_> {
         names.zip(&self.case.operands)
     }
 
-    fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         format!("{}/result", self.op.name())
     }
 
@@ -104,6 +104,49 @@ impl Row {
     }
 }
 
+/// A NEFF of the parts.
+pub(crate) fn neff(library: &str, content: &[u8], parts: &[Part<'_>]) -> anyhow::Result<Vec<u8>> {
+    Ok(NeffBuilder::new("bert_layer", graph(library, parts)?).library(LIBRARY_FILE, content).build()?)
+}
+
+/// A model with the tensors that it is executed on.
+pub(crate) struct Loaded {
+    pub(crate) model: Model,
+    pub(crate) inputs: TensorSet,
+    pub(crate) outputs: TensorSet,
+}
+
+impl Loaded {
+    /// Loads a NEFF of `parts`, with their operands in its inputs.
+    pub(crate) fn new(runtime: &Runtime, core: Option<u32>, neff: Vec<u8>, parts: &[Part<'_>]) -> anyhow::Result<Self> {
+        let model = Model::load(runtime, neff, core)?;
+        let (mut inputs, mut outputs) = (TensorSet::new(runtime)?, TensorSet::new(runtime)?);
+        let place = Placement::Device(core.unwrap_or(0));
+        for info in model.inputs() {
+            inputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
+        }
+        for info in model.outputs() {
+            outputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
+        }
+        for (name, operand) in parts.iter().flat_map(Part::operands) {
+            inputs
+                .get(&name)
+                .with_context(|| format!("the model has no input `{name}`"))?
+                .write_bytes(operand.bytes())?;
+        }
+        Ok(Self { model, inputs, outputs })
+    }
+}
+
+/// Executes it; whether the runtime says that it completed with numerical errors.
+pub(crate) fn execute_once(model: &Model, inputs: &TensorSet, outputs: &mut TensorSet) -> anyhow::Result<bool> {
+    match model.execute(inputs, outputs) {
+        Ok(()) => Ok(false),
+        Err(Error::Call(NrtError { status: Status::ExecCompletedWithNumErr, .. })) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Makes a NEFF of the parts, loads and executes it, and returns a result for each, and whether the runtime says that it
 /// completed with numerical errors. Then the results are written, too; the golden files say which are to be NaN.
 fn execute(
@@ -113,24 +156,8 @@ fn execute(
     content: &[u8],
     parts: &[Part<'_>],
 ) -> anyhow::Result<(Vec<Tensor>, bool)> {
-    let neff = NeffBuilder::new("bert_layer", graph(library, parts)?).library(LIBRARY_FILE, content).build()?;
-    let model = Model::load(runtime, neff, core)?;
-    let (mut inputs, mut outputs) = (TensorSet::new(runtime)?, TensorSet::new(runtime)?);
-    let place = Placement::Device(core.unwrap_or(0));
-    for info in model.inputs() {
-        inputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
-    }
-    for info in model.outputs() {
-        outputs.insert(&info.name, &gpsimd_nrt::NrtTensor::for_info(runtime, place, info)?)?;
-    }
-    for (name, operand) in parts.iter().flat_map(Part::operands) {
-        inputs.get(&name).with_context(|| format!("the model has no input `{name}`"))?.write_bytes(operand.bytes())?;
-    }
-    let is_numerical_error = match model.execute(&inputs, &mut outputs) {
-        Ok(()) => false,
-        Err(Error::Call(NrtError { status: Status::ExecCompletedWithNumErr, .. })) => true,
-        Err(error) => return Err(error.into()),
-    };
+    let Loaded { model, inputs, mut outputs } = Loaded::new(runtime, core, neff(library, content, parts)?, parts)?;
+    let is_numerical_error = execute_once(&model, &inputs, &mut outputs)?;
     let result = |part: &Part<'_>| {
         let name = part.output();
         let tensor = outputs.get(&name).with_context(|| format!("the model has no output `{name}`"))?;

@@ -8,6 +8,7 @@
 //! been run.
 
 mod golden;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,9 @@ struct Arguments {
     /// The op library `bert_ops` for this CPU
     #[arg(long, value_name = "FILE")]
     ops: PathBuf,
+    /// Execute one model so many times, instead of all golden files
+    #[arg(long, value_name = "NUMBER")]
+    executions: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -44,5 +48,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("libnrt    {}{emulated}", library.path().display());
     println!("version   {}", runtime.version());
     println!("cores     {} of {} are this process's", library.visible_cores()?, library.total_cores()?);
-    golden::run(&runtime, &arguments.ops, arguments.core)
+    match arguments.executions {
+        Some(executions) => soak::run(&runtime, &arguments.ops, arguments.core, executions),
+        None => golden::run(&runtime, &arguments.ops, arguments.core),
+    }
 }

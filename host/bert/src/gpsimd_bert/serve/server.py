@@ -62,12 +62,12 @@ class _Server:
         self._options, self._service, self._listener = options, service, listener
         self._forward = ThreadPoolExecutor(1, "forward")
         self._status = 0
-        connections, backlog = _connections()
+        most, backlog = connections()
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 application(service, self._lifespan),
                 lifespan="on",
-                http=partial(Connection, most=connections, head_s=HEAD_S, refused=service.observer.refused),
+                http=partial(Connection, most=most, head_s=HEAD_S, refused=service.observer.refused),
                 # A client that asks for another protocol is answered in this one, and is not a warning on stderr.
                 ws="none",
                 backlog=backlog,
@@ -138,8 +138,8 @@ def _classifier(options: Serve) -> Classifier:
     return Classifier.load(options.model_dir, seq_len=options.seq_len, max_batch=options.max_batch, dtype=options.dtype)
 
 
-def _connections() -> tuple[int, int]:
-    """How many connections may be open, and how many may wait to be accepted.
+def connections() -> tuple[int, int]:
+    """How many connections may be open, and how many may wait to be accepted; raises this process's limit on files.
 
     asyncio accepts all that wait before the first of them can be closed: both together have to fit in the limit on
     open files, which is raised as far as this process may.

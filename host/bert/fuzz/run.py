@@ -1,0 +1,12 @@
+"""Runs a fuzz target under Atheris: `run.py TARGET [LIBFUZZER OPTIONS]`. `cargo xtask fuzz` is the way to start it."""
+
+import importlib
+import sys
+
+import atheris
+
+_, name, *arguments = sys.argv
+with atheris.instrument_imports(include=["gpsimd_bert", "h11", name]):
+    target = importlib.import_module(name)
+atheris.Setup([sys.argv[0], *arguments], target.check)
+atheris.Fuzz()
