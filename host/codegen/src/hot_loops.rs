@@ -69,4 +69,14 @@ mod tests {
             loops.iter().map(|found| (&*found.function, found.first, found.last, found.width)).collect();
         assert_eq!(found, [("f", 2, 4, Some(16)), ("f", 5, 7, None)]);
     }
+
+    #[test]
+    fn a_loop_is_vectorised_from_whole_vectors_on() {
+        for (width, expected) in
+            [(None, false), (Some(2), false), (Some(15), false), (Some(16), true), (Some(32), true)]
+        {
+            let hot = HotLoop { function: "f".into(), first: 1, last: 2, lanes: 16, width };
+            assert_eq!(hot.is_vectorized(), expected, "{width:?}");
+        }
+    }
 }

@@ -51,3 +51,56 @@ pub(super) fn kind(operator: &Operator<'_>) -> Option<usize> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Parser, Payload};
+
+    use super::*;
+
+    /// Kinds of the instructions of a function, which has a memory and three locals of i32, f32 and i64.
+    fn kinds(instructions: &str) -> Vec<Option<&'static str>> {
+        let text = format!("(module (memory 1) (func $f (local i32 f32 i64) {instructions}))");
+        let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+        let code = Parser::new(0).parse_all(&wasm).find_map(|payload| match payload.unwrap() {
+            Payload::CodeSectionEntry(body) => Some(body),
+            _ => None,
+        });
+        let operators = code.unwrap().get_operators_reader().unwrap().into_iter();
+        operators.map(|operator| kind(&operator.unwrap()).map(|kind| KINDS[kind])).collect()
+    }
+
+    #[test]
+    fn every_instruction_is_of_the_kind_that_its_unit_is_of() {
+        for (kind, instructions) in [
+            ("float_", "f32.add f32.sub f32.mul f32.neg f32.abs f32.copysign f32.floor f32.nearest"),
+            ("float_", "f32.convert_i32_s f64.promote_f32 f32.demote_f64 i32.trunc_f32_s i32.trunc_sat_f32_u f64.add"),
+            ("divide", "f32.div f64.div f32.sqrt"),
+            ("integer", "i32.add i32.sub i32.mul i32.div_s i32.rem_u i32.and i32.shl i32.shr_s i32.rotl i32.clz"),
+            ("integer", "i64.add i32.wrap_i64 i64.extend_i32_u i32.extend8_s"),
+            ("compare", "i32.eqz i32.eq i32.ne i32.lt_s i32.lt_u i32.gt_s i32.le_u i32.ge_s i64.ge_u"),
+            ("compare", "f32.eq f32.ne f32.lt f32.gt f32.le f32.ge f32.min f32.max select"),
+            ("memory", "i32.load i32.load8_u i64.load32_s f32.load f32.store i32.store16 memory.copy memory.fill"),
+            ("branch", "br 0 br_if 0 return call $f"),
+        ] {
+            for instruction in instructions.split(' ').filter(|word| word.parse::<u32>().is_err() && *word != "$f") {
+                let operand = if instruction.starts_with("br") {
+                    " 0"
+                } else if instruction == "call" {
+                    " $f"
+                } else {
+                    ""
+                };
+                let found = kinds(&format!("{instruction}{operand}"));
+                assert_eq!(found, [Some(kind), None], "{instruction}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_costs_nothing_in_registers_has_no_kind() {
+        let nothing = "local.get 0 local.set 0 local.tee 0 i32.const 1 f32.const 1 drop nop block end unreachable";
+        let bits = "f32.reinterpret_i32 i32.reinterpret_f32";
+        assert!(kinds(&format!("{nothing} {bits}")).iter().all(Option::is_none));
+    }
+}

@@ -362,6 +362,9 @@ fn a_stack_that_is_not_first() {
 fn constants_beyond_their_end() {
     let refusal = refusal(&[("(data (i32.const 1024)", "(data (i32.const 20000)")]);
     insta::assert_snapshot!(refusal, @"the image is not linked for a core's TCM: it has constants before the stack, or behind their end; build it with `cargo gpsimd build`");
+    // The last of them ends at 1044.
+    let end_at = |end: &str| package(&image(&[("$end i32 (i32.const 1072)", &format!("$end i32 (i32.const {end})"))]));
+    assert!(end_at("1044").is_ok() && end_at("1043").is_err());
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! What moves past what: a value is computed where it is used, unless what it reads changes before, or it may trap.
 
+use std::collections::BTreeSet;
+
 use crate::{Module, Options, emit};
 
 /// The body of a function of `parameters` and `instructions`, a line each.
 fn body(parameters: &str, instructions: &str) -> Vec<String> {
+    body_with(&Options::default(), parameters, instructions)
+}
+
+fn body_with(options: &Options, parameters: &str, instructions: &str) -> Vec<String> {
     let text = format!(
         "(module (memory 1) (global $g (mut i32) (i32.const 0))
             (func $callee (param i32) (result i32) local.get 0)
             (func (export \"f\") {parameters} {instructions}))"
     );
     let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
-    let source = Module::read(&wasm).and_then(|module| emit(&module, &Options::default())).unwrap().source();
+    let source = Module::read(&wasm).and_then(|module| emit(&module, options)).unwrap().source();
     // Of the last function.
     let lines: Vec<_> = source.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     let start = lines.iter().rposition(|line| line.starts_with("static ")).unwrap() + 1;
@@ -89,4 +95,91 @@ fn both_values_of_a_selection_are_loaded() {
 fn what_nobody_wants_is_computed_for_its_trap_alone() {
     let text = body("(param i32)", "local.get 0 i32.const 1 i32.add drop i32.const 3 local.get 0 i32.div_u drop");
     assert_eq!(text, ["(void)(i32_div_u(3u, n0));"]);
+}
+
+/// The numbers of a basic block are added once for each time that it is run.
+#[test]
+fn operations_are_counted_once_for_each_basic_block() {
+    let counting = Options { count: Some(BTreeSet::new()), ..Options::default() };
+    let text = body_with(
+        &counting,
+        "(param i32 f32) (result f32)",
+        "local.get 1 local.get 1 f32.mul local.get 1 f32.add local.get 1 f32.sqrt f32.div local.set 1
+         local.get 0 i32.load if local.get 1 f32.neg local.set 1 end
+         loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0 end
+         local.get 1",
+    );
+    let counts: Vec<_> = text.iter().filter(|line| line.contains("gpsimd_operations_here")).collect();
+    insta::assert_debug_snapshot!(counts, @r#"
+    [
+        "gpsimd_operations_here.scalar.float_ += 2; gpsimd_operations_here.scalar.divide += 2; gpsimd_operations_here.scalar.memory += 1; gpsimd_operations_here.scalar.branch += 1;",
+        "gpsimd_operations_here.scalar.float_ += 1;",
+        "gpsimd_operations_here.scalar.integer += 1; gpsimd_operations_here.scalar.branch += 1;",
+    ]
+    "#);
+    assert!(!body("(param i32) (result i32)", "local.get 0 i32.load").concat().contains("gpsimd_operations_here"));
+}
+
+/// A loop that has no effect may not be one without an end: C++ takes it that such loops end.
+#[test]
+fn a_loop_whose_counter_may_pass_its_end_is_not_said_to_end() {
+    let of = |by: u32, compare: &str, rest: &str| {
+        let instructions =
+            format!("loop {rest} local.get 0 i32.const {by} i32.add local.tee 0 local.get 1 {compare} br_if 0 end");
+        let text = body("(param i32 i32)", &instructions).join(" ");
+        (text.contains("expect_multiple(n1 - n0, "), text.contains("__asm__ volatile"))
+    };
+    let (store, call) = ("local.get 1 i32.const 7 i32.store", "local.get 0 call $callee drop");
+    for (by, compare, rest, expected) in [
+        // An odd step meets every number.
+        (1, "i32.ne", "", (false, false)),
+        (3, "i32.ne", store, (false, false)),
+        // An even one the multiples alone: what else would run for ever waits before the loop, if nobody else could tell.
+        (4, "i32.ne", "", (true, false)),
+        (4, "i32.ne", store, (true, false)),
+        (4, "i32.ne", call, (false, true)),
+        // A number may lie past the end without being met.
+        (4, "i32.lt_u", "", (false, true)),
+        (1, "i32.lt_u", "", (false, false)),
+        (1, "i32.lt_s", "", (false, true)),
+        (0, "i32.ne", "", (false, true)),
+    ] {
+        assert_eq!(of(by, compare, rest), expected, "{by} {compare} {rest}");
+    }
+}
+
+#[test]
+fn a_loop_is_left_and_repeated_by_break_and_continue_where_these_do() {
+    let instructions = "block $out
+            loop $again
+                block $inside
+                    local.get 0 i32.load br_if $inside
+                    local.get 0 i32.load offset=4 br_if $out
+                    local.get 0 i32.const 9 i32.store
+                end
+                local.get 0 i32.const 4 i32.add local.set 0
+                local.get 0 i32.load offset=8 if local.get 0 i32.const 7 i32.store br $again end
+                local.get 0 i32.const 8 i32.store
+                br $again
+            end
+        end
+        local.get 0";
+    insta::assert_snapshot!(body("(param i32) (result i32)", instructions).join("\n"), @r#"
+    for (;;) {
+    __asm__ volatile("");
+    if (i32_load(m, n0, 0u) == 0u) {
+    if (i32_load(m, n0, 4u) != 0u) {
+    break;
+    }
+    i32_store(m, n0, 0u, 9u);
+    }
+    n0 += 4u;
+    if (i32_load(m, n0, 8u) != 0u) {
+    i32_store(m, n0, 0u, 7u);
+    continue;
+    }
+    i32_store(m, n0, 0u, 8u);
+    }
+    return n0;
+    "#);
 }
