@@ -1,6 +1,6 @@
 //! Sizes at the edge: no elements, and TCM pools at the edge of what a kernel needs.
 
-use gpsimd_emulator::{Engine, Mode, OpLibrary, Scalar, Tensor, TensorView};
+use gpsimd_emulator::{Engine, Launch, Mode, OpLibrary, Scalar, Tensor, TensorView};
 
 fn zeros(shape: &[usize]) -> Tensor {
     Tensor::from_vec(vec![0.0_f32; shape.iter().product()], shape).expect("as many zeros as the shape has")
@@ -66,5 +66,23 @@ fn a_pool_of_any_size_gives_the_result_or_says_that_it_is_too_small() {
                 }
             }
         }
+    }
+}
+
+/// Results do not depend on how work is shared, time does: with as many rows as there are cores and more, none is idle, and
+/// none has twice what another has.
+#[test]
+fn every_core_has_its_part_of_the_work() {
+    let engine = Engine::builder().threads(1).build().expect("an engine");
+    for (name, operands, scalars, _) in launches(256, 50) {
+        let op = OpLibrary::from_static(&bert_ops::OP_LIBRARY).expect("the library").op(name).expect("the op");
+        let views: Vec<TensorView<'_>> = operands.iter().map(Tensor::view).collect();
+        let bound = op.bind(&views, &scalars).expect("good operands");
+        let mut outputs: Vec<Tensor> = bound.output_types().iter().map(|ty| Tensor::zeros(*ty)).collect();
+        let outputs = outputs.iter_mut().map(Tensor::view_mut).collect();
+        let report = engine.launch(&op, Launch { tensors: &views, scalars: &scalars, outputs }).expect("a good launch");
+        let bytes: Vec<_> = report.cores.iter().map(|core| core.store_bytes).collect();
+        let (least, most) = (bytes.iter().min(), bytes.iter().max());
+        assert!(least > Some(&0) && most < least.map(|least| 2 * least).as_ref(), "{name}: {bytes:?}");
     }
 }
