@@ -413,6 +413,9 @@ fn more_tcm_than_a_core_has() {
         ("\\00\\30\\00\\00", "\\80\\3b\\00\\00"),
     ]);
     insta::assert_snapshot!(refusal, @"TCM of the library (1024 bytes of stack, 128 of constants, 15232 of tile buffers, 64 to align) is 16448 bytes, the limit is 16384: give tile buffers less with `tcm: BYTES` in op_library!, or use fewer constants; messages of panics that show floats take 3 KB of them");
+    // As much as it has: 64 bytes of constants less.
+    let fits = [("$end i32 (i32.const 1072)", "$end i32 (i32.const 1088)"), ("\\00\\30\\00\\00", "\\80\\3b\\00\\00")];
+    assert!(package(&image(&fits)).is_ok());
 }
 
 #[test]
