@@ -81,6 +81,18 @@ fn a_library_that_was_built_anew_while_it_is_loaded_is_an_error() {
 }
 
 #[test]
+fn a_library_that_was_built_anew_is_an_error_also_if_it_is_as_long_as_before() {
+    let [before, after] = ["sse2", "fxsr"].map(|name| compile("broken.c", &[&format!("CPU_FEATURES=\"{name}\"")]));
+    assert_eq!(fs::metadata(&before).unwrap().len(), fs::metadata(&after).unwrap().len());
+    let path = replaceable("as-long");
+    replace(&path, &before);
+    let library = OpLibrary::load(&path).unwrap();
+    replace(&path, &after);
+    assert!(matches!(library.expect_current(), Err(LoadError::Replaced { .. })));
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn a_library_that_was_built_again_and_is_the_same_is_loaded_again() {
     let path = replaceable("again");
     let library = OpLibrary::load(&path).unwrap();

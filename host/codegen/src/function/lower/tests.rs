@@ -183,3 +183,54 @@ fn a_loop_is_left_and_repeated_by_break_and_continue_where_these_do() {
     return n0;
     "#);
 }
+
+/// The outer loop ends where the inner one does, which a block in it breaks.
+#[test]
+fn a_loop_that_ends_with_one_that_a_block_leaves_ends_too() {
+    let instructions = "loop $outer
+            local.get 0 i32.load if local.get 0 i32.const 7 i32.store br $outer end
+            block $left
+                loop $inner
+                    block $inside
+                        local.get 0 i32.load offset=4 if
+                            local.get 0 i32.load offset=12 br_if $inside
+                            local.get 0 i32.const 2 i32.store
+                        end
+                        local.get 0 i32.const 1 i32.store
+                        local.get 0 i32.load offset=8 br_if $inside
+                        br $left
+                    end
+                    local.get 0 i32.const 4 i32.add local.set 0
+                    br $inner
+                end
+            end
+        end
+        local.get 0";
+    insta::assert_snapshot!(body("(param i32) (result i32)", instructions).join("\n"), @r#"
+    for (;;) {
+    __asm__ volatile("");
+    if (i32_load(m, n0, 0u) != 0u) {
+    i32_store(m, n0, 0u, 7u);
+    continue;
+    }
+    for (;;) {
+    __asm__ volatile("");
+    if (i32_load(m, n0, 4u) != 0u) {
+    if (i32_load(m, n0, 12u) != 0u) {
+    goto after_6;
+    }
+    i32_store(m, n0, 0u, 2u);
+    }
+    i32_store(m, n0, 0u, 1u);
+    if (i32_load(m, n0, 8u) != 0u) {
+    goto after_6;
+    }
+    break;
+    after_6:;
+    n0 += 4u;
+    }
+    break;
+    }
+    return n0;
+    "#);
+}
