@@ -64,7 +64,7 @@ impl<'a> Module<'a> {
             Payload::GlobalSection(section) => {
                 for global in section {
                     let global = global?;
-                    let Some(init) = self.constant(&global.init_expr)? else {
+                    let Some(init) = constant(&global.init_expr)? else {
                         return refuse("a global that does not start as a number");
                     };
                     self.globals.push(Global { ty: global.ty.content_type, mutable: global.ty.mutable, init });
@@ -93,7 +93,7 @@ impl<'a> Module<'a> {
                     let data = data?;
                     match data.kind {
                         DataKind::Active { offset_expr, .. } => {
-                            let Some(Constant::I32(offset)) = self.constant(&offset_expr)? else {
+                            let Some(Constant::I32(offset)) = constant(&offset_expr)? else {
                                 return refuse("a data segment whose place is not a constant");
                             };
                             let end = u64::from(offset) + data.data.len() as u64;
@@ -139,7 +139,7 @@ impl<'a> Module<'a> {
         let ElementKind::Active { offset_expr, .. } = element.kind else {
             return refuse("a passive or declared segment of its table");
         };
-        let Some(Constant::I32(offset)) = self.constant(&offset_expr)? else {
+        let Some(Constant::I32(offset)) = constant(&offset_expr)? else {
             return refuse("a segment of its table whose place is not a constant");
         };
         let mut at = offset as usize;
@@ -170,22 +170,20 @@ impl<'a> Module<'a> {
         }
         if fits { Ok(()) } else { refuse("a segment outside of its table") }
     }
+}
 
-    fn constant(&self, expression: &ConstExpr<'a>) -> Result<Option<Constant>, ImageError> {
-        let mut operators = expression.get_operators_reader();
-        let value = match operators.read()? {
-            Operator::I32Const { value } => Constant::I32(value as u32),
-            Operator::I64Const { value } => Constant::I64(value as u64),
-            Operator::F32Const { value } => Constant::F32(value.bits()),
-            Operator::F64Const { value } => Constant::F64(value.bits()),
-            Operator::GlobalGet { global_index } => match self.globals.get(global_index as usize) {
-                Some(global) => global.init,
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        Ok(matches!(operators.read()?, Operator::End).then_some(value))
-    }
+/// The value of an initialiser that is one constant.
+fn constant(expression: &ConstExpr<'_>) -> Result<Option<Constant>, ImageError> {
+    let mut operators = expression.get_operators_reader();
+    let value = match operators.read()? {
+        Operator::I32Const { value } => Constant::I32(value as u32),
+        Operator::I64Const { value } => Constant::I64(value as u64),
+        Operator::F32Const { value } => Constant::F32(value.bits()),
+        Operator::F64Const { value } => Constant::F64(value.bits()),
+        // A global that is read here is an imported one, which is refused.
+        _ => return Ok(None),
+    };
+    Ok(matches!(operators.read()?, Operator::End).then_some(value))
 }
 
 fn is_number(ty: ValType) -> bool {

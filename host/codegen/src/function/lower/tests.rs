@@ -13,6 +13,7 @@ fn body_with(options: &Options, parameters: &str, instructions: &str) -> Vec<Str
     let text = format!(
         "(module (memory 1) (global $g (mut i32) (i32.const 0))
             (func $callee (param i32) (result i32) local.get 0)
+            (func $two (param i32) (result i32 i32) local.get 0 i32.const 1)
             (func (export \"f\") {parameters} {instructions}))"
     );
     let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -123,28 +124,36 @@ fn operations_are_counted_once_for_each_basic_block() {
 /// A loop that has no effect may not be one without an end: C++ takes it that such loops end.
 #[test]
 fn a_loop_whose_counter_may_pass_its_end_is_not_said_to_end() {
-    let of = |by: u32, compare: &str, rest: &str| {
+    let of = |bounds_checks: bool, by: u32, compare: &str, rest: &str| {
         let instructions =
             format!("loop {rest} local.get 0 i32.const {by} i32.add local.tee 0 local.get 1 {compare} br_if 0 end");
-        let text = body("(param i32 i32)", &instructions).join(" ");
+        let options = Options { bounds_checks, ..Options::default() };
+        let text = body_with(&options, "(param i32 i32 i32)", &instructions).join(" ");
         (text.contains("expect_multiple(n1 - n0, "), text.contains("__asm__ volatile"))
     };
     let (store, call) = ("local.get 1 i32.const 7 i32.store", "local.get 0 call $callee drop");
+    let (load, fill) = ("local.get 1 i32.load local.set 2", "local.get 1 i32.const 0 i32.const 8 memory.fill");
+    for rest in [store, load, fill] {
+        assert_eq!(of(false, 4, "i32.ne", rest), (true, false), "{rest}");
+        assert_eq!(of(true, 4, "i32.ne", rest), (false, true), "{rest} may trap, which is seen");
+    }
     for (by, compare, rest, expected) in [
         // An odd step meets every number.
         (1, "i32.ne", "", (false, false)),
         (3, "i32.ne", store, (false, false)),
         // An even one the multiples alone: what else would run for ever waits before the loop, if nobody else could tell.
         (4, "i32.ne", "", (true, false)),
-        (4, "i32.ne", store, (true, false)),
         (4, "i32.ne", call, (false, true)),
         // A number may lie past the end without being met.
         (4, "i32.lt_u", "", (false, true)),
         (1, "i32.lt_u", "", (false, false)),
         (1, "i32.lt_s", "", (false, true)),
         (0, "i32.ne", "", (false, true)),
+        // Something else changes the counter.
+        (1, "i32.ne", "i32.const 0 call $two local.set 0 local.set 2", (false, true)),
+        (1, "i32.ne", "local.get 2 local.set 0", (false, true)),
     ] {
-        assert_eq!(of(by, compare, rest), expected, "{by} {compare} {rest}");
+        assert_eq!(of(false, by, compare, rest), expected, "{by} {compare} {rest}");
     }
 }
 
