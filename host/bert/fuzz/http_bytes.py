@@ -147,10 +147,12 @@ class Server:
 _server = Server()
 
 
-def check(data: bytes):
+def check(data: bytes) -> bool:
+    """Whether the input was read to the end."""
     sent = _server.ask(data)
     assert sent == b"" or sent.startswith(b"HTTP/1.1 "), sent[:100]
     statuses = [json.loads(line)["status"] for line in _server.log.getvalue().splitlines()]
     assert all(200 <= status < 500 for status in statuses), statuses
     # Whatever came before, the next client is served.
     assert _server.ask(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 "), "no answer to /ping"
+    return b" 200 " in sent[:20]

@@ -17,7 +17,8 @@ _folder = tempfile.TemporaryDirectory(prefix="review_file")
 _file = Path(_folder.name) / "reviews.csv"
 
 
-def check(data: bytes):
+def check(data: bytes) -> bool:
+    """Whether the input was read to the end."""
     columns, _, content = data.partition(b"\n")
     _file.write_bytes(content)
     for text in ("content", "title+content"):
@@ -29,7 +30,8 @@ def check(data: bytes):
             assert trained == predicted
     column, _, labels = columns.decode("latin-1").partition(",")
     if column:
-        for_prediction("content", column, labels or None)
+        return for_prediction("content", column, labels or None) is not None
+    return trained is not None
 
 
 def for_training(text: str) -> list[tuple[str, int]] | None:

@@ -8,5 +8,12 @@ import atheris
 _, name, *arguments = sys.argv
 with atheris.instrument_imports(include=["gpsimd_bert", "h11", name]):
     target = importlib.import_module(name)
-atheris.Setup([sys.argv[0], *arguments], target.check)
+
+
+def check(data: bytes):
+    """libFuzzer leaves inputs for which something is returned out of the corpus."""
+    target.check(data)
+
+
+atheris.Setup([sys.argv[0], *arguments], check)
 atheris.Fuzz()

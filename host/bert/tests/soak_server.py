@@ -33,6 +33,9 @@ from server_harness import LOCAL, Process, port_of
 TURN_S = 60.0
 # An answer that takes longer does not come.
 PATIENCE_S = 60.0
+# A machine that stands still this long (it was suspended, or its processes were) is no fault of the server, nor are the
+# connections that the server finds expired afterwards.
+PAUSE_S = 5.0
 # What is not the model: answered from the event loop.
 OTHERS = ("/ping", "/ping", "/health", "/metrics")
 # Of the time, in which connections are made and memory is taken that stays.
@@ -51,6 +54,9 @@ class Soak:
     requests: int = 0
     predictions: int = 0
     turned_away: int = 0
+    # Of this machine, in seconds; and connections that were made anew after one.
+    pauses: list[float] = field(default_factory=list)
+    reconnected: int = 0
     failures: list[str] = field(default_factory=list)
     p50_ms: float = 0.0
     p99_ms: float = 0.0
@@ -100,7 +106,7 @@ def slope(samples: list[Sample], parts: int = 12) -> tuple[float, float]:
 async def soak(port: int, pid: int, seconds: float, count: int, turn_s: float, bar: Progress) -> Soak:
     """Holds `count` connections for `seconds`, each of which asks every `turn_s`."""
     result, latencies, samples = Soak(count), [], []
-    started = time.monotonic()
+    started, paused = time.monotonic(), float("-inf")
     requests = [request(text) for text in SENTENCES]
     before = sample(pid, 0).files
 
@@ -153,6 +159,11 @@ async def soak(port: int, pid: int, seconds: float, count: int, turn_s: float, b
                 result.requests += 1
                 latencies.append(time.perf_counter() - began)
             except (OSError, EOFError, ValueError) as error:
+                if time.monotonic() - paused < turn_s + PATIENCE_S and not isinstance(error, ValueError):
+                    streams[1].close()
+                    streams = everyone[index] = await asyncio.open_connection("127.0.0.1", port)
+                    result.reconnected += 1
+                    continue
                 result.failures.append(f"connection {index}, {time.monotonic() - started:.0f} s: {error!r}")
                 return
 
@@ -168,15 +179,25 @@ async def soak(port: int, pid: int, seconds: float, count: int, turn_s: float, b
         writer.close()
         result.turned_away += 1
 
+    async def clock():
+        nonlocal paused
+        while (before := time.monotonic()) < started + seconds:
+            await asyncio.sleep(0.5)
+            if (gap := time.monotonic() - before) > PAUSE_S:
+                paused = time.monotonic()
+                result.pauses.append(round(gap, 1))
+
     async def watch():
         while (second := time.monotonic() - started) < seconds:
-            await turned_away()
+            # While connections are made anew, there is room.
+            if time.monotonic() - paused > turn_s + PATIENCE_S:
+                await turned_away()
             await asyncio.sleep(min(2.0, seconds / 50))
             samples.append(sample(pid, second))
             rss = f"{samples[-1].rss / MiB:.1f} MiB, {result.requests:,} requests, {len(result.failures)} failed"
             bar.advance_to(min(int(second), int(seconds)), rss)
 
-    tasks = [asyncio.create_task(work) for work in (watch(), *map(one, range(count)))]
+    tasks = [asyncio.create_task(work) for work in (clock(), watch(), *map(one, range(count)))]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -222,6 +243,10 @@ def table(result: Soak) -> str:
         ("seconds", f"{result.seconds:,.0f}"),
         ("requests", f"{result.requests:,} ({per_s:.1f} a second, {result.predictions:,} predictions)"),
         ("turned away beyond the limit", f"{result.turned_away:,}"),
+        (
+            "pauses of this machine",
+            f"{len(result.pauses)}, {sum(result.pauses):.0f} s, {result.reconnected:,} reconnected",
+        ),
         ("failures", f"{len(result.failures):,}"),
         ("latency p50, p99, worst", f"{result.p50_ms:.1f}, {result.p99_ms:.1f}, {result.worst_ms:.1f} ms"),
         ("memory first, last", f"{result.rss_first_mib:.1f}, {result.rss_last_mib:.1f} MiB"),

@@ -133,7 +133,7 @@ def kill(trainer: subprocess.Popen, saved: Path, source: random.Random, result: 
     while seen < (count if aimed else 1):
         if trainer.poll() is not None or time.monotonic() > deadline:
             return False
-        is_there = partial.exists() and partial.stat().st_size > 0 if aimed else names(saved) != before
+        is_there = is_begun(partial) if aimed else names(saved) != before
         seen += is_there and not was_there
         was_there = is_there
         time.sleep(0.0003)
@@ -146,6 +146,14 @@ def kill(trainer: subprocess.Popen, saved: Path, source: random.Random, result: 
     result.within_writing += partial.exists()
     result.resumed += "resuming after step" in output
     return True
+
+
+def is_begun(partial: Path) -> bool:
+    """Whether a checkpoint is being written; it may be complete, and have another name, in this very moment."""
+    try:
+        return partial.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def names(saved: Path) -> set[str]:

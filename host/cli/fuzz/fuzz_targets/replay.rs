@@ -3,7 +3,9 @@
 use cargo_gpsimd_fuzz::{mutation, replay};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|file: &[u8]| replay::check(file));
+fuzz_target!(|file: &[u8]| {
+    replay::check(file);
+});
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let edit = |part: &[u8]| {

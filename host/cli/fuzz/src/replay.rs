@@ -2,9 +2,10 @@
 
 use cargo_gpsimd::replay::Replay;
 
-pub fn check(file: &[u8]) {
-    let Ok(replay) = Replay::parse(file) else { return };
+pub fn check(file: &[u8]) -> bool {
+    let Ok(replay) = Replay::parse(file) else { return false };
     let written = replay.to_bytes().expect("it was just read");
     let again = Replay::parse(&written).expect("it was just written");
     assert_eq!(again.to_bytes().expect("it was just read"), written);
+    true
 }

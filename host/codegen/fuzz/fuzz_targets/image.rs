@@ -6,7 +6,9 @@ use gpsimd_codegen_fuzz::image;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use wasm_mutate::WasmMutate;
 
-fuzz_target!(|wasm: &[u8]| image::check(wasm));
+fuzz_target!(|wasm: &[u8]| {
+    image::check(wasm);
+});
 
 // Most changes of bytes end at the validator: half of the mutations leave a valid module valid.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {

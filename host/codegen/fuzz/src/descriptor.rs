@@ -2,8 +2,9 @@
 
 use gpsimd_descriptor::LibraryDescriptor;
 
-pub fn check(json: &[u8]) {
-    let Ok(descriptor) = LibraryDescriptor::parse(json) else { return };
+pub fn check(json: &[u8]) -> bool {
+    let Ok(descriptor) = LibraryDescriptor::parse(json) else { return false };
     let written = serde_json::to_vec(&descriptor).expect("it was just read");
     assert_eq!(LibraryDescriptor::parse(&written).expect("it was just written"), descriptor);
+    true
 }

@@ -2,11 +2,9 @@
 
 use gpsimd_codegen::{Image, Module, Options, Package, emit};
 
-pub fn check(wasm: &[u8]) {
+pub fn check(wasm: &[u8]) -> bool {
     if let Ok(module) = Module::read(wasm) {
         let _ = emit(&module, &Options { bounds_checks: true, ..Options::default() });
     }
-    if let Ok(image) = Image::read(wasm) {
-        let _ = Package::generate(&image, wasm);
-    }
+    Image::read(wasm).is_ok_and(|image| Package::generate(&image, wasm).is_ok())
 }

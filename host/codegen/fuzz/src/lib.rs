@@ -1,4 +1,4 @@
-//! What holds of any bytes, one function a fuzz target.
+//! What holds of any bytes, one function a fuzz target, which says whether they were read to the end.
 
 pub mod descriptor;
 pub mod image;

@@ -7,13 +7,14 @@ use gpsimd_codegen::{Module, Options, emit};
 
 use super::smith;
 
-pub fn check(bytes: &[u8]) {
-    let Some((&kind, bytes)) = bytes.split_first() else { return };
+pub fn check(bytes: &[u8]) -> bool {
+    let Some((&kind, bytes)) = bytes.split_first() else { return false };
     // Too few bytes for a module.
-    let Ok(module) = wasm_smith::Module::new(smith::config(kind.into()), &mut Unstructured::new(bytes)) else { return };
+    let Ok(module) = wasm_smith::Module::new(smith::config(kind.into()), &mut Unstructured::new(bytes)) else {
+        return false;
+    };
     let wasm = module.to_bytes();
-    let Ok(module) = Module::read(&wasm) else { return };
-    for bounds_checks in [false, true] {
-        let _ = emit(&module, &Options { bounds_checks, ..Options::default() });
-    }
+    let Ok(module) = Module::read(&wasm) else { return false };
+    [false, true].map(|bounds_checks| emit(&module, &Options { bounds_checks, ..Options::default() }).is_ok())
+        == [true; 2]
 }

@@ -3,7 +3,9 @@
 use gpsimd_neff_fuzz::{archive, mutation};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-fuzz_target!(|bytes: &[u8]| archive::check(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    archive::check(bytes);
+});
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let size = fuzzer_mutate(data, size, max_size);

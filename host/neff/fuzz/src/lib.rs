@@ -1,4 +1,4 @@
-//! What holds of any bytes, one function a fuzz target; and mutations that keep what a reader verifies first.
+//! What holds of any bytes, one function a fuzz target, which says whether they were read to the end; and mutations that keep what a reader verifies first.
 
 pub mod archive;
 pub mod mutation;
