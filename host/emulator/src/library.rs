@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use gpsimd_abi::{ABI_VERSION, ENTRY_POINT, EntryPoint, LibraryTable, MAGIC, Text};
+use gpsimd_abi::{
+    ABI_VERSION, ENTRY_POINT, EntryPoint, LibraryTable, MAGIC, REFERENCES, ReferenceFunction, ReferencesEntryPoint,
+    Text,
+};
 use gpsimd_descriptor::{LibraryDescriptor, OpDescriptor, OperandKind, OutputDescriptor};
 
 use crate::cpu;
@@ -35,6 +38,8 @@ struct Inner {
     descriptor: LibraryDescriptor,
     ops: Vec<OpEntry>,
     operations: Option<OperationsOf>,
+    /// The references of its ops that are Rust functions, one for each op; none of a library that has none.
+    references: Vec<Option<ReferenceFunction>>,
     code: Code,
     /// The file that it was loaded from, and what was in there.
     origin: Option<(PathBuf, Content)>,
@@ -229,7 +234,16 @@ impl OpLibrary {
             Origin::Program | Origin::Host => (None, None),
         };
         let operations = file.as_ref().and_then(|file| counting(file).ok());
-        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, code, origin, _file: file }) })
+        // SAFETY: the symbol of this name has this type; it is called while the file is loaded.
+        let references = |file: &libloading::Library| unsafe {
+            file.get::<ReferencesEntryPoint>(REFERENCES.as_bytes()).map(|symbol| symbol())
+        };
+        let references = match file.as_ref().map(references) {
+            // SAFETY: it leads to as many functions as there are ops.
+            Some(Ok(first)) if !first.is_null() => unsafe { std::slice::from_raw_parts(first, ops.len()).to_vec() },
+            _ => Vec::new(),
+        };
+        Ok(Self { inner: Arc::new(Inner { descriptor, ops, operations, references, code, origin, _file: file }) })
     }
 }
 
@@ -283,6 +297,11 @@ impl Op {
     pub(crate) fn forget_kernel(&self, launch: &PreparedLaunch<'_>) {
         // It was asked before the launch: the answer is known.
         let _ = self.phase_types(&launch.operand_types());
+    }
+
+    /// The Rust function that is its reference.
+    pub(crate) fn reference_function(&self) -> Option<ReferenceFunction> {
+        self.library.references.get(self.index).copied().flatten()
     }
 
     /// What of the op may be cut short.

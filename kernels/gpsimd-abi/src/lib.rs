@@ -119,6 +119,38 @@ impl Text {
     }
 }
 
+/// Name of the C symbol, of type [`ReferencesEntryPoint`], of a native library that has references of its ops in Rust. An op
+/// package has none.
+pub const REFERENCES: &str = "gpsimd_references";
+
+/// Type of the symbol [`REFERENCES`]. Leads to as many functions as the library has ops, in their order; null where an op has
+/// none.
+pub type ReferencesEntryPoint = unsafe extern "C" fn() -> *const Option<ReferenceFunction>;
+
+/// Computes in f64 what an op computes: `operands` in their order, a scalar or size as a tensor of one element, and `outputs`,
+/// which it writes. Returns [`STATUS_OK`], or [`STATUS_FAILED`] and fills `error` as a shape function that panics.
+pub type ReferenceFunction = unsafe extern "C" fn(
+    operands: *const ReferenceTensor,
+    operand_count: u32,
+    outputs: *const ReferenceTensor,
+    output_count: u32,
+    error: *mut RawShapeError,
+) -> u32;
+
+/// An operand or output of a reference.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ReferenceTensor {
+    /// Its elements, never null.
+    pub elements: *mut f64,
+    /// Number of elements.
+    pub len: usize,
+    /// Its sizes, outermost first, never null.
+    pub shape: *const usize,
+    /// Number of sizes.
+    pub rank: usize,
+}
+
 /// Element types of tensors: the vendor's.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -72,9 +72,9 @@ pub struct OpDescriptor {
     pub then: Option<Then>,
     /// How gradients of operands follow from those of the outputs; of two phases, those of the second.
     pub gradients: Vec<Gradient>,
-    /// The Python function that computes the same, `module:function`.
+    /// What computes the same in f64, of operands and outputs in f64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference: Option<String>,
+    pub reference: Option<Reference>,
     /// Source file of the kernel.
     pub file: String,
 }
@@ -209,6 +209,31 @@ pub struct OutputDescriptor {
     /// What PyTorch gets in its place; none for a tensor of its own dtype.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<ReturnedType>,
+}
+
+/// What computes the same as an op, with more digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reference {
+    /// A Python function, `module:function`.
+    Python(String),
+    /// A Rust function of the crate, which the native library has.
+    Rust {
+        /// Its path there.
+        rust: String,
+        /// How far a float may be from it, of its own size and of the largest; unless given, what its type rounds to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tolerance: Option<(f64, f64)>,
+    },
+}
+
+impl Reference {
+    /// The function.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Python(name) | Self::Rust { rust: name, .. } => name,
+        }
+    }
 }
 
 /// The second launch of an op: cores see there what all of them wrote in the first.

@@ -2,9 +2,10 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
-use syn::{ExprCall, Ident, LitStr, Path, Token, parenthesized, token};
+use syn::{ExprCall, Ident, Path, Token, parenthesized, token};
 
 use crate::gradient::GradientSyntax;
+use crate::reference::{ReferenceSyntax, ToleranceSyntax};
 
 /// The arguments as written.
 pub(crate) struct Arguments {
@@ -15,8 +16,10 @@ pub(crate) struct Arguments {
     /// `then = op(..)`
     pub(crate) then: Option<ExprCall>,
     pub(crate) gradients: Vec<GradientSyntax>,
-    /// `reference = "module:function"`
-    pub(crate) reference: Option<LitStr>,
+    /// `reference = path` or `reference = "module:function"`
+    pub(crate) reference: Option<ReferenceSyntax>,
+    /// `tolerance = (relative, absolute)`
+    pub(crate) tolerance: Option<ToleranceSyntax>,
 }
 
 /// `replaces = operand`, of an op with one output, or one of `replaces(output = operand, ..)`.
@@ -28,7 +31,7 @@ pub(crate) struct Replaces {
 impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let (mut shape, mut then, mut replaces, mut returns) = (None, None, Vec::new(), Vec::new());
-        let (mut gradients, mut reference) = (Vec::new(), None);
+        let (mut gradients, mut reference, mut tolerance) = (Vec::new(), None, None);
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             let twice = match name.to_string().as_str() {
@@ -63,15 +66,12 @@ impl Parse for Arguments {
                     gradients.push(GradientSyntax::parse(input, name.span())?);
                     false
                 }
-                "reference" => {
-                    let after = equals(input, name.span(), REFERENCE)?;
-                    expect_more(input, after, REFERENCE)?;
-                    reference.replace(python_function(input)?).is_some()
-                }
+                "reference" => reference.replace(ReferenceSyntax::parse(input, name.span())?).is_some(),
+                "tolerance" => tolerance.replace(ToleranceSyntax::parse(input, name.span())?).is_some(),
                 _ => {
                     let message = format!(
                         "unknown argument `{name}`; there are `shape`, `replaces`, `returns`, `then`, \
-                                           `gradient` and `reference`"
+                                           `gradient`, `reference` and `tolerance`"
                     );
                     return Err(syn::Error::new(name.span(), message));
                 }
@@ -83,24 +83,10 @@ impl Parse for Arguments {
                 input.parse::<Token![,]>()?;
             }
         }
-        Ok(Self { shape, replaces, returns, then, gradients, reference })
-    }
-}
-
-/// The form of `reference`.
-const REFERENCE: &str = "reference = \"module:function\"";
-
-/// Parses the name of a Python function, `"module.module:function"`.
-fn python_function(input: ParseStream<'_>) -> syn::Result<LitStr> {
-    let wrong = |span| syn::Error::new(span, format!("expected a Python function: `{REFERENCE}`"));
-    let name = input.parse::<LitStr>().map_err(|error| wrong(error.span()))?;
-    let is_name = |name: &str| {
-        name.chars().all(|c| c == '_' || c.is_alphanumeric()) && name.chars().next().is_some_and(|c| !c.is_numeric())
-    };
-    let text = name.value();
-    match text.split_once(':') {
-        Some((module, function)) if module.split('.').all(is_name) && is_name(function) => Ok(name),
-        _ => Err(wrong(name.span())),
+        if let (Some(ToleranceSyntax { span, .. }), None) = (&tolerance, &reference) {
+            return Err(syn::Error::new(*span, "a tolerance of what? `reference = f` is missing"));
+        }
+        Ok(Self { shape, replaces, returns, then, gradients, reference, tolerance })
     }
 }
 

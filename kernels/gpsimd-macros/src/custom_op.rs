@@ -41,7 +41,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
 
     let number = number(&function);
     let lookup = lookup(&function, &arguments, &kernel, &number);
-    let implementation = implementation(&function, &kernel, shape, (&json, then), &number);
+    let reference = arguments.reference.as_ref().map(|it| it.implementation(&kernel)).transpose()?;
+    let implementation = implementation(&function, &kernel, (shape, reference), (&json, then), &number);
     // Versions for several dtypes in one function would have one frame each on the stack, which is in TCM.
     let is_inlined = function.attrs.iter().any(|attribute| attribute.path().is_ident("inline"));
     let apart = (!is_inlined)
@@ -107,7 +108,7 @@ fn lookup(function: &ItemFn, arguments: &Arguments, kernel: &Kernel, number: &Li
 fn implementation(
     function: &ItemFn,
     kernel: &Kernel,
-    shape: &Path,
+    (shape, reference): (&Path, Option<TokenStream>),
     (json, then): (&str, Option<&str>),
     number: &Literal,
 ) -> TokenStream {
@@ -132,6 +133,8 @@ fn implementation(
                     #gpsimd::ops::OpInfo {
                         name: #name, operands: #operands, outputs: #output_count, then: #then, descriptor: #json,
                     };
+
+                #reference
 
                 fn call(core: &#gpsimd::Core) -> #gpsimd::OpResult {
                     #call
@@ -292,7 +295,7 @@ fn describe(arguments: &Arguments, kernel: &Kernel, function: &ItemFn) -> syn::R
         outputs: outputs(arguments, kernel)?,
         then: arguments.then.as_ref().map(|call| second_phase(call, arguments, kernel)).transpose()?,
         gradients,
-        reference: arguments.reference.as_ref().map(syn::LitStr::value),
+        reference: arguments.reference.as_ref().map(|it| it.resolve(arguments.tolerance.as_ref())).transpose()?,
         file: function.sig.ident.span().unwrap().file(),
     })
 }

@@ -8,8 +8,10 @@ mod kernel;
 mod names;
 mod op_library;
 mod print;
+mod reference;
 
 use proc_macro::TokenStream;
+use quote::quote;
 
 /// Makes a function the kernel of an op.
 ///
@@ -39,6 +41,8 @@ use proc_macro::TokenStream;
 /// | `gradient(b) = grad` | the gradient with respect to `b` is that of the output, summed over dimensions in which `b` was broadcast. |
 /// | `gradient(b) = .. except(row(n), "why")` | the gradient is meant not to be the derivative in the row of `b` whose number is the i32 or u32 scalar `n`: `cargo gpsimd check` compares the other elements, and prints why not these. `overwritten(index)`: those whose index, in the i32 tensor `index` of the same shape, comes again later in its row. |
 /// | `reference = "module:function"` | a Python function that computes the same in float64, with which `cargo gpsimd check` compares the op. It gets the operands in their order, tensors of PyTorch (float64, int64) and numbers, and returns a tensor, or one for each output. |
+/// | `reference = f` | the same of a Rust function of the crate, beside which stands `#[reference]`: it takes the operands in their order, tensors as `F64Tensor`, f32 as f64, other numbers as they are, and writes the outputs, each a `&mut [f64]`. |
+/// | `tolerance = (r, a)` | how far a float may be from that function: `r` of its own size and `a` of the largest of the output. |
 ///
 /// Two outputs, the first in the place of an operand, and a size:
 ///
@@ -116,4 +120,20 @@ pub fn op_library(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn print(input: TokenStream) -> TokenStream {
     print::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a function one of hosts alone, with all of `std`'s mathematics, for [`custom_op`]'s `reference = f`: it computes in f64
+/// what the op does, and `cargo gpsimd check` compares the two. It is not in kernel images.
+#[proc_macro_attribute]
+pub fn reference(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let (arguments, item) = (proc_macro2::TokenStream::from(arguments), proc_macro2::TokenStream::from(item));
+    if !arguments.is_empty() {
+        let message = "`#[reference]` has no arguments; an op names the function: `#[custom_op(.., reference = f)]`";
+        return syn::Error::new_spanned(arguments, message).into_compile_error().into();
+    }
+    quote! {
+        #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+        #item
+    }
+    .into()
 }

@@ -50,6 +50,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let without_std = without_std(&gpsimd);
     let Exports { host: of_host, image: of_image, variables } = exports();
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
+    let references = Ident::new(gpsimd_abi::REFERENCES, name.span());
 
     Ok(quote! {
         #(#checks)*
@@ -93,6 +94,20 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             #[unsafe(no_mangle)]
             pub extern "C" fn #entry_point() -> *const #gpsimd::entry::gpsimd_abi::LibraryTable {
                 &OP_LIBRARY
+            }
+        };
+
+        #of_host
+        #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+        const _: () = {
+            /// What ops are compared with.
+            #[unsafe(no_mangle)]
+            pub extern "C" fn #references()
+            -> *const #gpsimd::entry::core::option::Option<#gpsimd::entry::gpsimd_abi::ReferenceFunction> {
+                static REFERENCES: &[#gpsimd::entry::core::option::Option<
+                    #gpsimd::entry::gpsimd_abi::ReferenceFunction
+                >] = &[#(#gpsimd::ops::reference::#numbers()),*];
+                REFERENCES.as_ptr()
             }
         };
 

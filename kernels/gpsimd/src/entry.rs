@@ -168,7 +168,7 @@ pub unsafe fn shape<const OPERANDS: usize, const OUTPUTS: usize>(
 }
 
 /// Calls a shape function; on a host a panic of it is a refusal.
-fn caught<T>(function: impl FnOnce() -> Result<T, ShapeError>) -> Result<T, ShapeError> {
+pub(crate) fn caught<T>(function: impl FnOnce() -> Result<T, ShapeError>) -> Result<T, ShapeError> {
     #[cfg(not(target_arch = "wasm32"))]
     return crate::panics::catch(function).unwrap_or_else(|panic| Err(ShapeError::panicked(panic.keep())));
     #[cfg(target_arch = "wasm32")]

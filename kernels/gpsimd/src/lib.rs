@@ -38,6 +38,7 @@
 //! | [`lanes`] | reductions ([`Lanes`]), scans, selection and sorting in vectors |
 //! | [`TensorType`], [`ShapeError`] | shape functions |
 //! | [`custom_op`], [`op_library!`], [`print!`] | the macros |
+//! | [`macro@reference`], [`F64Tensor`] | what an op is compared with: a function in f64 |
 #![no_std]
 
 #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
@@ -55,6 +56,9 @@ mod panics;
 mod parts;
 mod print;
 pub mod random;
+#[doc(hidden)]
+#[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+pub mod references;
 mod shape;
 mod share;
 mod tcm;
@@ -80,13 +84,18 @@ pub use self::tensor::{Input, Output};
 pub use self::walk::{
     Gather, Kept, Narrowed, Operand, Operands, Outputs, PerRow, RandomBits, Row, RowBlock, Rows, Written, WrittenBlock,
 };
-pub use gpsimd_macros::{custom_op, op_library, print};
+pub use gpsimd_macros::{custom_op, op_library, print, reference};
+
+#[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+pub use self::references::F64Tensor;
 
 /// What a kernel needs, under one name.
 pub mod prelude {
+    #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+    pub use crate::F64Tensor;
     pub use crate::{
         Chunks, Core, Element, Float, Input, Integer, LANES, Lanes, Number, OpError, OpResult, Output, PARTS, Shape,
-        ShapeError, Strided, TensorType, Wide, bf16, custom_op, f16, lanes, math, op_library, print, random,
+        ShapeError, Strided, TensorType, Wide, bf16, custom_op, f16, lanes, math, op_library, print, random, reference,
     };
 }
 

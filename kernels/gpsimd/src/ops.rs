@@ -10,6 +10,10 @@ pub trait Op {
     /// What is known of it.
     const INFO: OpInfo;
 
+    /// What it is compared with, if it names a function of its crate.
+    #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+    const REFERENCE: Option<abi::ReferenceFunction> = None;
+
     /// Runs the kernel with the tensors and scalars of the launch.
     ///
     /// # Errors
@@ -78,6 +82,15 @@ where
     Ops: Numbered<O, NUMBER>,
 {
     abi::OpFunctions { run: O::run, shape: O::shape }
+}
+
+/// [`Op::REFERENCE`] of the op of this number.
+#[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+pub const fn reference<O: Op, const NUMBER: u128>() -> Option<abi::ReferenceFunction>
+where
+    Ops: Numbered<O, NUMBER>,
+{
+    O::REFERENCE
 }
 
 /// [`Op::run`] of the op of this number.

@@ -1,17 +1,18 @@
-//! [`Reference`]: whether an op computes what its reference does, a Python function in float64.
+//! [`Reference`]: whether an op computes what its reference does, a function in f64, in Python or Rust.
 
 mod process;
 
-use anyhow::ensure;
-use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, ReturnedType};
-use gpsimd_emulator::{DType, Scalar, Tensor, bf16, f16};
+use anyhow::{bail, ensure};
+use gpsimd_emulator::gpsimd_descriptor::{self, OpDescriptor, OperandKind, ReturnedType};
+use gpsimd_emulator::{DType, F64Tensor, Scalar, Tensor, bf16, f16};
 
 pub(crate) use self::process::Process;
-use self::process::{Expected, Numbers, Tolerance};
+use self::process::{Expected, Numbers, Returned, Tolerance};
 use super::comparison::element;
 use super::finding::Finding;
 use super::judge::{Case, Judge};
 use super::launcher::Launcher;
+use super::values;
 use crate::replay::Setting;
 
 const NAME: &str = "reference";
@@ -37,7 +38,7 @@ impl Judge for Reference {
     }
 
     fn note(&self, op: &OpDescriptor) -> Option<String> {
-        let function = op.reference.as_ref()?;
+        let function = op.reference.as_ref()?.name();
         Some(match self.comparisons {
             _ if self.is_missing => format!(
                 "not compared with its reference `{function}`: no Python with PyTorch was found (looked in .venv, $VIRTUAL_ENV and \
@@ -60,15 +61,27 @@ impl Judge for Reference {
         if settings != [Setting::REFERENCE] {
             return Ok(None);
         }
-        let (Some(function), Ok(outputs)) = (&case.op.descriptor().reference, case.reference) else { return Ok(None) };
+        let (Some(reference), Ok(outputs)) = (&case.op.descriptor().reference, case.reference) else { return Ok(None) };
         if !is_moderate(case) {
             return Ok(None);
         }
-        let Some(process) = launcher.references()? else {
-            self.is_missing = true;
-            return Ok(None);
+        let function = reference.name();
+        let returned = match reference {
+            gpsimd_descriptor::Reference::Python(_) => {
+                let Some(process) = launcher.references()? else {
+                    self.is_missing = true;
+                    return Ok(None);
+                };
+                process.call(function, case.op.descriptor(), case.operands)?
+            }
+            gpsimd_descriptor::Reference::Rust { tolerance, .. } => match in_rust(case, outputs) {
+                Ok(outputs) => {
+                    let tolerance = tolerance.map(|(relative, absolute)| Tolerance { relative, absolute });
+                    Returned { outputs, tolerance }
+                }
+                Err(error) => bail!("the reference `{function}` of op `{}` failed: {error}", case.op.name()),
+            },
         };
-        let returned = process.call(function, case.op.descriptor(), case.operands)?;
         ensure!(
             returned.outputs.len() == outputs.len(),
             "the reference `{function}` of op `{}` returned {} tensors, expected one for each output: {}",
@@ -90,6 +103,40 @@ impl Judge for Reference {
         }
         Ok(None)
     }
+}
+
+/// What the Rust function returns that an op names.
+fn in_rust(case: &Case<'_>, outputs: &[Tensor]) -> Result<Vec<Expected>, String> {
+    let number = |number| F64Tensor { shape: Vec::new(), elements: vec![number] };
+    let (mut tensors, mut scalars) = (case.operands.tensors.iter(), case.operands.scalars.iter());
+    let mut operands = Vec::new();
+    for operand in &case.op.descriptor().operands {
+        operands.extend(match operand.kind {
+            OperandKind::Tensor(_) => tensors
+                .next()
+                .map(|tensor| F64Tensor { shape: tensor.ty().shape().to_vec(), elements: values::numbers(tensor) }),
+            OperandKind::Scalar(_) | OperandKind::Size => scalars.next().map(|scalar| {
+                number(match *scalar {
+                    Scalar::F32(value) => value.into(),
+                    Scalar::I32(value) => value.into(),
+                    Scalar::U32(value) => value.into(),
+                    Scalar::Bool(value) => value.into(),
+                    Scalar::Size(value) => value as f64,
+                })
+            }),
+        });
+    }
+    let mut expected: Vec<_> = outputs.iter().map(|output| F64Tensor::zeros(output.ty().shape())).collect();
+    case.op.reference(&mut operands, &mut expected)?;
+    let of_output = |(F64Tensor { shape, elements }, output): (F64Tensor, &Tensor)| {
+        let is_float = values::is_float(output.ty().dtype());
+        let whole = || elements.iter().map(|number| *number as i64).collect();
+        if !is_float && let Some(number) = elements.iter().find(|number| number.fract() != 0.0) {
+            return Err(format!("it returns {number} for an output of integers"));
+        }
+        Ok(Expected { shape, numbers: if is_float { Numbers::Floats(elements) } else { Numbers::Integers(whole()) } })
+    };
+    expected.into_iter().zip(outputs).map(of_output).collect()
 }
 
 /// Whether no float is huge, infinite or NaN.
