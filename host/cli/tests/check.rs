@@ -8,9 +8,14 @@ use serde_json::Value;
 
 /// What `cargo gpsimd` prints to standard output and to standard error, and how it ends.
 fn run(library: &str, arguments: &[&str]) -> (String, String, Option<i32>) {
+    run_with(library, arguments, &[])
+}
+
+fn run_with(library: &str, arguments: &[&str], variables: &[(&str, &Path)]) -> (String, String, Option<i32>) {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults").join(library).join("Cargo.toml");
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"))
         .args(arguments)
+        .envs(variables.iter().copied())
         .arg("--manifest-path")
         .arg(manifest)
         .output()
@@ -141,6 +146,60 @@ fn a_wrong_gradient_is_found_on_an_element_or_two() {
     for op in ["forgets_a_factor", "is_off_by_a_hundredth", "takes_a_product_for_a_sum", "forgets_the_last_element"] {
         assert_eq!(kind(&found, op), "Gradient", "{op}");
     }
+}
+
+/// `gpsimd_torch`, were it to forget the strides of operands.
+const WITHOUT_STRIDES: &str = r#"
+import torch
+
+library = torch.library.Library("subtle_ops", "DEF")
+
+
+class LibraryError(Exception):
+    pass
+
+
+def load_library(path):
+    if not hasattr(library, "is_right"):
+        library.is_right = library.define("is_right(Tensor x) -> Tensor")
+        library.impl("is_right", lambda x: x.as_strided(x.shape, torch.empty(x.shape).stride()).clone(), "CPU")
+"#;
+
+#[test]
+fn an_op_that_depends_on_strides_is_found_through_pytorch() {
+    let arguments = ["check", "--seed", "1", "--cases", "60", "--tier", "native", "--op", "is_right"];
+    let folder = tempfile::tempdir().unwrap();
+    let package = folder.path().join("gpsimd_torch");
+    std::fs::create_dir(&package).unwrap();
+    std::fs::write(package.join("__init__.py"), WITHOUT_STRIDES).unwrap();
+    let (table, message, status) = run_with("subtle-ops", &arguments, &[("PYTHONPATH", folder.path())]);
+    if table.contains("strided operands were not tried: no PyTorch") {
+        eprintln!("skipped: no Python with PyTorch; `cargo xtask test` makes one");
+        return;
+    }
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(table.contains("op `is_right` is wrong on x ") && table.contains("[2]\n"), "{table}");
+    assert!(table.contains("  with x sliced, element "), "{table}");
+}
+
+#[test]
+fn what_is_not_its_reference_in_rust_is_found() {
+    let check = |op| run("reference-ops", &["check", "--seed", "1", "--cases", "60", "--tier", "native", "--op", op]);
+    let (table, message, status) = check("agrees_with_rust");
+    assert_eq!(status, Some(0), "{table}{message}");
+    assert!(table.contains("compared with its reference `halved` on "), "{table}");
+
+    let (table, message, status) = check("is_off_where_x_is_large");
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(table.contains("output `y` is not what the reference `references::itself` returns: element "), "{table}");
+
+    let (table, message, status) = check("has_a_reference_that_panics");
+    assert_eq!(status, Some(1), "{table}{message}");
+    assert!(
+        message.contains("the reference `references::panics` of op `has_a_reference_that_panics` failed"),
+        "{message}"
+    );
+    assert!(message.contains("elements are too many"), "{message}");
 }
 
 #[test]

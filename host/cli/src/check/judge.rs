@@ -7,6 +7,7 @@ use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
 use super::finding::Finding;
 use super::gradient::Gradients;
 use super::launcher::{Launcher, Outcome};
+use super::layouts::Layouts;
 use super::random::Random;
 use super::reference::Reference;
 use super::settings::Settings;
@@ -56,7 +57,12 @@ pub(crate) trait Judge {
 
 /// All of them.
 pub(crate) fn judges() -> Vec<Box<dyn Judge>> {
-    vec![Box::new(Settings::default()), Box::new(Gradients::default()), Box::new(Reference::default())]
+    vec![
+        Box::new(Settings::default()),
+        Box::new(Gradients::default()),
+        Box::new(Reference::default()),
+        Box::new(Layouts::default()),
+    ]
 }
 
 /// Asks the judge of a replay file again.

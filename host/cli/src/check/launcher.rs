@@ -82,7 +82,7 @@ impl Launcher {
         &self.libraries
     }
 
-    /// What calls the references of the library's ops; none without a Python that has `PyTorch`.
+    /// What calls references of the library's ops, and ops through `PyTorch`; none without a Python that has that.
     ///
     /// # Errors
     /// When Python cannot be started.

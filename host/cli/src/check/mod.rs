@@ -10,6 +10,7 @@ mod flush_to_zero;
 mod gradient;
 mod judge;
 mod launcher;
+mod layouts;
 mod random;
 mod reference;
 mod report;
@@ -59,7 +60,8 @@ use crate::workspace::{OpCrate, Selection};
 /// bits (any NaN is as good as another), and what an op refuses, it must refuse always in the same words.
 ///
 /// Gradients that an op declares are compared with finite differences, and an op that names a reference with that:
-/// `#[custom_op(.., reference = "module:function")]`, a Python function in float64.
+/// `#[custom_op(.., reference = f)]`, a function in f64, in Rust, or in Python as "module:function". Where PyTorch and gpsimd_torch
+/// are, ops are called through them on transposed, sliced and expanded operands, too.
 ///
 /// A counterexample is made smaller as long as the mistake stays, and saved in target/gpsimd/counterexamples: as a file that
 /// `cargo gpsimd replay` runs again, and as a test for the crate.

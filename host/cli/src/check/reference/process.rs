@@ -1,13 +1,14 @@
-//! [`Process`]: a Python that calls the references of ops.
+//! [`Process`]: a Python that calls the references of ops, and ops through PyTorch.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use gpsimd_emulator::gpsimd_descriptor::{OpDescriptor, OperandKind};
-use gpsimd_emulator::{Scalar, Tensor};
+use gpsimd_emulator::{Op, Scalar, Tensor};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::operands::Operands;
@@ -62,6 +63,15 @@ struct Answer {
     outputs: Vec<Described>,
 }
 
+/// What comes of an op through PyTorch, on operands that are not contiguous.
+#[derive(Debug, Deserialize, PartialEq)]
+pub(in crate::check) struct ThroughPyTorch {
+    /// Why it was not tried: `gpsimd_torch` is not there, or does not take the library.
+    pub(in crate::check) missing: Option<String>,
+    /// Where it differs from the op on contiguous copies.
+    pub(in crate::check) difference: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Described {
     float: bool,
@@ -91,40 +101,57 @@ impl Process {
     /// # Errors
     /// When there is no such function, or it raises an exception.
     pub(super) fn call(&mut self, function: &str, op: &OpDescriptor, operands: &Operands) -> anyhow::Result<Returned> {
-        let (mut tensors, mut scalars) = (operands.tensors.iter(), operands.scalars.iter());
-        let mut arguments = Vec::new();
-        for operand in &op.operands {
-            arguments.push(if matches!(operand.kind, OperandKind::Tensor(_)) {
-                let ty = tensors.next().context("a tensor is missing")?.ty();
-                json!({ "dtype": ty.dtype().name(), "shape": ty.shape() })
-            } else {
-                json!({ "number": number(*scalars.next().context("a scalar is missing")?) })
-            });
-        }
-        let mut message = serde_json::to_vec(&json!({ "function": function, "arguments": arguments }))?;
-        message.push(b'\n');
-        operands.tensors.iter().map(Tensor::bytes).for_each(|bytes| message.extend_from_slice(bytes));
-        let input = self.input.as_mut().context("the process has ended")?;
-        // One that has ended says why when its answer is read.
-        let _ = input.write_all(&message).and_then(|()| input.flush());
+        self.send(json!({ "function": function, "arguments": arguments(op, operands)? }), operands)?;
         let of_op = || format!("the reference `{function}` of op `{}`", op.name);
-        let answer = self.answer().with_context(of_op)?;
+        let answer: Answer = self.answer().with_context(of_op)?;
+        if let Some(error) = answer.error {
+            return Err(anyhow!("it failed:\n{}", error.trim_end())).with_context(of_op);
+        }
         let tolerance = answer.tolerance.map(|(relative, absolute)| Tolerance { relative, absolute });
         let outputs = answer.outputs.into_iter().map(|described| self.tensor(described)).collect::<Result<_, _>>();
         Ok(Returned { outputs: outputs.with_context(of_op)?, tolerance })
     }
 
-    fn answer(&mut self) -> anyhow::Result<Answer> {
+    /// Calls an op of a library through `PyTorch` with operands in several layouts, and compares with contiguous copies of them.
+    ///
+    /// # Errors
+    /// When Python ends, or raises an exception that the op does not.
+    pub(in crate::check) fn through_pytorch(
+        &mut self,
+        library: &Path,
+        op: &Op,
+        namespace: &str,
+        operands: &Operands,
+    ) -> anyhow::Result<ThroughPyTorch> {
+        let descriptor = op.descriptor();
+        let names: Vec<_> = descriptor.operands.iter().map(|operand| &operand.name).collect();
+        let outputs: Vec<_> = op.outputs().iter().map(|output| &output.name).collect();
+        let arguments = arguments(descriptor, operands)?;
+        let call = json!({
+            "op": op.name(), "library": library, "namespace": namespace, "names": names, "outputs": outputs,
+            "arguments": arguments,
+        });
+        self.send(call, operands)?;
+        self.answer().with_context(|| format!("op `{}` through PyTorch", op.name()))
+    }
+
+    fn send(&mut self, call: Value, operands: &Operands) -> anyhow::Result<()> {
+        let mut message = serde_json::to_vec(&call)?;
+        message.push(b'\n');
+        operands.tensors.iter().map(Tensor::bytes).for_each(|bytes| message.extend_from_slice(bytes));
+        let input = self.input.as_mut().context("the process has ended")?;
+        // One that has ended says why when its answer is read.
+        let _ = input.write_all(&message).and_then(|()| input.flush());
+        Ok(())
+    }
+
+    fn answer<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         if line.is_empty() {
             bail!("Python ended ({}); what it said is above", self.child.wait()?);
         }
-        let answer: Answer = serde_json::from_str(&line).context("Python answered something else than was asked")?;
-        match answer.error {
-            Some(error) => bail!("it failed:\n{}", error.trim_end()),
-            None => Ok(answer),
-        }
+        serde_json::from_str(&line).context("Python answered something else than was asked")
     }
 
     fn tensor(&mut self, Described { float, shape }: Described) -> anyhow::Result<Expected> {
@@ -150,9 +177,24 @@ impl Drop for Process {
     }
 }
 
-/// JSON has no infinities and no NaN: a scalar is not one of these where this is called.
+/// The operands in the order of the op, tensors without their bytes.
+fn arguments(op: &OpDescriptor, operands: &Operands) -> anyhow::Result<Vec<Value>> {
+    let (mut tensors, mut scalars) = (operands.tensors.iter(), operands.scalars.iter());
+    let argument = |kind| {
+        Ok(if matches!(kind, OperandKind::Tensor(_)) {
+            let ty = tensors.next().context("a tensor is missing")?.ty();
+            json!({ "dtype": ty.dtype().name(), "shape": ty.shape() })
+        } else {
+            json!({ "number": number(*scalars.next().context("a scalar is missing")?) })
+        })
+    };
+    op.operands.iter().map(|operand| operand.kind).map(argument).collect()
+}
+
+/// JSON has no infinities and no NaN: they are text, which Python reads.
 fn number(scalar: Scalar) -> Value {
     match scalar {
+        Scalar::F32(value) if !value.is_finite() => json!(value.to_string()),
         Scalar::F32(value) => json!(f64::from(value)),
         Scalar::I32(value) => json!(value),
         Scalar::U32(value) => json!(value),
