@@ -50,7 +50,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let without_std = without_std(&gpsimd);
     let Exports { host: of_host, image: of_image, variables } = exports();
     let entry_point = Ident::new(gpsimd_abi::ENTRY_POINT, name.span());
-    let references = Ident::new(gpsimd_abi::REFERENCES, name.span());
+    let references = references(&gpsimd, &numbers, name.span());
 
     Ok(quote! {
         #(#checks)*
@@ -98,18 +98,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         };
 
         #of_host
-        #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
-        const _: () = {
-            /// What ops are compared with.
-            #[unsafe(no_mangle)]
-            pub extern "C" fn #references()
-            -> *const #gpsimd::entry::core::option::Option<#gpsimd::entry::gpsimd_abi::ReferenceFunction> {
-                static REFERENCES: &[#gpsimd::entry::core::option::Option<
-                    #gpsimd::entry::gpsimd_abi::ReferenceFunction
-                >] = &[#(#gpsimd::ops::reference::#numbers()),*];
-                REFERENCES.as_ptr()
-            }
-        };
+        #references
 
         #of_image
         #[cfg(target_arch = "wasm32")]
@@ -143,6 +132,25 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             #without_std
         };
     })
+}
+
+/// The entry point of the references of ops of these numbers.
+fn references(gpsimd: &TokenStream, numbers: &[TokenStream], span: Span) -> TokenStream {
+    let entry_point = Ident::new(gpsimd_abi::REFERENCES, span);
+    quote! {
+        #[cfg(not(any(target_arch = "wasm32", target_arch = "xtensa")))]
+        const _: () = {
+            /// What ops are compared with.
+            #[unsafe(no_mangle)]
+            pub extern "C" fn #entry_point()
+            -> *const #gpsimd::entry::core::option::Option<#gpsimd::entry::gpsimd_abi::ReferenceFunction> {
+                static REFERENCES: &[#gpsimd::entry::core::option::Option<
+                    #gpsimd::entry::gpsimd_abi::ReferenceFunction
+                >] = &[#(#gpsimd::ops::reference::#numbers()),*];
+                REFERENCES.as_ptr()
+            }
+        };
+    }
 }
 
 /// Attributes that leave the symbols out where they are not this crate's to export: see `LIBRARY_VARIABLE`.

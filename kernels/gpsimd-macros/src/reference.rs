@@ -50,8 +50,8 @@ impl ReferenceSyntax {
         match (self, tolerance) {
             (Self::Python(name), None) => Ok(Reference::Python(name.value())),
             (Self::Python(name), Some(tolerance)) => {
-                let (_, function) = (name, name.value());
-                let function = function.rsplit(':').next().unwrap_or_default().to_owned();
+                let name = name.value();
+                let function = name.rsplit(':').next().unwrap_or_default();
                 let message =
                     format!("a function in Python has its tolerance there: `{function}.tolerance = 1e-5, 2e-6`");
                 Err(syn::Error::new(tolerance.span, message))
