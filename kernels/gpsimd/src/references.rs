@@ -110,7 +110,11 @@ pub unsafe fn call<const OPERANDS: usize, const OUTPUTS: usize>(
         // SAFETY: the caller's promise.
         unsafe { core::slice::from_raw_parts_mut(tensor.elements, tensor.len) }
     });
-    match caught(|| Ok(function(operands, outputs))) {
+    let result = caught(|| {
+        function(operands, outputs);
+        Ok(())
+    });
+    match result {
         Ok(()) => abi::STATUS_OK,
         Err(why) => {
             // SAFETY: the caller's promise.
