@@ -60,7 +60,7 @@ use crate::workspace::{OpCrate, Selection};
 /// bits (any NaN is as good as another), and what an op refuses, it must refuse always in the same words.
 ///
 /// Gradients that an op declares are compared with finite differences, and an op that names a reference with that:
-/// `#[custom_op(.., reference = f)]`, a function in f64, in Rust, or in Python as "module:function". Where PyTorch and gpsimd_torch
+/// `#[custom_op(.., reference = f)]`, a function in f64, in Rust, or in Python as "module:function". Where PyTorch and `gpsimd_torch`
 /// are, ops are called through them on transposed, sliced and expanded operands, too.
 ///
 /// A counterexample is made smaller as long as the mistake stays, and saved in target/gpsimd/counterexamples: as a file that

@@ -101,7 +101,7 @@ impl Process {
     /// # Errors
     /// When there is no such function, or it raises an exception.
     pub(super) fn call(&mut self, function: &str, op: &OpDescriptor, operands: &Operands) -> anyhow::Result<Returned> {
-        self.send(json!({ "function": function, "arguments": arguments(op, operands)? }), operands)?;
+        self.send(&json!({ "function": function, "arguments": arguments(op, operands)? }), operands)?;
         let of_op = || format!("the reference `{function}` of op `{}`", op.name);
         let answer: Answer = self.answer().with_context(of_op)?;
         if let Some(error) = answer.error {
@@ -131,12 +131,12 @@ impl Process {
             "op": op.name(), "library": library, "namespace": namespace, "names": names, "outputs": outputs,
             "arguments": arguments,
         });
-        self.send(call, operands)?;
+        self.send(&call, operands)?;
         self.answer().with_context(|| format!("op `{}` through PyTorch", op.name()))
     }
 
-    fn send(&mut self, call: Value, operands: &Operands) -> anyhow::Result<()> {
-        let mut message = serde_json::to_vec(&call)?;
+    fn send(&mut self, call: &Value, operands: &Operands) -> anyhow::Result<()> {
+        let mut message = serde_json::to_vec(call)?;
         message.push(b'\n');
         operands.tensors.iter().map(Tensor::bytes).for_each(|bytes| message.extend_from_slice(bytes));
         let input = self.input.as_mut().context("the process has ended")?;
