@@ -1,11 +1,12 @@
 """Runs a fuzz target under Atheris: `run.py TARGET [LIBFUZZER OPTIONS]`. `cargo xtask fuzz` is the way to start it."""
 
 import importlib
+import shlex
 import sys
 
 import atheris
 
-_, name, *arguments = sys.argv
+runner, name, *arguments = sys.argv
 with atheris.instrument_imports(include=["gpsimd_bert", "h11", name]):
     target = importlib.import_module(name)
 
@@ -15,5 +16,6 @@ def check(data: bytes):
     target.check(data)
 
 
-atheris.Setup([sys.argv[0], *arguments], check)
+# To choose among inputs, libFuzzer starts its program again, through a shell.
+atheris.Setup([shlex.join([sys.executable, runner, name]), *arguments], check)
 atheris.Fuzz()
