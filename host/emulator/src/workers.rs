@@ -150,4 +150,26 @@ mod tests {
             }
         }
     }
+
+    /// Counts what it is given, and forgets it.
+    struct Counting(usize, AtomicUsize);
+
+    impl Workers for Counting {
+        fn threads(&self) -> usize {
+            self.0
+        }
+
+        fn dispatch(&self, tasks: usize, _task: &(dyn Fn(usize) + Sync)) {
+            self.1.fetch_add(tasks, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn workers_get_several_parts_if_they_are_several() {
+        for (threads, parts, expected) in [(2, 2, 2), (8, 7, 7), (2, 1, 0), (2, 0, 0), (1, 7, 0)] {
+            let workers = Counting(threads, AtomicUsize::new(0));
+            for_each(Some(&workers), 0..parts, |_| {});
+            assert_eq!(workers.1.into_inner(), expected, "{parts} parts, {threads} threads");
+        }
+    }
 }

@@ -31,8 +31,7 @@ impl InterruptSignal {
             if matches!(current.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
                 return None;
             }
-            let kept = current.sa_flags & !(libc::SA_SIGINFO | libc::SA_ONSTACK);
-            BEFORE.replace(libc::SIGINT, on_interrupt, kept);
+            BEFORE.replace(libc::SIGINT, on_interrupt, current.sa_flags);
         }
         IS_WATCHED.store(true, Ordering::Relaxed);
         Some(Self { _one: () })
