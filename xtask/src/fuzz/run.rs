@@ -110,8 +110,9 @@ impl Outcome {
             target: self.target,
             seconds: self.seconds + next.seconds,
             executions: self.executions + next.executions,
-            corpus: (self.corpus.0, next.corpus.1),
-            edges: (self.edges.0, next.edges.1),
+            // The next may have ended before it had read the corpus.
+            corpus: (self.corpus.0, next.corpus.1.max(self.corpus.1)),
+            edges: (self.edges.0, next.edges.1.max(self.edges.1)),
             peak_mib: self.peak_mib.max(next.peak_mib),
             finding: next.finding,
         }
