@@ -45,7 +45,9 @@ fn sdk_headers() -> Option<PathBuf> {
     let root = env::var_os("NEURON_SDK_ROOT").map_or_else(|| PathBuf::from(SDK_ROOT), PathBuf::from);
     let include = root.join("include");
     let header = include.join("nrt/nrt.h");
-    println!("cargo::rerun-if-changed={}", header.display());
+    if let Some(there) = nearest(&header) {
+        println!("cargo::rerun-if-changed={}", there.display());
+    }
     if !header.is_file() && wanted == "sdk" {
         println!(
             "cargo::error=GPSIMD_NRT_HEADERS is `sdk` and there is no {}: install aws-neuronx-runtime-lib, or name the \
@@ -54,6 +56,14 @@ fn sdk_headers() -> Option<PathBuf> {
         );
     }
     header.is_file().then_some(include)
+}
+
+/// The header, or the last folder on the way to it that is there, `/opt` at most, or the one that the environment names: cargo
+/// takes a file that is not there for one that has changed, and would compile this crate, and all that use it, at every
+/// command.
+fn nearest(header: &Path) -> Option<&Path> {
+    let first = env::var_os("NEURON_SDK_ROOT").map_or_else(|| PathBuf::from("/opt"), PathBuf::from);
+    header.ancestors().take_while(|path| path.starts_with(&first)).find(|path| path.exists())
 }
 
 fn from_sdk(include: &Path) -> Result<PathBuf, String> {
