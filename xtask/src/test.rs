@@ -44,7 +44,7 @@ enum Group {
     /// The kernels as Xtensa programs under QEMU: the bits and messages of the native library, and instruction counts.
     /// Skipped where QEMU or the linker is missing, unless `GPSIMD_REQUIRE_ISA=1`
     Isa,
-    /// `cargo gpsimd check` on the bundled op libraries, on 300 operands of each op that much rests on, and 100 of others. `packaging`
+    /// `cargo gpsimd check` on the bundled op libraries, on 200 operands of each op that much rests on, and 60 of others. `packaging`
     /// checks the crate that `cargo gpsimd new` makes
     Check,
     /// libnrt: its bindings from its header, and a NEFF on the emulated runtime against the golden files
@@ -306,15 +306,15 @@ const CHECK: [&str; 4] = ["--seed", "1", "--tier", "package"];
 fn check() -> anyhow::Result<()> {
     // Op libraries, and how many cases of each op. Two at a time, the ones that take longest first.
     let runs = [
-        ("kernels/bert-ops", "300"),
-        ("kernels/index-ops", "300"),
-        ("kernels/nn-ops", "300"),
-        ("kernels/training-ops", "100"),
-        ("kernels/sort-ops", "100"),
-        ("kernels/scatter-ops", "100"),
-        ("kernels/sampling-ops", "100"),
-        ("kernels/embedding-ops", "100"),
-        ("kernels/activation-ops", "100"),
+        ("kernels/bert-ops", "200"),
+        ("kernels/index-ops", "200"),
+        ("kernels/nn-ops", "200"),
+        ("kernels/training-ops", "60"),
+        ("kernels/sort-ops", "60"),
+        ("kernels/scatter-ops", "60"),
+        ("kernels/sampling-ops", "60"),
+        ("kernels/embedding-ops", "60"),
+        ("kernels/activation-ops", "60"),
     ];
     two_at_a_time(&runs, |(library, cases)| {
         let manifest = workspace::root().join(library).join("Cargo.toml");

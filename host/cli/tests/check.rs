@@ -84,8 +84,8 @@ fn kind<'a>(found: &'a BTreeMap<String, Option<Found>>, op: &str) -> &'a str {
 
 #[test]
 fn what_breaks_a_rule_is_found_on_a_few_elements() {
-    // A share that does not fit has to be as long as the pool.
-    let found = finds_all_but("faulty-ops", &[], 1600);
+    // A share that does not fit, twice, has to be half as long as the pool, in elements of 2 bytes or more.
+    let found = finds_all_but("faulty-ops", &[], 3100);
     assert_eq!(kind(&found, "exhausts_tcm"), "TcmExhausted");
     for (op, found) in found.iter().filter(|(op, _)| *op != "exhausts_tcm") {
         assert!(found.as_ref().unwrap().elements <= 2, "{op}");

@@ -31,7 +31,7 @@ pub(crate) fn shrink(
     let mut best = descend(op, found, deadline, look)?;
     // On fewer cores, and with little TCM, less may be enough to show it.
     for elsewhere in elsewhere(&best) {
-        if let Some(start) = first(vec![elsewhere], &best.finding.kind, deadline, look)? {
+        if let Some(start) = first(std::iter::once(elsewhere), &best.finding.kind, deadline, look)? {
             let other = descend(op, start, deadline, look)?;
             if other.operands.bytes() < best.operands.bytes() {
                 best = other;
@@ -50,7 +50,8 @@ pub(crate) fn descend(
 ) -> anyhow::Result<Counterexample> {
     loop {
         let mut is_smaller = false;
-        for candidates in [shapes, settings, scalars, values] {
+        let all: [for<'a> fn(&Op, &'a Counterexample) -> Candidates<'a>; 4] = [shapes, settings, scalars, values];
+        for candidates in all {
             while let Some(smaller) = first(candidates(op, &best), &best.finding.kind, deadline, look)? {
                 (best, is_smaller) = (smaller, true);
             }
@@ -79,7 +80,7 @@ fn elsewhere(best: &Counterexample) -> Vec<Candidate> {
 
 /// The first of the candidates with a mistake of this kind, as long as there is time.
 fn first(
-    candidates: Vec<Candidate>,
+    candidates: impl Iterator<Item = Candidate>,
     kind: &str,
     deadline: Instant,
     look: &mut Look<'_>,
@@ -97,9 +98,12 @@ fn first(
 
 type Candidate = (Operands, Vec<Setting>);
 
+/// Made one at a time: the first is often right, and each has operands of its own.
+type Candidates<'a> = Box<dyn Iterator<Item = Candidate> + 'a>;
+
 /// The same in settings that differ from the reference in less.
-fn settings(_: &Op, best: &Counterexample) -> Vec<Candidate> {
-    let Some((setting, others)) = best.finding.settings.split_last() else { return Vec::new() };
+fn settings<'a>(_: &Op, best: &'a Counterexample) -> Candidates<'a> {
+    let Some((setting, others)) = best.finding.settings.split_last() else { return Box::new(std::iter::empty()) };
     let reference = others.first().cloned().unwrap_or(Setting::REFERENCE);
     let mut simpler = vec![
         Setting { flush_to_zero: false, ..setting.clone() },
@@ -119,13 +123,13 @@ fn settings(_: &Op, best: &Counterexample) -> Vec<Candidate> {
         simpler.retain(|other| other.cores != reference.cores || setting.cores == reference.cores);
         simpler.extend((1..setting.cores).map(|cores| Setting { cores, ..setting.clone() }));
     }
-    let is_other = |other: &Setting| other != setting && others.iter().all(|first| first != other);
-    let with = |last| [others, &[last]].concat();
-    simpler.into_iter().filter(is_other).map(|last| (best.operands.clone(), with(last))).collect()
+    let is_other = move |other: &Setting| other != setting && others.iter().all(|first| first != other);
+    let with = move |last| [others, &[last]].concat();
+    Box::new(simpler.into_iter().filter(is_other).map(move |last| (best.operands.clone(), with(last))))
 }
 
 /// The same on smaller tensors: the first rows, columns and so on of those that there are.
-fn shapes(op: &Op, best: &Counterexample) -> Vec<Candidate> {
+fn shapes<'a>(op: &Op, best: &'a Counterexample) -> Candidates<'a> {
     let types = Types {
         dtypes: best.operands.tensors.iter().map(|tensor| tensor.ty().dtype()).collect(),
         shapes: best.operands.tensors.iter().map(|tensor| tensor.ty().shape().to_vec()).collect(),
@@ -151,7 +155,7 @@ fn shapes(op: &Op, best: &Counterexample) -> Vec<Candidate> {
         smaller.push(merged);
     }
     for size in types.distinct().into_iter().rev() {
-        let fractions = [size / 16, size / 4, size / 2, size - size / 4];
+        let fractions = [size / 16, size / 4, size / 2, size - size / 4, size - size / 16];
         let lower = (1..=17).rev().filter_map(|less| size.checked_sub(less)).rev();
         let near = [0, 1, 2, 3, 4, 5, 8, 16, 17, 24, 32, 33].into_iter();
         let mut to: Vec<_> = near.chain(fractions).chain(lower).filter(|to| *to < size).collect();
@@ -191,12 +195,13 @@ fn shapes(op: &Op, best: &Counterexample) -> Vec<Candidate> {
     let mut settings = vec![best.finding.settings.clone()];
     // Where it shows by itself, what one of several cores has may be enough for the only one.
     if let [Setting { cores: 2.., .. }] = best.finding.settings[..] {
-        settings.push(vec![Setting { cores: 1, ..best.finding.settings[0].clone() }]);
+        settings.insert(0, vec![Setting { cores: 1, ..best.finding.settings[0].clone() }]);
     }
-    let cut = |settings: Vec<Setting>| {
-        smaller.iter().filter_map(move |types| Some((cut(&best.operands, types)?, settings.clone())))
-    };
-    settings.into_iter().flat_map(cut).collect()
+    let all = settings.into_iter().flat_map(move |settings| {
+        let with = move |types| Some((cut(&best.operands, &types)?, settings.clone()));
+        smaller.clone().into_iter().filter_map(with)
+    });
+    Box::new(all)
 }
 
 /// The operands, as much of them as the types have.
@@ -237,7 +242,7 @@ fn part(tensor: &Tensor, ty: TensorType) -> Tensor {
 }
 
 /// The same with scalars that are easier to read.
-fn scalars(_: &Op, best: &Counterexample) -> Vec<Candidate> {
+fn scalars<'a>(_: &Op, best: &'a Counterexample) -> Candidates<'a> {
     let simple = |scalar: Scalar| match scalar {
         Scalar::F32(_) => vec![Scalar::F32(0.0), Scalar::F32(1.0), Scalar::F32(0.5)],
         Scalar::I32(value) => vec![Scalar::I32(0), Scalar::I32(1), Scalar::I32(value / 2)],
@@ -254,11 +259,11 @@ fn scalars(_: &Op, best: &Counterexample) -> Vec<Candidate> {
             simpler.push((operands, best.finding.settings.clone()));
         }
     }
-    simpler
+    Box::new(simpler.into_iter())
 }
 
 /// The same with elements that are easier to read: all 0, all 1, parts of them 0, rounded.
-fn values(_: &Op, best: &Counterexample) -> Vec<Candidate> {
+fn values<'a>(_: &Op, best: &'a Counterexample) -> Candidates<'a> {
     let mut simpler = Vec::new();
     for (place, tensor) in best.operands.tensors.iter().enumerate() {
         let (ty, numbers) = (tensor.ty(), numbers(tensor));
@@ -296,7 +301,7 @@ fn values(_: &Op, best: &Counterexample) -> Vec<Candidate> {
             len = if len == 1 { 0 } else { len.div_ceil(2) };
         }
     }
-    simpler
+    Box::new(simpler.into_iter())
 }
 
 #[cfg(test)]

@@ -28,8 +28,9 @@ pub(super) struct Slope {
 }
 
 impl Slope {
-    /// The slope of `function`, whose values are rounded as sums of about this `magnitude` are; none where the function has
-    /// no value around 0, as where an op returns NaN, or jumps there, or is so steep that it seems to.
+    /// The slope of the rest of a function, whose values are rounded as sums of about this `magnitude` are: of what is left of
+    /// it, which `function` returns first, without what it returns second. None where the function has no value around 0, as
+    /// where an op returns NaN, or jumps there, or is so steep that it seems to.
     ///
     /// Central differences with steps from `first` on, each extrapolated from two of them (Richardson), of which three that
     /// follow each other and agree best are taken: large steps have the error of the series, small ones that of rounding.
@@ -37,23 +38,25 @@ impl Slope {
     /// # Errors
     /// When the function fails.
     pub(super) fn of<E>(
-        mut function: impl FnMut(f64) -> Result<Option<f64>, E>,
+        mut function: impl FnMut(f64) -> Result<Option<(f64, f64)>, E>,
         first: f64,
         magnitude: f64,
     ) -> Result<Option<Self>, E> {
-        let Some(middle) = function(0.0)? else { return Ok(None) };
+        let Some((middle, _)) = function(0.0)? else { return Ok(None) };
         let mut points: Vec<Option<Point>> = Vec::with_capacity(STEPS);
+        let mut whole: Vec<Option<f64>> = Vec::with_capacity(STEPS);
         for index in 0..STEPS {
             let step = first / f64::from(1_u32 << index);
             let sides = (function(-step)?, function(step)?);
-            points.push(match sides {
-                (Some(left), Some(right)) => {
-                    Some(Point { step, left: (middle - left) / step, right: (right - middle) / step })
-                }
-                _ => None,
-            });
+            let sides = if let (Some(left), Some(right)) = sides { Some((left, right)) } else { None };
+            points.push(sides.map(|((left, _), (right, _))| Point {
+                step,
+                left: (middle - left) / step,
+                right: (right - middle) / step,
+            }));
+            whole.push(sides.map(|((left, of_left), (right, of_right))| (right + of_right) - (left + of_left)));
         }
-        if is_jump(&points, rounding(magnitude)) {
+        if is_jump(&points, rounding(magnitude)) || is_too_steep(&whole, magnitude) {
             return Ok(None);
         }
         let pairs: Vec<Option<f64>> = points.windows(2).map(extrapolated).collect();
@@ -114,6 +117,14 @@ fn is_jump(points: &[Option<Point>], rounding: f64) -> bool {
         && differences.iter().all(|difference| difference.abs() > rounding / smallest.step)
 }
 
+/// Whether a function is steep over less than the smallest two steps, on which it changes by these amounts: by half as much
+/// on half of the step, but for a fifth, where it is a line on that scale. By more than what an op may well lose in rounding.
+fn is_too_steep(changes: &[Option<f64>], magnitude: f64) -> bool {
+    let [.., Some(larger), Some(smaller)] = changes else { return false };
+    let bend = (2.0 * smaller - larger).abs();
+    bend > 0.2 * larger.abs().max((2.0 * smaller).abs()) && bend > 1e-3 * magnitude
+}
+
 /// What two steps, the second half of the first, say of a step of 0.
 fn extrapolated(two: &[Option<Point>]) -> Option<f64> {
     let [Some(large), Some(small)] = *two else { return None };
@@ -132,10 +143,16 @@ mod tests {
 
     /// The slope of a function at x that is computed in f32.
     fn slope(x: f64, function: impl Fn(f32) -> f32) -> Option<Slope> {
+        slope_of_rest(x, function, 0.0)
+    }
+
+    /// The slope of what is left of it, if its derivative were this one.
+    fn slope_of_rest(x: f64, function: impl Fn(f32) -> f32, declared: f64) -> Option<Slope> {
         let magnitude = f64::from(function(x as f32)).abs();
         let at = |step: f64| {
             let moved = (x + step) as f32;
-            Ok::<_, Infallible>(Some(f64::from(function(moved))).filter(|value| value.is_finite()))
+            let value = f64::from(function(moved)) - declared * (f64::from(moved) - x);
+            Ok::<_, Infallible>(value.is_finite().then_some((value, declared * (f64::from(moved) - x))))
         };
         Slope::of(at, 0.25, magnitude).unwrap()
     }
@@ -174,6 +191,20 @@ mod tests {
         assert!(slope(0.0, |x| if x < 0.0 { -1.0 } else { 1.0 }).is_none());
         assert!(slope(0.0, |x| x / (x * x + 1e-2).sqrt()).is_some());
         assert!(slope(1.0, |x| x / (x * x + 1e-12).sqrt()).is_some());
+    }
+
+    #[test]
+    fn where_it_is_too_steep_nothing_is_said_whatever_is_declared() {
+        // Over as much as the smallest step, and over next to nothing.
+        for eps in [1e-8, 1e-9, 1e-12, 1e-38] {
+            for declared in [0.0, 1e4, -1e18] {
+                let found = slope_of_rest(0.0, |x| x / (x * x + eps).sqrt(), declared);
+                assert!(found.is_none(), "{eps}, {declared}: {found:?}");
+            }
+        }
+        // Where the steps tell, a wrong derivative is seen.
+        let rest = |declared| slope_of_rest(0.0, |x| x / (x * x + 1e-4).sqrt(), declared).unwrap();
+        assert!(rest(100.0).may_be_zero(0.2) && !rest(101.0).may_be_zero(0.2));
     }
 
     #[test]
