@@ -62,7 +62,9 @@ types! {
 
 #[test]
 fn every_type_of_the_interface_is_listed() {
-    assert_eq!(include_str!("../../src/lib.rs").matches("#[repr(C)]\n").count(), types().len());
+    // Both sides of a reference are Rust: no op package has one, and the header of packages does not know its tensor.
+    let of_references = 1;
+    assert_eq!(include_str!("../../src/lib.rs").matches("#[repr(C)]\n").count(), types().len() + of_references);
 }
 
 /// The constants: names in C and values.
