@@ -170,15 +170,15 @@ impl Gradients {
         magnitude: f64,
     ) -> anyhow::Result<Option<(f64, f64, f64)>> {
         let (mut along, mut step_along) = (0.0, 0.0);
-        // What is left when what is declared is taken away, along the steps as they are after rounding.
-        let rest = |step: f64| -> anyhow::Result<Option<(f64, f64)>> {
+        // The sum, and what is declared to be taken away from it, along the steps as they are after rounding.
+        let moves = |step: f64| -> anyhow::Result<Option<(f64, f64)>> {
             let (moved, linear) = sum.moved(declared, direction, step)?;
             if step > 0.0 {
                 (along, step_along) = (linear, step);
             }
-            Ok(sum.value(&moved)?.map(|value| (value - linear, linear)))
+            Ok(sum.value(&moved)?.map(|value| (value, linear)))
         };
-        let Some(slope) = Slope::of(rest, first, magnitude)? else { return Ok(None) };
+        let Some(slope) = Slope::of(moves, first, magnitude)? else { return Ok(None) };
         let found = if step_along > 0.0 { along / step_along } else { 0.0 };
         let expected = found + slope.value;
         self.comparisons += 1;
