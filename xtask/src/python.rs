@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::Context;
 
@@ -36,7 +37,13 @@ pub(crate) struct Python {
 impl Python {
     /// Makes the environment, or brings it up to date.
     pub(crate) fn set_up() -> anyhow::Result<Self> {
-        let python = Self::with_packages()?;
+        let python = Self::of_the_checkout();
+        // The one waits for the network, the other for the linker.
+        thread::scope(|scope| {
+            let packages = scope.spawn(|| python.install_packages());
+            let libraries = bundle_libraries();
+            packages.join().expect("to install packages panics nowhere").and(libraries)
+        })?;
         python.install_sdk()?;
         if let Some(application) = application() {
             python.install_application(&application)?;
@@ -46,9 +53,13 @@ impl Python {
 
     /// Makes the environment, if need be, for what `gpsimd_torch` is not needed for.
     pub(crate) fn with_packages() -> anyhow::Result<Self> {
-        let python = Self { environment: workspace::root().join(".venv") };
+        let python = Self::of_the_checkout();
         python.install_packages()?;
         Ok(python)
+    }
+
+    fn of_the_checkout() -> Self {
+        Self { environment: workspace::root().join(".venv") }
     }
 
     /// Makes the environment, if need be, with the application where it is, for what of that needs no `gpsimd_torch`.
@@ -128,11 +139,6 @@ impl Python {
     fn install_sdk(&self) -> anyhow::Result<()> {
         let root = workspace::root();
         let package = root.join("host/torch");
-        for library in workspace::BUNDLED {
-            let library = build::native_library(&workspace::op_crate(library)?)?;
-            bundle(&library, &package.join("python/gpsimd_torch/op_libraries"))?;
-        }
-
         let mut inputs: Vec<PathBuf> =
             ["Cargo.toml", "pyproject.toml", "README.md", "src", "python"].map(|name| package.join(name)).into();
         inputs.extend(
@@ -228,6 +234,14 @@ impl BuiltWheels {
         let wheel = self.found()?.pop();
         wheel.with_context(|| format!("no wheel of {} in {}", self.package, self.folder.display()))
     }
+}
+
+/// Builds the op libraries that come with the Python package, for this CPU, and puts them among its files.
+fn bundle_libraries() -> anyhow::Result<()> {
+    let folder = workspace::root().join("host/torch/python/gpsimd_torch/op_libraries");
+    workspace::BUNDLED
+        .into_iter()
+        .try_for_each(|library| bundle(&build::native_library(&workspace::op_crate(library)?)?, &folder))
 }
 
 /// Puts an op library among the files of the Python package, if it is not there already.

@@ -1,5 +1,7 @@
 //! `cargo xtask test`: all that a change must pass.
 
+mod rust;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,12 +74,7 @@ impl Test {
             match (group, &python) {
                 (Group::Lint, Some(python)) => lint(python)?,
                 (Group::Python, Some(python)) => python_tests(python)?,
-                (Group::Rust, _) => {
-                    process::run(&mut workspace_tests())?;
-                    if self.slow {
-                        process::run(&mut every_f32())?;
-                    }
-                }
+                (Group::Rust, _) => rust::test(self.slow)?,
                 (Group::Package, _) => package()?,
                 (Group::Platforms, _) => platforms::test()?,
                 (Group::Packaging, _) => packaging::run()?,
@@ -304,6 +301,9 @@ fn isa() -> anyhow::Result<()> {
 const CHECK: [&str; 4] = ["--seed", "1", "--tier", "package"];
 
 fn check() -> anyhow::Result<()> {
+    // The command as the tests have it: asked for alone, it would be built of dependencies with other features.
+    process::run(workspace_tests().arg("--no-run"))?;
+    let program = workspace::target().join("debug/cargo-gpsimd");
     // Op libraries, and how many cases of each op. Two at a time, the ones that take longest first.
     let runs = [
         ("kernels/bert-ops", "200"),
@@ -318,9 +318,9 @@ fn check() -> anyhow::Result<()> {
     ];
     two_at_a_time(&runs, |(library, cases)| {
         let manifest = workspace::root().join(library).join("Cargo.toml");
-        let command =
-            ["run", "--quiet", "--package", "cargo-gpsimd", "--", "check", "--cases", cases, "--manifest-path"];
-        process::run(cargo().args(command).arg(manifest).args(CHECK))
+        process::run(
+            Command::new(&program).args(["check", "--cases", cases, "--manifest-path"]).arg(manifest).args(CHECK),
+        )
     })
 }
 
@@ -335,15 +335,6 @@ fn neuron(python: &Python) -> anyhow::Result<()> {
     )?;
     process::run(workspace_tests().arg("--no-run"))?;
     run_neff::on_golden_files()
-}
-
-/// Prints its progress, and the errors that the documentation of `gpsimd::math` quotes.
-fn every_f32() -> Command {
-    let mut tests = cargo();
-    tests
-        .args(["test", "--release", "--package", "gpsimd", "--test", "math_accuracy", "--", "--ignored", "--nocapture"])
-        .env("RUSTFLAGS", "-Ctarget-cpu=native");
-    tests
 }
 
 /// All packages, in every group: with fewer, dependencies would be compiled again for other features.
