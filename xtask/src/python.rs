@@ -37,10 +37,18 @@ pub(crate) struct Python {
 impl Python {
     /// Makes the environment, or brings it up to date.
     pub(crate) fn set_up() -> anyhow::Result<Self> {
+        Self::set_up_with(&[])
+    }
+
+    /// Makes the environment and some overlays, or brings them up to date.
+    pub(crate) fn set_up_with(overlays: &[Overlay]) -> anyhow::Result<Self> {
         let python = Self::of_the_checkout();
         // The one waits for the network, the other for the linker.
         thread::scope(|scope| {
-            let packages = scope.spawn(|| python.install_packages());
+            let packages = scope.spawn(|| {
+                python.install_packages()?;
+                overlays.iter().try_for_each(|overlay| python.with(*overlay).map(drop))
+            });
             let libraries = bundle_libraries();
             packages.join().expect("to install packages panics nowhere").and(libraries)
         })?;

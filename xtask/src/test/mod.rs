@@ -67,7 +67,8 @@ impl Test {
         let start = Instant::now();
         let needs_python =
             groups.iter().any(|group| !matches!(group, Group::Rust | Group::Isa | Group::Check | Group::Platforms));
-        let python = if needs_python { Some(Python::set_up()?) } else { None };
+        let overlays: &[_] = if groups.contains(&Group::Python) { &[Overlay::NewestTorch, Overlay::Xla] } else { &[] };
+        let python = if needs_python { Some(Python::set_up_with(overlays)?) } else { None };
         let times = Mutex::new(vec![("set up".to_owned(), start.elapsed())]);
         let run = |group: &Group| {
             let start = Instant::now();
