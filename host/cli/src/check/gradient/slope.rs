@@ -64,7 +64,13 @@ impl Slope {
         for (index, three) in pairs.windows(3).enumerate() {
             let [Some(a), Some(b), Some(c)] = *three else { continue };
             let Some(smallest) = points[index + 3] else { continue };
-            let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + rounding(magnitude) / smallest.step;
+            let of_rounding = rounding(magnitude) / smallest.step;
+            // Where they differ by more the smaller the step, their spread says nothing of how far off they are: what a function
+            // does that hardly changes beyond a few steeper steps, a sign with its corners rounded.
+            if (c - b).abs() > (b - a).abs() + of_rounding {
+                continue;
+            }
+            let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + of_rounding;
             if best.is_none_or(|best| error < best.error) {
                 let sides = points[index + 1].and_then(|larger| smallest.sides(&larger, error));
                 let value = a.max(b).min(a.max(c)).min(b.max(c));
@@ -170,6 +176,21 @@ mod tests {
             let found = slope(x, function).unwrap();
             assert!((found.value - expected).abs() <= found.error, "{found:?}, expected {expected}");
             assert!(found.error < 0.3 * expected.abs().max(0.1), "{found:?} says nothing");
+        }
+    }
+
+    #[test]
+    fn what_is_steep_over_a_few_of_the_smallest_steps_alone_is_not_taken_for_flat() {
+        let cases: [Case; 4] = [
+            (0.0, |x| x / (x * x + 6.6e-7).sqrt(), 1.0 / 6.6e-7_f64.sqrt()),
+            (0.0, |x| x / (x * x + 1e-5).sqrt(), 1.0 / 1e-5_f64.sqrt()),
+            (0.0, |x| (1000.0 * x).tanh(), 1000.0),
+            (0.0, |x| (500.0 * x).atan(), 500.0),
+        ];
+        for (x, function, expected) in cases {
+            let found = slope(x, function).unwrap();
+            assert!((found.value - expected).abs() <= found.error, "{found:?}, expected {expected}");
+            assert!(found.error < 0.6 * expected, "{found:?} says nothing");
         }
     }
 
