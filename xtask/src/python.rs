@@ -16,6 +16,7 @@ use anyhow::Context;
 
 pub(crate) use self::overlay::Overlay;
 use self::wheels::{CPU_LOCK, PYPI_LOCK, Wheels};
+use crate::test::two_at_a_time;
 use crate::workspace;
 use cargo_gpsimd::python::system_python;
 use cargo_gpsimd::stamp::Stamp;
@@ -247,15 +248,17 @@ impl BuiltWheels {
 /// Builds the op libraries that come with the Python package, for this CPU, and puts them among its files.
 fn bundle_libraries() -> anyhow::Result<()> {
     let folder = workspace::root().join("host/torch/python/gpsimd_torch/op_libraries");
-    workspace::BUNDLED
-        .into_iter()
-        .try_for_each(|library| bundle(&build::native_library(&workspace::op_crate(library)?)?, &folder))
+    // Those that others take ops from and those that take them are built apart.
+    two_at_a_time(&workspace::BUNDLED, |library| {
+        bundle(&build::native_library(&workspace::op_crate(library)?)?, &folder)
+    })
 }
 
 /// Puts an op library among the files of the Python package, if it is not there already.
 pub(crate) fn bundle(library: &Path, folder: &Path) -> anyhow::Result<()> {
     let name = library.file_name().context("an op library is a file")?;
-    let (bundled, new) = (folder.join(name), folder.join("new.tmp"));
+    let bundled = folder.join(name);
+    let new = bundled.with_added_extension("tmp");
     let content = fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
     if fs::read(&bundled).is_ok_and(|bundled| bundled == content) {
         return Ok(());

@@ -49,7 +49,8 @@ pub struct OpCrate {
     manifest: PathBuf,
     package: String,
     library: String,
-    is_composed: bool,
+    /// 0, or one more than that of an op library that it takes ops from.
+    level: usize,
 }
 
 impl OpCrate {
@@ -104,7 +105,11 @@ impl OpCrate {
     /// Where it is compiled. Op libraries that others take ops from are other code there, without an entry of their own (see
     /// `LIBRARY_VARIABLE`): in one folder they would be compiled again whenever the other of both is asked for.
     pub(crate) fn build_folder(&self) -> PathBuf {
-        let folder = if self.is_composed { "composed-libraries" } else { "op-libraries" };
+        let folder = match self.level {
+            0 => "op-libraries".into(),
+            1 => "composed-libraries".into(),
+            level => format!("composed-libraries-{level}"),
+        };
         self.workspace.target.join(folder)
     }
 }
@@ -143,19 +148,23 @@ impl Selection {
         let target = op_library(chosen).map_err(|problem| {
             anyhow::anyhow!("package `{}` is not an op library: {problem}; {}", chosen.name, listed(&members))
         })?;
-        let is_library_of_others =
-            |name: &str| members.iter().any(|package| package.name.as_str() == name && op_library(package).is_ok());
         Ok(OpCrate {
             workspace: Workspace::of(&metadata),
             manifest: chosen.manifest_path.clone().into(),
             package: chosen.name.to_string(),
             library: target.name.replace('-', "_"),
-            is_composed: chosen
-                .dependencies
-                .iter()
-                .any(|dependency| dependency.kind == DependencyKind::Normal && is_library_of_others(&dependency.name)),
+            level: level(chosen, &members),
         })
     }
+}
+
+/// How far an op library is from one that takes ops from no other of the workspace.
+fn level(package: &Package, members: &[&Package]) -> usize {
+    let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+    let libraries = normal.filter_map(|dependency| {
+        members.iter().find(|member| member.name.as_str() == dependency.name && op_library(member).is_ok())
+    });
+    libraries.map(|library| level(library, members) + 1).max().unwrap_or(0)
 }
 
 /// What a command works on that takes all op libraries of a workspace.

@@ -136,7 +136,7 @@ impl Place {
         };
         // What is unpacked is in home/registry/src/<registry>; what is built, in <target>/**/.fingerprint.
         let home = self.kept.join("home/registry/src");
-        let targets = ["debug", "release", "op-libraries", "composed-libraries", "isa"]
+        let targets = ["debug", "release", "op-libraries", "composed-libraries", "composed-libraries-2", "isa"]
             .map(|name| self.kept.join("target").join(name));
         for root in [home].into_iter().chain(targets) {
             remove(&root, 4, &is_ours)?;

@@ -232,7 +232,7 @@ fn package() -> anyhow::Result<()> {
 
 /// Does `work` for all of `runs`, two at a time: much of building a library, and of emulating it, has one thread. Ends with the
 /// first error.
-fn two_at_a_time<T: Sync>(runs: &[T], work: impl Fn(&T) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
+pub(crate) fn two_at_a_time<T: Sync>(runs: &[T], work: impl Fn(&T) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
     let next = AtomicUsize::new(0);
     let worker = || {
         while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -263,14 +263,15 @@ fn isa() -> anyhow::Result<()> {
     }
     // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
     let runs: &[(&str, &[&str])] = &[
-        ("kernels/activation-ops", &["golden_activation", "activations"]),
+        // Before those that take ops from them, which are compiled as others for these.
         ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
-        ("kernels/embedding-ops", &["embeddings"]),
         ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
-        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
         ("kernels/sampling-ops", &["sampling", "grid_sample"]),
         ("kernels/scatter-ops", &["scatter"]),
         ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
+        ("kernels/embedding-ops", &["embeddings"]),
+        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
+        ("kernels/activation-ops", &["golden_activation", "activations"]),
         ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
         ("tests/faults/faulty-ops", &["misuse"]),
         ("tests/faults/silent-ops", &["silent"]),
