@@ -101,6 +101,9 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         ("a,b\nx,y\n", ["--column", "c"], r"in\.csv:1: expected one column 'c' in the header, found 'a', 'b'"),
         ("a,a\nx,y\n", ["--column", "a"], "expected one column 'a'"),
         ("a,b\n", ["--column", "3"], r"expected a column 3, found 2 column\(s\)"),
+        # More digits than Python reads, and names of what cannot be printed.
+        ("a,b\n", ["--column", "1" * 5000], r"expected a column 1{40}, found 2 column\(s\)"),
+        ("\x01" * 300 + ",b\n", ["--column", "\x02" * 300], r"^.{0,600}: expected one column .{60}\.\. in the header"),
         ("a,b\nx\n", ["--column", "1"], r"in\.csv:2: expected 2 columns as in the first row, found 1"),
         ("good,5\n", ["--column", "1", "--label-column", "2"], "expected a label negative, positive, or its number"),
         # More digits than Python reads.
@@ -117,6 +120,8 @@ def test_without_labels_there_is_no_accuracy(served, tmp_path, capsys):
         "no name",
         "twice",
         "number",
+        "long number",
+        "long names",
         "ragged",
         "label",
         "long label",

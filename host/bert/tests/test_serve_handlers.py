@@ -58,7 +58,9 @@ def test_in_the_container_a_refusal_is_the_toolkits_error_with_its_status(monkey
     assert (caught.value.status_code, caught.value.message) == (422, "found none")
 
 
-def test_a_limit_that_is_no_number_is_an_error(monkeypatch):
-    monkeypatch.setenv("GPSIMD_SEQ_LEN", "long")
-    with pytest.raises(ModelError, match="GPSIMD_SEQ_LEN: expected a whole number of at least 3, found 'long'"):
+# A word, and more digits than Python reads.
+@pytest.mark.parametrize(("text", "shown"), [("long", "long"), ("1" * 5000, "1" * 40)])
+def test_a_limit_that_is_no_number_is_an_error(monkeypatch, text, shown):
+    monkeypatch.setenv("GPSIMD_SEQ_LEN", text)
+    with pytest.raises(ModelError, match=f"GPSIMD_SEQ_LEN: expected a whole number of at least 3, found '{shown}'"):
         handlers.model_fn("anywhere")

@@ -59,7 +59,8 @@ def limit(variable: str, default: int | None, least: int = 1) -> int | None:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    if not text.isdecimal() or int(text) < least:
+    # Python refuses to read a number of thousands of digits.
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
         raise ModelError(f"{variable}: expected a whole number of at least {least}, found {text[:40]!r}; correct it")
     return int(text)
 

@@ -8,7 +8,7 @@ from gpsimd_bert.reviews import Lines, ReviewError, polarity, rows, text_of
 
 from .errors import ServeError
 
-# Of a label's number.
+# Of the number of a label or a column: Python refuses to read those of thousands of digits.
 MAX_DIGITS = 9
 
 
@@ -78,21 +78,26 @@ class ReviewFile:
 
     def _place(self, column: str, header: list[str], line: int) -> int:
         if column.isdecimal():
-            if not 1 <= int(column) <= len(header):
-                raise ReviewError(line, f"expected a column {column}, found {len(header)} column(s); name another")
+            if len(column) > MAX_DIGITS or not 1 <= int(column) <= len(header):
+                found = f"found {len(header)} column(s); name another"
+                raise ReviewError(line, f"expected a column {column[:40]}, {found}")
             return int(column) - 1
         if header.count(column) != 1:
-            names = ", ".join(repr(name[:30]) for name in header[:8])
-            raise ReviewError(
-                line, f"expected one column {column!r} in the header, found {names}; name another --column"
-            )
+            names = ", ".join(_quoted(name, 30) for name in header[:8])
+            expected = f"expected one column {_quoted(column, 60)} in the header"
+            raise ReviewError(line, f"{expected}, found {names}; name another --column")
         return header.index(column)
 
     def _label(self, line: int, text: str) -> int:
         if text in self._labels:
             return self._labels.index(text)
-        # Longer ones are no label's, and Python refuses to read those of thousands of digits.
         if text.isdecimal() and len(text) <= MAX_DIGITS and int(text) < len(self._labels):
             return int(text)
         names = ", ".join(self._labels[:8])
         raise ReviewError(line, f"expected a label {names}, or its number from 0, found {text[:40]!r}; correct the row")
+
+
+def _quoted(name: str, most: int) -> str:
+    """The name as in Python's source, cut to so many characters: one that cannot be printed takes several."""
+    quoted = repr(name[:most])
+    return quoted if len(quoted) <= most + 2 else quoted[:most] + ".."
