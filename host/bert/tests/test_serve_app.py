@@ -126,12 +126,15 @@ def test_what_is_no_http_does_no_harm(echo, junk):
     assert labels(echo.ask(["next"])) == ["next"]
 
 
-@pytest.mark.parametrize("path", [b"GET /ping", b"POST /nowhere"])
+@pytest.mark.parametrize("path", [b"GET /ping", b"POST /nowhere", b"HEAD /ping", b"HEAD /invocations"])
 def test_a_body_that_is_no_http_is_refused_before_the_head_is_answered(echo, path, caplog):
     """The application, which does not read the body, would answer on a connection that has had its answer."""
     with socket.create_connection(("127.0.0.1", echo.port), timeout=30) as client:
         client.sendall(path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
-        assert until_closed(client).startswith(b"HTTP/1.1 400")
+        head, _, body = until_closed(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    # An answer to HEAD has the length of its body, and not the body.
+    assert (body == b"") == path.startswith(b"HEAD")
     assert labels(echo.ask(["next"])) == ["next"]
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 

@@ -73,7 +73,11 @@ class Connection(H11Protocol):
                 ("Content-Length", str(len(body))),
                 ("Connection", "close"),
             ]
-            for event in (h11.Response(status_code=status, headers=headers), h11.Data(body), h11.EndOfMessage()):
+            events = [h11.Response(status_code=status, headers=headers), h11.Data(body), h11.EndOfMessage()]
+            # Whose body is not HTTP: an answer to HEAD has none.
+            if self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD":
+                del events[1]
+            for event in events:
                 self.transport.write(self.conn.send(event))
             # Of a request whose body is not HTTP, the application may be about to answer the head: too late.
             if self.cycle is not None:
