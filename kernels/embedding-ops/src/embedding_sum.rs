@@ -78,5 +78,5 @@ pub fn embedding_rows_backward<T: Float>(
     padding: i32,
     dtable: Output<T>,
 ) -> OpResult {
-    add_rows(core, &dy, &ids, dtable, (table.dim(0), table.dim(1)), padding)
+    add_rows(core, None, (&dy, &ids), dtable, (table.dim(0), table.dim(1)), padding)
 }

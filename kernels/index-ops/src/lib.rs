@@ -8,14 +8,14 @@
 mod cumsum;
 mod dropout;
 mod gather_rows;
-mod gather_rows_backward;
+mod index_add;
 mod nonzero;
 mod topk;
 
 pub use cumsum::{cumsum, cumsum_of_parts};
 pub use dropout::dropout;
 pub use gather_rows::gather_rows;
-pub use gather_rows_backward::{add_rows, gather_rows_backward};
+pub use index_add::{add_rows, gather_rows_backward, index_add};
 pub use nonzero::{nonzero, nonzero_of_parts};
 pub use topk::{topk, topk_backward};
 
@@ -28,7 +28,8 @@ gpsimd::op_library! {
         cumsum::cumsum_of_parts,
         dropout::dropout,
         gather_rows::gather_rows,
-        gather_rows_backward::gather_rows_backward,
+        index_add::gather_rows_backward,
+        index_add::index_add,
         nonzero::nonzero,
         nonzero::nonzero_of_parts,
         topk::topk,

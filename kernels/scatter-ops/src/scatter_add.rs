@@ -2,7 +2,7 @@
 
 use gpsimd::prelude::*;
 
-use crate::rows::{Rows, each, expect_rows_of, refuse_indices};
+use crate::rows::{Part, Rows, each, expect_rows_of, refuse_indices};
 
 fn like_x(x: &TensorType, index: &TensorType, src: &TensorType) -> Result<TensorType, ShapeError> {
     src.expect_shape_of(index)?;
@@ -41,11 +41,56 @@ fn add<T: Number>(
     is_added: bool,
     index: &Input<i32>,
     src: &Input<T>,
-    mut y: Output<T>,
+    y: Output<T>,
 ) -> OpResult {
     if x.is_empty() {
         return refuse_indices(core, index);
     }
+    if size_of::<T>() == size_of::<T::Wide>() {
+        add_where_it_is(core, x, is_added, index, src, y)
+    } else {
+        add_in_wide(core, x, is_added, index, src, y)
+    }
+}
+
+/// For a type that sums are computed in: a tile of the output has them.
+#[inline(always)]
+fn add_where_it_is<T: Number>(
+    core: &Core,
+    x: &Input<T>,
+    is_added: bool,
+    index: &Input<i32>,
+    src: &Input<T>,
+    mut y: Output<T>,
+) -> OpResult {
+    let tcm = core.tcm();
+    let rows = Rows::of(core, x, index, size_of::<T>());
+    let mut places = tcm.buffer::<i32>(rows.at_a_time)?;
+    for tile in rows.tiles(core) {
+        let elements = rows.elements(&tile);
+        let mut sums = if is_added {
+            tcm.update(x, &mut y, elements)?
+        } else {
+            let mut sums = tcm.stage(&mut y, elements)?;
+            sums.fill(T::ZERO);
+            sums
+        };
+        add_tile(core, rows, &tile, (index, src), (&mut places, &mut sums))?;
+        sums.store()?;
+    }
+    Ok(())
+}
+
+/// For a smaller type: the sums have a buffer of their own, and are rounded once.
+#[inline(always)]
+fn add_in_wide<T: Number>(
+    core: &Core,
+    x: &Input<T>,
+    is_added: bool,
+    index: &Input<i32>,
+    src: &Input<T>,
+    mut y: Output<T>,
+) -> OpResult {
     let tcm = core.tcm();
     let rows = Rows::of(core, x, index, size_of::<T>() + size_of::<T::Wide>());
     let mut places = tcm.buffer::<i32>(rows.at_a_time)?;
@@ -59,20 +104,33 @@ fn add<T: Number>(
         } else {
             sums.fill(T::Wide::ZERO);
         }
-        for part in rows.parts(&tile) {
-            let index = rows.load(core, index, (&tile, part.clone()))?;
-            let src = tcm.load(src, part)?;
-            each(rows, &tile, &index, &mut places, |place, number| {
-                if let (Some(sum), Some(src)) = (sums.get_mut(place), src.get(number)) {
-                    *sum = sum.plus(src.widen());
-                }
-            });
-        }
+        add_tile(core, rows, &tile, (index, src), (&mut places, &mut sums))?;
         let mut stage = tcm.stage(&mut y, elements)?;
         for (y, sum) in stage.iter_mut().zip(&*sums) {
             *y = T::narrow(*sum);
         }
         stage.store()?;
+    }
+    Ok(())
+}
+
+/// Adds what goes to a tile to its sums.
+#[inline(always)]
+fn add_tile<T: Number, S: Number<Wide = T::Wide>>(
+    core: &Core,
+    rows: Rows,
+    tile: &Part,
+    (index, src): (&Input<i32>, &Input<T>),
+    (places, sums): (&mut [i32], &mut [S]),
+) -> OpResult {
+    for part in rows.parts(tile) {
+        let index = rows.load(core, index, (tile, part.clone()))?;
+        let src = core.tcm().load(src, part)?;
+        each(rows, tile, &index, places, |place, number| {
+            if let (Some(sum), Some(src)) = (sums.get_mut(place), src.get(number)) {
+                *sum = S::narrow(sum.widen().plus(src.widen()));
+            }
+        });
     }
     Ok(())
 }

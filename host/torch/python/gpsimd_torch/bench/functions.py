@@ -48,6 +48,12 @@ def _mask(*shape: int) -> torch.Tensor:
     return torch.zeros(shape)
 
 
+def _warp(images: int, size: int) -> torch.Tensor:
+    """A grid that turns and shrinks images a little, as augmentation does."""
+    turns = torch.tensor([[0.9, 0.1, 0.0], [-0.1, 0.9, 0.0]]).expand(images, 2, 3)
+    return functional.affine_grid(turns, [images, 1, size, size], align_corners=False)
+
+
 def _rope(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     first, second = x.chunk(2, -1)
     return x * cos.unsqueeze(1) + torch.cat((-second, first), -1) * sin.unsqueeze(1)
@@ -120,6 +126,35 @@ FUNCTIONS: list[tuple[str, Make]] = [
         lambda: (randn(1024, 1024), _indices(1024, 1024, 1024), randn(1024, 1024)),
     ),
     _case(
+        "scatter_add",
+        "[1, 1048576]",
+        lambda x, index, src: ours.scatter_add(x, -1, index, src),
+        lambda x, index, src: torch.scatter_add(x, -1, index, src),
+        lambda: (randn(1, 1048576), _indices(1, 1048576, 1048576), randn(1, 1048576)),
+    ),
+    _case(
+        "index_add",
+        "[1024, 1024], 1024 rows",
+        lambda x, index, source: ours.index_add(x, 0, index, source),
+        lambda x, index, source: torch.index_add(x, 0, index, source),
+        lambda: (randn(1024, 1024), _indices(1, 1024, 1024)[0], randn(1024, 1024)),
+    ),
+    _case(
+        "one_hot",
+        "[4096] of 1000",
+        lambda x: ours.one_hot(x, 1000),
+        lambda x: functional.one_hot(x, 1000),
+        lambda: (_indices(1, 4096, 1000)[0],),
+        lambda x: torch.zeros(len(x), 1000, dtype=torch.int64),
+    ),
+    _case(
+        "bincount",
+        "[1048576] of 1000",
+        ours.bincount,
+        torch.bincount,
+        lambda: (_indices(1, 1048576, 1000)[0],),
+    ),
+    _case(
         "argmax",
         "[1024, 1024]",
         lambda x: ours.argmax(x, -1),
@@ -147,5 +182,26 @@ FUNCTIONS: list[tuple[str, Make]] = [
         ours.masked_select,
         torch.masked_select,
         lambda: (randn(1048576), randn(1048576) > 0),
+    ),
+    _case(
+        "unique_consecutive",
+        "[1048576], 4 in a run",
+        ours.unique_consecutive,
+        torch.unique_consecutive,
+        lambda: (torch.arange(1048576) // 4,),
+    ),
+    _case(
+        "multinomial",
+        "[64, 32768], 8 draws",
+        lambda weights: ours.multinomial(weights, 8, replacement=True),
+        lambda weights: torch.multinomial(weights, 8, replacement=True),
+        lambda: (randn(64, 32768).exp(),),
+    ),
+    _case(
+        "grid_sample",
+        "[8, 3, 224, 224]",
+        lambda x, grid: ours.grid_sample(x, grid, align_corners=False),
+        lambda x, grid: functional.grid_sample(x, grid, align_corners=False),
+        lambda: (randn(8, 3, 224, 224), _warp(8, 224)),
     ),
 ]

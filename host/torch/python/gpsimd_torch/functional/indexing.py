@@ -87,8 +87,7 @@ def index_add(
 ) -> torch.Tensor:
     """Return `input` with `alpha` times the slices of `source` along `dim` added at `index`, as `torch.index_add`.
 
-    What goes to one slice is added in the order of the indices: floats in f32, and then to `input`, integers modulo
-    2^bits. `input` and `source` have one dtype, any of the cores, int64 in the range of int32, or bool.
+    What goes to one slice is added in the order of the indices: floats in f32, rounded once, integers modulo 2^bits. `input` and `source` have one dtype, any of the cores, int64 in the range of int32, or bool.
 
     Raises `KernelError` when an index is negative or not below the size of the dimension, `ValueError` when there is
     not one for each slice of `source`.
@@ -100,15 +99,15 @@ def index_add(
             f"`source` is {tuple(source.shape)}, expected `input`'s {tuple(input.shape)} with {len(index)} in "
             f"dimension {dim}, one for each index"
         )
+    added = added if alpha == 1 else added * alpha
     if input.is_floating_point():
         load_library("index_ops")
         columns = math.prod(x.shape[1:])
         table, added = x.reshape(len(x), columns), added.reshape(len(added), columns)
-        sums = torch.ops.index_ops.gather_rows_backward(added, _as_int(index), table.detach())
-        result = torch.add(table, sums, alpha=alpha).reshape(x.shape)
+        result = torch.ops.index_ops.index_add(table, _as_int(index), added).reshape(x.shape)
     else:
         load_library("scatter_ops")
-        table, added = x.movedim(0, -1), (added if alpha == 1 else added * alpha).movedim(0, -1)
+        table, added = x.movedim(0, -1), added.movedim(0, -1)
         index = _as_int(index).expand(added.shape)
         result = torch.ops.scatter_ops.scatter_add(table, index, added).movedim(-1, 0)
     return result.movedim(0, dim).reshape(input.shape).to(input.dtype)
@@ -128,7 +127,7 @@ def one_hot(tensor: torch.Tensor, num_classes: int = -1) -> torch.Tensor:
             raise ValueError("`tensor` is empty and has no greatest index: name `num_classes`")
         num_classes = int(tensor.max()) + 1
     load_library("scatter_ops")
-    zeros = torch.zeros(*tensor.shape, num_classes, dtype=torch.int32, device=tensor.device)
+    zeros = torch.zeros(*tensor.shape, num_classes, dtype=torch.uint8, device=tensor.device)
     return torch.ops.scatter_ops.scatter_fill(zeros, tensor.unsqueeze(-1), 1.0).long()
 
 

@@ -1,4 +1,4 @@
-//! The gradient of rows of a table at indices: what goes to one row of the table is summed.
+//! Rows added to a table at indices, and the gradient of rows at indices: what goes to one row of the table is summed.
 
 use core::ops::Range;
 
@@ -27,26 +27,40 @@ pub fn gather_rows_backward<T: Float>(
     table: Input<T>,
     dtable: Output<T>,
 ) -> OpResult {
-    add_rows(core, &dy, &ids, dtable, (table.dim(0), table.dim(1)), -1)
+    add_rows(core, None, (&dy, &ids), dtable, (table.dim(0), table.dim(1)), -1)
 }
 
-/// The body of `gather_rows_backward`, of a table of so many rows and columns: for ops that it is a part of. What goes to
-/// row `padding` is left out; -1 is none.
+fn like_base(base: &TensorType, ids: &TensorType, x: &TensorType) -> Result<TensorType, ShapeError> {
+    x.expect_shape_of(&rows_at(base, ids)?)?;
+    Ok(*base)
+}
+
+/// y = base, and y\[ids\[i\]\] += x\[i\]: rows added at indices from 0 on, as `torch.index_add(base, 0, ids, x)`.
+///
+/// base and y: `[V, H]`, ids: any shape, i32, each from 0 to V - 1; x: `[.., H]`. f32, bf16 or f16: what goes to one row is
+/// added in f32, in the order of i, and rounded once.
+#[custom_op(shape = like_base, gradient(base) = grad, gradient(x) = gather_rows(grad, ids))]
+pub fn index_add<T: Float>(core: &Core, base: Input<T>, ids: Input<i32>, x: Input<T>, y: Output<T>) -> OpResult {
+    add_rows(core, Some(&base), (&x, &ids), y, (base.dim(0), base.dim(1)), -1)
+}
+
+/// Rows of `x` added, at `ids`, to those of `base`, or to 0: a table of so many rows and columns. The body of the ops here, and of
+/// others that this is a part of. What goes to row `padding` is left out; -1 is none.
 ///
 /// # Errors
 /// When an index is not that of a row.
 #[inline]
-pub fn add_rows<T: Float>(
+pub fn add_rows<'l, T: Float>(
     core: &Core,
-    dy: &Input<T>,
-    ids: &Input<i32>,
-    dtable: Output<T>,
+    base: Option<&Input<'l, T>>,
+    (x, ids): (&Input<'l, T>, &Input<'l, i32>),
+    y: Output<'l, T>,
     (rows, columns): (usize, usize),
     padding: i32,
 ) -> OpResult {
     let mut named = Named::new(core, ids, padding)?;
     named.verify(rows)?;
-    let mut gradient = Gradient::new(core, columns, dy, dtable)?;
+    let mut sums = Sums::new(core, columns, base, x, y)?;
     let own = core.share(rows, 1).range();
     let mut next = own.start;
     while next < own.end {
@@ -55,19 +69,21 @@ pub fn add_rows<T: Float>(
             named.sort();
             let mut from = 0;
             while let Some((row, places)) = named.at(from) {
-                gradient.clear(next..row)?;
-                for part in gradient.parts() {
-                    gradient.add(places, &part)?;
-                    gradient.store(row, &part)?;
+                sums.skip(next..row)?;
+                for part in sums.parts() {
+                    sums.start(row, &part)?;
+                    sums.add(places, &part)?;
+                    sums.store(row, &part)?;
                 }
                 next = row + 1;
                 from += places.len();
             }
-            gradient.clear(next..block.end)?;
+            sums.skip(next..block.end)?;
         } else {
-            for part in gradient.parts() {
-                named.each(next, |places| gradient.add(places, &part))?;
-                gradient.store(next, &part)?;
+            for part in sums.parts() {
+                sums.start(next, &part)?;
+                named.each(next, |places| sums.add(places, &part))?;
+                sums.store(next, &part)?;
             }
         }
         next = block.end;
@@ -176,24 +192,31 @@ impl<'l, 'c> Named<'l, 'c> {
     }
 }
 
-/// The gradient of a table, row by row.
-struct Gradient<'l, 'c, T> {
+/// The sums of a table, row by row.
+struct Sums<'l, 'c, T> {
     core: &'c Core,
     columns: usize,
-    dy: &'c Input<'l, T>,
-    dtable: Output<'l, T>,
+    /// What is added to, if it is not 0.
+    base: Option<&'c Input<'l, T>>,
+    x: &'c Input<'l, T>,
+    y: Output<'l, T>,
     /// Of a part of a row.
     sums: gpsimd::Buffer<'c, f32>,
 }
 
-impl<'l, 'c, T: Float> Gradient<'l, 'c, T> {
-    fn new(core: &'c Core, columns: usize, dy: &'c Input<'l, T>, dtable: Output<'l, T>) -> OpResult<Self> {
+impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
+    fn new(
+        core: &'c Core,
+        columns: usize,
+        base: Option<&'c Input<'l, T>>,
+        x: &'c Input<'l, T>,
+        y: Output<'l, T>,
+    ) -> OpResult<Self> {
         // Beside the sums, what is added to them or stored.
         let left = core.tcm().left().saturating_sub(INDICES * size_of::<i32>());
         let most = left / (size_of::<f32>() + size_of::<T>()) / (2 * LANES) * (2 * LANES);
-        let mut sums = core.tcm().buffer(columns.min(most.max(LANES)))?;
-        sums.fill(0.0);
-        Ok(Self { core, columns, dy, dtable, sums })
+        let sums = core.tcm().buffer(columns.min(most.max(LANES)))?;
+        Ok(Self { core, columns, base, x, y, sums })
     }
 
     /// The columns that are summed at a time.
@@ -201,32 +224,48 @@ impl<'l, 'c, T: Float> Gradient<'l, 'c, T> {
         Chunks::of(0..self.columns, self.sums.len())
     }
 
-    /// Adds the rows of dy in `places` to the sums, in some columns.
+    /// Starts some columns of a row.
+    fn start(&mut self, row: usize, part: &Range<usize>) -> OpResult {
+        let Some(base) = self.base else {
+            self.sums.fill(0.0);
+            return Ok(());
+        };
+        let start = row * self.columns + part.start;
+        let base = self.core.tcm().load(base, start..start + part.len())?;
+        for (sum, base) in self.sums.iter_mut().zip(&*base) {
+            *sum = base.to_f32();
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of x in `places` to the sums, in some columns.
     fn add(&mut self, places: &[i32], part: &Range<usize>) -> OpResult {
         for place in places {
             let start = *place as usize * self.columns + part.start;
-            let dy = self.core.tcm().load(self.dy, start..start + part.len())?;
-            for (sum, dy) in self.sums.iter_mut().zip(&*dy) {
-                *sum += dy.to_f32();
+            let x = self.core.tcm().load(self.x, start..start + part.len())?;
+            for (sum, x) in self.sums.iter_mut().zip(&*x) {
+                *sum += x.to_f32();
             }
         }
         Ok(())
     }
 
-    /// Writes the sums to some columns of a row, and starts again from 0.
+    /// Writes the sums to some columns of a row.
     fn store(&mut self, row: usize, part: &Range<usize>) -> OpResult {
         let start = row * self.columns + part.start;
-        let mut to = self.core.tcm().stage(&mut self.dtable, start..start + part.len())?;
+        let mut to = self.core.tcm().stage(&mut self.y, start..start + part.len())?;
         for (to, sum) in to.iter_mut().zip(&*self.sums) {
             *to = T::from_f32(*sum);
         }
-        to.store()?;
-        self.sums.fill(0.0);
-        Ok(())
+        to.store()
     }
 
-    /// Writes 0 to all of some rows.
-    fn clear(&mut self, rows: Range<usize>) -> OpResult {
-        self.core.tcm().fill(&mut self.dtable, rows.start * self.columns..rows.end * self.columns, T::ZERO)
+    /// Writes rows that nothing is added to.
+    fn skip(&mut self, rows: Range<usize>) -> OpResult {
+        let (tcm, elements) = (self.core.tcm(), rows.start * self.columns..rows.end * self.columns);
+        let Some(base) = self.base else { return tcm.fill(&mut self.y, elements, T::ZERO) };
+        // Where the room is that the sums leave.
+        Chunks::of(elements, tcm.tile_len::<T>(1).max(1))
+            .try_for_each(|part| tcm.update(base, &mut self.y, part)?.store())
     }
 }
