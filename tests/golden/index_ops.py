@@ -2,6 +2,7 @@
 other errors is one ulp of
 
     gather_rows_backward  the sum of the absolute values that are added
+    index_add             likewise, with that of the table
     cumsum                likewise
     dropout               the reference
 """
@@ -117,6 +118,26 @@ def gather_backward_cases(dtype: torch.dtype) -> Iterator[Case]:
         numbers, table, ids = lookup(name, dtype, table, ids)
         ids = ids.clamp(max=highest) if highest is not None else ids
         return name, {"dy": numbers.normal(*ids.shape, table.shape[1]), "ids": ids, "table": table}, {}
+
+    yield case("primes", (29, 17), (3, 37))
+    yield case("always_the_same_row", (5, 3), (301,), highest=0)
+    if dtype == torch.float32:
+        yield case("rows_that_nobody_names", (400, 3), (11,))
+        yield case("parts_of_rows", (3, 1201), (5,))
+        yield case("nothing", (7, 5), (0,))
+
+
+def index_add(base: Tensor, ids: Tensor, x: Tensor) -> list[Result]:
+    add = lambda base, x: base.index_add(0, ids.long().flatten(), x.reshape(-1, base.shape[1]))
+    reference = add(base.double(), x.double())
+    return [Result("y", reference, add(base.double().abs(), x.double().abs()), x.dtype, [add(base, x)])]
+
+
+def index_add_cases(dtype: torch.dtype) -> Iterator[Case]:
+    def case(name: str, table: tuple[int, int], ids: tuple[int, ...], highest: int | None = None) -> Case:
+        numbers, base, ids = lookup(name, dtype, table, ids)
+        ids = ids.clamp(max=highest) if highest is not None else ids
+        return name, {"base": base, "ids": ids, "x": numbers.normal(*ids.shape, base.shape[1])}, {}
 
     yield case("primes", (29, 17), (3, 37))
     yield case("always_the_same_row", (5, 3), (301,), highest=0)
@@ -244,6 +265,7 @@ OPS = [
     Op("topk_backward", topk_backward, topk_backward_cases, FLOATS),
     Op("gather_rows", gather_rows, gather_cases, FLOATS | INTEGERS),
     Op("gather_rows_backward", gather_rows_backward, gather_backward_cases, FLOATS),
+    Op("index_add", index_add, index_add_cases, FLOATS),
     Op("dropout", dropout, dropout_cases, FLOATS),
     Op("cumsum", cumsum, cumsum_cases, FLOATS | INTEGERS),
     Op("nonzero", nonzero, nonzero_cases, FLOATS | INTEGERS),
