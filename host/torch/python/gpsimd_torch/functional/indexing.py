@@ -23,7 +23,7 @@ def gather(input: torch.Tensor, dim: int, index: torch.Tensor) -> torch.Tensor:
         return input.reshape(-1)[:0].reshape(index.shape)
     x, rows = _rows(input, dim), _rows(index, dim)
     found = torch.ops.scatter_ops.gather(_as_large(x, rows), _as_int(rows))
-    return found.movedim(-1, dim).reshape(index.shape).to(input.dtype)
+    return _from_rows(found, dim, index.shape)
 
 
 def scatter(
@@ -87,13 +87,14 @@ def index_add(
 ) -> torch.Tensor:
     """Return `input` with `alpha` times the slices of `source` along `dim` added at `index`, as `torch.index_add`.
 
-    What goes to one slice is added in the order of the indices: floats in f32, rounded once, integers modulo 2^bits. `input` and `source` have one dtype, any of the cores, int64 in the range of int32, or bool.
+    What goes to one slice is added in the order of the indices: floats in f32, rounded once, integers modulo 2^bits.
+    `input` and `source` have one dtype, any of the cores, int64 in the range of int32, or bool.
 
     Raises `KernelError` when an index is negative or not below the size of the dimension, `ValueError` when there is
     not one for each slice of `source`.
     """
-    x, added = torch.atleast_1d(input).movedim(dim, 0), torch.atleast_1d(source).movedim(dim, 0)
-    index = index.reshape(-1)
+    x, added = _slices(input, dim), _slices(source, dim)
+    index = index if index.dim() == 1 else index.reshape(-1)
     if len(index) != len(added) or x.shape[1:] != added.shape[1:]:
         raise ValueError(
             f"`source` is {tuple(source.shape)}, expected `input`'s {tuple(input.shape)} with {len(index)} in "
@@ -102,15 +103,15 @@ def index_add(
     added = added if alpha == 1 else added * alpha
     if input.is_floating_point():
         load_library("index_ops")
-        columns = math.prod(x.shape[1:])
-        table, added = x.reshape(len(x), columns), added.reshape(len(added), columns)
-        result = torch.ops.index_ops.index_add(table, _as_int(index), added).reshape(x.shape)
+        result = torch.ops.index_ops.index_add(_as_table(x), _as_int(index), _as_table(added))
+        result = result if x.dim() == 2 else result.reshape(x.shape)
     else:
         load_library("scatter_ops")
         table, added = x.movedim(0, -1), added.movedim(0, -1)
         index = _as_int(index).expand(added.shape)
         result = torch.ops.scatter_ops.scatter_add(table, index, added).movedim(-1, 0)
-    return result.movedim(0, dim).reshape(input.shape).to(input.dtype)
+    result = result if dim == 0 else result.movedim(0, dim)
+    return result if result.shape == input.shape else result.reshape(input.shape)
 
 
 def one_hot(tensor: torch.Tensor, num_classes: int = -1) -> torch.Tensor:
@@ -170,11 +171,32 @@ _EXACT = 2**24
 
 def _rows(tensor: torch.Tensor, dim: int) -> torch.Tensor:
     """`tensor` with dimension `dim` as its last; a scalar has one."""
-    return torch.atleast_1d(tensor).movedim(dim, -1)
+    # To call PyTorch for nothing takes longer than the cores need for a thousand elements.
+    tensor = tensor if tensor.dim() > 0 else tensor.reshape(1)
+    return tensor if dim in (-1, tensor.dim() - 1) else tensor.movedim(dim, -1)
+
+
+def _from_rows(rows: torch.Tensor, dim: int, shape: torch.Size) -> torch.Tensor:
+    """What `_rows` made `rows` of, in its shape."""
+    tensor = rows if dim in (-1, rows.dim() - 1) else rows.movedim(-1, dim)
+    return tensor if tensor.shape == shape else tensor.reshape(shape)
+
+
+def _slices(tensor: torch.Tensor, dim: int) -> torch.Tensor:
+    """`tensor` with dimension `dim` as its first; a scalar has one."""
+    tensor = tensor if tensor.dim() > 0 else tensor.reshape(1)
+    return tensor if dim == 0 else tensor.movedim(dim, 0)
+
+
+def _as_table(slices: torch.Tensor) -> torch.Tensor:
+    """Slices as rows."""
+    return slices if slices.dim() == 2 else slices.reshape(len(slices), math.prod(slices.shape[1:]))
 
 
 def _as_large(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """The rows of `x` that have indices."""
+    if x.shape[:-1] == index.shape[:-1]:
+        return x
     if x.dim() != index.dim() or any(size > of_x for size, of_x in zip(index.shape[:-1], x.shape[:-1], strict=True)):
         raise ValueError(
             f"`index` is {tuple(index.shape)}, expected as many dimensions as {tuple(x.shape)}, only the last larger"
@@ -184,6 +206,8 @@ def _as_large(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 def _narrowed(src: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """The elements of `src` that have an index."""
+    if src.shape == index.shape:
+        return src
     if src.dim() != index.dim() or any(size > of_src for size, of_src in zip(index.shape, src.shape, strict=True)):
         raise ValueError(
             f"`index` is {tuple(index.shape)}, expected none larger than those of `src`, {tuple(src.shape)}"
@@ -194,12 +218,11 @@ def _narrowed(src: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _put_back(part: torch.Tensor, input: torch.Tensor, dim: int) -> torch.Tensor:
     """`input` with the rows of `part`, which are its first, in their places."""
     x = _rows(input, dim)
-    part = part.to(input.dtype)
     if part.shape != x.shape:
         result = x.clone()
         result[tuple(slice(size) for size in part.shape)] = part
         part = result
-    return part.movedim(-1, dim).reshape(input.shape)
+    return _from_rows(part, dim, input.shape)
 
 
 def _as_int(index: torch.Tensor) -> torch.Tensor:
