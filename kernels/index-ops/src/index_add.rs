@@ -68,27 +68,27 @@ pub fn add_rows<'l, T: Float>(
         if named.are_all {
             named.sort();
             let mut from = 0;
-            while let Some((row, places)) = named.at(from) {
+            while let Some((row, found)) = named.at(from) {
                 sums.skip(next..row)?;
-                for part in sums.parts() {
-                    sums.start(row, &part)?;
-                    sums.add(places, &part)?;
-                    sums.store(row, &part)?;
-                }
+                from = found.end;
+                sums.write(row, &mut named, &Places::Found(found))?;
                 next = row + 1;
-                from += places.len();
             }
             sums.skip(next..block.end)?;
         } else {
-            for part in sums.parts() {
-                sums.start(next, &part)?;
-                named.each(next, |places| sums.add(places, &part))?;
-                sums.store(next, &part)?;
-            }
+            sums.write(next, &mut named, &Places::OfRow(next))?;
         }
         next = block.end;
     }
     Ok(())
+}
+
+/// The places where a row is named.
+enum Places {
+    /// These, of all that were found.
+    Found(Range<usize>),
+    /// All where this row is, too many to be found at a time.
+    OfRow(usize),
 }
 
 /// The indices that name some rows, and where they are.
@@ -173,12 +173,21 @@ impl<'l, 'c> Named<'l, 'c> {
         lanes::sort(rows, places, lanes::Order::Ascending);
     }
 
-    /// The row that is number `from` of those found, and all places where it is named.
-    fn at(&self, from: usize) -> Option<(usize, &[i32])> {
+    /// The row that is number `from` of those found, and which of the places are where it is named.
+    fn at(&self, from: usize) -> Option<(usize, Range<usize>)> {
         let rows = self.rows.get(from..self.found)?;
         let row = rows.first()?;
         let count = rows.iter().take_while(|other| *other == row).count();
-        Some((*row as usize, self.places.get(from..from + count)?))
+        Some((*row as usize, from..from + count))
+    }
+
+    /// Calls `f` with places, from the first to the last, some at a time.
+    #[inline(always)]
+    fn visit(&mut self, places: &Places, mut f: impl FnMut(&[i32]) -> OpResult) -> OpResult {
+        match places {
+            Places::Found(found) => f(self.places.get(found.clone()).unwrap_or_default()),
+            Places::OfRow(row) => self.each(*row, f),
+        }
     }
 
     /// Where one row is named, from the first place to the last, some at a time.
@@ -200,11 +209,15 @@ struct Sums<'l, 'c, T> {
     base: Option<&'c Input<'l, T>>,
     x: &'c Input<'l, T>,
     y: Output<'l, T>,
-    /// Of a part of a row.
-    sums: gpsimd::Buffer<'c, f32>,
+    /// Columns that are summed at a time.
+    part: usize,
+    /// Of a part of a row. Of f32 the output has them.
+    buffer: gpsimd::Buffer<'c, f32>,
 }
 
 impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
+    const ARE_IN_OUTPUT: bool = size_of::<T>() == size_of::<f32>();
+
     fn new(
         core: &'c Core,
         columns: usize,
@@ -215,49 +228,45 @@ impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
         // Beside the sums, what is added to them or stored.
         let left = core.tcm().left().saturating_sub(INDICES * size_of::<i32>());
         let most = left / (size_of::<f32>() + size_of::<T>()) / (2 * LANES) * (2 * LANES);
-        let sums = core.tcm().buffer(columns.min(most.max(LANES)))?;
-        Ok(Self { core, columns, base, x, y, sums })
+        let part = columns.min(most.max(LANES));
+        let buffer = core.tcm().buffer(if Self::ARE_IN_OUTPUT { 0 } else { part })?;
+        Ok(Self { core, columns, base, x, y, part, buffer })
     }
 
-    /// The columns that are summed at a time.
-    fn parts(&self) -> Chunks {
-        Chunks::of(0..self.columns, self.sums.len())
-    }
-
-    /// Starts some columns of a row.
-    fn start(&mut self, row: usize, part: &Range<usize>) -> OpResult {
-        let Some(base) = self.base else {
-            self.sums.fill(0.0);
-            return Ok(());
-        };
-        let start = row * self.columns + part.start;
-        let base = self.core.tcm().load(base, start..start + part.len())?;
-        for (sum, base) in self.sums.iter_mut().zip(&*base) {
-            *sum = base.to_f32();
-        }
-        Ok(())
-    }
-
-    /// Adds the rows of x in `places` to the sums, in some columns.
-    fn add(&mut self, places: &[i32], part: &Range<usize>) -> OpResult {
-        for place in places {
-            let start = *place as usize * self.columns + part.start;
-            let x = self.core.tcm().load(self.x, start..start + part.len())?;
-            for (sum, x) in self.sums.iter_mut().zip(&*x) {
-                *sum += x.to_f32();
+    /// Writes a row: that of the base, or 0, and what is added to it.
+    #[inline(always)]
+    fn write(&mut self, row: usize, named: &mut Named<'_, '_>, places: &Places) -> OpResult {
+        let (tcm, columns, x) = (self.core.tcm(), self.columns, self.x);
+        for part in Chunks::of(0..columns, self.part) {
+            let elements = row * columns + part.start..row * columns + part.end;
+            if Self::ARE_IN_OUTPUT {
+                let mut sums = if let Some(base) = self.base {
+                    tcm.update(base, &mut self.y, elements)?
+                } else {
+                    let mut sums = tcm.stage(&mut self.y, elements)?;
+                    sums.fill(T::ZERO);
+                    sums
+                };
+                named.visit(places, |places| add(tcm, x, (columns, &part), places, &mut sums))?;
+                sums.store()?;
+                continue;
             }
+            if let Some(base) = self.base {
+                for (sum, base) in self.buffer.iter_mut().zip(&*tcm.load(base, elements.clone())?) {
+                    *sum = base.to_f32();
+                }
+            } else {
+                self.buffer.fill(0.0);
+            }
+            let sums = &mut self.buffer;
+            named.visit(places, |places| add(tcm, x, (columns, &part), places, sums))?;
+            let mut stage = tcm.stage(&mut self.y, elements)?;
+            for (to, sum) in stage.iter_mut().zip(&*self.buffer) {
+                *to = T::from_f32(*sum);
+            }
+            stage.store()?;
         }
         Ok(())
-    }
-
-    /// Writes the sums to some columns of a row.
-    fn store(&mut self, row: usize, part: &Range<usize>) -> OpResult {
-        let start = row * self.columns + part.start;
-        let mut to = self.core.tcm().stage(&mut self.y, start..start + part.len())?;
-        for (to, sum) in to.iter_mut().zip(&*self.sums) {
-            *to = T::from_f32(*sum);
-        }
-        to.store()
     }
 
     /// Writes rows that nothing is added to.
@@ -268,4 +277,23 @@ impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
         Chunks::of(elements, tcm.tile_len::<T>(1).max(1))
             .try_for_each(|part| tcm.update(base, &mut self.y, part)?.store())
     }
+}
+
+/// Adds the rows of x in `places` to the sums of some columns, of all that there are.
+#[inline(always)]
+fn add<T: Float, S: Float>(
+    tcm: gpsimd::Tcm<'_>,
+    x: &Input<'_, T>,
+    (columns, part): (usize, &Range<usize>),
+    places: &[i32],
+    sums: &mut [S],
+) -> OpResult {
+    for place in places {
+        let start = *place as usize * columns + part.start;
+        let x = tcm.load(x, start..start + part.len())?;
+        for (sum, x) in sums.iter_mut().zip(&*x) {
+            *sum = S::from_f32(sum.to_f32() + x.to_f32());
+        }
+    }
+    Ok(())
 }

@@ -86,7 +86,8 @@ fn rows_that_no_index_names_stay_as_they_are() {
     let x = tensor(vec![1.0_f32; 3 * 5], &[3, 5]);
     for mode in [Mode::Checked, Mode::Fast] {
         let engine = Engine::builder().cores(3).mode(mode).build().expect("an engine");
-        let y = engine.call_all(&op("index_add"), &[&base, &ids, &x].map(Tensor::view), &[]).expect("a launch").remove(0);
+        let y =
+            engine.call_all(&op("index_add"), &[&base, &ids, &x].map(Tensor::view), &[]).expect("a launch").remove(0);
         let rows = |x: &Tensor| x.as_slice::<f32>().expect("f32").iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         for (row, (y, base)) in rows(&y).chunks(5).zip(rows(&base).chunks(5)).enumerate() {
             assert_eq!(y == base, row != 7 && row != 39, "row {row}: {y:x?}");
@@ -100,7 +101,9 @@ fn an_index_of_no_row_is_refused() {
     let refused = |rows: usize, id: i32| {
         let (dy, ids) = (tensor(vec![1.0_f32; 3 * 2], &[3, 2]), tensor(vec![0, id, 0], &[3]));
         let table = tensor(vec![0.0_f32; rows * 2], &[rows, 2]);
-        let error = engine.call_all(&op("gather_rows_backward"), &[&dy, &ids, &table].map(Tensor::view), &[]).expect_err("refused");
+        let error = engine
+            .call_all(&op("gather_rows_backward"), &[&dy, &ids, &table].map(Tensor::view), &[])
+            .expect_err("refused");
         gpsimd_tests::without_lines(error.to_string())
     };
     insta::assert_snapshot!(refused(3, 3), @"op `gather_rows_backward`, core 0, at kernels/index-ops/src/index_add.rs:LINE: index 3, element 1 of `ids`, is out of range: there are 3 to choose from");
