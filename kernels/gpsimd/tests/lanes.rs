@@ -304,6 +304,15 @@ fn indices_outside_of_the_elements_are_refused() {
         let gathering = std::panic::catch_unwind(|| gather(&[1, 2, 3], 10, &[10, index], &mut [0; 2]));
         assert!(gathering.is_err(), "{index}");
     }
+    // Wherever they are, in whole vectors or behind these.
+    for place in 0..101 {
+        for index in [64, -1, i32::MIN, i32::MAX] {
+            let mut indices = [63; 101];
+            indices[place] = index;
+            let gathering = std::panic::catch_unwind(|| gather(&[1_u8; 64], 0, &indices, &mut [0; 101]));
+            assert!(gathering.is_err(), "{index} at {place}");
+        }
+    }
     gather(&[0_u8; 0], 0, &[], &mut []);
 }
 

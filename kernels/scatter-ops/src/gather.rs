@@ -31,7 +31,7 @@ pub fn gather<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, mut y: Out
             let mut stage = tcm.stage(&mut y, own)?;
             let of_rows = stage.chunks_exact_mut(per_row).zip(index.chunks_exact(per_row));
             for ((y, index), x) in of_rows.zip(x.chunks_exact(len.max(1))) {
-                pick(x, index, y);
+                lanes::gather(x, 0, index, y);
             }
             stage.store()?;
         }
@@ -49,7 +49,7 @@ pub fn gather<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, mut y: Out
             for part in Chunks::of(next.start..end, at_a_time) {
                 let index = tcm.load_indices(&index, part.clone(), len)?;
                 let mut stage = tcm.stage(&mut y, part)?;
-                pick(&x, &index, &mut stage);
+                lanes::gather(&x, 0, &index, &mut stage);
                 stage.store()?;
             }
         } else {
@@ -66,14 +66,4 @@ pub fn gather<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, mut y: Out
         next.start = end;
     }
     Ok(())
-}
-
-/// The elements of `x` at indices, each of which is that of one.
-#[inline(always)]
-fn pick<T: Copy>(x: &[T], index: &[i32], y: &mut [T]) {
-    let Some(last) = x.len().checked_sub(1) else { return };
-    for (y, i) in y.iter_mut().zip(index) {
-        // Without a branch: it is no more than `last`.
-        *y = x[(*i as usize).min(last)];
-    }
 }

@@ -50,7 +50,9 @@ impl<'c> Tcm<'c> {
         let range = indices.hbm.resolve(&range, at)?;
         let start = range.start;
         let tile = self.load(indices, range)?;
-        let is_beyond = |index: i32| index as u32 as usize >= count;
+        // In 32 bits, of which as many again fit in a vector as of usize on a host; a negative one is beyond all.
+        let count_in_i32 = count.min(1 << 31) as u32;
+        let is_beyond = |index: i32| index as u32 >= count_in_i32;
         if lanes::any(&tile, is_beyond)
             && let Some(number) = lanes::position(&tile, is_beyond)
             && let Some(index) = tile.get(number)
