@@ -96,6 +96,18 @@ impl<T: Element> RowTile<'_, '_, T> {
         unsafe { slice::from_raw_parts(self.data.wrapping_add(start), self.columns) }
     }
 
+    /// The elements from the first of the first row to the last of the last, with what is between rows, and how many are from
+    /// the start of a row to that of the next: for kernels that go from row to row at every element. `None` of rows at
+    /// indices.
+    #[inline(always)]
+    pub fn as_strided(&self) -> Option<(&[T], usize)> {
+        let Place::Every(stride) = self.place else { return None };
+        let len = if self.rows == 0 { 0 } else { (self.rows - 1) * stride + self.columns };
+        // SAFETY: as for `row`: all from the start of row 0 to the end of row `rows - 1`, which is the last; in a tensor these
+        // rows were found inside, and so is what is between them.
+        Some((unsafe { slice::from_raw_parts(self.data, len) }, stride))
+    }
+
     /// The rows in their order.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = &[T]> {

@@ -11,6 +11,9 @@ pub(super) struct Axes {
     pub(super) border: bool,
 }
 
+/// The pixel of a place where that and the next are outside.
+pub(super) const OUTSIDE: i32 = i32::MIN;
+
 /// A place along a side of an image: between a pixel, which may be the one before the first, and the next.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
@@ -41,20 +44,21 @@ impl Axes {
         !self.border || (place > 0.0 && place < size as f32 - 1.0)
     }
 
-    /// The place that a number of the grid names; `None` where both pixels are outside.
+    /// The place that a number of the grid names. Without a branch, so that a host has it of several in a vector.
     #[inline(always)]
-    pub(super) fn place(self, number: f32, size: usize) -> Option<Place> {
+    #[expect(clippy::needless_bitwise_bool, reason = "operators that skip an operand are branches")]
+    pub(super) fn place(self, number: f32, size: usize) -> Place {
         let (mut place, last) = (self.unclipped(number, size), size as f32 - 1.0);
         if self.border {
             place = if place > 0.0 { place } else { 0.0 };
             place = if place < last { place } else { last };
         }
-        if !(place >= -1.0 && place < size as f32) {
-            return None;
-        }
+        let is_inside = (place >= -1.0) & (place < size as f32);
+        let place = if is_inside { place } else { 0.0 };
         let towards_0 = place as i32;
         let pixel = towards_0 - i32::from(towards_0 as f32 > place);
-        Some(Place { pixel, part: place - pixel as f32 })
+        let part = place - pixel as f32;
+        Place { pixel: if is_inside { pixel } else { OUTSIDE }, part }
     }
 }
 

@@ -5,7 +5,7 @@ use core::ops::Range;
 use gpsimd::prelude::*;
 
 use super::expect_images;
-use super::geometry::{Axes, Images};
+use super::geometry::{Axes, Images, OUTSIDE};
 use super::points::Points;
 
 fn like_grid(dy: &TensorType, input: &TensorType, grid: &TensorType) -> Result<TensorType, ShapeError> {
@@ -74,12 +74,14 @@ fn add_channels<T: Float>(
     for channel in image * images.channels..(image + 1) * images.channels {
         let start = channel * images.points;
         let dy = core.tcm().load(dy, start + range.start..start + range.end)?;
-        points.each_block(input, channel, |block, point| {
-            let [[a, b], [c, d]] = block.corners(&point);
-            let dy = dy.get(point.number).map_or(0.0, |dy| dy.to_f32());
-            if let Some([of_x, of_y]) = sums.as_chunks_mut().0.get_mut(point.number) {
-                *of_x += dy * ((b - a) * (1.0 - point.y_part) + (d - c) * point.y_part);
-                *of_y += dy * ((c - a) * (1.0 - point.x_part) + (d - b) * point.x_part);
+        points.each_block(input, channel, |pixels, places| {
+            for point in points.points(places) {
+                let [[a, b], [c, d]] = pixels.corners([point.x, point.y]);
+                let dy = dy.get(point.number).map_or(0.0, |dy| dy.to_f32());
+                if let Some([of_x, of_y]) = sums.as_chunks_mut().0.get_mut(point.number) {
+                    *of_x += dy * ((b - a) * (1.0 - point.y_part) + (d - c) * point.y_part);
+                    *of_y += dy * ((c - a) * (1.0 - point.x_part) + (d - b) * point.x_part);
+                }
             }
         })?;
     }
@@ -129,12 +131,15 @@ pub fn grid_sample_input<T: Float>(
             let dy = tcm.load(&dy, start + range.start..start + range.end)?;
             for (point, dy) in points.iter().zip(&*dy) {
                 let [x, y] = point.map(T::to_f32);
-                let Some(y) = axes.place(y, height) else { continue };
+                let y = axes.place(y, height);
                 let row = y.pixel.wrapping_sub(top as i32);
-                if row < -1 || row >= rows as i32 {
+                if y.pixel == OUTSIDE || row < -1 || row >= rows as i32 {
                     continue;
                 }
-                let Some(x) = axes.place(x, width) else { continue };
+                let x = axes.place(x, width);
+                if x.pixel == OUTSIDE {
+                    continue;
+                }
                 let column = x.pixel.wrapping_sub(left as i32);
                 let dy = dy.to_f32();
                 let mut add = |row: i32, column: i32, part: f32| {

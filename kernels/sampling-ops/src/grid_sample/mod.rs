@@ -14,7 +14,7 @@ use gpsimd::prelude::*;
 pub use self::gradients::{grid_sample_grid, grid_sample_input};
 
 use self::geometry::{Axes, Images};
-use self::points::Points;
+use self::points::{Pixels, Points};
 
 fn expect_images(input: &TensorType, grid: &TensorType) -> Result<(), ShapeError> {
     input.expect_rank(4)?;
@@ -84,15 +84,51 @@ fn sample<T: Float>(
         let start = channel * images.points;
         let mut stage = core.tcm().stage(y, start + range.start..start + range.end)?;
         stage.fill(T::ZERO);
-        points.each_block(input, channel, |block, point| {
-            if let Some(to) = stage.get_mut(point.number) {
-                let [[a, b], [c, d]] = block.corners(&point);
-                let (x, y) = (point.x_part, point.y_part);
-                let sum = a * ((1.0 - x) * (1.0 - y)) + b * (x * (1.0 - y)) + c * ((1.0 - x) * y) + d * (x * y);
-                *to = T::from_f32(sum);
+        points.each_block(input, channel, |pixels, places| {
+            if let (Some((points, parts)), Some(y)) = (points.in_order(places.clone()), stage.get_mut(places.clone())) {
+                let near = points.chunks(TOGETHER).zip(parts.chunks(TOGETHER)).zip(y.chunks_mut(TOGETHER));
+                near.for_each(|((points, parts), y)| sample_near(pixels, points, parts, y));
+                return;
+            }
+            for point in points.points(places) {
+                if let Some(to) = stage.get_mut(point.number) {
+                    *to = T::from_f32(interpolate(pixels.corners([point.x, point.y]), [point.x_part, point.y_part]));
+                }
             }
         })?;
         stage.store()?;
     }
     Ok(())
+}
+
+/// Points in one block that are sampled together: so many of each corner have room on a core's stack.
+const TOGETHER: usize = 2 * LANES;
+
+/// Samples points that follow each other: one corner of all after the other, so that the rest is computed in vectors. Apart, so
+/// that the corners are on the stack only here.
+#[inline(never)]
+fn sample_near<T: Float>(pixels: &Pixels<'_, T>, points: &[[i32; 2]], parts: &[[f32; 2]], y: &mut [T]) {
+    let mut offsets = [0; TOGETHER];
+    let Some(offsets) = offsets.get_mut(..points.len()) else { return };
+    if !pixels.find(points, offsets) {
+        for (to, (point, parts)) in y.iter_mut().zip(points.iter().zip(parts)) {
+            *to = T::from_f32(interpolate(pixels.corners(*point), *parts));
+        }
+        return;
+    }
+    let mut corners = [[T::ZERO; TOGETHER]; 4];
+    for (corner, at) in corners.iter_mut().zip([(0, 0), (0, 1), (1, 0), (1, 1)]) {
+        pixels.gather(at, offsets, corner);
+    }
+    let [a, b, c, d] = &corners;
+    let corners = a.iter().zip(b).zip(c.iter().zip(d));
+    for (to, (((a, b), (c, d)), parts)) in y.iter_mut().zip(corners.zip(parts)) {
+        *to = T::from_f32(interpolate([[a, b], [c, d]].map(|row| row.map(|pixel| pixel.to_f32())), *parts));
+    }
+}
+
+/// What is at a point between four pixels.
+#[inline(always)]
+fn interpolate([[a, b], [c, d]]: [[f32; 2]; 2], [x, y]: [f32; 2]) -> f32 {
+    a * ((1.0 - x) * (1.0 - y)) + b * (x * (1.0 - y)) + c * ((1.0 - x) * y) + d * (x * y)
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use gpsimd::prelude::*;
 use gpsimd::{Buffer, RowTile};
 
-use super::geometry::Images;
+use super::geometry::{Images, OUTSIDE};
 
 /// Points of a tile, where TCM has room for as many and for blocks beside them.
 const MOST: usize = 128;
@@ -24,6 +24,9 @@ pub(super) struct Point {
     pub(super) x_part: f32,
     pub(super) y_part: f32,
 }
+
+/// Of each of some points x and y.
+type Pairs<'p, T> = &'p [[T; 2]];
 
 /// A tile of points.
 pub(super) struct Points<'c> {
@@ -72,23 +75,35 @@ impl<'c> Points<'c> {
         let start = image * points;
         let across = self.across();
         let grid = self.core.tcm().load(grid, 2 * (start + range.start)..2 * (start + range.end))?;
-        self.blocks.fill(NOWHERE);
-        self.order.fill(NOWHERE);
-        let (mut last, mut runs) = (NOWHERE, 0);
         let places = self.pixels.as_chunks_mut::<2>().0.iter_mut().zip(self.parts.as_chunks_mut::<2>().0);
-        let targets = places.zip(self.blocks.iter_mut().zip(&mut *self.order)).enumerate();
-        for ((number, ((pixels, parts), (block, order))), point) in targets.zip(grid.as_chunks::<2>().0) {
-            *order = number as i32;
+        for ((pixels, parts), point) in places.zip(grid.as_chunks::<2>().0) {
             let [x, y] = point.map(T::to_f32);
-            let (Some(x), Some(y)) = (axes.place(x, width), axes.place(y, height)) else {
+            let (x, y) = (axes.place(x, width), axes.place(y, height));
+            (*pixels, *parts) = ([x.pixel, y.pixel], [x.part, y.part]);
+        }
+        self.blocks.fill(NOWHERE);
+        let (rows, columns) = (self.rows as u32, self.columns as u32);
+        // The block that a point was in last, and its first row and column.
+        let (mut last, mut runs, mut block, mut top, mut left) = (NOWHERE, 0, NOWHERE, 0, 0);
+        let pixels = self.pixels.as_chunks::<2>().0.iter().take(range.len());
+        for (own, [x, y]) in self.blocks.iter_mut().zip(pixels) {
+            if *x == OUTSIDE || *y == OUTSIDE {
                 last = NOWHERE;
                 continue;
-            };
-            (*pixels, *parts) = ([x.pixel, y.pixel], [x.part, y.part]);
-            let (row, column) = ((y.pixel + 1) as usize / self.rows, (x.pixel + 1) as usize / self.columns);
-            *block = (row * across + column) as i32;
-            runs += usize::from(*block != last);
-            last = *block;
+            }
+            let (x, y) = ((x + 1) as u32, (y + 1) as u32);
+            // To divide takes longer than all else here.
+            if block == NOWHERE || y.wrapping_sub(top) >= rows || x.wrapping_sub(left) >= columns {
+                let (row, column) = (y / rows, x / columns);
+                (top, left) = (row * rows, column * columns);
+                block = (row as usize * across + column as usize) as i32;
+            }
+            *own = block;
+            runs += usize::from(block != last);
+            last = block;
+        }
+        for (number, order) in self.order.iter_mut().enumerate() {
+            *order = if number < range.len() { number as i32 } else { NOWHERE };
         }
         self.is_in_order = runs <= RUNS;
         Ok(())
@@ -102,28 +117,38 @@ impl<'c> Points<'c> {
         }
     }
 
-    /// Calls `f` with every point that is not outside, and the block that it is in of the image of a channel.
+    /// Calls `f` with every block of the image of a channel that points are in, and where in the order these are.
     #[inline(always)]
     pub(super) fn each_block<T: Float>(
         &self,
         input: &Input<'_, T>,
         channel: usize,
-        mut f: impl FnMut(&Block<'c, T>, Point),
+        mut f: impl FnMut(&Pixels<'_, T>, Range<usize>),
     ) -> OpResult {
         let mut from = 0;
         while let Some(block) = self.blocks.get(from).copied() {
-            let same = self.blocks.iter().zip(&*self.order).skip(from).take_while(|(other, _)| **other == block);
-            if block == NOWHERE {
-                from += same.count();
-                continue;
+            let rest = self.blocks.get(from..).unwrap_or_default();
+            let count = lanes::position(rest, |other| other != block).unwrap_or(rest.len());
+            if block != NOWHERE {
+                f(&self.load_block(input, channel, block as usize)?.pixels(), from..from + count);
             }
-            let loaded = self.load_block(input, channel, block as usize)?;
-            for (_, order) in same {
-                f(&loaded, self.at(*order as usize));
-                from += 1;
-            }
+            from += count;
         }
         Ok(())
+    }
+
+    /// The points that are there in the order.
+    #[inline(always)]
+    pub(super) fn points(&self, places: Range<usize>) -> impl Iterator<Item = Point> {
+        self.order.get(places).unwrap_or_default().iter().map(|number| self.at(*number as usize))
+    }
+
+    /// Pixels and parts, x and y of each, of the points that are there in the order; `None` if these are not in the order of
+    /// their numbers.
+    #[inline(always)]
+    pub(super) fn in_order(&self, places: Range<usize>) -> Option<(Pairs<'_, i32>, Pairs<'_, f32>)> {
+        let (pixels, parts) = (self.pixels.as_chunks().0, self.parts.as_chunks().0);
+        self.is_in_order.then_some((pixels.get(places.clone())?, parts.get(places)?))
     }
 
     #[inline(always)]
@@ -143,28 +168,80 @@ impl<'c> Points<'c> {
         let start = self.images.plane(channel) + top * width + left;
         let rows = Strided { start, rows: bottom - top, columns: right - left, stride: width };
         let pixels = self.core.tcm().load_2d(input, rows)?;
-        Ok(Block { pixels, top: top as i32, left: left as i32, rows: bottom - top })
+        Ok(Block { rows: pixels, top: top as i32, left: left as i32, columns: right - left })
+    }
+}
+
+/// A block of a channel's image, loaded.
+struct Block<'c, T> {
+    rows: RowTile<'c, 'static, T>,
+    top: i32,
+    left: i32,
+    columns: usize,
+}
+
+impl<T: Float> Block<'_, T> {
+    #[inline(always)]
+    fn pixels(&self) -> Pixels<'_, T> {
+        let (elements, stride) = self.rows.as_strided().unwrap_or_default();
+        let (top, left, rows, columns) = (self.top, self.left, self.rows.len() as u32, self.columns as u32);
+        Pixels { elements, stride, top, left, rows, columns }
     }
 }
 
 /// Pixels of a channel's image.
-pub(super) struct Block<'c, T> {
-    pixels: RowTile<'c, 'static, T>,
+pub(super) struct Pixels<'t, T> {
+    /// From the first of the first row to the last of the last.
+    elements: &'t [T],
+    /// From a pixel to that below it.
+    stride: usize,
     top: i32,
     left: i32,
-    rows: usize,
+    rows: u32,
+    columns: u32,
 }
 
-impl<T: Float> Block<'_, T> {
+impl<T: Float> Pixels<'_, T> {
     /// The pixels around a point; those outside of the image are 0.
     #[inline(always)]
-    pub(super) fn corners(&self, point: &Point) -> [[f32; 2]; 2] {
-        let row = |row: i32| {
-            let row = row.wrapping_sub(self.top) as usize;
-            let row = if row < self.rows { self.pixels.row(row) } else { &[] };
-            let left = point.x.wrapping_sub(self.left) as usize;
-            [row.get(left), row.get(left.wrapping_add(1))].map(|pixel| pixel.map_or(0.0, |pixel| pixel.to_f32()))
-        };
-        [row(point.y), row(point.y + 1)]
+    pub(super) fn corners(&self, [x, y]: [i32; 2]) -> [[f32; 2]; 2] {
+        let (row, column) = (y.wrapping_sub(self.top) as u32, x.wrapping_sub(self.left) as u32);
+        if row < self.rows.saturating_sub(1) && column < self.columns.saturating_sub(1) {
+            let start = row as usize * self.stride + column as usize;
+            let at = |start: usize| self.elements.get(start..).and_then(|row| row.first_chunk()).copied();
+            if let (Some(above), Some(below)) = (at(start), at(start + self.stride)) {
+                return [above, below].map(|row: [T; 2]| row.map(T::to_f32));
+            }
+        }
+        [row, row.wrapping_add(1)].map(|row| [column, column.wrapping_add(1)].map(|column| self.pixel(row, column)))
+    }
+
+    /// Where the pixels before points are among the elements; whether all four of each are there.
+    #[inline(always)]
+    #[expect(clippy::needless_bitwise_bool, reason = "operators that skip an operand are branches")]
+    pub(super) fn find(&self, points: &[[i32; 2]], offsets: &mut [i32]) -> bool {
+        let (rows, columns) = (self.rows.saturating_sub(1), self.columns.saturating_sub(1));
+        let (stride, mut is_one_outside) = (self.stride as i32, 0);
+        for (offset, [x, y]) in offsets.iter_mut().zip(points) {
+            let (row, column) = (y.wrapping_sub(self.top), x.wrapping_sub(self.left));
+            is_one_outside |= u32::from((row as u32 >= rows) | (column as u32 >= columns));
+            *offset = row.wrapping_mul(stride).wrapping_add(column);
+        }
+        is_one_outside == 0
+    }
+
+    /// The pixels that are so many rows below and columns behind those at `offsets`, which [`find`](Self::find) has found.
+    #[inline(always)]
+    pub(super) fn gather(&self, (row, column): (usize, usize), offsets: &[i32], to: &mut [T]) {
+        let elements = self.elements.get(row * self.stride + column..).unwrap_or_default();
+        lanes::gather(elements, 0, offsets, to);
+    }
+
+    #[inline(never)]
+    fn pixel(&self, row: u32, column: u32) -> f32 {
+        if row >= self.rows || column >= self.columns {
+            return 0.0;
+        }
+        self.elements.get(row as usize * self.stride + column as usize).map_or(0.0, |pixel| pixel.to_f32())
     }
 }
