@@ -102,7 +102,7 @@ fn sample<T: Float>(
 }
 
 /// Points in one block that are sampled together: so many of each corner have room on a core's stack.
-const TOGETHER: usize = 2 * LANES;
+const TOGETHER: usize = LANES;
 
 /// Samples points that follow each other: one corner of all after the other, so that the rest is computed in vectors. Apart, so
 /// that the corners are on the stack only here.
