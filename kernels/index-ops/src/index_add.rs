@@ -48,7 +48,7 @@ pub fn index_add<T: Float>(core: &Core, base: Input<T>, ids: Input<i32>, x: Inpu
 /// others that this is a part of. What goes to row `padding` is left out; -1 is none.
 ///
 /// # Errors
-/// When an index is not that of a row.
+/// When an index is not that of a row. Of rows without elements none is looked at, as none is where they are gathered.
 #[inline]
 pub fn add_rows<'l, T: Float>(
     core: &Core,
@@ -58,6 +58,9 @@ pub fn add_rows<'l, T: Float>(
     (rows, columns): (usize, usize),
     padding: i32,
 ) -> OpResult {
+    if columns == 0 {
+        return Ok(());
+    }
     let mut named = Named::new(core, ids, padding)?;
     named.verify(rows)?;
     let mut sums = Sums::new(core, columns, base, x, y)?;

@@ -111,3 +111,24 @@ fn an_index_of_no_row_is_refused() {
     insta::assert_snapshot!(refused(3, i32::MIN), @"op `gather_rows_backward`, core 0, at kernels/index-ops/src/index_add.rs:LINE: index -2147483648, element 1 of `ids`, is out of range: there are 3 to choose from");
     insta::assert_snapshot!(refused(0, 0), @"op `gather_rows_backward`, core 0, at kernels/index-ops/src/index_add.rs:LINE: index 0, element 0 of `ids`, is out of range: there are 0 to choose from");
 }
+
+/// There is nothing to read or to add, whatever the index: as in PyTorch, and the same in an op and its gradient.
+#[test]
+fn indices_of_rows_without_elements_are_not_looked_at() {
+    let engine = Engine::builder().build().expect("an engine");
+    for (rows, ids) in [(0, vec![0]), (0, vec![7, -1]), (3, vec![9])] {
+        let (table, x) = (tensor::<f32>(vec![], &[rows, 0]), tensor::<f32>(vec![], &[ids.len(), 0]));
+        let count = ids.len();
+        let ids = tensor(ids, &[count]);
+        let calls = [
+            ("gather_rows", vec![&table, &ids], &x),
+            ("gather_rows_backward", vec![&x, &ids, &table], &table),
+            ("index_add", vec![&table, &ids, &x], &table),
+        ];
+        for (name, operands, like) in calls {
+            let operands: Vec<_> = operands.into_iter().map(Tensor::view).collect();
+            let y = engine.call_all(&op(name), &operands, &[]).expect("a launch").remove(0);
+            assert_eq!(y.shape(), like.shape(), "{name}");
+        }
+    }
+}
