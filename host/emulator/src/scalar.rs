@@ -64,3 +64,22 @@ macro_rules! from {
 }
 
 from! { F32: f32, I32: i32, U32: u32, Bool: bool, Size: usize }
+
+#[cfg(test)]
+mod tests {
+    use gpsimd_descriptor::ElementType;
+
+    use super::*;
+
+    #[test]
+    fn a_number_to_try_an_op_with_is_of_the_operands_kind_and_not_nothing() {
+        let scalars = [ScalarType::F32, ScalarType::I32, ScalarType::U32, ScalarType::Bool].map(OperandKind::Scalar);
+        for kind in scalars.into_iter().chain([OperandKind::Size]) {
+            let scalar = Scalar::ordinary(kind, 7).unwrap();
+            assert_eq!(scalar.kind(), kind);
+            assert_ne!(scalar.bits(), Some(0), "{kind:?}");
+        }
+        assert_eq!(Scalar::ordinary(OperandKind::Size, 7), Some(Scalar::Size(7)));
+        assert_eq!(Scalar::ordinary(OperandKind::Tensor(ElementType::Any), 7), None);
+    }
+}

@@ -121,6 +121,8 @@ impl Workers for ThreadPool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     /// Forgets every third task, and starts the others twice.
@@ -149,6 +151,19 @@ mod tests {
                 assert_eq!(done, vec![1; parts]);
             }
         }
+    }
+
+    #[test]
+    fn a_pool_works_on_as_many_parts_at_once_as_it_has_threads() {
+        let (pool, begun) = (ThreadPool::new(3).unwrap(), AtomicUsize::new(0));
+        for_each(Some(&pool), 0..3, |_| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            let started = Instant::now();
+            while begun.load(Ordering::Relaxed) < 3 {
+                assert!(started.elapsed() < Duration::from_secs(30), "the others wait for this part");
+                std::thread::yield_now();
+            }
+        });
     }
 
     /// Counts what it is given, and forgets it.

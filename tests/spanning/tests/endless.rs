@@ -296,3 +296,119 @@ fn ctrl_c_ends_a_program_that_does_not_handle_it() {
     use std::os::unix::process::ExitStatusExt;
     assert_eq!(interrupted(false).status.signal(), Some(libc::SIGINT));
 }
+
+/// Threads that C made have no stack for signal handlers, unlike Rust's.
+#[cfg(target_os = "linux")]
+mod threads_of_c {
+    use std::ffi::c_void;
+    use std::ptr;
+
+    use super::*;
+
+    /// The stack that handlers run on, on this thread.
+    fn signal_stack() -> libc::stack_t {
+        // SAFETY: asks.
+        unsafe {
+            let mut current = std::mem::zeroed();
+            assert_eq!(libc::sigaltstack(ptr::null(), &raw mut current), 0);
+            current
+        }
+    }
+
+    fn is_enabled(stack: &libc::stack_t) -> bool {
+        stack.ss_flags & libc::SS_DISABLE == 0
+    }
+
+    /// Makes `memory` the stack that handlers run on, on this thread.
+    fn set_signal_stack(memory: &'static mut [u8]) {
+        let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
+        // SAFETY: the memory is for signals alone, and is never given back.
+        assert_eq!(unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) }, 0);
+    }
+
+    struct Job {
+        work: fn(&Engine),
+        result: std::thread::Result<()>,
+        key: libc::pthread_key_t,
+        /// When all that is the thread's has been dropped.
+        at_end: Option<libc::stack_t>,
+    }
+
+    extern "C" fn run(job: *mut c_void) -> *mut c_void {
+        // SAFETY: the job of this thread, which its creator waits for.
+        let job = unsafe { &mut *job.cast::<Job>() };
+        // SAFETY: a key that exists.
+        unsafe { libc::pthread_setspecific(job.key, ptr::from_mut(job).cast()) };
+        job.result = std::panic::catch_unwind(|| (job.work)(&engine(Mode::Checked, 1)));
+        ptr::null_mut()
+    }
+
+    /// After the destructors of thread-local variables, as the C library has it.
+    extern "C" fn end(job: *mut c_void) {
+        // SAFETY: as above.
+        unsafe { (*job.cast::<Job>()).at_end = Some(signal_stack()) };
+    }
+
+    /// Does `work` on a thread that C made; returns the stack for signal handlers at its end.
+    fn on_a_thread_of_c(work: fn(&Engine)) -> libc::stack_t {
+        let mut job = Job { work, result: Ok(()), key: 0, at_end: None };
+        // SAFETY: a thread that is waited for, and a key that is used by it alone.
+        unsafe {
+            let mut thread = std::mem::zeroed();
+            assert_eq!(libc::pthread_key_create(&raw mut job.key, Some(end)), 0);
+            assert_eq!(libc::pthread_create(&raw mut thread, ptr::null(), run, (&raw mut job).cast()), 0);
+            assert_eq!(libc::pthread_join(thread, ptr::null_mut()), 0);
+            libc::pthread_key_delete(job.key);
+        }
+        if let Err(panic) = job.result {
+            std::panic::resume_unwind(panic);
+        }
+        job.at_end.expect("the thread has ended")
+    }
+
+    fn runs_out_of_stack(engine: &Engine) {
+        let error = error(engine, "has_large_locals", 1.0);
+        assert!(matches!(error.misuse, Misuse::StackOverflow { .. }), "{error}");
+        still_works(engine);
+    }
+
+    #[test]
+    fn kernels_that_run_out_of_stack_are_an_error_and_the_thread_keeps_no_stack_of_theirs() {
+        let at_end = on_a_thread_of_c(|engine| {
+            assert!(!is_enabled(&signal_stack()), "C threads have none");
+            runs_out_of_stack(engine);
+            assert!(is_enabled(&signal_stack()));
+        });
+        assert!(!is_enabled(&at_end), "it is that of memory which is no longer there");
+    }
+
+    #[test]
+    fn a_signal_stack_that_is_large_enough_is_used() {
+        let at_end = on_a_thread_of_c(|engine| {
+            set_signal_stack(vec![0; 64 * 1024].leak());
+            let before = signal_stack().ss_sp;
+            runs_out_of_stack(engine);
+            assert_eq!(signal_stack().ss_sp, before);
+        });
+        assert!(is_enabled(&at_end), "it is the thread's own");
+    }
+
+    #[test]
+    fn a_signal_stack_that_is_small_is_replaced() {
+        on_a_thread_of_c(|engine| {
+            set_signal_stack(vec![0; 12 * 1024].leak());
+            runs_out_of_stack(engine);
+            assert!(signal_stack().ss_size >= 64 * 1024);
+        });
+    }
+
+    #[test]
+    fn a_signal_stack_of_the_thread_set_after_a_launch_stays() {
+        let at_end = on_a_thread_of_c(|engine| {
+            runs_out_of_stack(engine);
+            set_signal_stack(vec![0; 128 * 1024].leak());
+            runs_out_of_stack(engine);
+        });
+        assert_eq!((is_enabled(&at_end), at_end.ss_size), (true, 128 * 1024));
+    }
+}

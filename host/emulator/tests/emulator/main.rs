@@ -14,6 +14,7 @@ mod phases;
 mod printing;
 mod recording;
 mod shapes;
+mod stopping;
 mod tcm;
 mod threads;
 mod unwritten_tcm;
