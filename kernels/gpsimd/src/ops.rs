@@ -152,8 +152,10 @@ pub mod check {
         if let Some(op) = find(ops, name)
             && op.operands.len() > found
         {
-            let message = Message::new().text("op `").text(name).text("` has ").number(op.operands.len());
-            message.text(" operands, and is called with ").number(found).panic();
+            let count = op.operands.len();
+            let message = Message::new().text("op `").text(name).text("` has ").number(count);
+            let message = message.text(if count == 1 { " operand" } else { " operands" });
+            message.text(", and is called with ").number(found).panic();
         }
     }
 
