@@ -123,3 +123,33 @@ GPSIMD_INLINE void memory_fill_checked(const Instance& w, u8* m, u32 d, u32 v, u
 }
 
 "#;
+
+#[cfg(test)]
+mod tests {
+    use crate::{Module, Options, emit};
+
+    /// Compilers warn about parameters that have a name and no use.
+    #[test]
+    fn what_fills_an_instance_names_what_it_uses() {
+        for (zeroed, data, global) in [
+            (0..0, "", ""),
+            (0..64, "", ""),
+            (0..0, "(data (i32.const 128) \"\\01\")", ""),
+            (0..0, "(data (i32.const 128) \"\\00\")", ""),
+            (0..64, "(data (i32.const 128) \"\\01\")", ""),
+            (0..0, "", "(global (mut i32) (i32.const 7))"),
+            (0..0, "", "(global i32 (i32.const 7))"),
+        ] {
+            let wasm = wat::parse_str(format!("(module (memory 1) {data} {global})")).unwrap();
+            let options = Options { zeroed: zeroed.clone(), ..Options::default() };
+            let source = Module::read(&wasm).and_then(|module| emit(&module, &options)).unwrap().source();
+            let (_, filling) = source.split_once("static inline void instantiate").unwrap();
+            let (head, body) = filling.split_once('{').unwrap();
+            let body = body.split_once('}').unwrap().0;
+            assert_eq!(head.contains("u8* __restrict m)"), body.contains("m + "), "{head}{{{body}}}");
+            assert_eq!(head.contains("Instance& w,"), body.contains("w."), "{head}{{{body}}}");
+            let used = !zeroed.is_empty() || data.contains("01");
+            assert_eq!((body.contains("m + "), body.contains("w.")), (used, global.contains("mut")), "{data} {global}");
+        }
+    }
+}

@@ -28,8 +28,9 @@ impl LoopEnd {
     pub(super) fn of(body: &[Statement], condition: &Expression) -> Self {
         let Some((counter, end, relation)) = counter(body, condition) else { return Self::Unknown };
         let mut assignments = 0;
+        // Not one of several results of a call: these are variables of their own, which nothing else assigns.
         statement::visit(body, &mut |statement| {
-            assignments += usize::from(statement::assigns(statement, counter));
+            assignments += usize::from(matches!(statement, Statement::Assign(to, _) if *to == counter));
         });
         let Some((Add | Sub, by)) = step(body, counter) else { return Self::Unknown };
         if assignments != 1 || by == 0 {

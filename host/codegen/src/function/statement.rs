@@ -110,15 +110,6 @@ pub(super) fn any_expression(body: &[Statement], is: &impl Fn(&Expression) -> bo
     found
 }
 
-/// Whether a statement itself assigns a variable.
-pub(super) fn assigns(statement: &Statement, variable: Variable) -> bool {
-    match statement {
-        Assign(assigned, _) => *assigned == variable,
-        AssignResults(several, _) => several.contains(&variable),
-        _ => false,
-    }
-}
-
 /// Variables that these statements assign, or those inside them.
 pub(super) fn assigned(body: &[Statement]) -> BTreeSet<Variable> {
     let mut variables = BTreeSet::new();

@@ -253,3 +253,23 @@ fn describe(name: String, build: &CppBuild<'_>, ops: &[Registered]) -> LibraryDe
     });
     LibraryDescriptor { name, version: String::new(), tcm_bytes: TCM_POOL_BYTES as u32, ops: ops.collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a real one there are thousands, and one stands for them in what a build was made of.
+    #[test]
+    fn the_files_of_pytorch_are_those_in_its_folder() {
+        let torch = TorchFolder("/site-packages/torch".into());
+        for (path, is_its) in [
+            ("/site-packages/torch/include/ATen/ATen.h", true),
+            ("/site-packages/torch/version.py", true),
+            ("/site-packages/torchvision/include/ops.h", false),
+            ("/site-packages/numpy/torch/array.h", false),
+            ("kernel.cpp", false),
+        ] {
+            assert_eq!(torch.contains(Path::new(path)), is_its, "{path}");
+        }
+    }
+}

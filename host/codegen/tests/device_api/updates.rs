@@ -118,9 +118,12 @@ fn libraries_of_two_names_are_refused() {
     let build = CppBuild { flags: &flags, include_folders: &include, ..cpp_build(&sources.kernels, &sources.shapes) };
     let error = build_cpp(&build, &output("two_names"), &Compiler::find().unwrap()).unwrap_err();
     assert!(matches!(error, HostBuildError::Registered { .. }));
-    let message = error.to_string();
-    let expected = "they register `first` in the library `twice` and `second` in `other`: build a library of each name";
-    assert!(message.ends_with(expected), "{message}");
+    let [first, second] = sources.shapes.each_ref().map(|path| path.display());
+    let expected = format!(
+        "the ops that {first}, {second} register: they register `first` in the library `twice` and `second` in `other`: \
+         build a library of each name"
+    );
+    assert_eq!(error.to_string(), expected);
     // Unless the library has a name of its own.
     let named = CppBuild { name: Some("all"), ..build };
     let path = output("named");

@@ -117,6 +117,31 @@ fn the_lesser_of_a_remainder_and_another_number_is_a_remainder() {
     let lesser = "call $core_id i32.const 15 i32.and local.set $n  call $core_id local.set $at
         local.get $n local.get $at  local.get $n local.get $at i32.lt_u  select local.set $n";
     assert_eq!(lanes(&format!("{lesser} {words}")), [0; 0]);
+    // By the other comparison, and with the other order of both.
+    let by_greater =
+        lesser.replace("i32.lt_u", "i32.gt_u").replace("local.get $n local.get $at  ", "local.get $at local.get $n  ");
+    assert_eq!(lanes(&format!("{by_greater} {words}")), [0; 0]);
+}
+
+#[test]
+fn what_may_be_the_greater_of_a_remainder_and_another_number_is_not_a_remainder() {
+    let words = integer_loop("i32.load", "i32.store", 4, "");
+    for choice in [
+        // The greater, and what as signed numbers is the lesser.
+        "local.get $n local.get $at  local.get $n local.get $at i32.gt_u",
+        "local.get $at local.get $n  local.get $n local.get $at i32.lt_u",
+        "local.get $n local.get $at  local.get $n local.get $at i32.lt_s",
+        // By something else.
+        "local.get $n local.get $at  local.get $n local.get $to i32.lt_u",
+        "local.get $n local.get $at  local.get $n local.get $at i32.eq",
+        "local.get $n local.get $at  local.get $to",
+    ] {
+        let chosen = format!(
+            "call $core_id i32.const 15 i32.and local.set $n  call $core_id local.tee $at local.set $to
+            {choice} select local.set $n"
+        );
+        assert_eq!(lanes(&format!("{chosen} {words}")), [16], "{choice}");
+    }
 }
 
 #[test]

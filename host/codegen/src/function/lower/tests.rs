@@ -98,6 +98,49 @@ fn what_nobody_wants_is_computed_for_its_trap_alone() {
     assert_eq!(text, ["(void)(i32_div_u(3u, n0));"]);
 }
 
+#[test]
+fn every_comparison_is_an_operator() {
+    let operators = [("eq", "=="), ("ne", "!="), ("lt", "<"), ("gt", ">"), ("le", "<="), ("ge", ">=")];
+    for (ty, v) in [("i32", "n"), ("i64", "k"), ("f32", "x"), ("f64", "y")] {
+        for (name, operator) in operators {
+            let is_ordered = ty.starts_with('i') && !matches!(name, "eq" | "ne");
+            for suffix in if is_ordered { &["_s", "_u"][..] } else { &[""] } {
+                let instruction = format!("{ty}.{name}{suffix}");
+                let text =
+                    body(&format!("(param {ty} {ty}) (result i32)"), &format!("local.get 0 local.get 1 {instruction}"));
+                let compared = if *suffix == "_s" {
+                    format!("{ty}({v}0) {operator} {ty}({v}1)")
+                } else {
+                    format!("{v}0 {operator} {v}1")
+                };
+                assert_eq!(text, [format!("return u32({compared});")], "{instruction}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_variable_has_the_type_of_its_value() {
+    for (ty, expected) in [("i32", "u32 n0"), ("i64", "u64 k0"), ("f32", "f32 x0"), ("f64", "f64 y0")] {
+        let wasm = wat::parse_str(format!("(module (func (param {ty}) (result {ty}) local.get 0))")).unwrap();
+        let source = Module::read(&wasm).and_then(|module| emit(&module, &Options::default())).unwrap().source();
+        assert!(source.contains(&format!(", {expected})")), "{source}");
+    }
+}
+
+#[test]
+fn the_result_of_a_block_is_what_its_end_or_a_branch_leaves() {
+    let instructions = "block (result i32)
+            local.get 0 i32.load
+            local.get 0 br_if 0
+            i32.const 1 i32.add
+        end
+        i32.const 3 i32.mul";
+    let text = body("(param i32) (result i32)", instructions);
+    let choice = ["if (t4 != 0u) {", "t2 = t3;", "} else {", "t2 = t3 + 1u;", "}"];
+    assert_eq!(text, [&["t3 = i32_load(m, n0, 0u);", "t4 = n0;"][..], &choice, &["return t2 * 3u;"]].concat());
+}
+
 /// The numbers of a basic block are added once for each time that it is run.
 #[test]
 fn operations_are_counted_once_for_each_basic_block() {
