@@ -124,21 +124,21 @@ fn one_thread(mode: Mode) -> EngineBuilder {
 }
 
 /// Launches on a thread of its own, whose signals the kernels may block.
-fn launch(library: &OpLibrary, op: &str, engine: EngineBuilder) -> Result<Tensor, KernelError> {
+fn launch(library: &OpLibrary, op: &str, engine: EngineBuilder) -> Result<Tensor, Box<KernelError>> {
     let (op, engine) = (library.op(op).unwrap(), engine.build().unwrap());
     let call = || engine.call(&op, &[iota(late::LEN as usize).view()], &[]);
     match std::thread::scope(|scope| scope.spawn(call).join().unwrap()) {
         Ok(y) => Ok(y),
-        Err(LaunchError::Kernel(error)) => Err(*error),
+        Err(LaunchError::Kernel(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
 }
 
-fn native(op: &str, engine: EngineBuilder) -> Result<Tensor, KernelError> {
+fn native(op: &str, engine: EngineBuilder) -> Result<Tensor, Box<KernelError>> {
     launch(&OpLibrary::from_static(&late::LIBRARY).unwrap(), op, engine)
 }
 
-fn of_the_host(op: &str, engine: EngineBuilder) -> Result<Tensor, KernelError> {
+fn of_the_host(op: &str, engine: EngineBuilder) -> Result<Tensor, Box<KernelError>> {
     launch(&OpLibrary::from_static_host(&late::LIBRARY).unwrap(), op, engine)
 }
 
