@@ -72,12 +72,10 @@ impl Slope {
             }
             let error = SAFETY * (a.max(b).max(c) - a.min(b).min(c)) + of_rounding;
             if best.is_none_or(|best| error < best.error) {
-                let sides = points[index + 1].and_then(|larger| smallest.sides(&larger, error));
-                let value = a.max(b).min(a.max(c)).min(b.max(c));
-                best = Some(Self { value, error, sides });
+                best = Some(Self { value: median(a, b, c), error, sides: None });
             }
         }
-        Ok(best)
+        Ok(best.map(|best| Self { sides: corner(&points, rounding(magnitude)), ..best }))
     }
 
     /// Whether the function has a derivative on each side, which are not the same.
@@ -101,13 +99,38 @@ struct Point {
     right: f64,
 }
 
-impl Point {
-    /// The derivatives on both sides, if the function has two: the difference of the two does not shrink with the step, here a
-    /// fourth of that of `larger`.
-    fn sides(&self, larger: &Self, error: f64) -> Option<(f64, f64)> {
-        let (gap, wider) = ((self.left - self.right).abs(), (larger.left - larger.right).abs());
-        (gap > error && gap > 0.6 * wider).then_some((self.left, self.right))
+/// The derivatives from the left and from the right, where these are not the same.
+///
+/// Either side's differences, extrapolated to a step of 0 from two of them, are such a derivative but for what the square of the
+/// step makes of it; what is between the two must be more than three that follow each other differ by. A corner that is near, and
+/// not at 0, looks the same to large steps: smaller ones must not see less than half of it.
+fn corner(points: &[Option<Point>], rounding: f64) -> Option<(f64, f64)> {
+    let sides: Vec<Option<(f64, f64, f64)>> = points
+        .windows(2)
+        .map(|two| {
+            let [Some(large), Some(small)] = *two else { return None };
+            Some((2.0 * small.left - large.left, 2.0 * small.right - large.right, small.step))
+        })
+        .collect();
+    let gap = |(left, right, _): (f64, f64, f64)| right - left;
+    // The largest gap that smaller steps leave room for.
+    let mut most = f64::INFINITY;
+    for three in sides.windows(3).rev() {
+        let [Some(a), Some(b), Some(c)] = *three else { continue };
+        let found = median(gap(a), gap(b), gap(c)).abs();
+        let spread = gap(a).max(gap(b)).max(gap(c)) - gap(a).min(gap(b)).min(gap(c));
+        // Each side is a sum of three times a value, and of two others.
+        let error = SAFETY * spread + 8.0 * rounding / c.2;
+        if found > error {
+            return (found < 2.0 * most).then_some((c.0, c.1));
+        }
+        most = most.min(found + error);
     }
+    None
+}
+
+fn median(a: f64, b: f64, c: f64) -> f64 {
+    a.max(b).min(a.max(c)).min(b.max(c))
 }
 
 /// Whether the function jumps at 0, as far as the smallest steps show: what it changes by between -step and step is the same
@@ -202,7 +225,23 @@ mod tests {
         assert!(!slope(0.0, |x| x.abs() - 2.0 * x).unwrap().may_be_zero(0.1));
         assert!(!slope(0.0, |x| x.abs() + 2.0 * x).unwrap().may_be_zero(0.1));
         // A corner near it is none at it.
-        assert!(!slope(0.01, f32::abs).unwrap().may_be_zero(0.5));
+        for distance in [0.01, 0.001, 0.003] {
+            assert!(!slope(distance, f32::abs).unwrap().may_be_zero(0.5), "{distance}");
+        }
+    }
+
+    #[test]
+    fn a_corner_is_seen_whatever_else_the_function_does() {
+        // What is between the sides is 0 where the one makes up for the other: at 0.05, 0.01 and 0.002.
+        for bend in [2.0, 10.0, 50.0] {
+            let both = |x: f32| 0.1 * x.abs() - bend * x * x;
+            assert!(slope(0.0, both).unwrap().has_a_corner(), "{bend}");
+            assert!(!slope(0.0, |x| bend * x * x).unwrap().has_a_corner(), "{bend}");
+        }
+        let smooth: [fn(f32) -> f32; 5] = [f32::exp, f32::cos, |x| x * x * x, |x| (30.0 * x).sin(), |x| 1e3 + x];
+        for function in smooth {
+            assert!(!slope(0.3, function).unwrap().has_a_corner());
+        }
     }
 
     #[test]
