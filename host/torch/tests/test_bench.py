@@ -73,11 +73,12 @@ def test_every_case_computes_what_pytorch_does(name, make):
     with gpsimd_torch.emulation("fast"), torch.no_grad():
         ours, theirs = case.rust(), case.eager()
     case.limit()
-    if name == "dropout":  # other random numbers
+    if name in ("dropout", "multinomial"):  # other random numbers
         return
     pairs = zip(ours, theirs, strict=True) if isinstance(ours, tuple) else [(ours, theirs)]
     for a, b in pairs:
-        rtol, atol = 1e-4, 2e-3 if name == "cumsum" else 1e-5
+        # A place in 224 pixels is rounded to 2^-17 of one or so, and pixels beside each other differ by up to 8.
+        rtol, atol = 1e-4, {"cumsum": 2e-3, "grid_sample": 1e-4}.get(name, 1e-5)
         if a.dtype == torch.bfloat16:
             # PyTorch rounds u = x + bias, and scaled and masked scores, to bf16, by up to 2^-8 of u; we go on in f32.
             # GELU makes of that at most 0.27 / 2^8 where it is negative, the bound of |u GELU'(u)| there, and 1.2 / 2^8
