@@ -18,6 +18,7 @@ mod soak;
 mod stop;
 mod test;
 mod train;
+mod two_at_a_time;
 mod workspace;
 
 use std::process::ExitCode;

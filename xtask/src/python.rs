@@ -16,7 +16,7 @@ use anyhow::Context;
 
 pub(crate) use self::overlay::Overlay;
 use self::wheels::{CPU_LOCK, PYPI_LOCK, Wheels};
-use crate::test::two_at_a_time;
+use crate::two_at_a_time::two_at_a_time;
 use crate::workspace;
 use cargo_gpsimd::python::system_python;
 use cargo_gpsimd::stamp::Stamp;

@@ -4,7 +4,6 @@ mod rust;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use clap::ValueEnum;
 
 use crate::dependencies;
 use crate::python::{self, Overlay, Python};
+use crate::two_at_a_time::two_at_a_time;
 use crate::workspace;
 use crate::{ops_table, packaging, platforms, run_neff};
 use cargo_gpsimd::{build, process};
@@ -197,55 +197,41 @@ const VECTORISED: [&str; 10] = [
     "tests/ops/math-ops",
 ];
 
+/// An op library, and the test programs that take it.
+type TestsOf<'t> = (&'t str, &'t [&'t str]);
+
+/// The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
+const ON_EVERY_TIER: [TestsOf<'_>; 18] = [
+    // Before those that take ops from them, which are compiled as others for these.
+    ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
+    ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
+    ("kernels/sampling-ops", &["sampling", "grid_sample"]),
+    ("kernels/scatter-ops", &["scatter"]),
+    ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
+    ("kernels/embedding-ops", &["embeddings"]),
+    ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
+    ("kernels/activation-ops", &["golden_activation", "activations"]),
+    ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
+    ("tests/ops/math-ops", &["math"]),
+    ("tests/ops/lane-ops", &["lanes"]),
+    ("tests/ops/element-ops", &["elements"]),
+    ("tests/ops/output-ops", &["outputs"]),
+    ("tests/ops/composed-ops", &["composed"]),
+    ("tests/ops/index-dma-ops", &["indexed_dma"]),
+    ("tests/faults/faulty-ops", &["misuse"]),
+    ("tests/faults/silent-ops", &["silent"]),
+    ("tests/faults/faulty-outputs", &["faulty_outputs"]),
+];
+
 fn package() -> anyhow::Result<()> {
-    // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: &[(&str, &[&str])] = &[
-        ("kernels/activation-ops", &["golden_activation", "activations"]),
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
-        ("kernels/embedding-ops", &["embeddings"]),
-        ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
-        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
-        ("kernels/sampling-ops", &["sampling", "grid_sample"]),
-        ("kernels/scatter-ops", &["scatter"]),
-        ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
-        ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
-        ("tests/ops/math-ops", &["math"]),
-        ("tests/ops/lane-ops", &["lanes"]),
-        ("tests/faults/faulty-ops", &["misuse"]),
-        ("tests/faults/silent-ops", &["silent"]),
-        ("tests/faults/image-ops", &["image"]),
-        ("tests/ops/element-ops", &["elements"]),
-        ("tests/ops/output-ops", &["outputs"]),
-        ("tests/ops/composed-ops", &["composed"]),
-        ("tests/faults/faulty-outputs", &["faulty_outputs"]),
-        ("tests/ops/index-dma-ops", &["indexed_dma"]),
-    ];
-    two_at_a_time(runs, |&(library, tests)| {
+    let runs = [&ON_EVERY_TIER[..], &[("tests/faults/image-ops", &["image"])]].concat();
+    two_at_a_time(&runs, |&(library, tests)| {
         let results = build::build(&workspace::op_crate(library)?, "native", None)?;
         if VECTORISED.contains(&library) {
             results.expect_vectors()?;
         }
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(workspace_tests().args(tests).env("GPSIMD_PACKAGE", &results.package))
-    })
-}
-
-/// Does `work` for all of `runs`, two at a time: much of building a library, and of emulating it, has one thread. Ends with the
-/// first error.
-pub(crate) fn two_at_a_time<T: Sync>(runs: &[T], work: impl Fn(&T) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
-    let next = AtomicUsize::new(0);
-    let worker = || {
-        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = work(run) {
-                next.store(runs.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let other = scope.spawn(worker);
-        worker().and(other.join().expect("a worker does not panic"))
     })
 }
 
@@ -261,32 +247,10 @@ fn isa() -> anyhow::Result<()> {
         eprintln!("isa: skipped: {reason}");
         return Ok(());
     }
-    // The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-    let runs: &[(&str, &[&str])] = &[
-        // Before those that take ops from them, which are compiled as others for these.
-        ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy", "isa"]),
-        ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
-        ("kernels/sampling-ops", &["sampling", "grid_sample"]),
-        ("kernels/scatter-ops", &["scatter"]),
-        ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
-        ("kernels/embedding-ops", &["embeddings"]),
-        ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
-        ("kernels/activation-ops", &["golden_activation", "activations"]),
-        ("kernels/training-ops", &["adamw", "dropout_norm", "softmax_dropout"]),
-        ("tests/faults/faulty-ops", &["misuse"]),
-        ("tests/faults/silent-ops", &["silent"]),
-        ("tests/ops/float-ops", &["floats"]),
-        ("tests/ops/element-ops", &["elements"]),
-        ("tests/ops/output-ops", &["outputs"]),
-        ("tests/ops/composed-ops", &["composed"]),
-        ("tests/faults/faulty-outputs", &["faulty_outputs"]),
-        ("tests/ops/index-dma-ops", &["indexed_dma"]),
-        ("tests/ops/math-ops", &["math"]),
-        ("tests/ops/lane-ops", &["lanes"]),
-        // Of this tier alone.
-        ("tests/faults/dying-ops", &["deaths"]),
-    ];
-    two_at_a_time(runs, |&(library, tests)| {
+    let of_this_tier: [TestsOf<'_>; 3] =
+        [("tests/ops/float-ops", &["floats"]), ("tests/faults/dying-ops", &["deaths"]), ("kernels/bert-ops", &["isa"])];
+    let runs = [&ON_EVERY_TIER[..], &of_this_tier].concat();
+    two_at_a_time(&runs, |&(library, tests)| {
         let program = build::isa_program(&workspace::op_crate(library)?)?;
         let tests = tests.iter().flat_map(|test| ["--test", test]);
         process::run(

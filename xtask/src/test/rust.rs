@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use cargo_gpsimd::process;
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 
-use super::{Command, cargo, two_at_a_time, workspace_tests};
+use super::{Command, cargo, workspace_tests};
+use crate::two_at_a_time::two_at_a_time;
 use crate::workspace;
 
 /// Those that take longest. The unit tests of crates come next.
