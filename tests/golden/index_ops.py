@@ -113,11 +113,12 @@ def gather_rows_backward(dy: Tensor, ids: Tensor, table: Tensor) -> list[Result]
     return [Result("dtable", reference, add(dy.abs()), dy.dtype, own[1:])]
 
 
-def gather_backward_cases(dtype: torch.dtype) -> Iterator[Case]:
-    def case(name: str, table: tuple[int, int], ids: tuple[int, ...], highest: int | None = None) -> Case:
+def named_rows(dtype: torch.dtype) -> Iterator[tuple[str, Numbers, Tensor, Tensor]]:
+    """Tables, and indices of their rows that something is added to."""
+
+    def case(name: str, table: tuple[int, int], ids: tuple[int, ...], highest: int | None = None):
         numbers, table, ids = lookup(name, dtype, table, ids)
-        ids = ids.clamp(max=highest) if highest is not None else ids
-        return name, {"dy": numbers.normal(*ids.shape, table.shape[1]), "ids": ids, "table": table}, {}
+        return name, numbers, table, ids.clamp(max=highest) if highest is not None else ids
 
     yield case("primes", (29, 17), (3, 37))
     yield case("always_the_same_row", (5, 3), (301,), highest=0)
@@ -125,6 +126,11 @@ def gather_backward_cases(dtype: torch.dtype) -> Iterator[Case]:
         yield case("rows_that_nobody_names", (400, 3), (11,))
         yield case("parts_of_rows", (3, 1201), (5,))
         yield case("nothing", (7, 5), (0,))
+
+
+def gather_backward_cases(dtype: torch.dtype) -> Iterator[Case]:
+    for name, numbers, table, ids in named_rows(dtype):
+        yield name, {"dy": numbers.normal(*ids.shape, table.shape[1]), "ids": ids, "table": table}, {}
 
 
 def index_add(base: Tensor, ids: Tensor, x: Tensor) -> list[Result]:
@@ -134,17 +140,8 @@ def index_add(base: Tensor, ids: Tensor, x: Tensor) -> list[Result]:
 
 
 def index_add_cases(dtype: torch.dtype) -> Iterator[Case]:
-    def case(name: str, table: tuple[int, int], ids: tuple[int, ...], highest: int | None = None) -> Case:
-        numbers, base, ids = lookup(name, dtype, table, ids)
-        ids = ids.clamp(max=highest) if highest is not None else ids
-        return name, {"base": base, "ids": ids, "x": numbers.normal(*ids.shape, base.shape[1])}, {}
-
-    yield case("primes", (29, 17), (3, 37))
-    yield case("always_the_same_row", (5, 3), (301,), highest=0)
-    if dtype == torch.float32:
-        yield case("rows_that_nobody_names", (400, 3), (11,))
-        yield case("parts_of_rows", (3, 1201), (5,))
-        yield case("nothing", (7, 5), (0,))
+    for name, numbers, base, ids in named_rows(dtype):
+        yield name, {"base": base, "ids": ids, "x": numbers.normal(*ids.shape, base.shape[1])}, {}
 
 
 def philox(seed: int, counter: int) -> list[int]:

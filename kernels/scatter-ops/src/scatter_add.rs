@@ -33,7 +33,8 @@ pub fn gather_backward<T: Float>(core: &Core, dy: Input<T>, index: Input<i32>, x
     add(core, &x, false, &index, &dy, dx)
 }
 
-/// Adds to `x`, or to 0.
+/// Adds to `x`, or to 0. Of a type that sums are computed in, a tile of the output has them; those of a smaller one have a buffer
+/// of their own, and are rounded once.
 #[inline(always)]
 fn add<T: Number>(
     core: &Core,
@@ -41,62 +42,31 @@ fn add<T: Number>(
     is_added: bool,
     index: &Input<i32>,
     src: &Input<T>,
-    y: Output<T>,
+    mut y: Output<T>,
 ) -> OpResult {
     if x.is_empty() {
         return refuse_indices(core, index);
     }
-    if size_of::<T>() == size_of::<T::Wide>() {
-        add_where_it_is(core, x, is_added, index, src, y)
-    } else {
-        add_in_wide(core, x, is_added, index, src, y)
-    }
-}
-
-/// For a type that sums are computed in: a tile of the output has them.
-#[inline(always)]
-fn add_where_it_is<T: Number>(
-    core: &Core,
-    x: &Input<T>,
-    is_added: bool,
-    index: &Input<i32>,
-    src: &Input<T>,
-    mut y: Output<T>,
-) -> OpResult {
+    let are_in_output = size_of::<T>() == size_of::<T::Wide>();
+    let of_sum = if are_in_output { 0 } else { size_of::<T::Wide>() };
     let tcm = core.tcm();
-    let rows = Rows::of(core, x, index, size_of::<T>());
+    let rows = Rows::of(core, x, index, size_of::<T>() + of_sum);
     let mut places = tcm.buffer::<i32>(rows.at_a_time)?;
+    let mut sums = tcm.buffer::<T::Wide>(if are_in_output { 0 } else { rows.most() })?;
     for tile in rows.tiles(core) {
         let elements = rows.elements(&tile);
-        let mut sums = if is_added {
-            tcm.update(x, &mut y, elements)?
-        } else {
-            let mut sums = tcm.stage(&mut y, elements)?;
-            sums.fill(T::ZERO);
-            sums
-        };
-        add_tile(core, rows, &tile, (index, src), (&mut places, &mut sums))?;
-        sums.store()?;
-    }
-    Ok(())
-}
-
-/// For a smaller type: the sums have a buffer of their own, and are rounded once.
-#[inline(always)]
-fn add_in_wide<T: Number>(
-    core: &Core,
-    x: &Input<T>,
-    is_added: bool,
-    index: &Input<i32>,
-    src: &Input<T>,
-    mut y: Output<T>,
-) -> OpResult {
-    let tcm = core.tcm();
-    let rows = Rows::of(core, x, index, size_of::<T>() + size_of::<T::Wide>());
-    let mut places = tcm.buffer::<i32>(rows.at_a_time)?;
-    let mut sums = tcm.buffer::<T::Wide>(rows.most())?;
-    for tile in rows.tiles(core) {
-        let elements = rows.elements(&tile);
+        if are_in_output {
+            let mut stage = if is_added {
+                tcm.update(x, &mut y, elements)?
+            } else {
+                let mut stage = tcm.stage(&mut y, elements)?;
+                stage.fill(T::ZERO);
+                stage
+            };
+            add_tile(core, rows, &tile, (index, src), (&mut places, &mut stage))?;
+            stage.store()?;
+            continue;
+        }
         if is_added {
             for (sum, x) in sums.iter_mut().zip(&*tcm.load(x, elements.clone())?) {
                 *sum = x.widen();

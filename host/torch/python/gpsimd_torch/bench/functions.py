@@ -54,6 +54,16 @@ def _warp(images: int, size: int) -> torch.Tensor:
     return functional.affine_grid(turns, [images, 1, size, size], align_corners=False)
 
 
+def _scatter_add(rows: int, columns: int) -> tuple[str, Make]:
+    return _case(
+        "scatter_add",
+        f"[{rows}, {columns}]",
+        lambda x, index, src: ours.scatter_add(x, -1, index, src),
+        lambda x, index, src: torch.scatter_add(x, -1, index, src),
+        lambda: (randn(rows, columns), _indices(rows, columns, columns), randn(rows, columns)),
+    )
+
+
 def _rope(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     first, second = x.chunk(2, -1)
     return x * cos.unsqueeze(1) + torch.cat((-second, first), -1) * sin.unsqueeze(1)
@@ -118,20 +128,8 @@ FUNCTIONS: list[tuple[str, Make]] = [
         lambda x, index: torch.gather(x, -1, index),
         lambda: (randn(1024, 1024), _indices(1024, 1024, 1024)),
     ),
-    _case(
-        "scatter_add",
-        "[1024, 1024]",
-        lambda x, index, src: ours.scatter_add(x, -1, index, src),
-        lambda x, index, src: torch.scatter_add(x, -1, index, src),
-        lambda: (randn(1024, 1024), _indices(1024, 1024, 1024), randn(1024, 1024)),
-    ),
-    _case(
-        "scatter_add",
-        "[1, 1048576]",
-        lambda x, index, src: ours.scatter_add(x, -1, index, src),
-        lambda x, index, src: torch.scatter_add(x, -1, index, src),
-        lambda: (randn(1, 1048576), _indices(1, 1048576, 1048576), randn(1, 1048576)),
-    ),
+    _scatter_add(1024, 1024),
+    _scatter_add(1, 1048576),
     _case(
         "index_add",
         "[1024, 1024], 1024 rows",
