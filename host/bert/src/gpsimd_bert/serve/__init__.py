@@ -19,6 +19,7 @@ Run it: `python -m gpsimd_bert.serve --help`. The files, in the order in which a
 | `handlers.py` | these three as the stock PyTorch container calls them |
 | `observe.py`, `metrics.py` | the access log, `/metrics` |
 | `openapi.py`, `pages.py` | the interface as a document, `/docs`, and the page to try a review |
+| `decimal.py` | whole numbers in what others write |
 | `errors.py` | what its starter, and what a client, can put right |
 | `batcher.py` | requests that arrive together become one forward pass |
 | `review_file.py`, `predict.py` | a CSV file in, a CSV file out |

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .batcher import Batcher, Busy
+from .decimal import decimal
 from .errors import RequestError
 from .media import READ, response_type
 from .metrics import Metrics
@@ -167,9 +168,9 @@ class Service:
         if encoding.strip().lower() not in ("", "identity"):
             raise RequestError(415, f"expected no Content-Encoding, found {encoding[:40]!r}; send the request as it is")
         most = self.limits.max_bytes
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > most:
-            raise _too_large(most, f"{int(announced):,}")
+        announced = decimal(request.headers.get("content-length", ""))
+        if announced is not None and announced > most:
+            raise _too_large(most, f"{announced:,}")
         body = bytearray()
         try:
             async with asyncio.timeout(self.limits.body_s):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 
 from .classifier import MAX_BATCH, Classifier
+from .decimal import decimal
 from .dtype import AUTO, DTYPES
 from .errors import ModelError
 from .media import response_type
@@ -59,10 +60,10 @@ def limit(variable: str, default: int | None, least: int = 1) -> int | None:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    # Python refuses to read a number of thousands of digits.
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+    number = decimal(text)
+    if number is None or number < least:
         raise ModelError(f"{variable}: expected a whole number of at least {least}, found {text[:40]!r}; correct it")
-    return int(text)
+    return number
 
 
 def _dtype() -> str:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from gpsimd_bert.reviews import Lines, ReviewError, polarity, rows, text_of
 
+from .decimal import decimal
 from .errors import ServeError
-
-# Of the number of a label or a column: Python refuses to read those of thousands of digits.
-MAX_DIGITS = 9
 
 
 @dataclass
@@ -78,10 +76,11 @@ class ReviewFile:
 
     def _place(self, column: str, header: list[str], line: int) -> int:
         if column.isdecimal():
-            if len(column) > MAX_DIGITS or not 1 <= int(column) <= len(header):
+            place = decimal(column)
+            if place is None or not 1 <= place <= len(header):
                 found = f"found {len(header)} column(s); name another"
                 raise ReviewError(line, f"expected a column {column[:40]}, {found}")
-            return int(column) - 1
+            return place - 1
         if header.count(column) != 1:
             names = ", ".join(_quoted(name, 30) for name in header[:8])
             expected = f"expected one column {_quoted(column, 60)} in the header"
@@ -91,8 +90,9 @@ class ReviewFile:
     def _label(self, line: int, text: str) -> int:
         if text in self._labels:
             return self._labels.index(text)
-        if text.isdecimal() and len(text) <= MAX_DIGITS and int(text) < len(self._labels):
-            return int(text)
+        number = decimal(text)
+        if number is not None and number < len(self._labels):
+            return number
         names = ", ".join(self._labels[:8])
         raise ReviewError(line, f"expected a label {names}, or its number from 0, found {text[:40]!r}; correct the row")
 
