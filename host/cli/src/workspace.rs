@@ -293,3 +293,23 @@ pub(crate) fn metadata(manifest: Option<&Path>) -> anyhow::Result<Metadata> {
         error => error.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the same folder, the one library would be compiled again for the other.
+    #[test]
+    fn a_library_is_not_compiled_where_others_take_ops_from_it() {
+        let folder = |name: &str| {
+            let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels");
+            OpCrate::at(&kernels.join(name)).unwrap().build_folder().file_name().unwrap().to_owned()
+        };
+        assert_eq!(folder("bert-ops"), "op-libraries");
+        // Takes ops from bert-ops and index-ops.
+        assert_eq!(folder("training-ops"), "composed-libraries");
+        // Take ops from training-ops.
+        assert_eq!(folder("activation-ops"), "composed-libraries-2");
+        assert_eq!(folder("nn-ops"), "composed-libraries-2");
+    }
+}

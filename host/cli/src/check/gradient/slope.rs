@@ -253,6 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn a_corner_that_small_steps_do_not_see_is_none_at_0() {
+        let points = |function: &dyn Fn(f64) -> f64| -> Vec<_> {
+            let point = |index: i32| {
+                let step = 0.25 * 0.5_f64.powi(index);
+                let (left, right) = (function(0.0) - function(-step), function(step) - function(0.0));
+                Some(Point { step, left: left / step, right: right / step })
+            };
+            (0..STEPS as i32).map(point).collect()
+        };
+        for distance in [0.01, 0.003, 0.001] {
+            assert_eq!(corner(&points(&|x| (x - distance).abs()), rounding(distance)), None, "{distance}");
+        }
+        // Where the smallest steps see nothing for rounding, larger ones may.
+        assert!(corner(&points(&|x| x.abs()), rounding(1.0)).is_some());
+        assert!(corner(&points(&|x| x.abs()), rounding(100.0)).is_some());
+    }
+
+    #[test]
     fn a_jump_has_no_slope() {
         // Steep, over less than the smallest step: the derivative at 0 is 1e6.
         assert!(slope(0.0, |x| x / (x * x + 1e-12).sqrt()).is_none());
