@@ -100,6 +100,7 @@ def test_the_archive_holds_the_model_at_its_root_and_the_handlers_under_code(run
         "code/gpsimd_bert/reviews.py",
         "code/gpsimd_bert/serve/__init__.py",
         "code/gpsimd_bert/serve/classifier.py",
+        "code/gpsimd_bert/serve/decimal.py",
         "code/gpsimd_bert/serve/dtype.py",
         "code/gpsimd_bert/serve/errors.py",
         "code/gpsimd_bert/serve/handlers.py",

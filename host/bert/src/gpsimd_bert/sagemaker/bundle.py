@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import UsageError
+from .imports import imported_files
 
-# `serve/handlers.py` and what it imports: torch and transformers are in the container, the rest of this package is not.
-_SERVING = ("__init__", "classifier", "dtype", "errors", "handlers", "huggingface", "media", "request", "response")
-HANDLERS = ("__init__.py", "reviews.py", *(f"serve/{name}.py" for name in _SERVING))
+# torch and transformers are in the container; of this package, what goes there with it.
+HANDLERS = "serve/handlers.py"
 INFERENCE = """\
 \"\"\"What the container calls.\"\"\"
 
@@ -136,11 +136,11 @@ def review_text(files: Files, what: str) -> str:
 def handlers() -> dict[str, Path | str]:
     """What the stock PyTorch container runs: `inference.py`, and of this package what it imports."""
     package = Path(__file__).parent.parent
-    files = {f"code/{package.name}/{name}": package / name for name in HANDLERS}
-    for path in files.values():
-        if not path.is_file():
-            raise UsageError(f"{path} is missing: this installation of gpsimd_bert is damaged, install it again")
-    return files | {
+    try:
+        files = imported_files(package, HANDLERS)
+    except OSError as error:
+        raise UsageError(f"this installation of gpsimd_bert is damaged, install it again: {error}") from error
+    return {f"code/{package.name}/{path.relative_to(package).as_posix()}": path for path in files} | {
         "code/inference.py": INFERENCE,
         "code/requirements.txt": "".join(f"{line}\n" for line in INFERENCE_REQUIREMENTS),
     }
