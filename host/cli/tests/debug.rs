@@ -91,9 +91,9 @@ static LIBRARY: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-/// Where it is built: what it is built of stays from run to run.
+/// The build folder, which other tests have, too: what the library is built of is there from run to run.
 fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("debug")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tests/build")
 }
 
 /// The number of the first line of the source that has this text.

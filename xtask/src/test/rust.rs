@@ -1,40 +1,83 @@
 //! The Rust tests, two test programs at a time: some wait for others, for a compiler or for a clock most of the time.
 
-use std::collections::BTreeSet;
+use std::process::Command;
 
+use anyhow::Context;
 use cargo_gpsimd::process;
-use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
+use cargo_metadata::{Artifact, Message, MetadataCommand, Package};
 
-use super::{Command, cargo, workspace_tests};
+use super::{cargo, workspace_tests};
 use crate::two_at_a_time::two_at_a_time;
 use crate::workspace;
 
-/// Those that take longest. The unit tests of crates come next.
-const LONGEST: [&str; 2] = ["bring_up", "check"];
+/// Those that take longest.
+const LONGEST: [&str; 7] = ["bring_up", "cargo_gpsimd", "check", "device_api", "debug", "package", "compile_fail"];
 
 pub(super) fn test(slow: bool) -> anyhow::Result<()> {
-    process::run(workspace_tests().arg("--no-run"))?;
-    let metadata = MetadataCommand::new().current_dir(workspace::root()).no_deps().exec()?;
-    two_at_a_time(&runs(&metadata), |arguments| process::run(workspace_tests().args(arguments)))?;
+    two_at_a_time(&Run::all()?, Run::run)?;
     if slow {
         process::run(&mut every_f32())?;
     }
     Ok(())
 }
 
-/// The arguments of the calls of `cargo test` that together run all tests, the longest first.
-fn runs(metadata: &Metadata) -> Vec<Vec<String>> {
-    let targets = metadata.packages.iter().flat_map(|package| &package.targets);
-    // In two crates two may have the same name: they run together.
-    let tests: BTreeSet<_> =
-        targets.filter(|target| target.is_kind(TargetKind::Test)).map(|target| target.name.as_str()).collect();
-    let (longest, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(|name| LONGEST.contains(name));
-    let of_names = |names: &[&str]| names.iter().flat_map(|name| ["--test".to_owned(), (*name).to_owned()]).collect();
-    let mut runs: Vec<Vec<String>> = longest.iter().map(|name| of_names(&[name])).collect();
-    runs.push(vec!["--lib".into(), "--bins".into()]);
-    runs.push(of_names(&others));
-    runs.push(vec!["--doc".into()]);
-    runs
+/// One start of a test program, or of all tests in documentation.
+enum Run {
+    Program(Box<Artifact>, Box<Package>),
+    Documentation,
+}
+
+impl Run {
+    /// All tests of the workspace, built, those that take longest first.
+    fn all() -> anyhow::Result<Vec<Self>> {
+        let metadata = MetadataCommand::new().current_dir(workspace::root()).no_deps().exec()?;
+        let mut runs = Vec::new();
+        for artifact in build()? {
+            let package = metadata.packages.iter().find(|package| package.id == artifact.package_id);
+            let package = package.with_context(|| format!("{} is no member", artifact.package_id))?.clone();
+            runs.push(Self::Program(Box::new(artifact), Box::new(package)));
+        }
+        runs.sort_by_key(Self::place);
+        runs.push(Self::Documentation);
+        Ok(runs)
+    }
+
+    fn place(&self) -> usize {
+        let Self::Program(artifact, _) = self else { return usize::MAX };
+        LONGEST.iter().position(|name| *name == artifact.target.name).unwrap_or(LONGEST.len())
+    }
+
+    fn run(&self) -> anyhow::Result<()> {
+        let Self::Program(artifact, package) = self else {
+            return process::run(workspace_tests().arg("--doc"));
+        };
+        let executable = artifact.executable.as_ref().expect("a test program");
+        let folder = package.manifest_path.parent().expect("a manifest is in a folder");
+        // As cargo runs it.
+        let mut program = Command::new(executable);
+        program
+            .current_dir(folder)
+            .env("CARGO_MANIFEST_DIR", folder)
+            .env("CARGO_PKG_NAME", package.name.as_str())
+            .env("CARGO_PKG_VERSION", package.version.to_string());
+        process::run(&mut program).with_context(|| format!("tests of {}, {}", package.name, artifact.target.src_path))
+    }
+}
+
+/// Builds all test programs. `cargo test --lib`, which could run a part of them, builds those of the libraries without tests, too.
+fn build() -> anyhow::Result<Vec<Artifact>> {
+    let messages =
+        process::output(workspace_tests().args(["--no-run", "--message-format", "json-render-diagnostics"]))?;
+    let mut programs = Vec::new();
+    for message in Message::parse_stream(messages.as_bytes()) {
+        match message.context("cargo's messages")? {
+            Message::CompilerArtifact(artifact) if artifact.profile.test && artifact.executable.is_some() => {
+                programs.push(artifact);
+            }
+            _ => {}
+        }
+    }
+    Ok(programs)
 }
 
 /// Prints its progress, and the errors that the documentation of `gpsimd::math` quotes.
@@ -48,19 +91,17 @@ fn every_f32() -> Command {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
     #[test]
-    fn every_test_program_runs_once() {
+    fn those_that_take_longest_are_there() {
         let metadata = MetadataCommand::new().current_dir(workspace::root()).no_deps().exec().expect("the workspace");
         let targets: Vec<_> = metadata.packages.iter().flat_map(|package| &package.targets).collect();
-        let runs = runs(&metadata).concat();
-        for name in targets.iter().filter(|target| target.is_kind(TargetKind::Test)).map(|target| &target.name) {
-            assert_eq!(runs.iter().filter(|argument| *argument == name).count(), 1, "{name}: {runs:?}");
+        for name in LONGEST {
+            assert!(targets.iter().any(|target| target.test && target.name == name), "{name}");
         }
-        assert!(LONGEST.iter().all(|name| targets.iter().any(|target| target.name == *name)), "{LONGEST:?}");
     }
 
     /// What cargo compiles for a command. Two that are the same share what was compiled.
