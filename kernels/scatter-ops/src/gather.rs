@@ -37,9 +37,11 @@ pub fn gather<T: Number>(core: &Core, x: Input<T>, index: Input<i32>, mut y: Out
         }
         return Ok(());
     }
-    // A row in TCM, or elements where they are.
+    // A row in TCM and as many indices as there is room for beside it, or elements where they are.
     let at_a_time = at_a_time::<T>(core);
-    let fits = len * size_of::<T>() + at_a_time * (size_of::<T>() + size_of::<i32>()) + 3 * 64 <= tcm.left();
+    let beside = tcm.left().saturating_sub(len * size_of::<T>() + 3 * 64) / (size_of::<T>() + size_of::<i32>());
+    let fits = beside >= at_a_time;
+    let at_a_time = if fits { beside / LANES * LANES } else { at_a_time };
     let mut next = core.share(index.len(), LANES).range();
     while !next.is_empty() {
         let row = next.start / per_row;
