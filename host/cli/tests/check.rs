@@ -1,9 +1,14 @@
 //! `check` and `replay` of op libraries with planted faults: each is found, made small, saved, and found again.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use cargo_gpsimd::replay::Replay;
+use gpsimd_emulator::Tensor;
 use serde_json::Value;
 
 /// What `cargo gpsimd` prints to standard output and to standard error, and how it ends.
@@ -146,6 +151,85 @@ fn a_wrong_gradient_is_found_on_an_element_or_two() {
     for op in ["forgets_a_factor", "is_off_by_a_hundredth", "takes_a_product_for_a_sum", "forgets_the_last_element"] {
         assert_eq!(kind(&found, op), "Gradient", "{op}");
     }
+
+    // Launched alone it would return the same bits everywhere.
+    let file = &found["forgets_a_factor"].as_ref().unwrap().file;
+    let test = std::fs::read_to_string(file.with_extension("rs")).unwrap();
+    assert!(test.contains("\"replay\"") && test.contains(file.file_name().unwrap().to_str().unwrap()), "{test}");
+
+    // What is not judged again is not right.
+    let folder = tempfile::tempdir().unwrap();
+    let other = |change: &dyn Fn(&mut Replay)| {
+        let mut replay = Replay::read(file).unwrap();
+        change(&mut replay);
+        let path = folder.path().join("other.safetensors");
+        replay.write(&path).unwrap();
+        let (shown, message, status) = run("gradient-ops", &["replay", path.to_str().unwrap()]);
+        assert_eq!(status, Some(1), "{shown}{message}");
+        message
+    };
+    let message = other(&|_| ());
+    assert!(message.contains("it is still wrong: the gradient that it declares"), "{message}");
+    let message = other(&|replay| replay.judge = "reference".into());
+    assert!(message.contains("cannot be said: op `forgets_a_factor` declares no reference"), "{message}");
+    let message = other(&|replay| replay.op = "relu_backward".into());
+    assert!(message.contains("op `relu_backward` has no tensor `x`"), "{message}");
+    let message = other(&|replay| {
+        let integers = Tensor::from_vec(vec![1_i32; 4], &[4]).unwrap();
+        replay.tensors.insert("x".into(), integers);
+    });
+    assert!(message.contains("cannot be said: the op does not take the operands: "), "{message}");
+    let message = other(&|replay| {
+        (replay.op, replay.judge) = ("refuses_all".into(), "gradient".into());
+        let x = replay.tensors["x"].clone();
+        replay.tensors = op_operands(&["_dy", "x"], &x);
+    });
+    assert!(message.contains("cannot be said: the op refuses the launch: "), "{message}");
+}
+
+fn op_operands(names: &[&str], x: &Tensor) -> BTreeMap<String, Tensor> {
+    names.iter().map(|name| ((*name).to_owned(), x.clone())).collect()
+}
+
+/// A cargo that says what it is asked for, and does not come to an end of building.
+const ENDLESS_CARGO: &str =
+    "#!/bin/sh\n[ \"$1\" = metadata ] && exec \"$REAL_CARGO\" \"$@\"\ntouch \"$STARTED\"\nexec sleep 600\n";
+
+#[test]
+fn ctrl_c_in_a_build_ends_the_check_and_what_an_earlier_one_found_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cargo, started) = (folder.path().join("cargo"), folder.path().join("started"));
+    std::fs::write(&cargo, ENDLESS_CARGO).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (_, message, status) =
+        run("gradient-ops", &["check", "--seed", "1", "--cases", "2", "--tier", "native", "--op", "relu"]);
+    assert_eq!(status, Some(0), "{message}");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/faults/gradient-ops/Cargo.toml");
+    let real = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"))
+        .args(["check", "--seed", "2", "--cases", "2", "--tier", "native", "--op", "relu", "--manifest-path"])
+        .arg(manifest)
+        .envs([("CARGO", cargo.as_os_str()), ("REAL_CARGO", &real), ("STARTED", started.as_os_str())])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !started.exists() {
+        assert!(child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_mins(2), "it does not build");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // As a terminal does: to the whole group.
+    assert!(Command::new("kill").args(["-INT", "--", &format!("-{}", child.id())]).status().unwrap().success());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let (shown, message) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(130), "{shown}{message}");
+    assert!(message.contains("interrupted before anything was checked") && shown.is_empty(), "{shown}{message}");
+    let (table, message, status) =
+        run("gradient-ops", &["check", "--resume", "--cases", "1", "--tier", "native", "--op", "relu"]);
+    assert_eq!(status, Some(0), "{table}{message}");
+    assert!(table.contains("seed 1"), "{table}");
 }
 
 /// `gpsimd_torch`, were it to forget the strides of operands.

@@ -6,9 +6,14 @@ use std::fmt::Write;
 use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
 use gpsimd_emulator::{DType, Scalar, Tensor, bf16, f16};
 
+use super::SETTINGS;
 use super::shrink::Counterexample;
 
-/// Text of a file for the crate's `tests` folder. `library` is the name of the crate's library, as Rust calls it.
+/// Text of a file for the crate's `tests` folder. `library` is the name of the crate's library, as Rust calls it; `replay` is
+/// where the replay file is.
+///
+/// What shows as a difference between two launches is launched. Whether a gradient or a result is right, which the test of a kernel
+/// cannot say, `cargo gpsimd replay` does.
 pub(crate) fn text(
     library: &str,
     op: &OpDescriptor,
@@ -19,17 +24,16 @@ pub(crate) fn text(
 ) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
-    let _ = write_test(&mut text, (library, op, outputs), found, name, replay);
+    let _ = write_head(&mut text, found, replay);
+    let _ = if found.finding.judge == SETTINGS {
+        write_test(&mut text, (library, op, outputs), found, name)
+    } else {
+        write_replay(&mut text, name, replay)
+    };
     text
 }
 
-fn write_test(
-    text: &mut String,
-    (library, op, outputs): (&str, &OpDescriptor, usize),
-    found: &Counterexample,
-    name: &str,
-    replay: &str,
-) -> std::fmt::Result {
+fn write_head(text: &mut String, found: &Counterexample, replay: &str) -> std::fmt::Result {
     writeln!(text, "//! What `cargo gpsimd check` found; put it into `tests/`. The same launch again:")?;
     writeln!(text, "//! `cargo gpsimd replay {replay}`.")?;
     writeln!(text, "//!")?;
@@ -39,6 +43,31 @@ fn write_test(
     for setting in &found.finding.settings {
         writeln!(text, "//! In: {setting}.")?;
     }
+    Ok(())
+}
+
+fn write_replay(text: &mut String, name: &str, replay: &str) -> std::fmt::Result {
+    let file = replay.rsplit('/').next().unwrap_or(replay);
+    writeln!(text, "//! With `{file}` beside it: whether the launch is right is what `cargo gpsimd replay` says.\n")?;
+    writeln!(text, "use std::process::Command;\n")?;
+    writeln!(text, "#[test]\nfn {name}() {{")?;
+    writeln!(text, "    let folder = env!(\"CARGO_MANIFEST_DIR\");")?;
+    writeln!(text, "    let file = format!(\"{{folder}}/tests/{file}\");")?;
+    writeln!(text, "    let mut replay = Command::new(\"cargo\");")?;
+    writeln!(
+        text,
+        "    let output = replay.args([\"gpsimd\", \"replay\", &file]).current_dir(folder).output().expect(\"cargo\");"
+    )?;
+    writeln!(text, "    assert!(output.status.success(), \"{{}}\", String::from_utf8_lossy(&output.stderr));")?;
+    writeln!(text, "}}")
+}
+
+fn write_test(
+    text: &mut String,
+    (library, op, outputs): (&str, &OpDescriptor, usize),
+    found: &Counterexample,
+    name: &str,
+) -> std::fmt::Result {
     let types: Vec<_> = found.operands.tensors.iter().map(|tensor| tensor.ty().dtype()).collect();
     let half = [DType::Bf16, DType::F16]
         .into_iter()

@@ -1,8 +1,8 @@
 //! [`Judge`]: what looks for a mistake in what an op computes.
 
 use anyhow::Context;
-use gpsimd_emulator::Op;
 use gpsimd_emulator::gpsimd_descriptor::OpDescriptor;
+use gpsimd_emulator::{LaunchError, Op};
 
 use super::finding::Finding;
 use super::gradient::Gradients;
@@ -65,12 +65,18 @@ pub(crate) fn judges() -> Vec<Box<dyn Judge>> {
     ]
 }
 
+/// What a judge says of a launch that was found to be wrong.
+pub(crate) enum Verdict {
+    /// It still is.
+    Wrong(Finding),
+    /// It was judged, and is right.
+    Right,
+    /// It was not judged, and why.
+    NotJudged(String),
+}
+
 /// Asks the judge of a replay file again.
-pub(crate) fn judge_again(
-    launcher: &mut Launcher,
-    replay: &Replay,
-    operands: &Operands,
-) -> anyhow::Result<Option<Finding>> {
+pub(crate) fn judge_again(launcher: &mut Launcher, replay: &Replay, operands: &Operands) -> anyhow::Result<Verdict> {
     let mut judges = judges();
     let judge = judges.iter_mut().find(|judge| judge.name() == replay.judge).with_context(|| {
         format!(
@@ -81,5 +87,22 @@ pub(crate) fn judge_again(
     let op = launcher.libraries().native().op(&replay.op)?;
     let reference = launcher.launch(&replay.op, operands, &Setting::REFERENCE)?;
     let case = Case { op: &op, operands, reference: &reference };
-    judge.again(launcher, &case, &replay.settings)
+    if let Some(finding) = judge.again(launcher, &case, &replay.settings)? {
+        return Ok(Verdict::Wrong(finding));
+    }
+    // Of what is refused nothing is computed, and what is refused for its shape or type is not even launched.
+    let has_compared = judge.name() == super::SETTINGS || judge.comparisons() > 0;
+    Ok(match &reference {
+        Err(error @ LaunchError::Operands(_)) => {
+            Verdict::NotJudged(format!("the op does not take the operands: {error}"))
+        }
+        _ if has_compared => Verdict::Right,
+        Err(error) => Verdict::NotJudged(format!("the op refuses the launch: {error}")),
+        Ok(_) => Verdict::NotJudged(judge.note(op.descriptor()).unwrap_or_else(|| {
+            format!(
+                "op `{}` declares no {} any more, or there is nothing to compare with it here",
+                replay.op, replay.judge
+            )
+        })),
+    })
 }

@@ -47,8 +47,14 @@ pub(crate) struct Launcher {
 
 /// The check is to end: Ctrl-C came.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; --resume goes on from here")]
-pub(crate) struct Interrupted;
+pub(crate) enum Interrupted {
+    /// While the op library was built.
+    #[error("interrupted before anything was checked")]
+    Building,
+    /// While ops were checked.
+    #[error("interrupted; --resume goes on from here")]
+    Checking,
+}
 
 impl Launcher {
     pub(crate) fn new(libraries: Libraries) -> Self {
@@ -124,7 +130,7 @@ impl Launcher {
     /// [`Interrupted`], and when the setting's tier is not there, or its engine cannot be built: nothing that the kernel does.
     pub(crate) fn launch(&mut self, op: &str, operands: &Operands, setting: &Setting) -> anyhow::Result<Outcome> {
         if self.is_interrupted() {
-            return Err(Interrupted.into());
+            return Err(Interrupted::Checking.into());
         }
         let op = self.libraries.on(setting.tier)?.op(op)?;
         if let Some(witness) = &self.witness {
@@ -144,7 +150,7 @@ impl Launcher {
         let outcome = call(engine, &op, operands, setting.in_place);
         drop(flush);
         if matches!(&outcome, Err(error) if error.is_interrupted()) {
-            return Err(Interrupted.into());
+            return Err(Interrupted::Checking.into());
         }
         Ok(outcome)
     }

@@ -37,7 +37,7 @@ use signal_hook::consts::SIGINT;
 
 use construction::{Construction, Sdk};
 pub(crate) use draw::Draw;
-pub(crate) use judge::judge_again;
+pub(crate) use judge::{Verdict, judge_again};
 pub(crate) use launcher::{Interrupted, Launcher};
 pub(crate) use random::Random;
 use report::Report;
@@ -184,7 +184,7 @@ impl Check {
             report.print();
         }
         if launcher.is_interrupted() {
-            return Err(Interrupted.into());
+            return Err(Interrupted::Checking.into());
         }
         let found = report.ops.iter().filter(|op| op.is_wrong()).count();
         if found > 0 {
@@ -195,14 +195,19 @@ impl Check {
 
     /// What is known so far.
     fn state(&self, path: &Path, role: Role, libraries: &Libraries) -> anyhow::Result<State> {
-        if matches!(role, Role::Careful | Role::Onward) {
-            return State::read(path);
+        // Only what this check has written is gone on with: it may have crashed before that.
+        if matches!(role, Role::Careful | Role::Onward)
+            && let Ok(state) = State::read(path)
+            && state.run == supervisor::run()
+        {
+            return Ok(state);
         }
         let mut state = if self.resume { State::read(path)? } else { State::default() };
         if !self.resume {
             state.seed = self.seed.unwrap_or_else(any_seed);
         }
         state.round += 1;
+        state.run = supervisor::run();
         state.libraries = libraries.files().to_vec();
         state.write(path)?;
         Ok(state)

@@ -128,7 +128,14 @@ fn settings<'a>(_: &Op, best: &'a Counterexample) -> Candidates<'a> {
     Box::new(simpler.into_iter().filter(is_other).map(move |last| (best.operands.clone(), with(last))))
 }
 
-/// The same on smaller tensors: the first rows, columns and so on of those that there are.
+/// Which elements of a tensor a smaller one has.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    First,
+    Last,
+}
+
+/// The same on smaller tensors: the first rows, columns and so on of those that there are, or the last.
 fn shapes<'a>(op: &Op, best: &'a Counterexample) -> Candidates<'a> {
     let types = Types {
         dtypes: best.operands.tensors.iter().map(|tensor| tensor.ty().dtype()).collect(),
@@ -197,16 +204,17 @@ fn shapes<'a>(op: &Op, best: &'a Counterexample) -> Candidates<'a> {
     if let [Setting { cores: 2.., .. }] = best.finding.settings[..] {
         settings.insert(0, vec![Setting { cores: 1, ..best.finding.settings[0].clone() }]);
     }
-    let all = settings.into_iter().flat_map(move |settings| {
-        let with = move |types| Some((cut(&best.operands, &types)?, settings.clone()));
+    let ends = settings.into_iter().flat_map(|settings| [(settings.clone(), End::First), (settings, End::Last)]);
+    let all = ends.flat_map(move |(settings, end)| {
+        let with = move |types| Some((cut(&best.operands, &types, end)?, settings.clone()));
         smaller.clone().into_iter().filter_map(with)
     });
     Box::new(all)
 }
 
 /// The operands, as much of them as the types have.
-fn cut(operands: &Operands, types: &Types) -> Option<Operands> {
-    let tensors = operands.tensors.iter().zip(types.tensors()?).map(|(tensor, ty)| part(tensor, ty)).collect();
+fn cut(operands: &Operands, types: &Types, end: End) -> Option<Operands> {
+    let tensors = operands.tensors.iter().zip(types.tensors()?).map(|(tensor, ty)| part(tensor, ty, end)).collect();
     let mut sizes = types.sizes.iter();
     let scalar = |scalar: &Scalar| match scalar {
         Scalar::Size(_) => sizes.next().map(|size| Scalar::Size(*size)),
@@ -216,8 +224,9 @@ fn cut(operands: &Operands, types: &Types) -> Option<Operands> {
     Some(Operands { tensors, scalars })
 }
 
-/// The elements of a tensor whose places are in a smaller one, which may lack its first dimensions; or all in another shape.
-fn part(tensor: &Tensor, ty: TensorType) -> Tensor {
+/// The elements of a tensor whose places, from this end of each dimension, are in a smaller one, which may lack its first
+/// dimensions; or all in another shape.
+fn part(tensor: &Tensor, ty: TensorType, end: End) -> Tensor {
     let bytes = ty.dtype().bytes();
     if ty.len() == tensor.ty().len()
         && let Ok(all) = Tensor::from_bytes(ty, tensor.bytes())
@@ -226,9 +235,17 @@ fn part(tensor: &Tensor, ty: TensorType) -> Tensor {
     }
     let mut part = Tensor::zeros(ty);
     let whole = tensor.ty();
-    let shape = &whole.shape()[whole.rank() - ty.rank()..];
+    let (lacking, shape) = whole.shape().split_at(whole.rank() - ty.rank());
+    let skipped = |size: usize, whole: usize| if end == End::Last { whole.saturating_sub(size) } else { 0 };
+    let mut start = 0;
+    for size in lacking {
+        start = start * size + skipped(1, *size);
+    }
+    for (size, whole) in ty.shape().iter().zip(shape) {
+        start = start * whole + skipped(*size, *whole);
+    }
     for (number, to) in part.bytes_mut().chunks_exact_mut(bytes).enumerate() {
-        let (mut rest, mut from, mut stride) = (number, 0, 1);
+        let (mut rest, mut from, mut stride) = (number, start, 1);
         for (size, whole) in ty.shape().iter().zip(shape).rev() {
             from += rest % size * stride;
             (rest, stride) = (rest / size, stride * whole);
@@ -311,15 +328,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_the_first_rows_and_columns() {
+    fn what_one_element_shows_is_shown_by_that_element_alone() {
+        let library = gpsimd_emulator::OpLibrary::from_static(&gradient_ops::OP_LIBRARY).unwrap();
+        let op = library.op("relu").unwrap();
+        for (shape, place) in [(&[902][..], 700), (&[902], 0), (&[902], 901), (&[7, 11, 13], 999), (&[33676], 32768)] {
+            let mut x = Tensor::zeros(TensorType::new(DType::F32, shape).unwrap());
+            x.as_mut_slice::<f32>().unwrap().iter_mut().zip(0_u16..).for_each(|(x, i)| *x = f32::from(i % 7));
+            x.as_mut_slice::<f32>().unwrap()[place] = 1000.0;
+            let finding = Finding {
+                judge: "",
+                kind: "Large".into(),
+                message: String::new(),
+                settings: vec![Setting::REFERENCE],
+                at: None,
+            };
+            let mut look = |operands: &Operands, settings: &[Setting]| {
+                let is_large = operands.tensors[0].as_slice::<f32>().unwrap().contains(&1000.0);
+                Ok(is_large.then(|| Finding { settings: settings.to_vec(), ..finding.clone() }))
+            };
+            let found = Counterexample {
+                operands: Operands { tensors: vec![x], scalars: Vec::new() },
+                finding: finding.clone(),
+            };
+            let deadline = Instant::now() + std::time::Duration::from_secs(60);
+            let smallest = shrink(&op, found, deadline, &mut look).unwrap().operands;
+            assert_eq!(smallest.tensors[0].as_slice::<f32>().unwrap(), [1000.0], "{shape:?}, {place}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_the_first_rows_and_columns_or_the_last() {
         let tensor = Tensor::from_vec((0..24).collect::<Vec<i32>>(), &[2, 3, 4]).unwrap();
-        let of = |shape: &[usize]| part(&tensor, TensorType::new(DType::I32, shape).unwrap());
+        let ty = |shape: &[usize]| TensorType::new(DType::I32, shape).unwrap();
+        let of = |shape: &[usize]| part(&tensor, ty(shape), End::First);
         assert_eq!(of(&[2, 1, 2]).as_slice::<i32>().unwrap(), [0, 1, 12, 13]);
         assert_eq!(of(&[2, 3]).as_slice::<i32>().unwrap(), [0, 1, 2, 4, 5, 6], "without the first dimension");
         assert_eq!(of(&[]).as_slice::<i32>().unwrap(), [0]);
         assert_eq!(of(&[0, 4]).ty().len(), 0);
         let empty = Tensor::from_vec(Vec::<i32>::new(), &[0, 2]).unwrap();
-        assert_eq!(part(&empty, TensorType::new(DType::I32, &[2]).unwrap()).as_slice::<i32>().unwrap(), [0, 0]);
+        assert_eq!(part(&empty, ty(&[2]), End::First).as_slice::<i32>().unwrap(), [0, 0]);
+        assert_eq!(part(&empty, ty(&[2]), End::Last).as_slice::<i32>().unwrap(), [0, 0]);
         assert_eq!(of(&[6, 4]).as_slice::<i32>().unwrap(), tensor.as_slice::<i32>().unwrap());
+        let last = |shape: &[usize]| part(&tensor, ty(shape), End::Last);
+        assert_eq!(last(&[2, 1, 2]).as_slice::<i32>().unwrap(), [10, 11, 22, 23]);
+        assert_eq!(last(&[2, 3]).as_slice::<i32>().unwrap(), [17, 18, 19, 21, 22, 23], "without the first dimension");
+        assert_eq!(last(&[]).as_slice::<i32>().unwrap(), [23]);
+        assert_eq!(last(&[6, 4]).as_slice::<i32>().unwrap(), tensor.as_slice::<i32>().unwrap());
     }
 }

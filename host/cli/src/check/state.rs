@@ -17,6 +17,9 @@ pub(super) struct State {
     pub(super) seed: u64,
     /// How often it was started by a person: what is known from before is to be gone on with.
     pub(super) round: u64,
+    /// The last start: after a crash, what another one wrote is not gone on with.
+    #[serde(default)]
+    pub(super) run: String,
     /// The libraries that are checked.
     #[serde(default)]
     pub(super) libraries: Vec<(Tier, PathBuf)>,

@@ -4,22 +4,26 @@
 //! last is the counterexample, which is [made smaller](super::crash); then it goes on with the other ops.
 
 use std::env;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail, ensure};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::crash;
+use super::launcher::Interrupted;
 use super::report::{Found, OpReport};
 use super::state::State;
 use crate::replay::Replay;
 
-/// What the process that checks is told in its environment.
+/// What the process that checks is told in its environment: what it does, and for which run of the supervisor.
 const ROLE: &str = "GPSIMD_CHECK_ROLE";
+const RUN: &str = "GPSIMD_CHECK_RUN";
 
 /// What the process that checks does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,11 +67,17 @@ impl Role {
 pub(super) fn supervise(folder: &Path, witness: &Path, counterexamples: &Path) -> anyhow::Result<()> {
     // Ctrl-C reaches the other process, too, which says what it has found.
     signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).context("cannot listen to Ctrl-C")?;
+    // What an earlier check wrote down says nothing of this one.
+    remove(witness)?;
+    let run = format!("{}-{:?}", std::process::id(), SystemTime::now());
     let mut role = Role::Worker;
     loop {
-        let status = command(role)?.status().context("cannot start the process that checks")?;
+        let status = command(role)?.env(RUN, &run).status().context("cannot start the process that checks")?;
         let Some(signal) = status.signal() else { std::process::exit(status.code().unwrap_or(1)) };
-        // Somebody ended it, not a kernel.
+        // Somebody ended it, not a kernel. At Ctrl-C, before it listens: while op libraries are built.
+        if signal == SIGINT {
+            return Err(Interrupted::Building.into());
+        }
         ensure!(
             ![SIGTERM, SIGHUP, SIGQUIT].contains(&signal),
             "the check was ended by signal {signal}; --resume goes on from here"
@@ -83,6 +93,20 @@ pub(super) fn supervise(folder: &Path, witness: &Path, counterexamples: &Path) -
             }
             Role::Supervisor | Role::Smaller => bail!("a {role:?} does not check"),
         }
+    }
+}
+
+/// Which run of the supervisor this process belongs to.
+pub(super) fn run() -> String {
+    env::var(RUN).unwrap_or_default()
+}
+
+fn remove(file: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -102,7 +126,7 @@ fn save(folder: &Path, witness: &Path, counterexamples: &Path, signal: i32) -> a
     std::fs::create_dir_all(counterexamples)?;
     let file = counterexamples.join(format!("{}-{}-crash.safetensors", replay.library, replay.op));
     replay.write(&file)?;
-    std::fs::remove_file(witness)?;
+    remove(witness)?;
     let path = State::path(folder);
     let mut state = State::read(&path)?;
     state.put(OpReport::crashed(&replay.op, Found::of_crash(&replay, signal, &file)));

@@ -13,7 +13,7 @@ pub use file::{FORMAT, KEY, Replay, ReplayError};
 pub(crate) use file::{file_dtype, operands_in};
 pub use setting::{Mode, Setting};
 
-use crate::check::{self, Launcher};
+use crate::check::{self, Launcher, Verdict};
 use crate::libraries::Libraries;
 use crate::process::shown_path;
 use crate::tier::Tier;
@@ -24,7 +24,8 @@ use crate::workspace::Selection;
 /// FILE is what `cargo gpsimd check` saved: the operands of one launch, the settings in which it was made, and what was found.
 /// The op library of the current folder is built as it is now, so that the command says whether a change has mended it.
 ///
-/// Exit status: 0 nothing is wrong with it any more, 1 it is still wrong, or an error.
+/// Exit status: 0 nothing is wrong with it any more, 1 it is still wrong, or an error: also where that cannot be said, as of an op
+/// that has no reference any more, or where no Python is found for it.
 #[derive(clap::Args)]
 #[command(
     name = "replay",
@@ -58,8 +59,9 @@ impl ReplayCommand {
         }
         println!("found then: {}", replay.finding);
         match check::judge_again(&mut launcher, &replay, &operands)? {
-            Some(finding) => bail!("it is still wrong: {}", finding.message),
-            None => println!("nothing is wrong with it now"),
+            Verdict::Wrong(finding) => bail!("it is still wrong: {}", finding.message),
+            Verdict::Right => println!("nothing is wrong with it now"),
+            Verdict::NotJudged(why) => bail!("whether it is still wrong cannot be said: {why}"),
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! Kernels whose gradients are declared not to be the derivative of some elements: one keeps to that, and two are wrong elsewhere.
+//! And one whose gradient is no number at 0.
 #![no_std]
 
 use gpsimd::prelude::*;
@@ -49,7 +50,24 @@ pub fn is_wrong_where_it_is_last(core: &Core, x: Input<f32>, index: Input<i32>, 
     core.map(&x, y, |x| 3.0 * x)
 }
 
+fn like_both(dy: &TensorType, x: &TensorType) -> Result<TensorType, ShapeError> {
+    dy.expect_shape_of(x)?;
+    Ok(*x)
+}
+
+/// y = x, whose gradient divides 0 by 0.
+#[custom_op(shape = like_x, gradient(x) = ratio_backward(grad, x))]
+pub fn divides_by_0(core: &Core, x: Input<f32>, y: Output<f32>) -> OpResult {
+    core.map(&x, y, |x| x)
+}
+
+/// dx = dy x / x
+#[custom_op(shape = like_both)]
+pub fn ratio_backward(core: &Core, dy: Input<f32>, x: Input<f32>, dx: Output<f32>) -> OpResult {
+    core.map((&dy, &x), dx, |(dy, x)| dy * x / x)
+}
+
 op_library! {
     name: "excepted_ops",
-    ops: [keeps_a_row, all_but_a_row, is_wrong_in_other_rows, is_wrong_where_it_is_last],
+    ops: [keeps_a_row, all_but_a_row, is_wrong_in_other_rows, is_wrong_where_it_is_last, divides_by_0, ratio_backward],
 }

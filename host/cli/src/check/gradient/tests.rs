@@ -67,6 +67,18 @@ fn a_gradient_that_fails_is_found() {
 }
 
 #[test]
+fn a_gradient_that_is_no_number_is_told_with_the_derivative() {
+    for len in [1, 3, 40] {
+        let zeros = Tensor::zeros(TensorType::new(DType::F32, &[len]).unwrap());
+        let operands = Operands { tensors: vec![zeros], scalars: Vec::new() };
+        let (found, _) = find_on(&excepted_ops::OP_LIBRARY, "divides_by_0", &operands);
+        let found = found.unwrap().message;
+        assert!(found.contains("`ratio_backward` says NaN") && !found.contains("NaN by finite"), "{found}");
+    }
+    assert_eq!(find(&excepted_ops::OP_LIBRARY, "divides_by_0", &[&[5]], &[]).0, None);
+}
+
+#[test]
 fn where_there_are_two_derivatives_either_is_right() {
     assert_eq!(faults("relu", &[&[50]]), "nothing");
     for len in 1..20 {
