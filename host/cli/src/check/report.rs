@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use gpsimd_emulator::Op;
 use gpsimd_emulator::gpsimd_descriptor::LibraryDescriptor;
+use gpsimd_emulator::{Op, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::construction::Construction;
 use super::counterexample_test;
 use super::search::Searched;
 use super::shrink::Counterexample;
+use super::values::{is_float, numbers};
 use crate::build::write;
 use crate::libraries::Libraries;
 use crate::operands::number;
@@ -62,6 +63,9 @@ pub(super) struct OpReport {
     pub(super) counterexample: Option<Found>,
 }
 
+/// Cases in which nothing that an op takes may have been found yet.
+const FEW: u64 = 200;
+
 /// A counterexample, and where it is saved.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Found {
@@ -70,6 +74,9 @@ pub(super) struct Found {
     message: String,
     /// Operands in words.
     operands: String,
+    /// Elements of those that have few.
+    #[serde(default)]
+    values: Vec<String>,
     settings: Vec<Setting>,
     /// The replay file.
     pub(super) file: PathBuf,
@@ -123,10 +130,19 @@ impl Report {
         }
         for op in &self.ops {
             if let Some(refusal) = &op.refusal {
-                println!("\nop `{}` refused everything that was drawn, the last time with: {refusal}", op.op);
+                println!(
+                    "\nop `{}` refused everything that was drawn, {} operands, the last time with: {refusal}",
+                    op.op, op.cases
+                );
+                if op.cases < FEW {
+                    println!("  these are few: with more --seconds, or --cases, it may be found what the op takes");
+                }
             }
             let Some(found) = &op.counterexample else { continue };
             println!("\nop `{}` is wrong on {}", op.op, found.operands);
+            for value in &found.values {
+                println!("  {value}");
+            }
             println!("  {}", found.message.replace('\n', "\n  "));
             for (what, setting) in ["in", "compared with"].into_iter().zip(found.settings.iter().rev()) {
                 println!("  {what}: {setting}");
@@ -139,6 +155,17 @@ impl Report {
     }
 }
 
+/// The elements of tensors that have at most four.
+fn values<'t>(tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) -> Vec<String> {
+    let of = |(name, tensor): (&str, &Tensor)| {
+        let is_float = is_float(tensor.ty().dtype());
+        let text = |x: f64| if is_float { format!("{:?}", x as f32) } else { format!("{x}") };
+        let elements: Vec<_> = numbers(tensor).into_iter().map(text).collect();
+        (1..=4).contains(&elements.len()).then(|| format!("{name} = {}", elements.join(", ")))
+    };
+    tensors.filter_map(of).collect()
+}
+
 impl OpReport {
     pub(super) fn new(op: &Op, searched: &Searched) -> Self {
         let counterexample = searched.counterexample.as_ref().map(|found| Found {
@@ -146,6 +173,7 @@ impl OpReport {
             kind: found.finding.kind.clone(),
             message: found.finding.message.clone(),
             operands: found.operands.describe(op.descriptor()),
+            values: values(op.descriptor().tensors().map(|(name, _)| name).zip(&found.operands.tensors)),
             settings: found.finding.settings.clone(),
             file: PathBuf::new(),
             test: None,
@@ -226,6 +254,7 @@ impl Found {
             kind: format!("Signal{signal}"),
             message: replay.finding.clone(),
             operands: tensors.chain(scalars).collect::<Vec<_>>().join(", "),
+            values: values(replay.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))),
             settings: replay.settings.clone(),
             file: file.to_path_buf(),
             test: None,
