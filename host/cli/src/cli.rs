@@ -2,7 +2,9 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{bring_up, build, check, debug, doctor, empty_values, emulated_runtime, neff, new, profile, replay, test};
+use crate::{
+    bring_up, build, check, debug, doctor, empty_values, emulated_runtime, neff, new, profile, replay, terminal, test,
+};
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
 #[derive(Parser)]
@@ -40,9 +42,9 @@ impl Cli {
             arguments.remove(1);
         }
         let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| error.exit());
+        let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| terminal::exit(&error));
         let cli = empty_values::refuse(&mut command, &matches).and_then(|()| Self::from_arg_matches(&matches));
-        cli.unwrap_or_else(|error| error.exit())
+        cli.unwrap_or_else(|error| terminal::exit(&error))
     }
 
     /// Runs the command.

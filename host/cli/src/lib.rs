@@ -3,6 +3,11 @@
 
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments of commands are their help, which is plain text")]
 #![allow(clippy::missing_errors_doc, reason = "an error is a message for the person at the terminal")]
+#![warn(clippy::print_stdout, clippy::print_stderr)] // the standard library's macros, which panic: `terminal` has ours
+
+// First, for its macros.
+#[macro_use]
+pub mod terminal;
 
 mod bring_up;
 pub mod build;

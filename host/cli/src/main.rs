@@ -1,12 +1,16 @@
 //! `cargo gpsimd`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic: `terminal` has what does not
+
 use std::process::ExitCode;
 
-use cargo_gpsimd::Cli;
+use cargo_gpsimd::{Cli, status, terminal};
 
 fn main() -> ExitCode {
-    let Err(error) = Cli::of_process().run() else { return ExitCode::SUCCESS };
-    // Without the backtrace that `Debug` shows: these are errors of what was asked for.
-    eprintln!("error: {error:#}");
-    ExitCode::from(cargo_gpsimd::status(&error))
+    let errors: Vec<_> = [Cli::of_process().run(), terminal::finish()].into_iter().filter_map(Result::err).collect();
+    for error in &errors {
+        // Without the backtrace that `Debug` shows: these are errors of what was asked for.
+        terminal::tell(format_args!("error: {error:#}"));
+    }
+    errors.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(status(error)))
 }

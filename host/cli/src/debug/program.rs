@@ -1,6 +1,7 @@
 //! [`Program`]: what runs under the debugger. It launches an op on one thread, and is no command for people.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gpsimd_emulator::{OpLibrary, PrintSink};
@@ -32,7 +33,7 @@ impl Program {
         let mut launcher = Launcher::new(Libraries::of(OpLibrary::load(&self.library)?));
         // Nobody who looks around in a debugger is to be stopped.
         launcher.set_time_limit(Some(Duration::ZERO));
-        launcher.set_print(PrintSink::Stderr);
+        launcher.set_print(PrintSink::Function(Arc::new(|line| eprintln!("{line}"))));
         if let Some(core) = self.core {
             launcher.set_first_core(core);
         }

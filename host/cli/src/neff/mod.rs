@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use gpsimd_neff::Summary;
 
+use crate::terminal;
 use pack::Pack;
 use run::Run;
 
@@ -70,11 +71,7 @@ impl Show {
         let file = self.file.context("no file named")?;
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let neff = gpsimd_neff::Neff::parse(&bytes).with_context(|| file.display().to_string())?;
-        match print(&Summary::of(&neff), self.json) {
-            // Whoever reads it may stop, as `head` does.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.context("cannot print"),
-        }
+        terminal::written(print(&Summary::of(&neff), self.json))
     }
 }
 
