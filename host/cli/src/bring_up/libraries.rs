@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron_sdk::Sdk;
 use sha2::{Digest, Sha256};
@@ -74,6 +74,32 @@ impl Builder<'_> {
         let counting = counting.ok().map(|counting| counting.library);
         Ok(Built { name: library.name.clone(), counting, native, tried, digest, is_tutorial })
     }
+}
+
+/// Fails where an op is asked for that none of the libraries has, before any of the packages is built.
+pub(super) fn verify_ops(names: &[String], crates: &[OpCrate], workspace: &Workspace) -> anyhow::Result<()> {
+    let load = |krate: &OpCrate| Ok(OpLibrary::load(build::native_library(krate)?)?);
+    let unknown = |libraries: &[OpLibrary]| names.iter().find(|name| libraries.iter().all(|one| one.op(name).is_err()));
+    if names.is_empty() {
+        return Ok(());
+    }
+    // What does not build is told where it is built, and may have the op.
+    let Ok(libraries) = crates.iter().map(load).collect::<anyhow::Result<Vec<_>>>() else { return Ok(()) };
+    if unknown(&libraries).is_none() {
+        return Ok(());
+    }
+    // The tutorial's ops can be asked for, but are not those of the workspace.
+    let tutorial = tutorial(workspace).and_then(|krate| load(&krate)).ok();
+    let all: Vec<_> = libraries.iter().cloned().chain(tutorial).collect();
+    let Some(name) = unknown(&all) else { return Ok(()) };
+    if let [library] = &libraries[..] {
+        library.op(name)?;
+    }
+    let listed = |library: &OpLibrary| {
+        let ops: Vec<_> = library.ops().map(|op| format!("`{}`", op.name())).collect();
+        format!("`{}` has {}", library.name(), ops.join(", "))
+    };
+    bail!("no op library here has an op `{name}`: {}", libraries.iter().map(listed).collect::<Vec<_>>().join("; "))
 }
 
 /// The kernels of the vendor's tutorial, as an op library of the workspace's build folder.

@@ -132,6 +132,7 @@ impl BringUp {
     /// Takes the steps, and writes the report after each.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut run = Run::new(self)?;
+        libraries::verify_ops(&run.options.op, &run.crates, &run.workspace)?;
         run.steps()?;
         let written = ["report.json", "report.html"].map(|name| run.out.join(name));
         if run.options.json {

@@ -77,3 +77,20 @@ fn a_new_crate_is_brought_up_without_device_or_sdk_and_its_report_calibrates_the
     let (is_good, text) = calibrate(&report);
     assert!(!is_good && text.contains("its format is 7, expected 1"), "{text}");
 }
+
+#[test]
+fn an_op_that_no_library_has_is_an_error_before_any_step() {
+    let bench = Bench::on(Host::bare());
+    let refused = |packages: &[&str], op: &str| {
+        let arguments = [&["--emulated", "--op", "scale", "--op", "relu_tiles", "--op", op], packages].concat();
+        let output = bench.command(&crate::small_ops(), &arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(!text.contains("[1/5]"), "{text}");
+        text
+    };
+    let text = refused(&[], "nope");
+    assert!(text.contains("error: library `small_ops` has no op `nope`, it has `scale`"), "{text}");
+    let text = refused(&["-p", "small-ops", "-p", "element-ops"], "nope");
+    assert!(text.contains("error: no op library here has an op `nope`: `small_ops` has `scale`; `element_ops` has `"), "{text}");
+}
