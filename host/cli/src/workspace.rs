@@ -93,6 +93,12 @@ impl OpCrate {
         &self.library
     }
 
+    /// What selects it for a command that gets a file of its op library, which is called `name`: nothing, where that is the
+    /// crate's own name.
+    pub(crate) fn selecting_words(&self, name: &str) -> String {
+        if self.library == name { String::new() } else { format!("-p {} ", self.package) }
+    }
+
     /// The folder of the crate `gpsimd` that it depends on.
     pub(crate) fn sdk(&self) -> anyhow::Result<PathBuf> {
         let mut command = MetadataCommand::new();
@@ -145,17 +151,38 @@ impl Selection {
             (None, Some(package)) => package,
             (None, None) => only(&metadata, &members)?,
         };
-        let target = op_library(chosen).map_err(|problem| {
-            anyhow::anyhow!("package `{}` is not an op library: {problem}; {}", chosen.name, listed(&members))
-        })?;
-        Ok(OpCrate {
-            workspace: Workspace::of(&metadata),
-            manifest: chosen.manifest_path.clone().into(),
-            package: chosen.name.to_string(),
-            library: target.name.replace('-', "_"),
-            level: level(chosen, &members),
-        })
+        op_crate(&metadata, chosen, &members)
     }
+
+    /// As [`find`](Self::find), for a file of op library `name`: without a choice it is the member of the workspace that is
+    /// called so, if there is one.
+    pub(crate) fn find_of(&self, name: &str) -> anyhow::Result<OpCrate> {
+        let nearest = nearest(self.manifest_path.as_deref())?;
+        let metadata = metadata(Some(&nearest))?;
+        let members = metadata.workspace_packages();
+        let is_package = members.iter().any(|package| is_same(package.manifest_path.as_std_path(), &nearest));
+        let is_chosen = self.package.is_some() || self.manifest_path.is_some() && is_package;
+        let is_called_so =
+            |package: &&&Package| op_library(package).is_ok_and(|target| target.name.replace('-', "_") == name);
+        match members.iter().find(is_called_so).filter(|_| !is_chosen) {
+            Some(package) => op_crate(&metadata, package, &members),
+            None => self.find().with_context(|| format!("the file is of op library `{name}`")),
+        }
+    }
+}
+
+/// The crate of a package, if it is an op library.
+fn op_crate(metadata: &Metadata, package: &Package, members: &[&Package]) -> anyhow::Result<OpCrate> {
+    let target = op_library(package).map_err(|problem| {
+        anyhow::anyhow!("package `{}` is not an op library: {problem}; {}", package.name, listed(members))
+    })?;
+    Ok(OpCrate {
+        workspace: Workspace::of(metadata),
+        manifest: package.manifest_path.clone().into(),
+        package: package.name.to_string(),
+        library: target.name.replace('-', "_"),
+        level: level(package, members),
+    })
 }
 
 /// How far an op library is from one that takes ops from no other of the workspace.
@@ -297,6 +324,13 @@ pub(crate) fn metadata(manifest: Option<&Path>) -> anyhow::Result<Metadata> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_crate_is_named_to_replay_where_its_op_library_is_called_otherwise() {
+        let krate = OpCrate::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/bert-ops")).unwrap();
+        assert_eq!(krate.selecting_words("bert_ops"), "");
+        assert_eq!(krate.selecting_words("ops_of_bert"), "-p bert-ops ");
+    }
 
     /// In the same folder, the one library would be compiled again for the other.
     #[test]

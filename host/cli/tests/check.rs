@@ -286,6 +286,41 @@ fn what_is_not_its_reference_in_rust_is_found() {
     assert!(message.contains("elements are too many"), "{message}");
 }
 
+/// In the workspace of this SDK, which has many.
+#[test]
+fn a_replay_file_says_which_of_several_libraries_is_meant() {
+    let run = |arguments: &[&str]| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-gpsimd"));
+        let Output { status, stdout, stderr } = command.args(arguments).current_dir(root).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (text(stdout), text(stderr), status.code())
+    };
+    let arguments = ["check", "--seed", "1", "--cases", "60", "--tier", "native", "-p", "reference-ops", "--op"];
+    let (table, message, status) = run(&[&arguments[..], &["is_off_where_x_is_large"]].concat());
+    assert_eq!(status, Some(1), "{table}{message}");
+    let file = table.lines().find_map(|line| line.strip_prefix("  again: cargo gpsimd replay ")).unwrap();
+    let (shown, message, status) = run(&["replay", file]);
+    assert!(status == Some(1) && message.contains("it is still wrong: "), "{shown}{message}");
+    let (shown, message, status) = run(&["debug", "--replay", file, "--debugger", "none"]);
+    assert!(status == Some(0) && shown.contains("reference_ops"), "{shown}{message}");
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut bytes = std::fs::read(root.join(file)).unwrap();
+    let name = b"reference_ops";
+    let place = bytes.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    bytes[place..place + name.len()].copy_from_slice(b"some_more_ops");
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.safetensors");
+    std::fs::write(&other, bytes).unwrap();
+    for words in [&["replay"][..], &["debug", "--replay"]] {
+        let (_, message, status) = run(&[words, &[other.to_str().unwrap()]].concat());
+        assert_eq!(status, Some(1), "{message}");
+        let told = "error: the file is of op library `some_more_ops`: the workspace ";
+        assert!(message.starts_with(told) && message.contains(" has several op libraries: name one"), "{message}");
+    }
+}
+
 #[test]
 fn what_is_not_its_reference_is_found() {
     let check = |op| run("reference-ops", &["check", "--seed", "1", "--cases", "60", "--tier", "native", "--op", op]);

@@ -29,6 +29,9 @@ pub(super) struct Report {
     version: String,
     seed: u64,
     tiers: Vec<Tier>,
+    /// Words that `cargo gpsimd replay` needs to find the library.
+    #[serde(skip)]
+    selection: String,
     /// Why there is no op package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,
@@ -87,12 +90,14 @@ pub(super) struct Found {
 impl Report {
     pub(super) fn new(libraries: &Libraries, seed: u64) -> Self {
         let library = libraries.native().descriptor();
+        let selection = libraries.source().map(|source| source.selecting_words(&library.name));
         let (library, version) = (library.name.clone(), library.version.clone());
         Self {
             library,
             version,
             seed,
             tiers: libraries.tiers().collect(),
+            selection: selection.unwrap_or_default(),
             refused: None,
             construction: BTreeMap::new(),
             ops: Vec::new(),
@@ -147,7 +152,7 @@ impl Report {
             for (what, setting) in ["in", "compared with"].into_iter().zip(found.settings.iter().rev()) {
                 println!("  {what}: {setting}");
             }
-            println!("  again: cargo gpsimd replay {}", shown_path(&found.file));
+            println!("  again: cargo gpsimd replay {}{}", self.selection, shown_path(&found.file));
             if let Some(test) = &found.test {
                 println!("  a test of it: {}", shown_path(test));
             }
@@ -282,7 +287,8 @@ impl Found {
         let test = folder.join(format!("{name}.rs"));
         let function = format!("{}_{:08x}", op.name(), hasher.finish() >> 32);
         // As it is called where the workspace is.
-        let shown = self.file.strip_prefix(library.workspace().root()).unwrap_or(&self.file).display().to_string();
+        let shown = self.file.strip_prefix(library.workspace().root()).unwrap_or(&self.file).display();
+        let shown = format!("{}{shown}", library.selecting_words(&replay.library));
         let outputs = op.outputs().len();
         let source = counterexample_test::text(library.library(), op.descriptor(), outputs, found, &function, &shown);
         write(&test, source.as_bytes())?;

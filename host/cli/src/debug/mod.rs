@@ -123,8 +123,11 @@ struct Launch {
 impl Debug {
     /// Runs it; a debugger takes this process's place.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let library = self.selection.find()?;
         let replay = self.replay.as_deref().map(read).transpose()?;
+        let library = match &replay {
+            Some(replay) => self.selection.find_of(&replay.library)?,
+            None => self.selection.find()?,
+        };
         let tier = self.tier.or_else(|| Some(launched(replay.as_ref()?).tier)).unwrap_or(Tier::Native);
         if self.dump.is_some() || self.f32 {
             let libraries = Libraries::build(&library, &[tier])?;

@@ -22,7 +22,7 @@ use crate::workspace::Selection;
 /// Run a launch again that was found to be wrong, and say whether it still is.
 ///
 /// FILE is what `cargo gpsimd check` saved: the operands of one launch, the settings in which it was made, and what was found.
-/// The op library of the current folder is built as it is now, so that the command says whether a change has mended it.
+/// The op library that it names is built as it is now, so that the command says whether a change has mended it.
 ///
 /// Exit status: 0 nothing is wrong with it any more, 1 it is still wrong, or an error: also where that cannot be said, as of an op
 /// that has no reference any more, or where no Python is found for it.
@@ -37,7 +37,7 @@ use crate::workspace::Selection;
 pub(crate) struct ReplayCommand {
     #[command(flatten)]
     selection: Selection,
-    /// The replay file
+    /// The replay file; where the workspace has several op libraries, it says which one is meant
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -47,7 +47,7 @@ impl ReplayCommand {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let shown = shown_path(&self.file);
         let replay = Replay::read(&self.file).with_context(|| format!("cannot replay {shown}"))?;
-        let library = self.selection.find()?;
+        let library = self.selection.find_of(&replay.library)?;
         let tiers: Vec<Tier> = replay.settings.iter().map(|setting| setting.tier).collect();
         let mut launcher = Launcher::new(Libraries::build(&library, &tiers)?);
         let native = launcher.libraries().native();

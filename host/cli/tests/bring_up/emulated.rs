@@ -92,5 +92,8 @@ fn an_op_that_no_library_has_is_an_error_before_any_step() {
     let text = refused(&[], "nope");
     assert!(text.contains("error: library `small_ops` has no op `nope`, it has `scale`"), "{text}");
     let text = refused(&["-p", "small-ops", "-p", "element-ops"], "nope");
-    assert!(text.contains("error: no op library here has an op `nope`: `small_ops` has `scale`; `element_ops` has `"), "{text}");
+    assert!(
+        text.contains("error: no op library here has an op `nope`: `small_ops` has `scale`; `element_ops` has `"),
+        "{text}"
+    );
 }
