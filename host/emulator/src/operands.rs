@@ -97,6 +97,16 @@ pub(crate) fn verify_dims(op: &Op, tensor: &str, ty: TensorType) -> Result<(), O
     }
 }
 
+/// The vendor's limit on a size, which is the length of a tensor.
+pub(crate) fn verify_size(op: &Op, name: &str, ty: TensorType) -> Result<(), OperandError> {
+    let found = ty.len();
+    if found as u64 <= MAX_LARGE_DIM {
+        Ok(())
+    } else {
+        Err(OperandError::Size { op: op.name().into(), size: name.into(), found })
+    }
+}
+
 /// The outputs' types against what the shape function says.
 pub(crate) fn verify_outputs(op: &Op, expected: &[TensorType], found: &[TensorType]) -> Result<(), OperandError> {
     if expected.len() != found.len() {

@@ -51,7 +51,7 @@ impl Op {
         let tensors = &types[..self.entry().tensors];
         operands::verify_types(self, tensors)?;
         for (name, ty) in self.descriptor().sizes().zip(&types[tensors.len()..]) {
-            operands::verify_dims(self, name, *ty)?;
+            operands::verify_size(self, name, *ty)?;
         }
         let outputs = self.call_shape(types)?;
         self.verify_outputs(tensors, &outputs)?;

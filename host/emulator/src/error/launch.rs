@@ -1,6 +1,7 @@
 //! [`LaunchError`], [`OperandError`]: why an op cannot be launched, or its launch failed.
 
 use gpsimd_abi::DType;
+use gpsimd_descriptor::limits::MAX_LARGE_DIM;
 use gpsimd_descriptor::{OperandKind, ScalarType};
 
 use super::{KernelError, Misuse, count};
@@ -140,6 +141,16 @@ pub enum OperandError {
         tensor: String,
         /// Its type.
         ty: Box<TensorType>,
+    },
+    /// A size beyond what a GPSIMD core takes.
+    #[error("op `{op}`: size `{size}` is {found}, the vendor's limit is {MAX_LARGE_DIM}")]
+    Size {
+        /// The op.
+        op: String,
+        /// The size.
+        size: String,
+        /// Its value.
+        found: usize,
     },
     /// The output has another type than the shape function says.
     #[error("op `{op}`: output `{output}` is {found}, expected {expected}")]
