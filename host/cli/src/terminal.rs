@@ -29,7 +29,9 @@ macro_rules! eprintln {
 
 /// Writes to standard output, if that has not failed before.
 pub(crate) fn write_out(text: Arguments<'_>) {
-    if FAILURE.get().is_none()
+    if cfg!(test) {
+        captured_out(text);
+    } else if FAILURE.get().is_none()
         && let Err(error) = io::stdout().lock().write_fmt(text)
     {
         // Only the first one counts.
@@ -39,7 +41,22 @@ pub(crate) fn write_out(text: Arguments<'_>) {
 
 /// Writes a line to standard error. There is nobody to tell when that fails.
 pub fn tell(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    if cfg!(test) {
+        captured(line);
+    } else {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+}
+
+/// To where unit tests capture it.
+#[allow(clippy::print_stdout, reason = "in tests alone")]
+fn captured_out(text: Arguments<'_>) {
+    std::print!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "in tests alone")]
+fn captured(line: Arguments<'_>) {
+    std::eprintln!("{line}");
 }
 
 /// Ends the output: writes what is still buffered.
