@@ -3,7 +3,8 @@
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    bring_up, build, check, debug, doctor, empty_values, emulated_runtime, neff, new, profile, replay, terminal, test,
+    bring_up, build, check, debug, doctor, empty_values, emulated_runtime, neff, new, numbers, profile, replay,
+    terminal, test,
 };
 
 /// Custom operators for GPSIMD cores in Rust: build, run and measure them.
@@ -41,7 +42,7 @@ impl Cli {
         if arguments.get(1).is_some_and(|argument| argument == "gpsimd") {
             arguments.remove(1);
         }
-        let mut command = Self::command();
+        let mut command = numbers::take_negative(Self::command());
         let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| terminal::exit(&error));
         let cli = empty_values::refuse(&mut command, &matches).and_then(|()| Self::from_arg_matches(&matches));
         cli.unwrap_or_else(|error| terminal::exit(&error))

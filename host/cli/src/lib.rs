@@ -24,6 +24,7 @@ mod libraries;
 pub mod neff;
 mod new;
 pub mod normal;
+pub mod numbers;
 pub mod operands;
 pub mod process;
 pub mod profile;

@@ -34,6 +34,7 @@ use gpsimd_emulator::cost::CostModel;
 use gpsimd_neuron_sdk::Sdk;
 
 use crate::files;
+use crate::numbers::whole;
 use crate::process::{self, shown_path};
 use crate::workspace::{OpCrate, OpCrates, Workspace};
 use cases::Cases;
@@ -86,13 +87,13 @@ pub(crate) struct BringUp {
     #[arg(long)]
     emulated: bool,
     /// Seconds for comparing, and again for timing [default: as long as it takes]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = whole(0..=u64::MAX))]
     seconds: Option<u64>,
     /// Seconds that one case may take, which may have to be compiled, before it is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = whole(1..=u64::MAX))]
     time_limit: u64,
     /// Seed of operands that are drawn
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = whole(0..=u64::MAX))]
     seed: u64,
     /// Folder of golden files, with a folder for each op [default: what the workspace names]
     #[arg(long, value_name = "DIR")]

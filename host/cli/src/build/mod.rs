@@ -19,6 +19,7 @@ use gpsimd_codegen::{HotLoop, Image, Manifest};
 use gpsimd_emulator::OpLibrary;
 use gpsimd_neuron_sdk::Sdk;
 
+use crate::numbers::whole;
 use crate::workspace::{OpCrate, Selection, Workspace};
 use crate::{compiler, files, process};
 pub use compile::{IMAGE_TARGET, ensure_target};
@@ -86,7 +87,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "cpp")]
     neuron: bool,
     /// Minutes that the SDK's build may take
-    #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "neuron", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, requires = "neuron", value_parser = whole(1..=1440_u64))]
     time_limit: u64,
     /// Kernel source in the vendor's C++ API; may be given several times
     #[arg(long, value_name = "FILE", requires = "shape")]

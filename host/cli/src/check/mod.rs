@@ -48,6 +48,7 @@ use supervisor::Role;
 
 use crate::build::source_paths;
 use crate::libraries::Libraries;
+use crate::numbers::whole;
 use crate::tier::{self, Tier};
 use crate::workspace::{OpCrate, Selection};
 
@@ -89,10 +90,10 @@ pub struct Check {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     seconds: f64,
     /// Cases of each op, instead of a time: with --seed the same check on every computer
-    #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "seconds", value_parser = whole(1..=u64::MAX))]
     cases: Option<u64>,
     /// What is drawn follows from it [default: another one every time]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Go on with the last check of the library, with its seed, from where its time or Ctrl-C ended it
     #[arg(long, conflicts_with = "seed")]

@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use gpsimd_neff::Neff;
 use gpsimd_nrt::{Libnrt, Model, NrtTensor, Placement, Runtime, TensorInfo, TensorSet};
 
+use crate::numbers::whole;
 use crate::workspace::Workspace;
 use crate::{emulated_runtime, files};
 
@@ -27,7 +28,7 @@ pub(super) struct Run {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Run on this NeuronCore, by its number among those of this process [default: the runtime chooses]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX))]
     core: Option<u32>,
     /// Raw content of an input; inputs that are not given are zeros
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
