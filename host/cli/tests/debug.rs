@@ -303,11 +303,25 @@ fn a_launch_in_a_folder_has_every_step_with_its_line_and_its_elements() {
 }
 
 #[test]
+fn operands_may_be_empty_and_sizes_may_not_be_beyond_the_limit() {
+    let index_ops = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernels/index-ops/Cargo.toml");
+    let dump = tempfile::tempdir().unwrap();
+    let folder = dump.path().to_str().unwrap();
+    let (is_ok, output) = debug(&["scaled_exp", "--shape", "x=0x5", "--dump", folder]);
+    assert!(is_ok && output.contains("it returned"), "{output}");
+    let arguments = ["topk", "--shape", "x=3x8", "--dump", folder, "--manifest-path", index_ops.to_str().unwrap()];
+    let (is_ok, output) = debug(&[&arguments[..], &["--scalar", "k=99999999999999"]].concat());
+    assert!(!is_ok, "{output}");
+    let told = "op `topk`: size `k` is 99999999999999, the vendor's limit is 4294967295";
+    assert!(output.contains(told), "{output}");
+}
+
+#[test]
 fn a_launch_that_fails_is_there_as_far_as_it_came() {
     let dump = tempfile::tempdir().unwrap();
     let folder = dump.path().to_str().unwrap();
     let (is_ok, output) = debug(&["refuses", "--shape", "x=300", "--dump", folder]);
-    assert!(is_ok, "{output}");
+    assert!(!is_ok && output.contains("error: op `refuses` failed\n"), "{output}");
     assert!(output.contains("it failed, and is recorded as far as it came"), "{output}");
     let index = dumped(dump.path());
     assert!(index["error"].as_str().unwrap().contains("core 5 has had enough"), "{}", index["error"]);
@@ -449,7 +463,7 @@ fn the_page_marks_what_is_odd_and_what_was_not_written() {
     let dump = tempfile::tempdir().unwrap();
     let folder = dump.path().to_str().unwrap();
     // Logarithms of the negative half of normal numbers.
-    assert!(debug(&["refuses", "--shape", "x=300", "--dump", folder]).0);
+    assert!(!debug(&["refuses", "--shape", "x=300", "--dump", folder]).0);
     let script = "byId('filter-mark').value = 'with NaN'; drawDmas(); location.hash = '#output=y&element=299'";
     let Some(dom) = in_browser(dump.path(), script) else { return };
     assert!(text_of(&dom, "error").contains("core 5 has had enough"), "{}", text_of(&dom, "error"));

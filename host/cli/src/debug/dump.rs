@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use gpsimd_emulator::cost::CostModel;
 use gpsimd_emulator::{Engine, Event, LaunchReport, PrintSink, Recorder, Recording, Tensor, UNWRITTEN};
 use safetensors::tensor::TensorView;
@@ -90,6 +90,7 @@ pub(super) fn write(library: &OpCrate, libraries: Libraries, launch: &Launch, fo
     save(folder, "index.json", serde_json::to_string_pretty(&index)?.as_bytes())?;
     save(folder, "launch.html", page::render(&index, &recordings)?.as_bytes())?;
     tell(&index, folder);
+    ensure!(outcome.is_ok(), "op `{}` failed", launch.op.name());
     Ok(())
 }
 

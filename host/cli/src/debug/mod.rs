@@ -14,9 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use gpsimd_emulator::gpsimd_descriptor::limits::CORES;
 use gpsimd_emulator::{DType, Op, OpLibrary};
 
 use crate::libraries::Libraries;
+use crate::numbers::whole;
 use crate::operands::Operands;
 use crate::process::{self, shown_path};
 use crate::profile::operands::{Given, operands, operands_of, verify_given};
@@ -46,6 +48,8 @@ pub(crate) use program::Program;
 /// rounding of the result come of the narrow type within the kernel, differences below it are no mistake of its logic. There
 /// is no run in f64: a GPSIMD core has no f64, so that no kernel is compiled for one. The book's page "Debug a kernel" says
 /// what to do instead for an op on f32.
+///
+/// Exit status: that of the debugger, or 0; 1 an error, with --dump and --f32 also of the launch, 2 a wrong command line.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 cargo gpsimd debug silu --shape x=3x1001 --core 2\n\
@@ -82,7 +86,7 @@ pub(crate) struct Debug {
     #[arg(long, value_enum)]
     tier: Option<Tier>,
     /// The core to stop in: it runs before the others
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["dump", "f32"])]
+    #[arg(long, value_name = "NUMBER", value_parser = whole(0..=CORES - 1), conflicts_with_all = ["dump", "f32"])]
     core: Option<usize>,
     /// Stop here, too: a line of the kernel's source, or, with --tier package, of the C++; may be given several times
     #[arg(long = "break", value_name = "FILE:LINE", conflicts_with_all = ["dump", "f32"])]
@@ -159,8 +163,7 @@ impl Debug {
         let Some(replay) = replay else {
             let name = self.op.as_deref().context("clap asks for it")?;
             let op = library.op(name)?;
-            verify_given(std::slice::from_ref(&op), &self.shape)?;
-            verify_given(std::slice::from_ref(&op), &self.scalar)?;
+            verify_given(std::slice::from_ref(&op), &self.shape, &self.scalar)?;
             let setting = Setting { tier, ..Setting::REFERENCE };
             if let Some(file) = &self.operands {
                 let operands = operands_of(&op, operands_in(file, op.descriptor())?, &self.scalar)?;

@@ -147,7 +147,6 @@ impl Profile {
                 Shape::Source(source) => shapes.push(source),
             }
         }
-        given.extend(self.scalar);
         let (counting, workspace) = if self.cpp.is_empty() {
             if let Some(text) = shapes.first() {
                 bail!("--shape {}: expected OPERAND=SHAPE, such as x=8x128x3072", text.display());
@@ -169,7 +168,8 @@ impl Profile {
         let mut reports = Vec::new();
         let is_chosen = |op: &Op| self.op.is_empty() || self.op.iter().any(|name| name == op.name());
         let ops: Vec<_> = counting.library.ops().filter(is_chosen).collect();
-        verify_given(&ops, &given)?;
+        verify_given(&ops, &given, &self.scalar)?;
+        given.extend(self.scalar);
         for op in ops {
             let operands = operands(&library, &op, &given, dtype)?;
             let missed = counting.missed.iter().find(|(name, _)| name == op.name()).map_or(0, |(_, missed)| *missed);

@@ -50,7 +50,7 @@ pub(crate) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
         None => Vec::new(),
     };
     let value = |name: &str| {
-        let of = |all: &[Given]| all.iter().rev().find(|given| given.name == name).map(|given| given.value.clone());
+        let of = |all: &[Given]| all.iter().find(|given| given.name == name).map(|given| given.value.clone());
         of(given).or_else(|| of(&standard))
     };
 
@@ -82,7 +82,7 @@ pub(crate) fn operands(library: &str, op: &Op, given: &[Given], dtype: DType) ->
 
 /// The operands of `op`: these tensors, and scalars and sizes of those `given`.
 pub(crate) fn operands_of(op: &Op, tensors: Vec<Tensor>, given: &[Given]) -> anyhow::Result<Operands> {
-    let value = |name: &str| given.iter().rev().find(|given| given.name == name).map(|given| given.value.clone());
+    let value = |name: &str| given.iter().find(|given| given.name == name).map(|given| given.value.clone());
     Ok(Operands { tensors, scalars: scalars(op, value)? })
 }
 
@@ -92,14 +92,29 @@ fn scalars(op: &Op, value: impl Fn(&str) -> Option<String>) -> anyhow::Result<Ve
     scalars.collect::<anyhow::Result<_>>().with_context(|| format!("op `{}`", op.name()))
 }
 
-/// Fails unless each of `given` is an operand of one of the `ops`, of which the others then have what is standard.
-pub(crate) fn verify_given(ops: &[Op], given: &[Given]) -> anyhow::Result<()> {
-    for Given { name, .. } in given {
-        let has_it = |op: &Op| op.descriptor().operands.iter().any(|operand| operand.name == *name);
-        if !ops.iter().any(has_it) {
+/// Fails unless each of what is given is given once, and is an operand of its kind of one of the `ops`, of which the others
+/// then have what is standard.
+pub(crate) fn verify_given(ops: &[Op], shapes: &[Given], scalars: &[Given]) -> anyhow::Result<()> {
+    let of_shapes = shapes.iter().map(|given| (given, true));
+    let all: Vec<_> = of_shapes.chain(scalars.iter().map(|given| (given, false))).collect();
+    for (place, (Given { name, value }, is_shape)) in all.iter().enumerate() {
+        if let Some((earlier, _)) = all[..place].iter().find(|(earlier, _)| earlier.name == *name) {
+            bail!("operand `{name}` is given twice, as {} and as {value}: give it once", earlier.value);
+        }
+        let operands = || ops.iter().flat_map(|op| &op.descriptor().operands).filter(|operand| operand.name == *name);
+        if operands().next().is_none() {
             let listed: Vec<_> =
                 ops.iter().map(|op| format!("`{}` has {}", op.name(), listed(op.descriptor()))).collect();
             bail!("no op here has an operand `{name}`: {}", listed.join("; "));
+        }
+        let is_of_kind = |operand: &OperandDescriptor| matches!(operand.kind, OperandKind::Tensor(_)) == *is_shape;
+        if !operands().any(is_of_kind) {
+            let (is, should) = if *is_shape {
+                ("no tensor: give its value with --scalar", "8")
+            } else {
+                ("a tensor: give its shape with --shape", "8x128x3072")
+            };
+            bail!("operand `{name}` is {is} {name}={should}");
         }
     }
     Ok(())
@@ -136,14 +151,17 @@ fn dtype_called(name: &str) -> anyhow::Result<DType> {
 fn shape(text: &str) -> anyhow::Result<Vec<usize>> {
     let sizes = text.split('x').map(str::parse).collect::<Result<Vec<usize>, _>>();
     match sizes {
-        Ok(sizes) if sizes.iter().all(|size| *size > 0) => Ok(sizes),
-        _ => bail!("`{text}` is no shape: expected sizes above 0 with x between them, such as 8x128x3072"),
+        Ok(sizes) => Ok(sizes),
+        Err(_) => bail!("`{text}` is no shape: expected sizes with x between them, such as 8x128x3072"),
     }
 }
 
 /// Numbers that are drawn by a seed; integers that are small enough to be indices.
 pub(crate) fn tensor(seed: u64, dtype: DType, shape: &[usize]) -> anyhow::Result<Tensor> {
     let ty = TensorType::new(dtype, shape)?;
+    // The numbers that are drawn, and the tensor: asked for here, as a failed allocation ends the process.
+    let fits = Vec::<u64>::new().try_reserve_exact(ty.len()).is_ok();
+    ensure!(fits, "a tensor of type {ty} does not fit in memory");
     Ok(match dtype {
         DType::F32 | DType::Bf16 | DType::F16 => Tensor::of_numbers(ty, normal(seed, ty.len())),
         // Small enough to be indices, and of rows that do not follow each other.
@@ -166,13 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_is_sizes_above_zero() {
+    fn a_shape_is_sizes() {
         assert_eq!(shape("8x128x3072").unwrap(), [8, 128, 3072]);
         assert_eq!(shape("7").unwrap(), [7]);
-        for wrong in ["", "8x", "8X3", "-1", "0x3", "1e3"] {
+        // A tensor without elements is an operand like others.
+        assert_eq!(shape("0x3").unwrap(), [0, 3]);
+        for wrong in ["", "8x", "8X3", "-1", "x3", "1e3"] {
             let error = shape(wrong).unwrap_err().to_string();
             assert!(error.contains(&format!("`{wrong}` is no shape")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_shape_that_no_memory_holds_is_an_error() {
+        let error = tensor(1, DType::U8, &[99_999_999_999_999]).unwrap_err().to_string();
+        assert_eq!(error, "a tensor of type u8[99999999999999] does not fit in memory");
     }
 
     #[test]

@@ -242,12 +242,36 @@ fn ops_of_others_need_shapes() {
 #[test]
 fn a_shape_is_of_an_operand_of_one_of_the_ops() {
     let ops = ["bias_gelu_forward", "bias_gelu_backward"].map(|op| bert_ops().library.op(op).unwrap());
-    let given = |text: &str| -> [Given; 1] { [text.parse().unwrap()] };
-    verify_given(&ops, &given("dy=8x3072")).unwrap();
+    let given = |text: &str| -> Vec<Given> { text.split_whitespace().map(|one| one.parse().unwrap()).collect() };
+    verify_given(&ops, &given("dy=8x3072"), &[]).unwrap();
     operands("bert_ops", &ops[0], &given("dy=8x3072"), DType::F32).unwrap();
-    let error = verify_given(&ops, &given("z=3")).unwrap_err();
+    let error = verify_given(&ops, &given("z=3"), &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no op here has an operand `z`: `bias_gelu_forward` has `x`, `bias`; `bias_gelu_backward` has `dy`, `x`, `bias`"
     );
+}
+
+#[test]
+fn an_operand_is_given_once_and_as_what_it_is() {
+    let ops = [bert_ops().library.op("masked_softmax_forward").unwrap()];
+    let verify = |shapes: &str, scalars: &str| {
+        let given = |text: &str| -> Vec<Given> { text.split_whitespace().map(|one| one.parse().unwrap()).collect() };
+        verify_given(&ops, &given(shapes), &given(scalars)).map_err(|error| error.to_string())
+    };
+    verify("scores=1x1x3x4 mask=1x1x1x4", "scale=2").unwrap();
+    let refused = [
+        verify("scores=1x1x3x4 scores=1x1x4x4", ""),
+        verify("scores=1x1x3x4", "scale=1 scale=2"),
+        verify("scores=1x1x3x4", "scores=3"),
+        verify("", "mask=1"),
+        verify("scale=2", ""),
+    ];
+    insta::assert_snapshot!(refused.map(Result::unwrap_err).join("\n"), @"
+    operand `scores` is given twice, as 1x1x3x4 and as 1x1x4x4: give it once
+    operand `scale` is given twice, as 1 and as 2: give it once
+    operand `scores` is given twice, as 1x1x3x4 and as 3: give it once
+    operand `mask` is a tensor: give its shape with --shape mask=8x128x3072
+    operand `scale` is no tensor: give its value with --scalar scale=8
+    ");
 }
