@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     // Without the backtrace that `Debug` shows: these are errors of what was asked for.
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", cargo_gpsimd::causes(&error));
     ExitCode::from(if error.is::<stop::Stopped>() { 130 } else { status(&error) })
 }
 

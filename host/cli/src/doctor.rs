@@ -6,6 +6,7 @@ use std::process::Command;
 
 use gpsimd_neuron_sdk::{Finding, FindingState, Sdk, table};
 
+use crate::causes;
 use crate::workspace::Workspace;
 use crate::{build, compiler, python};
 
@@ -146,7 +147,7 @@ fn cpp_compiler(workspace: &Workspace) -> Finding {
     let name = "C++ compiler";
     match compiler::find(workspace).and_then(|compiler| Ok(compiler.version()?)) {
         Ok(version) => Finding { version: Some(version), ..Finding::ok(name) },
-        Err(error) => Finding::missing(name, format!("{error:#}")),
+        Err(error) => Finding::missing(name, causes(&error)),
     }
 }
 
@@ -154,7 +155,7 @@ fn system_python() -> Finding {
     let name = "Python";
     let python = match python::system_python() {
         Ok(python) => python,
-        Err(error) => return Finding::missing(name, format!("{error:#}")),
+        Err(error) => return Finding::missing(name, causes(&error)),
     };
     let version = answer(&python, &["-c", "import platform; print(platform.python_version())"]);
     let found = Finding { version, path: Some(python.clone().into()), ..Finding::ok(name) };

@@ -11,6 +11,7 @@ pub mod terminal;
 
 mod bring_up;
 pub mod build;
+mod causes;
 pub mod check;
 mod cli;
 mod compiler;
@@ -38,5 +39,6 @@ mod test;
 pub mod tier;
 pub mod workspace;
 
+pub use causes::causes;
 pub use cli::Cli;
 pub use status::status;

@@ -4,13 +4,13 @@
 
 use std::process::ExitCode;
 
-use cargo_gpsimd::{Cli, status, terminal};
+use cargo_gpsimd::{Cli, causes, status, terminal};
 
 fn main() -> ExitCode {
     let errors: Vec<_> = [Cli::of_process().run(), terminal::finish()].into_iter().filter_map(Result::err).collect();
     for error in &errors {
         // Without the backtrace that `Debug` shows: these are errors of what was asked for.
-        terminal::tell(format_args!("error: {error:#}"));
+        terminal::tell(format_args!("error: {}", causes(error)));
     }
     errors.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(status(error)))
 }

@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 
+use crate::causes;
+
 /// What kept standard output from being written, the first time.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
@@ -72,7 +74,7 @@ pub fn finish() -> anyhow::Result<()> {
 pub(crate) fn exit(message: &clap::Error) -> ! {
     let printed = written(message.print());
     if let (false, Err(error)) = (message.use_stderr(), printed) {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", causes(&error));
         std::process::exit(1);
     }
     std::process::exit(message.exit_code())

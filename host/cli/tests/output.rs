@@ -104,3 +104,15 @@ fn the_exit_status_is_the_same_where_nothing_can_be_told() {
         assert_eq!(status(&["new", "my-ops"]), Some(0));
     }
 }
+
+#[test]
+fn a_cause_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |words: &[&str]| ended(command(&folder, words).stdout(Stdio::null())).1;
+    let missing = "No such file or directory (os error 2)\n";
+    assert_eq!(told(&["replay", "none"]), format!("error: cannot replay none: it cannot be read: {missing}"));
+    assert_eq!(told(&["neff", "none"]), format!("error: cannot read none: {missing}"));
+    File::create(folder.path().join("empty")).unwrap();
+    let told = told(&["debug", "--replay", "empty"]);
+    assert_eq!(told, "error: cannot replay empty: it is not a whole safetensors file: header too small\n");
+}

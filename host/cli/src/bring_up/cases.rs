@@ -11,6 +11,7 @@ use super::libraries::Built;
 use super::progress::Progress;
 use super::report::{Accuracy, CaseResult, Outcome};
 use super::session::{Session, Setting, share};
+use crate::causes;
 
 /// What is compared.
 pub(super) struct Cases<'a> {
@@ -45,7 +46,7 @@ impl Cases<'_> {
             let (cases, without) = match case::all(&library.native, self.golden, is_chosen, self.seed) {
                 Ok(found) => found,
                 Err(error) => {
-                    compared.failures.push(format!("{}: {error:#}", library.name));
+                    compared.failures.push(format!("{}: {}", library.name, causes(&error)));
                     continue;
                 }
             };
@@ -107,8 +108,8 @@ fn launch(library: &Built, case: &Case, session: &mut Session<'_>) -> (Outcome, 
     let expected = match case.expected() {
         Ok(expected) => expected,
         // Operands that were drawn may be none that the kernel takes: that an index is out of range, say.
-        Err(error) if case.golden.is_none() => return (Outcome::NotTried { why: format!("{error:#}") }, None),
-        Err(error) => return (Outcome::Failed { error: format!("{error:#}") }, None),
+        Err(error) if case.golden.is_none() => return (Outcome::NotTried { why: causes(&error) }, None),
+        Err(error) => return (Outcome::Failed { error: causes(&error) }, None),
     };
     let mut on_device = |launch: &launches::Launch<'_>| session.launch(launch);
     let found = launches::run(&library.native, &case.op, &case.operands, &mut on_device);
@@ -116,8 +117,7 @@ fn launch(library: &Built, case: &Case, session: &mut Session<'_>) -> (Outcome, 
         Ok(found) => found,
         Err(error) => {
             let stopped = session.closed().filter(|why| why == super::session::STOPPED);
-            let outcome =
-                stopped.map_or(Outcome::Failed { error: format!("{error:#}") }, |why| Outcome::NotTried { why });
+            let outcome = stopped.map_or(Outcome::Failed { error: causes(&error) }, |why| Outcome::NotTried { why });
             return (outcome, None);
         }
     };

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::report::Library;
 use crate::build::{self, Results};
+use crate::causes;
 use crate::profile::calibration;
 use crate::profile::counting::{self, Vectors};
 use crate::workspace::{OpCrate, Workspace};
@@ -48,7 +49,7 @@ impl Builder<'_> {
         let mut library =
             Library { name: krate.library().into(), manifest: None, sha256: Vec::new(), compiler: None, error: None };
         let built = self.try_to_build(krate, is_tutorial, &mut library);
-        let built = built.map_err(|error| library.error = Some(format!("{error:#}"))).ok();
+        let built = built.map_err(|error| library.error = Some(causes(&error))).ok();
         (library, built)
     }
 
@@ -69,7 +70,7 @@ impl Builder<'_> {
         let vectors = if is_tutorial { Vectors::None } else { Vectors::Compiler };
         let counting = counting::of_results(&results, vectors, krate.workspace());
         let counting = counting.inspect_err(|error| {
-            library.error = Some(format!("what its cores do cannot be counted: {error:#}"));
+            library.error = Some(format!("what its cores do cannot be counted: {}", causes(error)));
         });
         let counting = counting.ok().map(|counting| counting.library);
         Ok(Built { name: library.name.clone(), counting, native, tried, digest, is_tutorial })

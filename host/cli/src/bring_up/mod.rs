@@ -33,6 +33,7 @@ use anyhow::{Context, ensure};
 use gpsimd_emulator::cost::CostModel;
 use gpsimd_neuron_sdk::Sdk;
 
+use crate::causes;
 use crate::files;
 use crate::numbers::whole;
 use crate::process::{self, shown_path};
@@ -235,7 +236,7 @@ impl Run {
         let mut failures = Vec::new();
         match libraries::tutorial(&self.workspace) {
             Ok(krate) => crates.push((krate, true)),
-            Err(error) => failures.push(format!("the tutorial's ReLU: {error:#}")),
+            Err(error) => failures.push(format!("the tutorial's ReLU: {}", causes(&error))),
         }
         let stop = Arc::clone(&self.stop);
         let builder = Builder { sdk, stop: &stop };

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::report::{Quartiles, Time, TimeOutcome, Work};
 use super::session::{Session, Setting, share};
 use super::worker::Repeat;
+use crate::causes;
 use crate::operands::Operands;
 use crate::profile::calibration;
 use crate::profile::operands::tensor;
@@ -120,7 +121,7 @@ impl Times<'_> {
         let launches = match launches_of(library, case) {
             Ok(launches) => launches,
             Err(error) => {
-                timed.times.push(not_tried(format!("{error:#}")));
+                timed.times.push(not_tried(causes(&error)));
                 return Ok(());
             }
         };
@@ -136,7 +137,7 @@ impl Times<'_> {
                 ),
                 Err(error) => match session.closed().filter(|why| why == super::session::STOPPED) {
                     Some(why) => TimeOutcome::NotTried { why },
-                    None => TimeOutcome::Failed { error: format!("{error:#}") },
+                    None => TimeOutcome::Failed { error: causes(&error) },
                 },
             };
             found.push(Time {

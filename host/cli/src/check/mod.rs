@@ -47,6 +47,7 @@ use state::State;
 use supervisor::Role;
 
 use crate::build::source_paths;
+use crate::causes;
 use crate::libraries::Libraries;
 use crate::numbers::whole;
 use crate::tier::{self, Tier};
@@ -176,7 +177,7 @@ impl Check {
 
         let Session { launcher, state, .. } = session;
         let mut report = Report::new(launcher.libraries(), state.seed);
-        report.refused = refused.as_ref().map(|error| format!("{error:#}"));
+        report.refused = refused.as_ref().map(causes);
         report.construction = construction;
         report.ops = ops.iter().filter_map(|op| state.of(op.name()).cloned()).collect();
         if self.json {

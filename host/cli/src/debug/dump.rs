@@ -15,6 +15,7 @@ use safetensors::tensor::TensorView;
 use super::Launch;
 use super::index::{About, Counts, Index};
 use super::page;
+use crate::causes;
 use crate::check::Launcher;
 use crate::files;
 use crate::libraries::Libraries;
@@ -58,7 +59,9 @@ pub(super) fn write(library: &OpCrate, libraries: Libraries, launch: &Launch, fo
             Ok(_) => {
                 (None, "DMAs by the cost model; the counted launch made others, so computation is not in them".into())
             }
-            Err(error) => (None, format!("DMAs by the cost model; what is computed was not counted: {error:#}")),
+            Err(error) => {
+                (None, format!("DMAs by the cost model; what is computed was not counted: {}", causes(&error)))
+            }
         },
     };
     let native = launcher.libraries().native();

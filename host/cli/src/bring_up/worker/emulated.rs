@@ -11,6 +11,7 @@ use gpsimd_emulator::{DType, Engine, Mode, Op, OpLibrary, Scalar, Tensor, Tensor
 
 use super::{Answer, Placed, Repeat, Request};
 use crate::bring_up::launches::{packed, result_type};
+use crate::causes;
 
 /// Launch the ops of a library, as standard input says. `cargo gpsimd bring-up` starts it.
 #[derive(clap::Args)]
@@ -31,9 +32,7 @@ impl BringUpWorker {
         for line in stdin().lines() {
             let request: Request = serde_json::from_str(&line.context("cannot read a request")?)?;
             let launched = launch(&library, &request);
-            answer(
-                &launched.unwrap_or_else(|error| Answer { error: Some(format!("{error:#}")), ..Answer::default() }),
-            )?;
+            answer(&launched.unwrap_or_else(|error| Answer { error: Some(causes(&error)), ..Answer::default() }))?;
         }
         Ok(())
     }
