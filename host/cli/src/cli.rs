@@ -1,5 +1,7 @@
 //! [`Cli`]: the command line of `cargo gpsimd`.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
@@ -37,11 +39,7 @@ enum Command {
 impl Cli {
     /// Reads the arguments of this process; ends it with help or an error where these are due.
     pub fn of_process() -> Self {
-        let mut arguments: Vec<_> = std::env::args_os().collect();
-        // `cargo gpsimd build` starts `cargo-gpsimd gpsimd build`.
-        if arguments.get(1).is_some_and(|argument| argument == "gpsimd") {
-            arguments.remove(1);
-        }
+        let arguments = words(std::env::args_os().collect());
         let mut command = numbers::take_negative(Self::command());
         let matches = command.try_get_matches_from_mut(arguments).unwrap_or_else(|error| terminal::exit(&error));
         let cli = empty_values::refuse(&mut command, &matches).and_then(|()| Self::from_arg_matches(&matches));
@@ -68,5 +66,51 @@ impl Cli {
             Command::Replay(command) => command.run(),
             Command::Test(command) => command.run(),
         }
+    }
+}
+
+/// The words of a command line as clap knows them.
+fn words(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    // `cargo gpsimd build` starts `cargo-gpsimd gpsimd build`.
+    if arguments.get(1).is_some_and(|argument| argument == "gpsimd") {
+        arguments.remove(1);
+    }
+    // `help --help`, which clap takes for the help of a command `--help`.
+    if arguments.get(1).is_some_and(|argument| argument == "help") {
+        arguments.retain(|argument| argument != "--help" && argument != "-h");
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_help_gets_it() {
+        for line in
+            ["--help", "gpsimd --help", "help", "gpsimd help --help", "help -h", "help build --help", "build --help"]
+        {
+            let arguments = words(std::iter::once("cargo-gpsimd").chain(line.split(' ')).map(Into::into).collect());
+            let kind = Cli::command().try_get_matches_from(arguments).unwrap_err().kind();
+            assert_eq!(kind, ErrorKind::DisplayHelp, "{line}");
+        }
+    }
+
+    /// Clap makes one line of a paragraph: what is aligned has to be in `after_help`.
+    #[test]
+    fn no_help_has_a_list_that_lost_its_lines() {
+        fn verify(command: &clap::Command) {
+            let own = command.get_long_about().or(command.get_about()).into_iter();
+            let of_arguments =
+                command.get_arguments().filter_map(|argument| argument.get_long_help().or(argument.get_help()));
+            for text in own.chain(of_arguments).map(ToString::to_string) {
+                assert!(!text.contains("  "), "{}: {text}", command.get_name());
+            }
+            command.get_subcommands().for_each(verify);
+        }
+        verify(&Cli::command());
     }
 }

@@ -49,13 +49,7 @@ pub(crate) use worker::emulated::BringUpWorker;
 
 /// Try an op library on a Trn1 or Inf2: does it build, are its bits right, how fast is it; with a report to send back.
 ///
-/// It takes these steps. What fails is told, and the others go on:
-///
-///   check   what `cargo gpsimd doctor` finds
-///   build   the op packages with the Neuron SDK, and the vendor tutorial's ReLU
-///   cases   every op on golden files or on operands that are drawn, bit by bit against the native tier
-///   times   every op at several sizes, and the tutorial's ReLU in its three forms, beside the cost model
-///   fit     the constants of the cost model that the times determine
+/// It takes the steps below. What fails is told, and the others go on.
 ///
 /// The report is report.json and report.html in target/gpsimd/bring-up/neuron. It names no host, user or folder; read it
 /// before you send it. `cargo gpsimd profile --calibration report.json` shows its constants.
@@ -68,7 +62,14 @@ pub(crate) use worker::emulated::BringUpWorker;
 ///
 /// Exit status: 0 nothing failed, 1 something did or there is no report, 130 stopped.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n\
+#[command(after_help = "Steps:\n\
+\x20 check  what `cargo gpsimd doctor` finds\n\
+\x20 build  the op packages with the Neuron SDK, and the vendor tutorial's ReLU\n\
+\x20 cases  every op, bit by bit against the native tier, on golden files or drawn operands\n\
+\x20 times  every op at several sizes, and the tutorial's ReLU, beside the cost model\n\
+\x20 fit    the constants of the cost model that the times determine\n\
+\n\
+Examples:\n\
 \x20 cargo gpsimd bring-up --emulated --seconds 30    # here, to see what it does\n\
 \x20 cargo gpsimd bring-up --seconds 1800             # on a Trn1: half an hour for cases, and for times\n\
 \x20 cargo gpsimd bring-up                            # go on, until all is done\n\
