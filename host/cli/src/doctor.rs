@@ -1,7 +1,7 @@
 //! `cargo gpsimd doctor`: what is there, what is missing, and what brings it.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gpsimd_neuron_sdk::{Finding, FindingState, Sdk, table};
@@ -104,7 +104,7 @@ pub(crate) fn to_develop(workspace: &Workspace) -> Vec<Finding> {
         c_compiler(),
         cpp_compiler(workspace),
         system_python(),
-        package(workspace),
+        package(python::find_package(workspace, "gpsimd_torch").map(|(_, folder)| folder)),
         isa_tools(),
         space(workspace),
     ]
@@ -166,13 +166,14 @@ fn system_python() -> Finding {
     found
 }
 
-/// Nothing but Python needs it.
-fn package(workspace: &Workspace) -> Finding {
+/// Nothing but Python needs the package, which is in this folder.
+fn package(folder: Option<PathBuf>) -> Finding {
     let found = Finding::ok("gpsimd_torch");
-    match python::find_package(workspace, "gpsimd_torch") {
-        Some((_, folder)) => Finding { path: Some(folder), ..found },
-        None => Finding { note: Some("not installed: what calls ops from PyTorch needs it".into()), ..found },
+    if folder.is_some() {
+        return Finding { path: folder, ..found };
     }
+    let note = "not installed: what calls ops from PyTorch needs it";
+    found.but(FindingState::Doubtful, note, "in a checkout of the SDK: python -m pip install torch ./host/torch")
 }
 
 /// Without them the tests of the isa tier are skipped; nothing else needs them.
@@ -226,6 +227,13 @@ mod tests {
         assert!(report.check(false).is_ok());
         let missing = report.check(true).unwrap_err().to_string();
         assert_eq!(missing, "2 required components are missing to build and run on Trn1 or Inf2");
+    }
+
+    #[test]
+    fn a_missing_python_package_is_no_failure_and_has_a_fix() {
+        let finding = package(None);
+        assert!(finding.state == FindingState::Doubtful && finding.fix.is_some(), "{finding}");
+        assert_eq!(package(Some("folder".into())).state, FindingState::Ok);
     }
 
     #[test]
