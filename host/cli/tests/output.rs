@@ -102,6 +102,9 @@ fn the_exit_status_is_the_same_where_nothing_can_be_told() {
         assert_eq!(status(&["new", "My-Ops"]), Some(1));
         assert_eq!(status(&["new", "--nothing-like-it"]), Some(2));
         assert_eq!(status(&["new", "my-ops"]), Some(0));
+        let ops = ops().display().to_string();
+        let profile = ["profile", "--op", "agrees_with_rust", "--shape", "x=3x5", "--manifest-path", &ops];
+        assert_eq!(status(&profile), Some(0));
     }
 }
 
