@@ -94,11 +94,6 @@ fn a_full_disk_is_an_error() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_exit_status_is_the_same_where_nothing_can_be_told() {
-    let ops = ops().display().to_string();
-    let profile = ["profile", "--op", "agrees_with_rust", "--shape", "x=3x5", "--manifest-path", &ops];
-    // Cargo, which builds it, does fail where it cannot say what it compiles.
-    let (status, messages) = ended(command(&tempfile::tempdir().unwrap(), &profile).stdout(Stdio::null()));
-    assert_eq!(status, Some(0), "{messages}");
     for stderr in [full as fn() -> Stdio, closed] {
         let status = |words: &[&str]| {
             let folder = tempfile::tempdir().unwrap();
@@ -107,7 +102,8 @@ fn the_exit_status_is_the_same_where_nothing_can_be_told() {
         assert_eq!(status(&["new", "My-Ops"]), Some(1));
         assert_eq!(status(&["new", "--nothing-like-it"]), Some(2));
         assert_eq!(status(&["new", "my-ops"]), Some(0));
-        assert_eq!(status(&profile), Some(0));
+        // None that builds: cargo fails where it cannot say what it compiles, or that it waits.
+        assert_eq!(status(&["doctor"]), Some(0));
     }
 }
 
