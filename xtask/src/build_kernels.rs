@@ -23,7 +23,7 @@ use crate::python::{Python, bundle};
 ///
 /// With --neuron, on a Trn1 or Inf2 host with the Neuron SDK, build.py then builds the package for the device:
 /// neuron/lib<name>_neuron.so, checked against the manifest. `cargo gpsimd doctor --neuron` shows what that takes. Those of
-/// kernels/activation-ops, kernels/bert-ops, kernels/embedding-ops, kernels/index-ops, kernels/nn-ops, kernels/sampling-ops, kernels/scatter-ops, kernels/sort-ops and kernels/training-ops also go into host/torch, with the native library, for `pip install host/torch`.
+/// kernels/activation-ops, kernels/bert-ops, kernels/counting-ops, kernels/embedding-ops, kernels/index-ops, kernels/nn-ops, kernels/sampling-ops, kernels/scatter-ops, kernels/sort-ops and kernels/training-ops also go into host/torch, with the native library, for `pip install host/torch`.
 ///
 /// With --cpp it builds ops written by hand for the vendor's C++ API instead, into a library that the emulator loads.
 ///

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use cargo_gpsimd::workspace::OpCrate;
 
 /// Crates whose op libraries come with the Python package.
-pub(crate) const BUNDLED: [&str; 9] = [
+pub(crate) const BUNDLED: [&str; 10] = [
     "kernels/activation-ops",
     "kernels/bert-ops",
+    "kernels/counting-ops",
     "kernels/embedding-ops",
     "kernels/index-ops",
     "kernels/nn-ops",

@@ -129,4 +129,4 @@ def test_selections_pass_opcheck():
     gpsimd_torch.load_library("sort_ops")
     x = torch.randn(4, 50, requires_grad=True)
     torch.library.opcheck(torch.ops.sort_ops.masked_select.default, (x, x > 0))
-    torch.library.opcheck(torch.ops.sort_ops.unique_consecutive.default, (x.detach(),))
+    torch.library.opcheck(torch.ops.sort_ops.unique_consecutive.default, (x.detach(), 1, 0))

@@ -6,26 +6,44 @@ use gpsimd::prelude::*;
 
 use crate::parts::{self, Found};
 
-fn starts_of_parts(x: &TensorType) -> Result<[TensorType; 2], ShapeError> {
+fn starts_of_parts(x: &TensorType, with_inverse: usize, with_lengths: usize) -> Result<[TensorType; 2], ShapeError> {
+    if with_inverse > 1 || with_lengths > 1 {
+        return Err(ShapeError::new("with_inverse and with_lengths are 0 or 1"));
+    }
     Ok([parts::counts(x)?; 2])
 }
 
-fn runs(x: &TensorType, _counts: &TensorType, _firsts: &TensorType) -> Result<[TensorType; 4], ShapeError> {
+fn runs(
+    x: &TensorType,
+    _counts: &TensorType,
+    _firsts: &TensorType,
+    with_inverse: usize,
+    with_lengths: usize,
+) -> Result<[TensorType; 4], ShapeError> {
     let (flat, numbers) = (x.with_shape(&[x.elements_in(0..x.rank())])?, x.with_dtype::<i32>());
-    Ok([flat, numbers, flat.with_dtype::<i32>(), numbers.with_shape(&[1])?])
+    let none = numbers.with_shape(&[0])?;
+    let inverse = if with_inverse == 0 { none } else { numbers };
+    let lengths = if with_lengths == 0 { none } else { flat.with_dtype::<i32>() };
+    Ok([flat, inverse, lengths, numbers.with_shape(&[1])?])
 }
 
-/// Of every run of equal elements one, as if x had one dimension, the number of the run that each element is in, and how long
-/// runs are; 0 behind them; and how many there are. As `torch.unique_consecutive`: every NaN is a run of its own, and zeros are
-/// equal.
+/// Of every run of equal elements one, as if x had one dimension; and, if `with_inverse` is 1, the number of the run that each
+/// element is in, and if `with_lengths` is 1, how long runs are; 0 behind them; and how many there are. As
+/// `torch.unique_consecutive`: every NaN is a run of its own, and zeros are equal.
 ///
-/// x: any shape, any element type, of S elements in all; values: `[S]`, like x; inverse: the shape of x, i32; lengths: `[S]`,
-/// i32; count: `[1]`, i32. In two phases: this one counts the elements at which a run begins in every part, and finds the
-/// first, or -1.
-#[custom_op(shape = starts_of_parts, then = unique_consecutive_of_parts(x, starts, firsts))]
+/// x: any shape, any element type, of S elements in all; values: `[S]`, like x; inverse: the shape of x, or `[0]`, i32; lengths:
+/// `[S]`, or `[0]`, i32; count: `[1]`, i32. In two phases: this one counts the elements at which a run begins in every part, and
+/// finds the first, or -1.
+#[custom_op(
+    shape = starts_of_parts,
+    then = unique_consecutive_of_parts(x, starts, firsts, with_inverse, with_lengths),
+)]
+#[expect(unused_variables, reason = "sizes of the second phase")]
 pub fn unique_consecutive<T: Number>(
     core: &Core,
     x: Input<T>,
+    with_inverse: usize,
+    with_lengths: usize,
     mut starts: Output<i32>,
     mut firsts: Output<i32>,
 ) -> OpResult {
@@ -58,13 +76,15 @@ pub fn unique_consecutive<T: Number>(
 
 /// The second phase of `unique_consecutive`.
 ///
-/// x: as there; starts: how many runs begin in every part; firsts: where the first does, or -1.
+/// x and the sizes: as there; starts: how many runs begin in every part; firsts: where the first does, or -1.
 #[custom_op(shape = runs)]
 pub fn unique_consecutive_of_parts<T: Number>(
     core: &Core,
     x: Input<T>,
     starts: Input<i32>,
     firsts: Input<i32>,
+    with_inverse: usize,
+    with_lengths: usize,
     mut values: Output<T>,
     mut inverse: Output<i32>,
     mut lengths: Output<i32>,
@@ -73,7 +93,9 @@ pub fn unique_consecutive_of_parts<T: Number>(
     let (tcm, found) = (core.tcm(), Found::of(core, &starts)?);
     found.write_total(core, &mut count)?;
     found.pad(core, &mut values, T::ZERO)?;
-    found.pad(core, &mut lengths, 0)?;
+    if with_lengths != 0 {
+        found.pad(core, &mut lengths, 0)?;
+    }
     let own = parts::elements(found.parts.clone(), x.len());
     let end = next_start(core, &firsts, found.parts.end)?.unwrap_or(x.len() as i32);
     // The elements, whether a run begins there, where runs begin, and one output after the other.
@@ -85,7 +107,9 @@ pub fn unique_consecutive_of_parts<T: Number>(
         let x = tcm.load(&x, first..range.end)?;
         let flags = flags.get_mut(..range.len()).unwrap_or_default();
         mark_starts(&x, flags);
-        store_inverse(core, &mut inverse, range.clone(), flags, next)?;
+        if with_inverse != 0 {
+            store_inverse(core, &mut inverse, range.clone(), flags, next)?;
+        }
         // Behind the place where the run began that goes on, if it began here.
         let room = places.get_mut(1..).unwrap_or_default();
         let begun = lanes::compact(flags, range.start as i32, |starts| starts != 0, room).found;
@@ -96,19 +120,17 @@ pub fn unique_consecutive_of_parts<T: Number>(
         lanes::gather(&x, first as i32, room.get(..begun).unwrap_or_default(), &mut stage);
         stage.store()?;
         // All runs that began here but the last have ended, and that which went on has.
-        let skipped = usize::from(!has_run);
-        store_lengths(
-            core,
-            &mut lengths,
-            next + skipped - 1..next + begun - 1,
-            places.get(skipped..).unwrap_or_default(),
-        )?;
+        if with_lengths != 0 {
+            let skipped = usize::from(!has_run);
+            let ended = next + skipped - 1..next + begun - 1;
+            store_lengths(core, &mut lengths, ended, places.get(skipped..).unwrap_or_default())?;
+        }
         (next, has_run) = (next + begun, true);
         places[0] = places[begun];
     }
     let last = places[0];
     drop((flags, places));
-    if has_run { tcm.fill(&mut lengths, next - 1..next, end - last) } else { Ok(()) }
+    if has_run && with_lengths != 0 { tcm.fill(&mut lengths, next - 1..next, end - last) } else { Ok(()) }
 }
 
 /// Where the next run begins in the parts from `part` on.

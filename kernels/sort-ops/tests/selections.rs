@@ -18,7 +18,6 @@ fn bits(len: usize, one_in: u64) -> Vec<u64> {
 
 fn verify_runs<T: Element + PartialEq>(ops: &Ops, x: &[T], shape: &[usize]) {
     let x_of_shape = Tensor::from_vec(x.to_vec(), shape).unwrap();
-    let [values, inverse, lengths, count] = ops.run_everywhere("unique_consecutive", &[&x_of_shape], &[]);
     let (mut expected, mut of_elements, mut of_runs) = (Vec::new(), Vec::new(), Vec::new());
     for (i, x_i) in x.iter().enumerate() {
         if i == 0 || *x_i != x[i - 1] {
@@ -28,13 +27,19 @@ fn verify_runs<T: Element + PartialEq>(ops: &Ops, x: &[T], shape: &[usize]) {
         *of_runs.last_mut().unwrap() += 1;
         of_elements.push(expected.len() as i32 - 1);
     }
-    assert_eq!(count.as_slice::<i32>().unwrap(), [expected.len() as i32]);
-    assert_eq!(inverse.ty().shape(), shape);
-    assert_eq!(inverse.as_slice::<i32>().unwrap(), of_elements);
+    let runs = expected.len() as i32;
     of_runs.resize(x.len(), 0);
-    assert_eq!(lengths.as_slice::<i32>().unwrap(), of_runs);
     expected.resize(x.len(), T::zeroed());
-    assert_eq!(digest(&values), digest(&Tensor::from_vec(expected, &[x.len()]).unwrap()));
+    let expected = digest(&Tensor::from_vec(expected, &[x.len()]).unwrap());
+    for (with_inverse, with_lengths) in [(1_usize, 1_usize), (0, 1), (1, 0), (0, 0)] {
+        let sizes = [with_inverse.into(), with_lengths.into()];
+        let [values, inverse, lengths, count] = ops.run_everywhere("unique_consecutive", &[&x_of_shape], &sizes);
+        assert_eq!(count.as_slice::<i32>().unwrap(), [runs]);
+        assert_eq!(digest(&values), expected);
+        assert_eq!(inverse.ty().shape(), if with_inverse == 0 { &[0] } else { shape });
+        assert_eq!(inverse.as_slice::<i32>().unwrap(), &of_elements[..with_inverse * x.len()]);
+        assert_eq!(lengths.as_slice::<i32>().unwrap(), &of_runs[..with_lengths * x.len()]);
+    }
 }
 
 fn lengths() -> &'static [usize] {

@@ -201,12 +201,13 @@ const VECTORISED: [&str; 10] = [
 type TestsOf<'t> = (&'t str, &'t [&'t str]);
 
 /// The same tests and the same snapshots as of the native libraries: the same bits and the same messages.
-const ON_EVERY_TIER: [TestsOf<'_>; 18] = [
+const ON_EVERY_TIER: [TestsOf<'_>; 19] = [
     // Before those that take ops from them, which are compiled as others for these.
     ("kernels/bert-ops", &["golden", "properties", "shapes", "sizes", "layer_norm", "cross_entropy"]),
     ("kernels/index-ops", &["golden_index", "dropout", "index_ops"]),
     ("kernels/sampling-ops", &["sampling", "grid_sample"]),
     ("kernels/scatter-ops", &["scatter"]),
+    ("kernels/counting-ops", &["counting"]),
     ("kernels/sort-ops", &["sort", "searchsorted", "selections"]),
     ("kernels/embedding-ops", &["embeddings"]),
     ("kernels/nn-ops", &["golden_nn", "quantise", "rms_norm", "rope", "swiglu"]),
@@ -279,6 +280,7 @@ fn check() -> anyhow::Result<()> {
         ("kernels/training-ops", "60"),
         ("kernels/sort-ops", "60"),
         ("kernels/scatter-ops", "60"),
+        ("kernels/counting-ops", "60"),
         ("kernels/sampling-ops", "60"),
         ("kernels/embedding-ops", "60"),
         ("kernels/activation-ops", "60"),

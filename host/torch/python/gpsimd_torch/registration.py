@@ -9,13 +9,13 @@ and at last for where its operands are: the CPU (the emulator), `meta` and fake 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gpsimd_torch import autocast, devices, symbolic
-from gpsimd_torch._native import LibraryError, OperandError, narrow_int64
+from gpsimd_torch._native import LibraryError, OperandError
 from gpsimd_torch.differentiation import (
     Formula,
     Result,
@@ -26,6 +26,7 @@ from gpsimd_torch.differentiation import (
     is_tensor,
 )
 from gpsimd_torch.dtypes import DTYPE_NAMES, DTYPES, NARROW_NAMES, NARROWED, RETURNED
+from gpsimd_torch.narrowing import allocate, narrow
 
 if TYPE_CHECKING:
     from gpsimd_torch.neuron import NeuronBuild
@@ -153,7 +154,7 @@ class Op:
         """The outputs, computed by the emulator from CPU tensors."""
         # A strided operand (an expanded gradient, say) is copied, as PyTorch's own operators do.
         tensors = [tensor.contiguous() for tensor in self._narrowed(tensors)]
-        outputs = self.native.launch(self.name, self._views(tensors), scalars, _allocate(tensors[0]))
+        outputs = self.native.launch(self.name, self._views(tensors), scalars, allocate(tensors[0]))
         return as_result(self._widened(arguments, outputs) if self._any_may_widen else outputs)
 
     def _fake(self, *arguments: Any) -> Result:
@@ -242,7 +243,7 @@ class Op:
                 )
         tensors = [tensor.contiguous() for tensor in self._narrowed(tensors)]
         try:
-            outputs = self.native.launch_in_place(self.name, self._views(tensors), scalars, _allocate(tensors[0]))
+            outputs = self.native.launch_in_place(self.name, self._views(tensors), scalars, allocate(tensors[0]))
         except OperandError:
             # Nothing ran.
             raise
@@ -325,22 +326,7 @@ class Op:
         self._dtype(index, tensor)
         if tensor.dtype != torch.int64:
             return tensor.to(NARROWED[tensor.dtype])
-        if tensor.device.type == "cpu":
-            wide = tensor.contiguous()
-            narrow, misfit = narrow_int64(wide.data_ptr(), wide.shape, _allocate(wide))
-        else:
-            narrow = tensor.to(torch.int32)
-            differs = (narrow != tensor).flatten()
-            misfit = int(differs.nonzero()[0]) if bool(differs.any()) else None
-        if misfit is not None:
-            indices = torch.unravel_index(torch.tensor(misfit), tensor.shape) if tensor.dim() > 0 else ()
-            at = [int(index) for index in indices]
-            raise OperandError(
-                f"{self.qualname}: operand `{self.tensors[index]}` is torch.int64, and "
-                f"{tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores compute: from "
-                f"{-(2**31)} to {2**31 - 1}"
-            )
-        return narrow
+        return narrow(tensor, f"{self.qualname}: operand `{self.tensors[index]}`")
 
     def _wide_dtypes(self, arguments: Sequence[Any]) -> list[torch.dtype | None]:
         """What outputs come back as: int64 or bool where the op says so, or an operand of the type parameter is."""
@@ -414,11 +400,6 @@ class Op:
             if name is not None:
                 replaced[name].copy_(output)
         return self._others(self._not_replacing(outputs))
-
-
-def _allocate(like: torch.Tensor) -> Callable[[str, list[int]], torch.Tensor]:
-    """What makes the outputs of a launch, where `like` is."""
-    return lambda dtype, shape: like.new_empty(shape, dtype=DTYPES[dtype])
 
 
 def _increment_versions(tensors: Iterable[torch.Tensor]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 
+from gpsimd_torch.narrowing import narrow
 from gpsimd_torch.ops import load_library
 
 
@@ -127,9 +129,12 @@ def one_hot(tensor: torch.Tensor, num_classes: int = -1) -> torch.Tensor:
         if tensor.numel() == 0:
             raise ValueError("`tensor` is empty and has no greatest index: name `num_classes`")
         num_classes = int(tensor.max()) + 1
-    load_library("scatter_ops")
-    zeros = torch.zeros(*tensor.shape, num_classes, dtype=torch.uint8, device=tensor.device)
-    return torch.ops.scatter_ops.scatter_fill(zeros, tensor.unsqueeze(-1), 1.0).long()
+    load_library("counting_ops")
+    one_hot = torch.ops.counting_ops.one_hot
+    if num_classes == 0 or tensor.device.type != "cpu" or sys.byteorder != "little":
+        return one_hot(tensor, num_classes, 1).long()
+    # A number in int64 is two in int32, the first of which is its lower half.
+    return one_hot(tensor, num_classes, 2).view(torch.int64)
 
 
 def bincount(input: torch.Tensor, weights: torch.Tensor | None = None, minlength: int = 0) -> torch.Tensor:
@@ -148,18 +153,17 @@ def bincount(input: torch.Tensor, weights: torch.Tensor | None = None, minlength
         raise TypeError(f"`weights` are {weights.dtype}, expected torch.float32")
     if minlength < 0:
         raise ValueError(f"`minlength` is {minlength}, expected one from 0 on")
+    indices = narrow(input, "bincount: `input`") if input.dtype == torch.int64 else input.int()
+    length = max(minlength, int(indices.max()) + 1) if len(indices) > 0 else minlength
+    if weights is None:
+        load_library("counting_ops")
+        return torch.ops.counting_ops.bincount(indices, length)
     load_library("scatter_ops")
-    length = max(minlength, int(input.max()) + 1) if len(input) > 0 else minlength
-    dtype = torch.int32 if weights is None else torch.float32
-    weights = torch.ones_like(input, dtype=dtype) if weights is None else weights
-    even = len(input) // _PARTS * _PARTS
-    counts = torch.zeros(_PARTS + 1, length, dtype=dtype, device=input.device)
-    indices = _as_int(input)
+    even = len(indices) // _PARTS * _PARTS
+    sums = torch.zeros(_PARTS + 1, length, device=input.device)
     add = torch.ops.scatter_ops.scatter_add
-    parts = add(counts[:_PARTS], indices[:even].view(_PARTS, -1), weights[:even].view(_PARTS, -1))
-    rest = add(counts[_PARTS:], indices[even:].view(1, -1), weights[even:].view(1, -1))
-    if dtype == torch.int32:
-        return parts.sum(0) + rest[0]
+    parts = add(sums[:_PARTS], indices[:even].view(_PARTS, -1), weights[:even].view(_PARTS, -1))
+    rest = add(sums[_PARTS:], indices[even:].view(1, -1), weights[even:].view(1, -1))
     return sum((*parts.unbind(0), rest[0]))
 
 

@@ -101,7 +101,8 @@ def unique_consecutive(
     """
     _expect_no_dim(dim)
     load_library("sort_ops")
-    values, inverse, lengths, count = torch.ops.sort_ops.unique_consecutive(input.detach())
+    op = torch.ops.sort_ops.unique_consecutive
+    values, inverse, lengths, count = op(input.detach(), int(return_inverse), int(return_counts))
     runs = int(count)
     results = [values[:runs].to(input.dtype)]
     if return_inverse:
