@@ -38,8 +38,7 @@ pub fn bincount(core: &Core, x: Input<i32>, length: usize, mut of_parts: Output<
     for unit in core.share(parts * blocks, 1).range() {
         let (part, block) = (unit / blocks, unit % blocks);
         let (first, end) = (block * most, length.min((block + 1) * most));
-        let mut stage = tcm.stage(&mut of_parts, part * length + first..part * length + end)?;
-        stage.fill(0);
+        let mut stage = tcm.stage_filled(&mut of_parts, part * length + first..part * length + end, 0)?;
         for range in Chunks::of(elements(part, parts, x.len()), most) {
             // An index is verified once, where the first counts are.
             let x = if block == 0 { tcm.load_indices(&x, range, length)? } else { tcm.load(&x, range)? };
@@ -67,8 +66,7 @@ fn elements(part: usize, parts: usize, len: usize) -> Range<usize> {
 pub fn sum_of_parts(core: &Core, of_parts: Input<i32>, mut counts: Output<i32>) -> OpResult {
     let (tcm, length) = (core.tcm(), counts.len());
     for range in core.share(length, LANES).chunks(tcm.tile_len::<i32>(2).max(LANES)) {
-        let mut stage = tcm.stage(&mut counts, range.clone())?;
-        stage.fill(0);
+        let mut stage = tcm.stage_filled(&mut counts, range.clone(), 0)?;
         for part in 0..of_parts.dim(0) {
             let of_part = tcm.load(&of_parts, part * length + range.start..part * length + range.end)?;
             for (sum, count) in stage.iter_mut().zip(&*of_part) {

@@ -26,8 +26,7 @@ pub fn one_hot(core: &Core, x: Input<i32>, classes: usize, stride: usize, mut y:
     for range in core.share(y.len(), LANES).chunks(most) {
         let first = range.start / row;
         let x = tcm.load_indices(&x, first..(range.end - 1) / row + 1, classes)?;
-        let mut stage = tcm.stage(&mut y, range.clone())?;
-        stage.fill(0);
+        let mut stage = tcm.stage_filled(&mut y, range.clone(), 0)?;
         for (number, x) in x.iter().enumerate() {
             let place = (first + number) * row + *x as usize * stride;
             if let Some(to) = stage.get_mut(place.wrapping_sub(range.start)) {

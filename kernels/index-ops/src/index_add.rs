@@ -246,8 +246,7 @@ impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
                 let mut sums = if let Some(base) = self.base {
                     tcm.update(base, &mut self.y, elements)?
                 } else {
-                    let mut sums = tcm.stage(&mut self.y, elements)?;
-                    sums.fill(T::ZERO);
+                    let mut sums = tcm.stage_filled(&mut self.y, elements, T::ZERO)?;
                     sums
                 };
                 named.visit(places, |places| add(tcm, x, (columns, &part), places, &mut sums))?;

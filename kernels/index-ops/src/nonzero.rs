@@ -77,8 +77,7 @@ pub fn nonzero_of_parts<T: Number>(
         next += count;
     }
     for range in core.share(indices.len() - total, LANES).chunks(found.len()) {
-        let mut stage = tcm.stage(&mut indices, total + range.start..total + range.end)?;
-        stage.fill(-1);
+        let mut stage = tcm.stage_filled(&mut indices, total + range.start..total + range.end, -1)?;
         stage.store()?;
     }
     Ok(())

@@ -259,8 +259,7 @@ pub fn topk_backward<T: Float>(
     let most = tcm.left().saturating_sub(loaded) / 64 * 64 / size_of::<T>();
     for row in core.share(rows, 1).range() {
         for range in Chunks::of(0..len, most) {
-            let mut stage = tcm.stage(&mut dx, row * len + range.start..row * len + range.end)?;
-            stage.fill(T::ZERO);
+            let mut stage = tcm.stage_filled(&mut dx, row * len + range.start..row * len + range.end, T::ZERO)?;
             for part in Chunks::of(row * k..(row + 1) * k, INDICES) {
                 let (indices, dvalues) = (tcm.load_indices(&indices, part.clone(), len)?, tcm.load(&dvalues, part)?);
                 let (low, high) = (range.start as i32, range.end as i32);

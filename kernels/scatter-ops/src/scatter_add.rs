@@ -59,8 +59,7 @@ fn add<T: Number>(
             let mut stage = if is_added {
                 tcm.update(x, &mut y, elements)?
             } else {
-                let mut stage = tcm.stage(&mut y, elements)?;
-                stage.fill(T::ZERO);
+                let mut stage = tcm.stage_filled(&mut y, elements, T::ZERO)?;
                 stage
             };
             add_tile(core, rows, &tile, (index, src), (&mut places, &mut stage))?;

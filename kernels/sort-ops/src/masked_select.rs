@@ -99,8 +99,7 @@ pub fn masked_select_gradients<T: Float>(
         let mask = tcm.load(&mask, range.clone())?;
         let count = lanes::compact(&mask, 0, |mask| mask != 0, &mut places).found;
         let dvalues = tcm.load(&dvalues, next..next + count)?;
-        let mut stage = tcm.stage(&mut dx, range)?;
-        stage.fill(T::ZERO);
+        let mut stage = tcm.stage_filled(&mut dx, range, T::ZERO)?;
         for (place, dvalue) in places.iter().zip(&*dvalues) {
             if let Some(to) = stage.get_mut(*place as usize) {
                 *to = *dvalue;

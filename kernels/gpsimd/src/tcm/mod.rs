@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`Tile`] | [`Tcm::load`] | | operands |
 //! | [`RowTile`] | [`Tcm::gather`], [`Tcm::load_2d`] | | rows of operands that lie apart |
-//! | [`Stage`] | the kernel, or [`Tcm::update`] | [`Stage::store`] | the output |
+//! | [`Stage`] | the kernel, [`Tcm::stage_filled`] or [`Tcm::update`] | [`Stage::store`] | the output |
 //! | [`Transform`] | [`Tcm::transform`] | [`Transform::store`] | an operand that becomes the output in place |
 //! | [`Buffer`] | the kernel, or [`Buffer::load`] | [`Buffer::store`], [`Buffer::store_2d`] | scratch, and what is loaded again and again; rows that are stored apart |
 //!
@@ -120,6 +120,25 @@ impl<'c> Tcm<'c> {
         } else {
             stage.reservation.refresh();
         }
+        Ok(stage)
+    }
+
+    /// As [`stage`](Self::stage), with all elements of `value`.
+    ///
+    /// # Errors
+    /// As [`stage`](Self::stage).
+    #[track_caller]
+    #[inline]
+    pub fn stage_filled<'o, T: Element>(
+        &self,
+        output: &'o mut Output<'_, T>,
+        range: impl RangeBounds<usize>,
+        value: T,
+    ) -> OpResult<Stage<'c, 'o, T>> {
+        let at = Location::caller();
+        let range = output.hbm.resolve(&range, at)?;
+        let mut stage = self.open(output, range, at)?;
+        stage.fill(value);
         Ok(stage)
     }
 

@@ -131,8 +131,7 @@ impl<'c> Tcm<'c> {
     ///     for bag in core.share(ids.dim(0), 1).range() {
     ///         let ids = core.tcm().load(&ids, bag * k..(bag + 1) * k)?;
     ///         let rows = core.tcm().gather(&table, &ids, ..)?;
-    ///         let mut sums = core.tcm().stage(&mut y, bag * h..(bag + 1) * h)?;
-    ///         sums.fill(0.0);
+    ///         let mut sums = core.tcm().stage_filled(&mut y, bag * h..(bag + 1) * h, 0.0)?;
     ///         for row in rows.iter() {
     ///             for (sum, x) in sums.iter_mut().zip(row) {
     ///                 *sum += x;

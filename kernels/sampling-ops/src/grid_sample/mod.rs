@@ -82,8 +82,7 @@ fn sample<T: Float>(
     let images = points.images;
     for channel in image * images.channels..(image + 1) * images.channels {
         let start = channel * images.points;
-        let mut stage = core.tcm().stage(y, start + range.start..start + range.end)?;
-        stage.fill(T::ZERO);
+        let mut stage = core.tcm().stage_filled(y, start + range.start..start + range.end, T::ZERO)?;
         points.each_block(input, channel, |pixels, places| {
             if let (Some((points, parts)), Some(y)) = (points.in_order(places.clone()), stage.get_mut(places.clone())) {
                 let near = points.chunks(TOGETHER).zip(parts.chunks(TOGETHER)).zip(y.chunks_mut(TOGETHER));

@@ -83,8 +83,7 @@ pub fn bag(core: &Core, table: Input<f32>, ids: Input<i32>, mut y: Output<f32>) 
         // In parts of a row, for which there is room.
         for columns in Chunks::of(0..h, 64) {
             let rows = core.tcm().gather(&table, &ids, columns.clone())?;
-            let mut sums = core.tcm().stage(&mut y, bag * h + columns.start..bag * h + columns.end)?;
-            sums.fill(0.0);
+            let mut sums = core.tcm().stage_filled(&mut y, bag * h + columns.start..bag * h + columns.end, 0.0)?;
             for row in rows.iter() {
                 for (sum, x) in sums.iter_mut().zip(row) {
                     *sum += x;
