@@ -21,8 +21,9 @@ pub fn one_hot(core: &Core, x: Input<i32>, classes: usize, stride: usize, mut y:
     if row == 0 {
         return tcm.load_indices(&x, ..x.len().min(1), classes).map(drop);
     }
-    // Parts of a row, or rows, of which each has an index.
-    let most = (tcm.left().saturating_sub(64) / (2 * size_of::<i32>()) / LANES * LANES).max(LANES);
+    // Parts of a row, or rows, of which each has an index; both may take up to 64 bytes more, and a part has one of two rows.
+    let elements = tcm.left().saturating_sub(3 * 64) / size_of::<i32>();
+    let most = ((elements as u64 * row as u64 / (row as u64 + 1)) as usize / LANES * LANES).max(LANES);
     for range in core.share(y.len(), LANES).chunks(most) {
         let first = range.start / row;
         let x = tcm.load_indices(&x, first..(range.end - 1) / row + 1, classes)?;

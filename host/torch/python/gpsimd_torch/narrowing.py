@@ -23,13 +23,19 @@ def narrow(tensor: torch.Tensor, name: str) -> torch.Tensor:
 
     Raises `OperandError`, with `name`, where a value does not fit.
     """
+    return narrow_with_greatest(tensor, name)[0]
+
+
+def narrow_with_greatest(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, int | None]:
+    """Return what `narrow` does, and its greatest element; `None` if there is none."""
     if tensor.device.type == "cpu":
         wide = tensor.contiguous()
-        result, misfit = narrow_int64(wide.data_ptr(), wide.shape, allocate(wide))
+        result, misfit, greatest = narrow_int64(wide.data_ptr(), wide.shape, allocate(wide))
     else:
         result = tensor.to(torch.int32)
         differs = (result != tensor).flatten()
         misfit = int(differs.nonzero()[0]) if bool(differs.any()) else None
+        greatest = int(result.max()) if result.numel() > 0 else None
     if misfit is not None:
         indices = torch.unravel_index(torch.tensor(misfit), tensor.shape) if tensor.dim() > 0 else ()
         at = [int(index) for index in indices]
@@ -37,4 +43,4 @@ def narrow(tensor: torch.Tensor, name: str) -> torch.Tensor:
             f"{name} is torch.int64, and {tensor[tuple(at)].item()} at {at} does not fit in i32, in which the cores "
             f"compute: from {-(2**31)} to {2**31 - 1}"
         )
-    return result
+    return result, greatest

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from gpsimd_torch.narrowing import narrow
+from gpsimd_torch.narrowing import narrow_with_greatest
 from gpsimd_torch.ops import load_library
 
 
@@ -153,8 +153,8 @@ def bincount(input: torch.Tensor, weights: torch.Tensor | None = None, minlength
         raise TypeError(f"`weights` are {weights.dtype}, expected torch.float32")
     if minlength < 0:
         raise ValueError(f"`minlength` is {minlength}, expected one from 0 on")
-    indices = narrow(input, "bincount: `input`") if input.dtype == torch.int64 else input.int()
-    length = max(minlength, int(indices.max()) + 1) if len(indices) > 0 else minlength
+    indices, greatest = narrow_with_greatest(input.long(), "bincount: `input`")
+    length = minlength if greatest is None else max(minlength, greatest + 1)
     if weights is None:
         load_library("counting_ops")
         return torch.ops.counting_ops.bincount(indices, length)
