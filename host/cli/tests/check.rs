@@ -159,12 +159,15 @@ fn a_wrong_gradient_is_found_on_an_element_or_two() {
 
     // What is not judged again is not right.
     let folder = tempfile::tempdir().unwrap();
-    let other = |change: &dyn Fn(&mut Replay)| {
+    let replay_of = |change: &dyn Fn(&mut Replay)| {
         let mut replay = Replay::read(file).unwrap();
         change(&mut replay);
         let path = folder.path().join("other.safetensors");
         replay.write(&path).unwrap();
-        let (shown, message, status) = run("gradient-ops", &["replay", path.to_str().unwrap()]);
+        run("gradient-ops", &["replay", path.to_str().unwrap()])
+    };
+    let other = |change: &dyn Fn(&mut Replay)| {
+        let (shown, message, status) = replay_of(change);
         assert_eq!(status, Some(1), "{shown}{message}");
         message
     };
@@ -185,6 +188,17 @@ fn a_wrong_gradient_is_found_on_an_element_or_two() {
         replay.tensors = op_operands(&["_dy", "x"], &x);
     });
     assert!(message.contains("cannot be said: the op refuses the launch: "), "{message}");
+
+    // A shape function that has come to refuse operands does so in every setting; of a gradient that says nothing.
+    let scalar = Tensor::from_vec(vec![1.0_f32], &[]).unwrap();
+    let refused = |replay: &mut Replay, judge: &str| {
+        (replay.op, replay.judge) = ("takes_a_product_for_a_sum".into(), judge.into());
+        replay.tensors = op_operands(&["x", "bias"], &scalar);
+    };
+    let message = other(&|replay| refused(replay, "gradient"));
+    assert!(message.contains("cannot be said: the op does not take the operands: "), "{message}");
+    let (shown, message, status) = replay_of(&|replay| refused(replay, "settings"));
+    assert_eq!(status, Some(0), "{shown}{message}");
 }
 
 fn op_operands(names: &[&str], x: &Tensor) -> BTreeMap<String, Tensor> {

@@ -63,14 +63,16 @@ def test_an_index_out_of_range_is_an_error_with_its_place(function, arguments, i
 def test_other_indices_out_of_range_are_errors_too():
     with pytest.raises(gpsimd_torch.KernelError, match="index 3, element 1 of `ids`, is out of range: there are 3"):
         functional.index_add(torch.randn(3, 2), 0, torch.tensor([0, 3]), torch.randn(2, 2))
-    with pytest.raises(gpsimd_torch.KernelError, match="index -1, element 0 of `index`, is out of range: there are 3"):
+    with pytest.raises(gpsimd_torch.KernelError, match="index -1, element 0 of `x`, is out of range: there are 3"):
         functional.one_hot(torch.tensor([-1, 2]), 3)
-    with pytest.raises(gpsimd_torch.KernelError, match="index -2, element 1 of `index`, is out of range"):
+    with pytest.raises(gpsimd_torch.KernelError, match="index -2, element 1 of `x`, is out of range: there are 6"):
         functional.bincount(torch.tensor([5, -2]))
     with pytest.raises(gpsimd_torch.KernelError, match="index 4, element 3 of `experts`, is out of range: there are 4"):
         functional.moe_permute(torch.randn(2, 3), torch.tensor([[0, 1], [2, 4]]), 4)
     with pytest.raises(gpsimd_torch.OperandError, match=r"`index` is torch.int64, and 4294967296 at \[0, 1\]"):
         functional.gather(torch.randn(1, 3), 1, torch.tensor([[0, 2**32]]))
+    with pytest.raises(gpsimd_torch.OperandError, match=r"bincount: `input` is torch.int64, and 2147483648 at \[1\]"):
+        functional.bincount(torch.tensor([0, 2**31]))
 
 
 def test_shapes_that_do_not_fit_are_refused():
@@ -97,6 +99,32 @@ def test_counts_are_those_of_pytorch_whatever_the_remainder():
         weights = torch.rand(count)
         found = functional.bincount(x, weights)
         torch.testing.assert_close(found, torch.bincount(x, weights) if count > 0 else torch.zeros(0))
+
+
+def test_the_greatest_number_may_be_anywhere():
+    x = torch.zeros(200_000, dtype=torch.int64)
+    for place in (0, 100_001, 199_999):
+        x[place] = 7 + place
+        for numbers in (x, x.int()):
+            assert torch.equal(functional.bincount(numbers), torch.bincount(numbers))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 4), (5, 30)])
+def test_a_one_hot_tensor_is_one_of_int64_like_any_other(shape):
+    x = torch.randint(0, 9, shape)
+    found, expected = functional.one_hot(x, 9), torch.nn.functional.one_hot(x, 9)
+    assert found.dtype == torch.int64 and found.is_contiguous() and torch.equal(found, expected)
+    assert torch.equal(found.add_(1), expected + 1)
+    compiled = torch.compile(lambda x: functional.one_hot(x, 9), backend="eager", fullgraph=True)
+    assert torch.equal(compiled(x), expected)
+    assert functional.one_hot(x[..., :0] if shape else x.new_empty(0), 0).shape[-1] == 0
+
+
+def test_counting_passes_opcheck():
+    gpsimd_torch.load_library("counting_ops")
+    x = torch.tensor([[2, 0], [1, 1]])
+    torch.library.opcheck(torch.ops.counting_ops.bincount.default, (x, 3))
+    torch.library.opcheck(torch.ops.counting_ops.one_hot.default, (x, 3, 2))
 
 
 def test_the_first_extreme_is_found_in_one_long_row():

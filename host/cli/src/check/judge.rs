@@ -91,8 +91,11 @@ pub(crate) fn judge_again(launcher: &mut Launcher, replay: &Replay, operands: &O
         return Ok(Verdict::Wrong(finding));
     }
     // Of what is refused nothing is computed, and what is refused for its shape or type is not even launched.
-    let has_compared = judge.name() == super::SETTINGS || judge.comparisons() > 0;
+    let is_of_settings = judge.name() == super::SETTINGS;
+    let has_compared = is_of_settings || judge.comparisons() > 0;
     Ok(match &reference {
+        // It does so whatever the setting is. One that panics, or an operand of another type, is no such answer.
+        Err(LaunchError::Operands(error)) if is_of_settings && error.is_of_shape_function() => Verdict::Right,
         Err(error @ LaunchError::Operands(_)) => {
             Verdict::NotJudged(format!("the op does not take the operands: {error}"))
         }

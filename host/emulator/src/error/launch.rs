@@ -289,6 +289,16 @@ pub enum OperandError {
     },
 }
 
+impl OperandError {
+    /// Whether it is the op's shape function that refuses the operands, as it may.
+    pub const fn is_of_shape_function(&self) -> bool {
+        matches!(
+            self,
+            Self::Rank { .. } | Self::MinRank { .. } | Self::Dim { .. } | Self::Broadcast { .. } | Self::Refused { .. }
+        )
+    }
+}
+
 /// Why an engine cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
