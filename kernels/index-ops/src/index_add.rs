@@ -246,8 +246,7 @@ impl<'l, 'c, T: Float> Sums<'l, 'c, T> {
                 let mut sums = if let Some(base) = self.base {
                     tcm.update(base, &mut self.y, elements)?
                 } else {
-                    let mut sums = tcm.stage_filled(&mut self.y, elements, T::ZERO)?;
-                    sums
+                    tcm.stage_filled(&mut self.y, elements, T::ZERO)?
                 };
                 named.visit(places, |places| add(tcm, x, (columns, &part), places, &mut sums))?;
                 sums.store()?;

@@ -76,11 +76,9 @@ pub fn nonzero_of_parts<T: Number>(
         found.store(&mut indices, next..next + count)?;
         next += count;
     }
-    for range in core.share(indices.len() - total, LANES).chunks(found.len()) {
-        let mut stage = tcm.stage_filled(&mut indices, total + range.start..total + range.end, -1)?;
-        stage.store()?;
-    }
-    Ok(())
+    drop(found);
+    let rest = core.share(indices.len() - total, LANES).range();
+    tcm.fill(&mut indices, total + rest.start..total + rest.end, -1)
 }
 
 /// The elements of some parts.

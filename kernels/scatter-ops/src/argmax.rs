@@ -80,8 +80,7 @@ pub fn argmax_of_parts<T: Number>(
                 let place = places.get(part)?;
                 first.add(order.rank(x.get(row * len + place as usize)?), place);
             }
-            let mut stage = tcm.stage_filled(&mut y, row..=row, first.place)?;
-            stage.store()?;
+            tcm.fill(&mut y, row..=row, first.place)?;
         }
         return Ok(());
     }

@@ -56,12 +56,8 @@ fn add<T: Number>(
     for tile in rows.tiles(core) {
         let elements = rows.elements(&tile);
         if are_in_output {
-            let mut stage = if is_added {
-                tcm.update(x, &mut y, elements)?
-            } else {
-                let mut stage = tcm.stage_filled(&mut y, elements, T::ZERO)?;
-                stage
-            };
+            let mut stage =
+                if is_added { tcm.update(x, &mut y, elements)? } else { tcm.stage_filled(&mut y, elements, T::ZERO)? };
             add_tile(core, rows, &tile, (index, src), (&mut places, &mut stage))?;
             stage.store()?;
             continue;

@@ -34,8 +34,7 @@ pub fn sum_of_squares<T: Float>(core: &Core, x: Input<T>, mut sums: Output<f32>)
             }
             sum += lanes.sum();
         }
-        let mut stage = tcm.stage_filled(&mut sums, part..=part, sum)?;
-        stage.store()?;
+        tcm.fill(&mut sums, part..=part, sum)?;
     }
     Ok(())
 }
