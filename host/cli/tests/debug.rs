@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use cargo_gpsimd::replay::Replay;
 use gpsimd_emulator::{Engine, OpLibrary, Scalar, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -213,6 +214,22 @@ fn what_the_debugger_runs_has_the_bits_of_the_library_that_ships() {
         let y = Engine::builder().build().unwrap().call(&op, &[operand.view()], &[Scalar::F32(3.0)]).unwrap();
         assert_eq!(y.bytes(), expected);
     }
+}
+
+#[test]
+fn sessions_of_one_op_have_launches_of_their_own() {
+    let launch = |factor: &str| {
+        let scalar = format!("factor={factor}");
+        let (is_ok, output) = debug(&["scaled_exp", "--shape", "x=3", "--scalar", &scalar, "--debugger", "none"]);
+        assert!(is_ok, "{output}");
+        let command = output.lines().find(|line| line.starts_with("gdb ")).unwrap();
+        PathBuf::from(command.rsplit(' ').next().unwrap())
+    };
+    let (one, other) = (launch("1.5"), launch("2.5"));
+    for (file, factor) in [(&one, 1.5), (&other, 2.5)] {
+        assert_eq!(Replay::read(file).unwrap().scalars["factor"], Scalar::F32(factor));
+    }
+    assert_eq!(launch("1.5"), one);
 }
 
 #[test]

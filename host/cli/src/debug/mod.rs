@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use gpsimd_emulator::gpsimd_descriptor::limits::CORES;
 use gpsimd_emulator::{DType, Op, OpLibrary};
+use sha2::{Digest, Sha256};
 
 use crate::libraries::Libraries;
 use crate::numbers::whole;
@@ -211,7 +212,9 @@ impl Debug {
         replay.finding = launch.finding.clone().unwrap_or_default();
         let folder = library.workspace().artifacts().join(loaded.name()).join("debug");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let launched = folder.join(format!("{}.safetensors", launch.op.name()));
+        // Named by what is in it: another session of the op, in another terminal, has a file of its own.
+        let digest = format!("{:x}", Sha256::digest(replay.to_bytes()?));
+        let launched = folder.join(format!("{}-{}.safetensors", launch.op.name(), &digest[..16]));
         replay.write(&launched)?;
         let mut breakpoints = match &package {
             Some(folder) => breakpoints::of_package(folder, &launch.op)?,
