@@ -67,6 +67,8 @@ def test_other_indices_out_of_range_are_errors_too():
         functional.one_hot(torch.tensor([-1, 2]), 3)
     with pytest.raises(gpsimd_torch.KernelError, match="index -2, element 1 of `x`, is out of range: there are 6"):
         functional.bincount(torch.tensor([5, -2]))
+    with pytest.raises(gpsimd_torch.KernelError, match="index -5, element 0 of `x`, is out of range: there are 0"):
+        functional.bincount(torch.tensor([-5, -3]))
     with pytest.raises(gpsimd_torch.KernelError, match="index 4, element 3 of `experts`, is out of range: there are 4"):
         functional.moe_permute(torch.randn(2, 3), torch.tensor([[0, 1], [2, 4]]), 4)
     with pytest.raises(gpsimd_torch.OperandError, match=r"`index` is torch.int64, and 4294967296 at \[0, 1\]"):
