@@ -4,7 +4,7 @@ use gpsimd::prelude::*;
 
 fn rows(x: &TensorType, classes: usize, stride: usize) -> Result<TensorType, ShapeError> {
     let mut shape = x.shape();
-    let row = classes.checked_mul(stride).filter(|row| *row <= u32::MAX as usize);
+    let row = classes.checked_mul(stride).filter(|row| u32::try_from(*row).is_ok());
     let row = row.ok_or_else(|| ShapeError::new("a row has more than 2^32 - 1 elements"))?;
     shape.push(row).map_err(|_| ShapeError::new("the output has more than 8 dimensions"))?;
     x.with_shape(&shape)
@@ -26,7 +26,7 @@ pub fn one_hot(core: &Core, x: Input<i32>, classes: usize, stride: usize, mut y:
     let most = ((elements as u64 * row as u64 / (row as u64 + 1)) as usize / LANES * LANES).max(LANES);
     for range in core.share(y.len(), LANES).chunks(most) {
         let first = range.start / row;
-        let x = tcm.load_indices(&x, first..(range.end - 1) / row + 1, classes)?;
+        let x = tcm.load_indices(&x, first..=(range.end - 1) / row, classes)?;
         let mut stage = tcm.stage_filled(&mut y, range.clone(), 0)?;
         for (number, x) in x.iter().enumerate() {
             let place = (first + number) * row + *x as usize * stride;
