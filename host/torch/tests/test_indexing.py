@@ -109,6 +109,10 @@ def test_the_greatest_number_may_be_anywhere():
         x[place] = 7 + place
         for numbers in (x, x.int()):
             assert torch.equal(functional.bincount(numbers), torch.bincount(numbers))
+    # Of several that do not fit the first is told, wherever the threads find them.
+    x[[150_000, 70_000]] = 2**31
+    with pytest.raises(gpsimd_torch.OperandError, match=r"2147483648 at \[70000\] does not fit in i32"):
+        functional.bincount(x)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 4), (5, 30)])
