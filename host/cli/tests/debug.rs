@@ -113,6 +113,14 @@ fn debug(arguments: &[&str]) -> (bool, String) {
     (status.success(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }
 
+/// The file of the launch that a debugger is to run, with which the command for gdb ends.
+fn launch_of(arguments: &[&str]) -> PathBuf {
+    let (is_ok, output) = debug(&[arguments, &["--debugger", "none"]].concat());
+    assert!(is_ok, "{output}");
+    let command = output.lines().find(|line| line.starts_with("gdb ")).unwrap();
+    PathBuf::from(command.rsplit(' ').next().unwrap())
+}
+
 /// Whether a tool is there; if not, says what is skipped for it.
 fn has(tool: &str) -> bool {
     let has = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
@@ -218,13 +226,7 @@ fn what_the_debugger_runs_has_the_bits_of_the_library_that_ships() {
 
 #[test]
 fn sessions_of_one_op_have_launches_of_their_own() {
-    let launch = |factor: &str| {
-        let scalar = format!("factor={factor}");
-        let (is_ok, output) = debug(&["scaled_exp", "--shape", "x=3", "--scalar", &scalar, "--debugger", "none"]);
-        assert!(is_ok, "{output}");
-        let command = output.lines().find(|line| line.starts_with("gdb ")).unwrap();
-        PathBuf::from(command.rsplit(' ').next().unwrap())
-    };
+    let launch = |factor: &str| launch_of(&["scaled_exp", "--shape", "x=3", "--scalar", &format!("factor={factor}")]);
     let (one, other) = (launch("1.5"), launch("2.5"));
     for (file, factor) in [(&one, 1.5), (&other, 2.5)] {
         assert_eq!(Replay::read(file).unwrap().scalars["factor"], Scalar::F32(factor));
@@ -363,8 +365,7 @@ fn rounding_within_a_kernel_is_told_from_one_rounding_at_its_end() {
 #[test]
 fn a_replay_file_has_operands_settings_and_what_was_found() {
     // What a debugger runs is a replay file.
-    assert!(debug(&["refuses", "--shape", "x=300", "--debugger", "none"]).0);
-    let file = fs::read(target().join("gpsimd/debugged/debug/refuses.safetensors")).unwrap();
+    let file = fs::read(launch_of(&["refuses", "--shape", "x=300"])).unwrap();
     let mut metadata = SafeTensors::read_metadata(&file).unwrap().1.metadata().clone().unwrap();
     let json = metadata["gpsimd"].replace("\"cores\":8", "\"cores\":5");
     let json = json.replace("\"finding\":\"\"", "\"finding\":\"element 7 <differs>\"");
