@@ -51,24 +51,23 @@ pub fn unique_consecutive<T: Number>(
     for range in core.share(starts.len(), 1).chunks(LANES) {
         let mut of_starts = tcm.stage(&mut starts, range.clone())?;
         let mut of_firsts = tcm.stage(&mut firsts, range.clone())?;
-        let most = tcm.tile_len::<T>(1).saturating_sub(1).max(1);
+        let most = tcm.left().saturating_sub(3 * 64) / (size_of::<T>() + 1);
+        let mut flags = tcm.buffer::<u8>(most)?;
         for ((count, first), part) in of_starts.iter_mut().zip(&mut *of_firsts).zip(range) {
             (*count, *first) = (0, -1);
             for range in Chunks::of(parts::elements(part..part + 1, x.len()), most) {
-                let start = range.start.saturating_sub(1);
-                let x = tcm.load(&x, start..range.end)?;
-                if range.start == 0 {
-                    (*count, *first) = (1, 0);
-                }
-                let pairs = || x.iter().zip(x.iter().skip(1));
+                let flags = flags.get_mut(..range.len()).unwrap_or_default();
+                let start = range.start;
+                mark_starts(&tcm.load(&x, start.saturating_sub(1)..range.end)?, flags);
                 if *count == 0
-                    && let Some(place) = pairs().position(|(before, x)| before != x)
+                    && let Some(place) = lanes::position(flags, |starts| starts != 0)
                 {
-                    *first = (start + 1 + place) as i32;
+                    *first = (start + place) as i32;
                 }
-                *count += pairs().map(|(before, x)| i32::from(before != x)).sum::<i32>();
+                *count += flags.iter().map(|starts| i32::from(*starts)).sum::<i32>();
             }
         }
+        drop(flags);
         of_firsts.store()?;
         of_starts.store()?;
     }
