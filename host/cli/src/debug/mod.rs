@@ -11,6 +11,7 @@ mod wider;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -18,6 +19,7 @@ use gpsimd_emulator::gpsimd_descriptor::limits::CORES;
 use gpsimd_emulator::{DType, Op, OpLibrary};
 use sha2::{Digest, Sha256};
 
+use crate::files;
 use crate::libraries::Libraries;
 use crate::numbers::whole;
 use crate::operands::Operands;
@@ -213,9 +215,10 @@ impl Debug {
         let folder = library.workspace().artifacts().join(loaded.name()).join("debug");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         // Named by what is in it: another session of the op, in another terminal, has a file of its own.
-        let digest = format!("{:x}", Sha256::digest(replay.to_bytes()?));
+        let bytes = replay.to_bytes()?;
+        let digest = format!("{:x}", Sha256::digest(&bytes));
         let launched = folder.join(format!("{}-{}.safetensors", launch.op.name(), &digest[..16]));
-        replay.write(&launched)?;
+        files::replace(&launched, |file| file.write_all(&bytes))?;
         let mut breakpoints = match &package {
             Some(folder) => breakpoints::of_package(folder, &launch.op)?,
             None => breakpoints::of_native(&file, &launch.op)?,
