@@ -27,7 +27,10 @@ def narrow(tensor: torch.Tensor, name: str) -> torch.Tensor:
 
 
 def narrow_with_greatest(tensor: torch.Tensor, name: str) -> tuple[torch.Tensor, int | None]:
-    """Return what `narrow` does, and its greatest element; `None` if there is none."""
+    """Return integers as int32, as `narrow` does, and the greatest; `None` if there is none."""
+    if tensor.dtype != torch.int64:
+        result = tensor.int()
+        return result, int(result.max()) if result.numel() > 0 else None
     if tensor.device.type == "cpu":
         wide = tensor.contiguous()
         result, misfit, greatest = narrow_int64(wide.data_ptr(), wide.shape, allocate(wide))

@@ -153,7 +153,7 @@ def bincount(input: torch.Tensor, weights: torch.Tensor | None = None, minlength
         raise TypeError(f"`weights` are {weights.dtype}, expected torch.float32")
     if minlength < 0:
         raise ValueError(f"`minlength` is {minlength}, expected one from 0 on")
-    indices, greatest = narrow_with_greatest(input.long(), "bincount: `input`")
+    indices, greatest = narrow_with_greatest(input, "bincount: `input`")
     length = minlength if greatest is None else max(minlength, greatest + 1)
     if weights is None:
         load_library("counting_ops")
