@@ -7,10 +7,15 @@ use gpsimd::prelude::*;
 use crate::parts::{self, Found};
 
 fn starts_of_parts(x: &TensorType, with_inverse: usize, with_lengths: usize) -> Result<[TensorType; 2], ShapeError> {
+    expect_flags(with_inverse, with_lengths)?;
+    Ok([parts::counts(x)?; 2])
+}
+
+fn expect_flags(with_inverse: usize, with_lengths: usize) -> Result<(), ShapeError> {
     if with_inverse > 1 || with_lengths > 1 {
         return Err(ShapeError::new("with_inverse and with_lengths are 0 or 1"));
     }
-    Ok([parts::counts(x)?; 2])
+    Ok(())
 }
 
 fn runs(
@@ -20,6 +25,7 @@ fn runs(
     with_inverse: usize,
     with_lengths: usize,
 ) -> Result<[TensorType; 4], ShapeError> {
+    expect_flags(with_inverse, with_lengths)?;
     let (flat, numbers) = (x.with_shape(&[x.elements_in(0..x.rank())])?, x.with_dtype::<i32>());
     let none = numbers.with_shape(&[0])?;
     let inverse = if with_inverse == 0 { none } else { numbers };

@@ -47,6 +47,21 @@ fn lengths() -> &'static [usize] {
 }
 
 #[test]
+fn flags_are_0_or_1() {
+    let ops = Ops::of(&OP_LIBRARY);
+    let (x, counts) = (Tensor::from_vec(vec![1.0_f32], &[1]).unwrap(), Tensor::from_vec(vec![1], &[1]).unwrap());
+    for sizes in [[2_usize, 0], [0, 2]] {
+        let sizes = sizes.map(gpsimd_testing::Scalar::from);
+        for (op, operands) in
+            [("unique_consecutive", &[&x][..]), ("unique_consecutive_of_parts", &[&x, &counts, &counts])]
+        {
+            let message = ops.try_run(op, operands, &sizes).unwrap_err().to_string();
+            assert!(message.contains("with_inverse and with_lengths are 0 or 1"), "{op}: {message}");
+        }
+    }
+}
+
+#[test]
 fn runs_of_every_length_are_found() {
     let ops = Ops::of(&OP_LIBRARY);
     for len in lengths() {
